@@ -1,0 +1,168 @@
+/*
+ * dotpool.h: the C ABI of the native library. Everything JavaScript calls or shares is here.
+ *
+ * Words used throughout: K in features, N out features, M rows of activations; a block is 64 output
+ * channels of packed weights; a unit is the smallest piece of an op that a worker can claim.
+ */
+#ifndef DOTPOOL_H
+#define DOTPOOL_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#error "dotpool.h uses C11 atomics; include it from C"
+#endif
+
+#define DP_EXPORT __attribute__((visibility("default")))
+
+/* ---- the region's shared memory -------------------------------------------------------------- */
+
+#define DP_CACHE_LINE 64
+#define DP_MAX_WORKERS 256
+#define DP_RING 32      /* programs that can be in flight */
+#define DP_SLOT_OPS 8   /* ops in one program */
+#define DP_MAX_K 131072 /* 131072 * 127 * 128 < 2^31: int32 sums cannot overflow */
+
+typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
+
+typedef enum dp_op_kind {
+  DP_OP_EMPTY = 0,        /* nothing, once: what a region costs */
+  DP_OP_GEMV = 1,         /* y[N] = dequantise(quantise(x[K]) . w[N, K]) + bias */
+  DP_OP_QUANTIZE = 2,     /* xq[M, K], xScale[M] = quantise(x[M, K]) */
+  DP_OP_GEMM = 3,         /* y[M, N] = dequantise(xq[M, K] . w[N, K]) + bias */
+  DP_OP_PACK = 4,         /* tiles, colSum = pack(w[N, K] int8) */
+  DP_OP_QUANTIZE_PACK = 5,/* tiles, colSum, wScale = pack(quantise(w[N, K])) */
+  DP_OP_PACK_TRANSPOSED = 6, /* tiles, colSum = pack(transpose(w[K, N] int8)) */
+  DP_OP_READ = 7,         /* sum of all bytes of x: read bandwidth */
+  DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
+} dp_op_kind;
+
+/*
+ * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
+ * the program is complete. Which fields an op reads stands beside its runner in ops.c.
+ */
+typedef struct dp_op {
+  uint32_t kind;   /* dp_op_kind */
+  uint32_t x_type; /* dp_type of x */
+  uint32_t y_type; /* dp_type of y */
+  uint32_t m, n, k;
+  uint32_t reserved[2];
+  uint64_t x;       /* activations, or the weights to pack */
+  uint64_t y;       /* results */
+  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned */
+  uint64_t col_sum; /* int32 [N] padded to 64: sum over k of w[n, k] */
+  uint64_t scale;   /* float32 [N] padded to 64 */
+  uint64_t bias;    /* float32 [N] padded to 64, or 0 */
+  uint64_t xq;      /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned */
+  uint64_t x_scale; /* float32 [M] */
+  uint8_t padding[32];
+} dp_op;
+
+/* How far the workers have come with one op. Written by dp_publish, then only by workers. */
+typedef struct dp_progress {
+  alignas(DP_CACHE_LINE) _Atomic uint32_t done; /* units finished */
+  _Atomic uint32_t units;                       /* units in all */
+  _Atomic uint32_t span;                        /* an op's own smallest pieces per unit */
+  _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
+  _Atomic uint32_t cap;                         /* the most units of one claim */
+  /* per worker: epoch << 32 | first << 16 | last, the units [first, last) nobody has claimed */
+  alignas(DP_CACHE_LINE) _Atomic uint64_t range[DP_MAX_WORKERS];
+} dp_progress;
+
+typedef struct dp_slot {
+  alignas(DP_CACHE_LINE) _Atomic uint32_t epoch; /* the program this slot holds */
+  _Atomic uint32_t op_count;
+  _Atomic uint32_t silent; /* its publisher waits in C and needs no notice */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t completed; /* = epoch once every op is done */
+  _Atomic uint32_t aborted; /* = epoch if what is not yet claimed shall be skipped */
+  _Atomic uint32_t fault;   /* 1 + the index that an op found wrong, or 0 */
+  dp_op ops[DP_SLOT_OPS];
+  dp_progress progress[DP_SLOT_OPS];
+} dp_slot;
+
+/* Where a worker's seat in the region stands; only JavaScript changes it, C only reads it. */
+typedef enum dp_seat { DP_SEAT_EMPTY = 0, DP_SEAT_TAKEN = 1, DP_SEAT_PARKED = 2 } dp_seat;
+
+typedef struct dp_stats {
+  _Atomic uint64_t regions, busy_ns, wait_ns, units, weight_bytes;
+} dp_stats;
+
+typedef struct dp_worker {
+  alignas(DP_CACHE_LINE) _Atomic uint32_t seat; /* JavaScript parks on this word */
+  alignas(DP_CACHE_LINE) uint32_t cursor;       /* the last program this worker has left behind */
+  uint32_t op;                                  /* where in program cursor + 1 it stands */
+  uint32_t entered;                             /* the last program it took part in */
+  uint32_t row_epoch, row_op;                   /* which row its scratch holds, quantised */
+  float row_scale;
+  uint32_t index;   /* whose ranges it claims first */
+  uint64_t scratch; /* dp_row_stride(DP_MAX_K) bytes */
+  dp_stats stats;
+} dp_worker;
+
+typedef struct dp_region {
+  alignas(DP_CACHE_LINE) _Atomic uint32_t epoch; /* the doorbell: programs published so far */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t stop;  /* 1: leave, at once */
+  _Atomic uint32_t seats;                        /* workers at or above this sit out */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t notice; /* 1: a message to JavaScript is under way */
+  alignas(DP_CACHE_LINE) uint32_t threads;
+  dp_worker workers[DP_MAX_WORKERS + 1]; /* the last in use is the caller of dp_help */
+  dp_slot ring[DP_RING];
+} dp_region;
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+/* Byte offsets and sizes that JavaScript needs, in the order of RegionLayout in src/native.ts. */
+#define DP_LAYOUT_WORDS 20
+DP_EXPORT void dp_layout(uint32_t out[DP_LAYOUT_WORDS]);
+
+/* Bytes of shared memory that a region of `threads` workers needs, its base 64-byte aligned. */
+DP_EXPORT uint64_t dp_region_bytes(uint32_t threads);
+
+/* Makes a region of zeroed memory ready: no programs, every seat empty. */
+DP_EXPORT void dp_region_init(dp_region *region, uint32_t threads);
+
+/*
+ * Chooses the kernels: the widest this CPU runs, or the named ISA ("avx512vnni", "avx2", "scalar").
+ * Returns 0, or -1 where the name is unknown or the CPU lacks it. Call before any region runs.
+ */
+DP_EXPORT int dp_select_isa(const char *name);
+
+/* The chosen ISA's name; static memory. */
+DP_EXPORT const char *dp_isa(void);
+
+/* Comma-separated names of all ISAs this CPU can run, widest first; static memory. */
+DP_EXPORT const char *dp_isas(void);
+
+/* Bytes from one quantised row of K activations to the next, for the chosen ISA. */
+DP_EXPORT uint64_t dp_row_stride(uint32_t k);
+
+/* Asks for huge pages in [address, address + bytes). Returns 0, or the errno. */
+DP_EXPORT int dp_advise_huge_pages(void *address, uint64_t bytes);
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/*
+ * Publishes the `op_count` ops that lie in the slot of the next epoch and rings the doorbell.
+ * `silent`: the caller will wait in dp_help, so nobody needs a notice. Returns the epoch. The slot
+ * must be free: the program 32 epochs ago is complete. One publisher at a time.
+ */
+DP_EXPORT uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent);
+
+typedef enum dp_leave {
+  DP_LEAVE_IDLE = 0,     /* nothing was published for spin_ns: park */
+  DP_LEAVE_NOTICE = 1,   /* tell JavaScript that programs are complete, then come back */
+  DP_LEAVE_SLICE = 2,    /* slice_ns is over: give terminate() its chance, then come back */
+  DP_LEAVE_UNSEATED = 3, /* the caller of dp_help has this worker's place: park */
+  DP_LEAVE_STOP = 4,     /* the region has ended */
+} dp_leave;
+
+/* Runs worker `index`'s share of all programs until one of the reasons to leave arises. */
+DP_EXPORT int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns);
+
+/* Works beside the workers, in the place of the last one, until program `epoch` is complete. */
+DP_EXPORT void dp_help(dp_region *region, uint32_t epoch);
+
+#endif

@@ -1,0 +1,14 @@
+/* cpu.h: what this CPU can run, as the operating system lets it. */
+#ifndef DP_CPU_H
+#define DP_CPU_H
+
+#include <stddef.h>
+
+int dp_cpu_has_anything(void);
+int dp_cpu_has_avx2(void);
+int dp_cpu_has_avx512vnni(void);
+
+/* Bytes of one core's level-2 cache; 1 MiB where the system does not tell. */
+size_t dp_cpu_l2_bytes(void);
+
+#endif

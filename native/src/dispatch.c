@@ -1,0 +1,86 @@
+/* dispatch.c: the kernel table and which of its rows this CPU runs. */
+#include <string.h>
+
+#include "cpu.h"
+#include "kernels.h"
+
+#define DP_ROW_KERNELS(isa)                                                            \
+  .quantize_row_f32 = dp_quantize_row_f32_##isa,                                         \
+  .quantize_row_bf16 = dp_quantize_row_bf16_##isa, .load_row_s8 = dp_load_row_s8_##isa,  \
+  .gemv = dp_gemv_s8_1x64c4_##isa, .epilogue_f32 = dp_epilogue_f32_##isa,                \
+  .epilogue_bf16 = dp_epilogue_bf16_##isa, .read = dp_read_##isa, .peak = dp_peak_##isa
+
+/* Widest first: the first that the CPU supports is the default. */
+static const dp_kernels table[] = {
+#if defined(__x86_64__)
+    {
+        .isa = "avx512vnni",
+        .supported = dp_cpu_has_avx512vnni,
+        .activation_bytes = 1,
+        .gemm = {dp_gemm_s8_6x64c4_avx512vnni, 6},
+        .gemm_few = {dp_gemm_s8_12x32c4_avx512vnni, 12},
+        DP_ROW_KERNELS(avx512vnni),
+    },
+    {
+        .isa = "avx2",
+        .supported = dp_cpu_has_avx2,
+        .activation_bytes = 2,
+        .gemm = {dp_gemm_s8_6x8c4_avx2, 6},
+        .gemm_few = {dp_gemm_s8_6x8c4_avx2, 6},
+        DP_ROW_KERNELS(avx2),
+    },
+#endif
+    {
+        .isa = "scalar",
+        .supported = dp_cpu_has_anything,
+        .activation_bytes = 1,
+        .gemm = {dp_gemm_s8_1x64c4_scalar, 1},
+        .gemm_few = {dp_gemm_s8_1x64c4_scalar, 1},
+        DP_ROW_KERNELS(scalar),
+    },
+};
+
+enum { TABLE_LENGTH = sizeof table / sizeof table[0] };
+
+static _Atomic(const dp_kernels *) active;
+
+int dp_select_isa(const char *name) {
+  for (int i = 0; i < TABLE_LENGTH; i++) {
+    if (!table[i].supported()) continue;
+    if (name != NULL && strcmp(name, table[i].isa) != 0) continue;
+    atomic_store(&active, &table[i]);
+    return 0;
+  }
+  return -1;
+}
+
+const dp_kernels *dp_active_kernels(void) {
+  const dp_kernels *kernels = atomic_load_explicit(&active, memory_order_acquire);
+  if (kernels == NULL) {
+    dp_select_isa(NULL);
+    kernels = atomic_load(&active);
+  }
+  return kernels;
+}
+
+const char *dp_isa(void) { return dp_active_kernels()->isa; }
+
+const char *dp_isas(void) {
+  static char names[128];
+  char *end = names;
+  for (int i = 0; i < TABLE_LENGTH; i++) {
+    if (!table[i].supported()) continue;
+    if (end != names) *end++ = ',';
+    size_t length = strlen(table[i].isa);
+    memcpy(end, table[i].isa, length);
+    end += length;
+  }
+  *end = '\0';
+  return names;
+}
+
+/* One line more than the row itself: rows a multiple of 4 KiB apart would share cache sets. */
+uint64_t dp_row_stride(uint32_t k) {
+  uint64_t bytes = (uint64_t)dp_quads(k) * DP_KR * dp_active_kernels()->activation_bytes;
+  return (bytes + 2 * DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
+}

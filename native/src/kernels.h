@@ -1,0 +1,118 @@
+/*
+ * kernels.h: the kernel table. All kernels of one ISA are chosen together, because they agree on how
+ * a quantised activation is stored ("activation format"), which nobody else looks into.
+ */
+#ifndef DP_KERNELS_H
+#define DP_KERNELS_H
+
+#include "../include/dotpool.h"
+#include "layout.h"
+
+#define DP_MR_MAX 12 /* most rows of any GEMM tile */
+
+/*
+ * absmax, xScale = max(absmax, 1e-8) / 127; xq[k] = clamp(rne(x[k] * (127 / max(absmax, 1e-8))))
+ * x: float32 or bfloat16 [K], any alignment of its element. xq: activation format [K], 64-byte
+ * aligned, padded to whole quads with anything (the weights there are zero).
+ * Returns xScale; NaN, with all xq zero, where x holds a NaN or an infinity.
+ */
+typedef float dp_quantize_row_fn(const void *x, size_t k, void *xq);
+
+/* xq[k] = x[k]: int8 [K] of any value into activation format, for plain integer products. */
+typedef void dp_load_row_fn(const int8_t *x, size_t k, void *xq);
+
+/*
+ * acc[n] = sum_k xq[k] * w[n, k] for `columns` 16-channel columns of a block.
+ * w: the first column's quad 0 inside the block, 64-byte aligned; the next quad is 256 bytes on.
+ * col_sum: of these channels. acc: int32 [16 * columns], 64-byte aligned.
+ */
+typedef void dp_gemv_fn(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
+                        const int32_t *col_sum, int32_t *acc);
+
+/*
+ * acc[m, n] = sum_k xq[m, k] * w[n, k] for m < rows <= MR and one block of 64 channels.
+ * xq: rows `stride` bytes apart. w: the block, 64-byte aligned. acc: int32 [rows][64], aligned.
+ */
+typedef void dp_gemm_fn(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                        const int32_t *col_sum, int32_t *acc);
+
+/*
+ * y[n] = (float(acc[n]) * xScale) * wScale[n] (+ bias[n]), rounded once more for bfloat16.
+ * acc, w_scale, bias (or NULL): 64-byte aligned, readable to the next multiple of 16.
+ * y: float32 or bfloat16 [count], any alignment of its element; nothing past it is touched.
+ */
+typedef void dp_epilogue_fn(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
+                            const float *bias, void *y);
+
+/* Sum of the 64-bit words of bytes (a multiple of 256), as fast as memory gives them. */
+typedef uint64_t dp_read_fn(const void *x, size_t bytes);
+
+/* `rounds` times as many independent multiply-adds as fill the pipes; returns how many MACs ran. */
+typedef uint64_t dp_peak_fn(uint64_t rounds, int32_t *sink);
+
+/* A GEMM kernel and the most rows it takes at once. */
+typedef struct dp_gemm_tile {
+  dp_gemm_fn *run;
+  uint32_t mr;
+} dp_gemm_tile;
+
+typedef struct dp_kernels {
+  const char *isa;
+  int (*supported)(void);
+  uint32_t activation_bytes; /* of one quantised activation */
+  dp_quantize_row_fn *quantize_row_f32, *quantize_row_bf16;
+  dp_load_row_fn *load_row_s8;
+  dp_gemv_fn *gemv;
+  dp_gemm_tile gemm;     /* many rows: keeps the multiplier busy */
+  dp_gemm_tile gemm_few; /* few rows: reads each weight once for as many rows as it can */
+  dp_epilogue_fn *epilogue_f32, *epilogue_bf16;
+  dp_read_fn *read;
+  dp_peak_fn *peak;
+} dp_kernels;
+
+/*
+ * The kernels themselves: one file each, named by what they do, their tile (rows x channels, c4 for
+ * quads of k) and their ISA. The files need their ISA's compiler flags, so nothing is shared inline.
+ */
+#define DP_DECLARE_KERNELS(isa)                                                          \
+  dp_quantize_row_fn dp_quantize_row_f32_##isa, dp_quantize_row_bf16_##isa;              \
+  dp_load_row_fn dp_load_row_s8_##isa;                                                   \
+  dp_gemv_fn dp_gemv_s8_1x64c4_##isa;                                                    \
+  dp_epilogue_fn dp_epilogue_f32_##isa, dp_epilogue_bf16_##isa;                          \
+  dp_read_fn dp_read_##isa;                                                              \
+  dp_peak_fn dp_peak_##isa
+
+DP_DECLARE_KERNELS(scalar);
+dp_gemm_fn dp_gemm_s8_1x64c4_scalar;
+
+DP_DECLARE_KERNELS(avx2);
+dp_gemm_fn dp_gemm_s8_6x8c4_avx2;
+
+DP_DECLARE_KERNELS(avx512vnni);
+dp_gemm_fn dp_gemm_s8_6x64c4_avx512vnni, dp_gemm_s8_12x32c4_avx512vnni;
+
+/* The table in force; set once, before any region runs. */
+const dp_kernels *dp_active_kernels(void);
+
+/* Kernels that every ISA shares: packing is memory-bound and runs once per weight. */
+
+/*
+ * tiles = one block of int8 w[n0 .. n0 + channels, K], rows `stride` bytes apart; the rest zeros.
+ * col_sum: int32 [64].
+ */
+void dp_pack_block_s8(const int8_t *w, size_t stride, uint32_t channels, size_t k, int8_t *tiles,
+                      int32_t *col_sum);
+
+/* The same block of transpose(w), where w is int8 [K, N], rows `stride` bytes apart. */
+void dp_pack_block_transposed_s8(const int8_t *w, size_t stride, uint32_t channels, size_t k,
+                                 int8_t *tiles, int32_t *col_sum);
+
+/*
+ * s[n] = max(absmax_k, 1e-8) / 127; tiles = pack(clamp(rne(w[n, k] / s[n]), -128, 127)).
+ * w: float32 or bfloat16 [channels, K], contiguous. col_sum, w_scale: [64].
+ * Returns the first channel that holds a NaN or an infinity (nothing of it is packed), or -1.
+ */
+int dp_quantize_pack_block(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
+                           int32_t *col_sum, float *w_scale);
+
+#endif

@@ -1,0 +1,260 @@
+/* ops.c: one planner and one runner per op; the interpreter in region.c decides who runs what. */
+#include "ops.h"
+
+#include <string.h>
+
+#include "cpu.h"
+#include "kernels.h"
+
+#define POINTER(type, address) ((type *)(uintptr_t)(address))
+
+enum {
+  FEW_ROWS = 16,                 /* up to here reading the weights takes the time, not multiplying */
+  CLAIM_MACS = 1 << 24,          /* a claim is at most about this much work: well under 1 ms */
+  UNITS_PER_THREAD = 24,         /* enough that the last unit of a slow worker costs little */
+  READ_BYTES = 1 << 20,          /* a piece of DP_OP_READ */
+  PEAK_ROUNDS = 1 << 13,         /* a piece of DP_OP_PEAK */
+};
+
+static uint32_t at_least(uint64_t value, uint32_t least) {
+  return value < least ? least : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static uint64_t divide_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+static size_t type_bytes(uint32_t type) {
+  return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4;
+}
+
+/* ---- GEMV: x[K], tiles, scale, bias -> y[N]; pieces are columns of 16 channels ---------------- */
+
+/* Every worker quantises the row for itself: that takes a microsecond, a barrier takes as long. */
+static const void *quantized_row(const dp_place *place, float *scale) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = dp_active_kernels();
+  dp_worker *worker = place->worker;
+  void *row = POINTER(void, worker->scratch);
+  if (worker->row_epoch != place->epoch || worker->row_op != place->op_index) {
+    dp_quantize_row_fn *quantize =
+        op->x_type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
+    worker->row_scale = quantize(POINTER(const void, op->x), op->k, row);
+    worker->row_epoch = place->epoch;
+    worker->row_op = place->op_index;
+  }
+  *scale = worker->row_scale;
+  return row;
+}
+
+static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = dp_active_kernels();
+  dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
+  const size_t quads = dp_quads(op->k), y_bytes = type_bytes(op->y_type);
+  const int8_t *tiles = POINTER(const int8_t, op->tiles);
+  const int32_t *col_sum = POINTER(const int32_t, op->col_sum);
+  const float *w_scale = POINTER(const float, op->scale), *bias = POINTER(const float, op->bias);
+  float x_scale;
+  const void *row = quantized_row(place, &x_scale);
+
+  _Alignas(64) int32_t acc[DP_NR];
+  for (uint64_t column = first; column < last;) {
+    uint32_t within = column % DP_COLUMNS;
+    uint64_t columns = DP_COLUMNS - within;
+    if (columns > last - column) columns = last - column;
+    size_t n = column * DP_COLUMN;
+    const int8_t *w = tiles + column / DP_COLUMNS * dp_block_bytes(op->k) + within * DP_COLUMN * DP_KR;
+    kernels->gemv(row, w, quads, (uint32_t)columns, col_sum + n, acc);
+    size_t count = columns * DP_COLUMN < op->n - n ? columns * DP_COLUMN : op->n - n;
+    epilogue(acc, count, x_scale, w_scale + n, bias == NULL ? NULL : bias + n,
+             POINTER(char, op->y) + n * y_bytes);
+    column += columns;
+  }
+  return (last - first) * quads * DP_COLUMN * DP_KR;
+}
+
+/* ---- QUANTIZE: x[M, K] -> xq, x_scale[M]; pieces are rows ------------------------------------- */
+
+static void run_quantize(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = dp_active_kernels();
+  const size_t row_bytes = op->k * type_bytes(op->x_type), stride = dp_row_stride(op->k);
+  for (uint64_t m = first; m < last; m++) {
+    const char *x = POINTER(const char, op->x) + m * row_bytes;
+    char *xq = POINTER(char, op->xq) + m * stride;
+    if (op->x_type == DP_S8) {
+      kernels->load_row_s8((const int8_t *)x, op->k, xq);
+    } else {
+      dp_quantize_row_fn *quantize =
+          op->x_type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
+      POINTER(float, op->x_scale)[m] = quantize(x, op->k, xq);
+    }
+  }
+}
+
+/* ---- GEMM: xq[M, K], tiles, scale, bias -> y[M, N]; pieces are a chunk of rows times a block --- */
+
+typedef struct gemm_shape {
+  dp_gemm_tile tile;
+  uint32_t chunks; /* of rows; chunk c is rows [M * c / chunks, M * (c + 1) / chunks) */
+} gemm_shape;
+
+/*
+ * A chunk's activations should stay in the L2 cache beside a block of weights, and there should be
+ * pieces enough to share out; but below a few tiles of rows a block is loaded for too little work.
+ */
+static gemm_shape shape_gemm(const dp_op *op, uint32_t threads) {
+  const dp_kernels *kernels = dp_active_kernels();
+  gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
+  if (op->m <= FEW_ROWS) return shape;
+  shape.tile = kernels->gemm;
+  uint64_t rows = at_least(dp_cpu_l2_bytes() / 4 / dp_row_stride(op->k), shape.tile.mr);
+  uint64_t for_cache = divide_up(op->m, rows);
+  uint64_t for_sharing = divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->n));
+  uint64_t most_for_sharing = divide_up(op->m, 4 * shape.tile.mr);
+  if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
+  shape.chunks = (uint32_t)(for_cache > for_sharing ? for_cache : for_sharing);
+  return shape;
+}
+
+static void write_rows(const dp_op *op, uint32_t m, uint32_t rows, size_t n, const int32_t *acc) {
+  const dp_kernels *kernels = dp_active_kernels();
+  dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
+  const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = type_bytes(op->y_type);
+  const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+  for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
+    char *y = POINTER(char, op->y) + ((size_t)(m + i) * op->n + n) * y_bytes;
+    if (op->y_type == DP_S32) {
+      memcpy(y, acc, count * y_bytes);
+    } else {
+      float x_scale = POINTER(const float, op->x_scale)[m + i];
+      epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, y);
+    }
+  }
+}
+
+static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const gemm_shape shape = shape_gemm(op, place->threads);
+  const size_t quads = dp_quads(op->k), stride = dp_row_stride(op->k), bytes = dp_block_bytes(op->k);
+  _Alignas(64) int32_t acc[DP_MR_MAX * DP_NR];
+  for (uint64_t piece = first; piece < last; piece++) {
+    /* chunks of one block follow each other, so that the block is read from memory once */
+    const size_t block = piece / shape.chunks, n = block * DP_NR;
+    const uint64_t chunk = piece % shape.chunks;
+    const int8_t *w = POINTER(const int8_t, op->tiles) + block * bytes;
+    const int32_t *col_sum = POINTER(const int32_t, op->col_sum) + n;
+    const uint64_t start = op->m * chunk / shape.chunks, end = op->m * (chunk + 1) / shape.chunks;
+    /* tiles of even height: five and five rows are faster than six and four */
+    const uint64_t panels = divide_up(end - start, shape.tile.mr);
+    for (uint64_t p = 0; p < panels; p++) {
+      uint32_t m = (uint32_t)(start + (end - start) * p / panels);
+      uint32_t rows = (uint32_t)(start + (end - start) * (p + 1) / panels) - m;
+      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc);
+      write_rows(op, m, rows, n, acc);
+    }
+  }
+  return (last - first) * bytes;
+}
+
+/* ---- packing: x[N, K] -> tiles, col_sum (, scale); pieces are blocks -------------------------- */
+
+static void run_pack(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  for (uint64_t block = first; block < last; block++) {
+    const size_t n = block * DP_NR;
+    const uint32_t channels = op->n - n < DP_NR ? (uint32_t)(op->n - n) : DP_NR;
+    int8_t *tiles = POINTER(int8_t, op->tiles) + block * dp_block_bytes(op->k);
+    int32_t *col_sum = POINTER(int32_t, op->col_sum) + n;
+    const char *w = POINTER(const char, op->x);
+    if (op->kind == DP_OP_PACK) {
+      dp_pack_block_s8((const int8_t *)w + n * op->k, op->k, channels, op->k, tiles, col_sum);
+    } else if (op->kind == DP_OP_PACK_TRANSPOSED) {
+      dp_pack_block_transposed_s8((const int8_t *)w + n, op->n, channels, op->k, tiles, col_sum);
+    } else {
+      w += n * op->k * type_bytes(op->x_type);
+      int bad = dp_quantize_pack_block(w, (dp_type)op->x_type, channels, op->k, tiles, col_sum,
+                                       POINTER(float, op->scale) + n);
+      uint32_t none = 0;
+      if (bad >= 0) atomic_compare_exchange_strong(place->fault, &none, (uint32_t)(n + (size_t)bad + 1));
+    }
+  }
+}
+
+/* ---- rooflines: n pieces; y is a uint64 that counts bytes or multiply-adds -------------------- */
+
+static void run_read(const dp_place *place, uint64_t first, uint64_t last) {
+  static _Atomic uint64_t sink;
+  const dp_op *op = place->op;
+  const char *x = POINTER(const char, op->x) + first * READ_BYTES;
+  const size_t bytes = (last - first) * READ_BYTES;
+  atomic_fetch_xor_explicit(&sink, dp_active_kernels()->read(x, bytes), memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, op->y), bytes, memory_order_relaxed);
+}
+
+static void run_peak(const dp_place *place, uint64_t first, uint64_t last) {
+  static _Atomic int32_t sink;
+  int32_t result = 0;
+  uint64_t macs = dp_active_kernels()->peak((last - first) * PEAK_ROUNDS, &result);
+  atomic_fetch_xor_explicit(&sink, result, memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), macs, memory_order_relaxed);
+}
+
+/* ---- planning --------------------------------------------------------------------------------- */
+
+static dp_plan plan(uint64_t pieces, uint64_t macs_per_piece, uint32_t grain) {
+  dp_plan plan;
+  plan.span = at_least(divide_up(pieces, DP_MAX_UNITS), 1);
+  plan.units = (uint32_t)divide_up(pieces, plan.span);
+  plan.grain = grain;
+  plan.cap = at_least(CLAIM_MACS / at_least(macs_per_piece * plan.span, 1), 1);
+  return plan;
+}
+
+static uint64_t count_pieces(const dp_op *op, uint32_t threads) {
+  switch (op->kind) {
+    case DP_OP_GEMV: return divide_up(op->n, DP_COLUMN);
+    case DP_OP_QUANTIZE: return op->m;
+    case DP_OP_GEMM: return (uint64_t)shape_gemm(op, threads).chunks * dp_blocks(op->n);
+    case DP_OP_PACK:
+    case DP_OP_QUANTIZE_PACK:
+    case DP_OP_PACK_TRANSPOSED: return dp_blocks(op->n);
+    case DP_OP_READ:
+    case DP_OP_PEAK: return op->n;
+    default: return 1;
+  }
+}
+
+dp_plan dp_plan_op(const dp_op *op, uint32_t threads) {
+  const uint64_t pieces = count_pieces(op, threads);
+  switch (op->kind) {
+    case DP_OP_GEMV: return plan(pieces, (uint64_t)op->k * DP_COLUMN, DP_COLUMNS);
+    case DP_OP_GEMM: {
+      uint64_t chunks = shape_gemm(op, threads).chunks;
+      return plan(pieces, (uint64_t)op->k * DP_NR * op->m / chunks, 1);
+    }
+    case DP_OP_QUANTIZE: return plan(pieces, (uint64_t)op->k * 16, 1);
+    case DP_OP_READ: return plan(pieces, READ_BYTES, 1);
+    case DP_OP_PEAK: return plan(pieces, CLAIM_MACS, 1);
+    default: return plan(pieces, (uint64_t)op->k * DP_NR * 16, 1);
+  }
+}
+
+uint64_t dp_run_units(const dp_place *place, uint32_t first_unit, uint32_t last_unit) {
+  const dp_op *op = place->op;
+  const uint64_t pieces = count_pieces(op, place->threads);
+  const uint64_t first = (uint64_t)first_unit * place->span;
+  uint64_t last = (uint64_t)last_unit * place->span;
+  if (last > pieces) last = pieces;
+  switch (op->kind) {
+    case DP_OP_GEMV: return run_gemv(place, first, last);
+    case DP_OP_GEMM: return run_gemm(place, first, last);
+    case DP_OP_QUANTIZE: run_quantize(place, first, last); break;
+    case DP_OP_PACK:
+    case DP_OP_QUANTIZE_PACK:
+    case DP_OP_PACK_TRANSPOSED: run_pack(place, first, last); break;
+    case DP_OP_READ: run_read(place, first, last); break;
+    case DP_OP_PEAK: run_peak(place, first, last); break;
+    default: break;
+  }
+  return 0;
+}

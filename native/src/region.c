@@ -1,0 +1,371 @@
+/*
+ * region.c: programs, run by all workers together.
+ *
+ * A program is a list of ops; an op is a number of units that any worker may run, in any order. A
+ * worker claims units, runs them, and counts them as done. It goes to the next op when all units of
+ * this one are done, wherever the other workers are: a worker that sleeps, or is late, or was never
+ * there, is not waited for unless it holds a claim. So the barrier between ops is a count of units,
+ * not of workers; and at the end of a program no one waits at all, but goes on to the next.
+ *
+ * Claims start in the worker's own part of the op (the same part in every call: its cache may still
+ * hold those weights), from the front; who has nothing left takes from the back of others' parts.
+ *
+ * Slots are used again and again, and a worker may have been put to sleep anywhere. Hence every claim
+ * is a compare-and-swap on a word that also names the program ("epoch"):
+ *
+ *   - a program's slot is reused only after it is complete, so after all its units were claimed: its
+ *     ranges are empty. A worker that still believes in it finds them empty or finds another epoch,
+ *     and goes on. It cannot claim.
+ *   - once a claim has succeeded, the program cannot complete before the claimed units are done, so
+ *     the op may be read from the slot without further care.
+ *
+ * What orders memory:
+ *
+ *   publish  A: ops, ranges written        B: store epoch (seq_cst)   C: JavaScript loads seats
+ *   worker   D: load epoch (acquire)       E: claims, runs            F: done += n (acq_rel)
+ *   parking  G: JavaScript stores PARKED   H: JavaScript loads epoch (both seq_cst), then waits
+ *   finish   I: completed = epoch (release)                           J: JavaScript loads completed
+ *
+ *   B before D makes A visible to E. F before a waiter's load of `done` (acquire) makes one op's
+ *   results visible to the next, and I before J makes them visible to JavaScript. B before C and G
+ *   before H are sequentially consistent, so at least one side sees the other: either the publisher
+ *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep.
+ */
+#include <sched.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernels.h"
+#include "ops.h"
+
+enum {
+  SPINS_BEFORE_YIELD = 256, /* about 10 us: then whoever holds the claim may need this core */
+  SPINS_PER_CLOCK = 16,     /* reading the clock takes as long as a pause or two */
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+static uint64_t now_ns(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static inline dp_slot *slot_of(dp_region *region, uint32_t epoch) {
+  return &region->ring[epoch % DP_RING];
+}
+
+/* ---- ranges of units ---------------------------------------------------------------------------- */
+
+static inline uint64_t make_range(uint32_t epoch, uint32_t first, uint32_t last) {
+  return (uint64_t)epoch << 32 | first << 16 | last;
+}
+
+typedef struct dp_claim {
+  uint32_t first, last;
+} dp_claim;
+
+/* Half of what is left: large pieces first, small ones towards the end, so that all end together. */
+static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t cap) {
+  uint32_t share = (left + 1) / 2;
+  if (share > cap) share = cap;
+  return share > grain ? share - share % grain : share;
+}
+
+/* Takes units of the op that nobody has claimed, the worker's own first. False: there are none. */
+static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, uint32_t threads,
+                        dp_claim *claim) {
+  const uint32_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
+  const uint32_t cap = atomic_load_explicit(&progress->cap, memory_order_relaxed);
+  for (uint32_t i = 0; i < threads; i++) {
+    const uint32_t owner = index + i < threads ? index + i : index + i - threads;
+    uint64_t range = atomic_load_explicit(&progress->range[owner], memory_order_acquire);
+    while (range >> 32 == epoch) {
+      const uint32_t first = range >> 16 & 0xffff, last = range & 0xffff;
+      if (first == last) break;
+      const uint32_t share = share_of(last - first, grain, cap);
+      const bool own = owner == index;
+      const uint64_t rest = own ? make_range(epoch, first + share, last)
+                                : make_range(epoch, first, last - share);
+      if (atomic_compare_exchange_weak_explicit(&progress->range[owner], &range, rest,
+                                                memory_order_acq_rel, memory_order_acquire)) {
+        claim->first = own ? first : last - share;
+        claim->last = claim->first + share;
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/* Gives every worker its part, whole grains where there are many. */
+static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint32_t threads) {
+  atomic_store_explicit(&progress->done, 0, memory_order_relaxed);
+  atomic_store_explicit(&progress->units, plan.units, memory_order_relaxed);
+  atomic_store_explicit(&progress->span, plan.span, memory_order_relaxed);
+  atomic_store_explicit(&progress->grain, plan.grain, memory_order_relaxed);
+  atomic_store_explicit(&progress->cap, plan.cap, memory_order_relaxed);
+  const uint32_t step = plan.units >= 4 * plan.grain * threads ? plan.grain : 1;
+  const uint64_t steps = (plan.units + step - 1) / step;
+  uint32_t first = 0;
+  for (uint32_t w = 0; w < threads; w++) {
+    uint32_t last = (uint32_t)(steps * (w + 1) / threads) * step;
+    if (last > plan.units) last = plan.units;
+    atomic_store_explicit(&progress->range[w], make_range(epoch, first, last), memory_order_release);
+    first = last;
+  }
+}
+
+/* ---- publishing --------------------------------------------------------------------------------- */
+
+uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent) {
+  const uint32_t epoch = atomic_load_explicit(&region->epoch, memory_order_relaxed) + 1;
+  dp_slot *slot = slot_of(region, epoch);
+  atomic_store_explicit(&slot->epoch, epoch, memory_order_release);
+  atomic_store_explicit(&slot->op_count, op_count, memory_order_relaxed);
+  atomic_store_explicit(&slot->silent, silent, memory_order_relaxed);
+  atomic_store_explicit(&slot->fault, 0, memory_order_relaxed);
+  for (uint32_t i = 0; i < op_count; i++) {
+    share_out(&slot->progress[i], epoch, dp_plan_op(&slot->ops[i], region->threads), region->threads);
+  }
+  atomic_store_explicit(&region->epoch, epoch, memory_order_seq_cst);
+  return epoch;
+}
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+typedef enum outcome {
+  PASSED,   /* nothing left to claim here */
+  FINISHED, /* this worker ran the last unit of the program */
+  LEAVING,  /* see `leave` */
+} outcome;
+
+/* One stay in C: who is here and until when. */
+typedef struct dp_stay {
+  dp_region *region;
+  dp_worker *worker;
+  bool caller;       /* in dp_help: stays until its program is complete */
+  uint64_t deadline; /* otherwise leaves about here */
+  uint64_t clock;    /* when it last looked */
+  dp_leave leave;
+} dp_stay;
+
+static bool must_leave(dp_stay *stay) {
+  if (stay->caller) return false;
+  if (atomic_load_explicit(&stay->region->stop, memory_order_relaxed)) {
+    stay->leave = DP_LEAVE_STOP;
+  } else if (stay->worker->index >= atomic_load_explicit(&stay->region->seats, memory_order_relaxed)) {
+    stay->leave = DP_LEAVE_UNSEATED;
+  } else if (stay->clock >= stay->deadline) {
+    stay->leave = DP_LEAVE_SLICE;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+static inline void count(_Atomic uint64_t *counter, uint64_t more) {
+  /* only the worker itself writes its counters, so this need not be a read-modify-write */
+  uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+  atomic_store_explicit(counter, before + more, memory_order_relaxed);
+}
+
+/* Adds the time since the stay last looked at the clock to `counter`. */
+static void count_time(dp_stay *stay, _Atomic uint64_t *counter) {
+  uint64_t now = now_ns();
+  count(counter, now - stay->clock);
+  stay->clock = now;
+}
+
+/* Runs what this worker can claim of op `i`. FINISHED: the op's last unit was among it. */
+static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) {
+  dp_region *region = stay->region;
+  dp_worker *worker = stay->worker;
+  dp_progress *progress = &slot->progress[i];
+  dp_claim claim;
+  while (claim_units(progress, epoch, worker->index, region->threads, &claim)) {
+    if (atomic_load_explicit(&slot->aborted, memory_order_relaxed) != epoch) {
+      dp_place place = {
+          .op = &slot->ops[i],
+          .epoch = epoch,
+          .op_index = i,
+          .span = atomic_load_explicit(&progress->span, memory_order_relaxed),
+          .threads = region->threads,
+          .worker = worker,
+          .fault = &slot->fault,
+      };
+      count(&worker->stats.weight_bytes, dp_run_units(&place, claim.first, claim.last));
+      count(&worker->stats.units, claim.last - claim.first);
+      count_time(stay, &worker->stats.busy_ns);
+    }
+    const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
+    const uint32_t n = claim.last - claim.first;
+    if (atomic_fetch_add_explicit(&progress->done, n, memory_order_acq_rel) + n == units) {
+      return FINISHED;
+    }
+    if (must_leave(stay)) return LEAVING;
+  }
+  return PASSED;
+}
+
+/* Waits until all units of op `i` are done, or the slot holds another program. */
+static outcome wait_for_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) {
+  dp_progress *progress = &slot->progress[i];
+  for (uint32_t spins = 0;; spins++) {
+    const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
+    if (atomic_load_explicit(&progress->done, memory_order_acquire) >= units) break;
+    if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) break;
+    if (must_leave(stay)) return LEAVING;
+    if (spins < SPINS_BEFORE_YIELD) {
+      relax();
+    } else {
+      sched_yield();
+    }
+  }
+  count_time(stay, &stay->worker->stats.wait_ns);
+  return PASSED;
+}
+
+/* Runs this worker's share of program `epoch`, from the op where it left off. */
+static outcome run_program(dp_stay *stay, uint32_t epoch) {
+  dp_worker *worker = stay->worker;
+  dp_slot *slot = slot_of(stay->region, epoch);
+  if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) return PASSED;
+  const uint32_t op_count = atomic_load_explicit(&slot->op_count, memory_order_relaxed);
+  if (worker->entered != epoch) count(&worker->stats.regions, 1);
+  worker->entered = epoch;
+  for (uint32_t i = worker->op; i < op_count; i++) {
+    worker->op = i;
+    const outcome how = run_op(stay, slot, epoch, i);
+    if (how == LEAVING) return LEAVING;
+    if (i + 1 == op_count) {
+      if (how == FINISHED) atomic_store_explicit(&slot->completed, epoch, memory_order_release);
+      return how;
+    }
+    if (how == PASSED && wait_for_op(stay, slot, epoch, i) == LEAVING) return LEAVING;
+  }
+  return PASSED;
+}
+
+/* The next program that this worker has not left behind; there is one. */
+static uint32_t next_program(dp_worker *worker, uint32_t published) {
+  if (published - worker->cursor > DP_RING) {
+    worker->cursor = published - DP_RING;
+    worker->op = 0;
+  }
+  return worker->cursor + 1;
+}
+
+static void leave_behind(dp_worker *worker, uint32_t epoch) {
+  worker->cursor = epoch;
+  worker->op = 0;
+}
+
+int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns) {
+  dp_worker *worker = &region->workers[index];
+  const uint64_t start = now_ns();
+  dp_stay stay = {.region = region, .worker = worker, .deadline = start + slice_ns, .clock = start};
+  uint64_t spin_end = start + spin_ns;
+  for (uint32_t spins = 0;; spins++) {
+    const uint32_t published = atomic_load_explicit(&region->epoch, memory_order_acquire);
+    if (published != worker->cursor) {
+      if (spins > 0) count_time(&stay, &worker->stats.wait_ns);
+      if (must_leave(&stay)) return stay.leave;
+      const uint32_t epoch = next_program(worker, published);
+      const outcome how = run_program(&stay, epoch);
+      if (how == LEAVING) return stay.leave;
+      leave_behind(worker, epoch);
+      spin_end = stay.clock + spin_ns;
+      spins = 0;
+      const dp_slot *slot = slot_of(region, epoch);
+      if (how == FINISHED && !atomic_load_explicit(&slot->silent, memory_order_relaxed) &&
+          atomic_exchange_explicit(&region->notice, 1, memory_order_acq_rel) == 0) {
+        return DP_LEAVE_NOTICE;
+      }
+      continue;
+    }
+    relax();
+    if (spins % SPINS_PER_CLOCK != 0) continue;
+    const uint64_t before = stay.clock;
+    count_time(&stay, &worker->stats.wait_ns);
+    if (before >= spin_end) return DP_LEAVE_IDLE;
+    if (must_leave(&stay)) return stay.leave;
+  }
+}
+
+void dp_help(dp_region *region, uint32_t epoch) {
+  dp_worker *worker = &region->workers[region->threads];
+  dp_stay stay = {.region = region, .worker = worker, .caller = true, .clock = now_ns()};
+  const dp_slot *slot = slot_of(region, epoch);
+  atomic_store_explicit(&region->seats, region->threads - 1, memory_order_relaxed);
+  while (worker->cursor != epoch) {
+    const uint32_t next = next_program(worker, epoch);
+    run_program(&stay, next);
+    leave_behind(worker, next);
+  }
+  for (uint32_t spins = 0; atomic_load_explicit(&slot->completed, memory_order_acquire) != epoch; spins++) {
+    if (spins < SPINS_BEFORE_YIELD) {
+      relax();
+    } else {
+      sched_yield();
+    }
+  }
+  count_time(&stay, &worker->stats.wait_ns);
+  atomic_store_explicit(&region->seats, region->threads, memory_order_relaxed);
+}
+
+/* ---- setting up --------------------------------------------------------------------------------- */
+
+static size_t region_head_bytes(void) {
+  return (sizeof(dp_region) + DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
+}
+
+uint64_t dp_region_bytes(uint32_t threads) {
+  return region_head_bytes() + (uint64_t)(threads + 1) * dp_row_stride(DP_MAX_K);
+}
+
+void dp_region_init(dp_region *region, uint32_t threads) {
+  region->threads = threads;
+  atomic_store(&region->seats, threads);
+  const uint64_t scratch = (uint64_t)(uintptr_t)region + region_head_bytes();
+  for (uint32_t w = 0; w <= threads; w++) {
+    region->workers[w].index = w < threads ? w : threads - 1;
+    region->workers[w].scratch = scratch + w * dp_row_stride(DP_MAX_K);
+  }
+}
+
+void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {
+  const uint32_t words[DP_LAYOUT_WORDS] = {
+      offsetof(dp_region, epoch),   offsetof(dp_region, stop),    offsetof(dp_region, seats),
+      offsetof(dp_region, notice),  offsetof(dp_region, workers), sizeof(dp_worker),
+      offsetof(dp_worker, seat),    offsetof(dp_worker, cursor),  offsetof(dp_worker, op),
+      offsetof(dp_worker, entered), offsetof(dp_worker, stats),   offsetof(dp_region, ring),
+      sizeof(dp_slot),              offsetof(dp_slot, completed), offsetof(dp_slot, aborted),
+      offsetof(dp_slot, fault),     offsetof(dp_slot, ops),       sizeof(dp_op),
+      DP_RING,                      DP_SLOT_OPS,
+  };
+  memcpy(out, words, sizeof words);
+}
+
+int dp_advise_huge_pages(void *address, uint64_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  const uintptr_t first = ((uintptr_t)address + page - 1) / page * page;
+  const uintptr_t last = ((uintptr_t)address + bytes) / page * page;
+  if (last <= first) return EINVAL;
+  return madvise((void *)first, last - first, MADV_HUGEPAGE) == 0 ? 0 : errno;
+#else
+  (void)address, (void)bytes;
+  return ENOSYS;
+#endif
+}

@@ -1,0 +1,168 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import type koffi from 'koffi'
+import { ArgumentError, describe } from './errors.js'
+
+/*
+ * The only file that knows koffi. Addresses travel as numbers: they are below 2^53 everywhere, and a
+ * number is cheaper to pass than a bigint.
+ */
+
+/** Byte offsets and sizes in the region's shared memory, as C laid it out. */
+export interface RegionLayout {
+  epoch: number
+  stop: number
+  seats: number
+  notice: number
+  workers: number
+  workerBytes: number
+  workerSeat: number
+  workerCursor: number
+  workerOp: number
+  workerEntered: number
+  workerStats: number
+  ring: number
+  slotBytes: number
+  slotCompleted: number
+  slotAborted: number
+  slotFault: number
+  slotOps: number
+  opBytes: number
+  ringLength: number
+  opsPerSlot: number
+}
+
+/** In the order in which dp_layout writes them. */
+const layoutFields: (keyof RegionLayout)[] = [
+  'epoch',
+  'stop',
+  'seats',
+  'notice',
+  'workers',
+  'workerBytes',
+  'workerSeat',
+  'workerCursor',
+  'workerOp',
+  'workerEntered',
+  'workerStats',
+  'ring',
+  'slotBytes',
+  'slotCompleted',
+  'slotAborted',
+  'slotFault',
+  'slotOps',
+  'opBytes',
+  'ringLength',
+  'opsPerSlot',
+]
+
+/** Why a worker came back from {@link Native.serve}; dp_leave in C. */
+export const Leave = { idle: 0, notice: 1, slice: 2, unseated: 3, stop: 4 } as const
+
+/** State of a worker's seat; dp_seat in C. */
+export const Seat = { empty: 0, taken: 1, parked: 2 } as const
+
+/** The native library's functions; native/include/dotpool.h says what each does. */
+export interface Native {
+  readonly layout: RegionLayout
+  /** The kernels in force, e.g. `avx512vnni`. */
+  isa(): string
+  /** All that this CPU can run, widest first. */
+  isas(): string[]
+  selectIsa(name: string): boolean
+  address(view: ArrayBufferView): number
+  rowStride(k: number): number
+  regionBytes(threads: number): number
+  regionInit(region: number, threads: number): void
+  adviseHugePages(address: number, bytes: number): number
+  publish(region: number, opCount: number, silent: number): number
+  serve(region: number, index: number, spinNanos: number, sliceNanos: number): number
+  help(region: number, epoch: number): void
+}
+
+const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
+const libraryPath = fileURLToPath(
+  new URL(`../../native/build/libdotpool.${suffix}`, import.meta.url),
+)
+const buildScript = fileURLToPath(new URL('../../native/build.js', import.meta.url))
+
+function bind(): Native {
+  const api = createRequire(import.meta.url)('koffi') as typeof koffi
+  const library = api.load(libraryPath)
+  const words = new Uint32Array(32)
+  library.func('void dp_layout(_Out_ uint32_t *out)')(words)
+  const layout = Object.fromEntries(
+    layoutFields.map((field, i) => [field, words[i]]),
+  ) as unknown as RegionLayout
+  const isas = library.func('const char *dp_isas()')
+  const selectIsa = library.func('int dp_select_isa(const char *name)')
+  return {
+    layout,
+    isa: library.func('const char *dp_isa()') as () => string,
+    isas: () => isas().split(','),
+    selectIsa: (name) => selectIsa(name) === 0,
+    address: (view) => Number(api.address(view)),
+    rowStride: library.func('uint64_t dp_row_stride(uint32_t k)') as Native['rowStride'],
+    regionBytes: library.func(
+      'uint64_t dp_region_bytes(uint32_t threads)',
+    ) as Native['regionBytes'],
+    regionInit: library.func(
+      'void dp_region_init(uint64_t region, uint32_t threads)',
+    ) as Native['regionInit'],
+    adviseHugePages: library.func(
+      'int dp_advise_huge_pages(uint64_t address, uint64_t bytes)',
+    ) as Native['adviseHugePages'],
+    publish: library.func(
+      'uint32_t dp_publish(uint64_t region, uint32_t op_count, uint32_t silent)',
+    ) as Native['publish'],
+    serve: library.func(
+      'int dp_serve(uint64_t region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns)',
+    ) as Native['serve'],
+    help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+  }
+}
+
+let loaded: { native: Native | null; problem: string } | undefined
+
+function load(): { native: Native | null; problem: string } {
+  if (!existsSync(libraryPath)) {
+    const problem = `the native library is not built; with a C compiler and make, run: node ${buildScript}`
+    return { native: null, problem }
+  }
+  try {
+    return { native: bind(), problem: '' }
+  } catch (error) {
+    return { native: null, problem: `the native library does not load: ${String(error)}` }
+  }
+}
+
+/** The native library, or null where it cannot be had: {@link nativeProblem} says why. */
+export function loadNative(): Native | null {
+  loaded ??= load()
+  return loaded.native
+}
+
+/** Why there is no native library and what to do about it, in one line; empty if there is one. */
+export function nativeProblem(): string {
+  loaded ??= load()
+  return loaded.problem
+}
+
+/**
+ * The library with the kernels that the environment variable DOTPOOL_ISA asks for, or the widest
+ * that the CPU runs; null for `typescript` or where there is no library.
+ *
+ * @throws ArgumentError if DOTPOOL_ISA names something this CPU or build cannot run
+ */
+export function chooseNative(): Native | null {
+  const wanted = process.env['DOTPOOL_ISA']
+  if (wanted === 'typescript') return null
+  const native = loadNative()
+  if (wanted === undefined || wanted === '') return native
+  if (native === null || !native.selectIsa(wanted)) {
+    const choices = [...(native?.isas() ?? []), 'typescript'].join(', ')
+    throw new ArgumentError('DOTPOOL_ISA', `one of ${choices} on this machine`, describe(wanted))
+  }
+  return native
+}

@@ -1,0 +1,113 @@
+import { ArgumentError, checkInteger, describe } from '../errors.js'
+import type { Native } from '../native.js'
+import { isShared, viewAs } from '../pool/memory.js'
+import type { Pool } from '../pool/pool.js'
+import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import { Tensor } from '../tensor.js'
+import { type IntMatmulTask, intMatmulShare } from './oracle.js'
+import { paddedN, tileBytes } from './pack.js'
+
+/** 131071 * 128 * 128 < 2^31: up to here int32 sums cannot overflow. */
+const MAX_INNER = 131071
+
+/**
+ * y[m, n] = sum_k a[m, k] * b[k, n], exactly. Runs as one region: b is packed into tiles, a into the
+ * kernels' activation format, then multiplied.
+ *
+ * @param a int8 [M, K], K <= 131071
+ * @param b int8 [K, N]
+ * @returns int32 [M, N]
+ * @throws ArgumentError if types or shapes do not fit, or the signal's reason
+ */
+export async function intMatmul(
+  pool: Pool,
+  a: Tensor<'int8'>,
+  b: Tensor<'int8'>,
+  options: { signal?: AbortSignal } = {},
+): Promise<Tensor<'int32'>> {
+  const [m, k] = matrixDims('a', a)
+  const [inner, n] = matrixDims('b', b)
+  checkInteger('a.dims[1]', k, 1, MAX_INNER)
+  if (inner !== k) throw new ArgumentError('b', `${k} rows, one for each column of a`, String(b))
+  const call = new IntMatmul(pool, a.data, b.data, m, k, n)
+  if (m * n > 0) await pool.run(call, options.signal)
+  return new Tensor('int32', call.result(), [m, n])
+}
+
+function matrixDims(argument: string, value: unknown): [number, number] {
+  if (!(value instanceof Tensor) || value.type !== 'int8' || value.dims.length !== 2) {
+    const got = value instanceof Tensor ? String(value) : describe(value)
+    throw new ArgumentError(argument, 'an int8 Tensor of two dimensions', got)
+  }
+  return [value.dims[0], value.dims[1]]
+}
+
+class IntMatmul implements Program {
+  readonly #pool: Pool
+  readonly #staged: Uint8Array<SharedArrayBuffer>[] = []
+  readonly #a: Int8Array
+  readonly #b: Int8Array
+  readonly #y: Int32Array
+  readonly #m: number
+  readonly #k: number
+  readonly #n: number
+
+  constructor(pool: Pool, a: Int8Array, b: Int8Array, m: number, k: number, n: number) {
+    this.#pool = pool
+    this.#m = m
+    this.#k = k
+    this.#n = n
+    this.#a = this.#share(a)
+    this.#b = this.#share(b)
+    const buffer = pool.native === null ? SharedArrayBuffer : ArrayBuffer
+    this.#y = new Int32Array(new buffer(m * n * 4))
+  }
+
+  result(): Int32Array {
+    return isShared(this.#y) ? this.#y.slice() : this.#y
+  }
+
+  native(): NativeOp[] {
+    const native = this.#pool.native as Native
+    const [m, k, n] = [this.#m, this.#k, this.#n]
+    const tiles = native.address(this.#take(tileBytes(n, k)))
+    const colSum = native.address(this.#take(paddedN(n) * 4))
+    const xq = native.address(this.#take(m * native.rowStride(k)))
+    const y = native.address(this.#y)
+    return [
+      { kind: OpKind.packTransposed, n, k, x: native.address(this.#b), tiles, colSum },
+      { kind: OpKind.quantize, xType: NativeType.int8, m, k, x: native.address(this.#a), xq },
+      { kind: OpKind.gemm, yType: NativeType.int32, m, n, k, y, tiles, colSum, xq },
+    ]
+  }
+
+  script(): ScriptOp[] {
+    const [m, k, n] = [this.#m, this.#k, this.#n]
+    const args: Omit<IntMatmulTask, 'part' | 'parts'> = {
+      a: this.#a,
+      b: this.#b,
+      y: this.#y,
+      m,
+      k,
+      n,
+    }
+    return [{ module: new URL('./oracle.js', import.meta.url).href, run: intMatmulShare, args }]
+  }
+
+  release(): void {
+    for (const block of this.#staged.splice(0)) this.#pool.staging.give(block)
+  }
+
+  #take(bytes: number): Uint8Array<SharedArrayBuffer> {
+    const block = this.#pool.staging.take(bytes)
+    this.#staged.push(block)
+    return block
+  }
+
+  #share(values: Int8Array): Int8Array {
+    if (isShared(values)) return values
+    const copy = viewAs('int8', this.#take(values.byteLength), values.length)
+    copy.set(values)
+    return copy
+  }
+}

@@ -1,0 +1,121 @@
+import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
+import type { Share } from '../pool/program.js'
+import { NR, paddedK, tileIndex } from './pack.js'
+import { quantizeChannel, quantizeRow } from './quantize.js'
+
+/*
+ * What the native ops compute, plainly: the reference of every kernel, and what serves where no native
+ * library loads. Each function does one share of an op and returns 0, or 1 + the index of a fault.
+ */
+
+/** The channels [from, to) of a share, whole blocks. */
+function channelsOf({ part, parts }: Share, outFeatures: number): [from: number, to: number] {
+  const blocks = Math.ceil(outFeatures / NR)
+  const from = Math.floor((blocks * part) / parts) * NR
+  const to = Math.floor((blocks * (part + 1)) / parts) * NR
+  return [from, Math.min(to, outFeatures)]
+}
+
+export interface LinearTask extends Share {
+  /** float32 or bfloat16 bits [M, K]. */
+  x: Float32Array | Uint16Array
+  /** float32 or bfloat16 bits [M, N]. */
+  y: Float32Array | Uint16Array
+  tiles: Int8Array
+  scale: Float32Array
+  bias: Float32Array | undefined
+  inFeatures: number
+  outFeatures: number
+}
+
+/** y[m, n] = (float(sum_k xq[m, k] * wq[n, k]) * xScale[m]) * wScale[n] (+ bias[n]) */
+export function linearShare(task: LinearTask): number {
+  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
+  const [from, to] = channelsOf(task, N)
+  const xq = new Int8Array(paddedK(K))
+  for (let m = 0; m * K < x.length; m++) {
+    const row = x.subarray(m * K, (m + 1) * K)
+    const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
+    const xScale = quantizeRow(float, xq.subarray(0, K))
+    for (let n = from; n < to; n++) {
+      const acc = dotTile(xq, tiles, n, K)
+      let value = Math.fround(Math.fround(Math.fround(acc) * xScale) * scale[n])
+      if (bias !== undefined) value = Math.fround(value + bias[n])
+      y[m * N + n] = y instanceof Float32Array ? value : floatToBf16(value)
+    }
+  }
+  return 0
+}
+
+/** sum_k xq[k] * w[n, k] over packed tiles; xq is padded to whole quads. */
+function dotTile(xq: Int8Array, tiles: Int8Array, n: number, inFeatures: number): number {
+  let acc = 0
+  for (let k = 0, at = tileIndex(n, 0, inFeatures); k < xq.length; k += 4, at += NR * 4) {
+    acc +=
+      xq[k] * tiles[at] +
+      xq[k + 1] * tiles[at + 1] +
+      xq[k + 2] * tiles[at + 2] +
+      xq[k + 3] * tiles[at + 3]
+  }
+  return acc
+}
+
+export interface PackTask extends Share {
+  /** int8, float32 or bfloat16 bits [N, K]. */
+  weight: Int8Array | Float32Array | Uint16Array
+  tiles: Int8Array
+  colSum: Int32Array
+  /** Written where the weight is float. */
+  scale: Float32Array
+  inFeatures: number
+  outFeatures: number
+}
+
+/** tiles, colSum = pack(w); a float weight is quantised first, and its scales written. */
+export function packShare(task: PackTask): number {
+  const { weight, tiles, colSum, scale, inFeatures: K, outFeatures: N } = task
+  const [from, to] = channelsOf(task, N)
+  const quantized = new Int8Array(K)
+  for (let n = from; n < to; n++) {
+    const row = weight.subarray(n * K, (n + 1) * K)
+    if (row instanceof Int8Array) {
+      quantized.set(row)
+    } else {
+      const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
+      scale[n] = quantizeChannel(float, quantized)
+      if (Number.isNaN(scale[n])) return n + 1
+    }
+    colSum[n] = 0
+    for (let k = 0; k < K; k++) {
+      tiles[tileIndex(n, k, K)] = quantized[k]
+      colSum[n] += quantized[k]
+    }
+  }
+  return 0
+}
+
+export interface IntMatmulTask extends Share {
+  /** int8 [M, K]. */
+  a: Int8Array
+  /** int8 [K, N]. */
+  b: Int8Array
+  /** int32 [M, N]. */
+  y: Int32Array
+  m: number
+  k: number
+  n: number
+}
+
+/** y[m, n] = sum_k a[m, k] * b[k, n] */
+export function intMatmulShare({ a, b, y, m: M, k: K, n: N, part, parts }: IntMatmulTask): number {
+  const from = Math.floor((M * part) / parts)
+  const to = Math.floor((M * (part + 1)) / parts)
+  for (let m = from; m < to; m++) {
+    const row = y.subarray(m * N, (m + 1) * N).fill(0)
+    for (let k = 0; k < K; k++) {
+      const factor = a[m * K + k]
+      for (let n = 0; n < N; n++) row[n] += factor * b[k * N + n]
+    }
+  }
+  return 0
+}

@@ -1,0 +1,82 @@
+import { ArgumentError, checkInteger, describe } from '../errors.js'
+
+/*
+ * Weight layouts. The packed tiles that all kernels read are int8 [ceil(N/64)][ceil(K/4)][64][4],
+ * "64c4": blocks of 64 output channels, quads of 4 consecutive k, channel, byte of the quad; N and K
+ * padded with zeros. See native/src/layout.h.
+ */
+
+/** Output channels of a block. */
+export const NR = 64
+
+/** Consecutive k of a quad. */
+export const KR = 4
+
+/** Bytes of the packed tiles of int8 [N, K]. */
+export function tileBytes(outFeatures: number, inFeatures: number): number {
+  return Math.ceil(outFeatures / NR) * NR * paddedK(inFeatures)
+}
+
+/** K with its padding. */
+export function paddedK(inFeatures: number): number {
+  return Math.ceil(inFeatures / KR) * KR
+}
+
+/** N with its padding. */
+export function paddedN(outFeatures: number): number {
+  return Math.ceil(outFeatures / NR) * NR
+}
+
+/** Index of weight [n, k] among the packed tiles. */
+export function tileIndex(n: number, k: number, inFeatures: number): number {
+  const block = Math.floor(n / NR) * NR * paddedK(inFeatures)
+  return block + Math.floor(k / KR) * NR * KR + (n % NR) * KR + (k % KR)
+}
+
+/**
+ * Packs int8 weights [N, K] into the SDOT layout [K/4, N/4, 4, 4] of other runtimes:
+ * `packed[k / 4][n / 4][n % 4][k % 4] = w[n][k]`.
+ *
+ * @throws ArgumentError if K or N is no multiple of 4, or the length is not N * K
+ */
+export function packSdot(weight: Int8Array, inFeatures: number, outFeatures: number): Int8Array {
+  return mapSdot('weight', weight, inFeatures, outFeatures, (out, plain, packed) => {
+    out[packed] = weight[plain]
+  })
+}
+
+/**
+ * Unpacks the SDOT layout [K/4, N/4, 4, 4] into int8 weights [N, K]; undoes {@link packSdot}.
+ *
+ * @throws ArgumentError if K or N is no multiple of 4, or the length is not N * K
+ */
+export function unpackSdot(packed: Int8Array, inFeatures: number, outFeatures: number): Int8Array {
+  return mapSdot('packed', packed, inFeatures, outFeatures, (out, plain, at) => {
+    out[plain] = packed[at]
+  })
+}
+
+function mapSdot(
+  argument: string,
+  values: Int8Array,
+  inFeatures: number,
+  outFeatures: number,
+  move: (out: Int8Array, plain: number, packed: number) => void,
+): Int8Array {
+  for (const [name, size] of Object.entries({ inFeatures, outFeatures })) {
+    checkInteger(name, size, 1, Number.MAX_SAFE_INTEGER)
+    if (size % 4 !== 0) throw new ArgumentError(name, 'a multiple of 4', describe(size))
+  }
+  if (!(values instanceof Int8Array) || values.length !== inFeatures * outFeatures) {
+    const expected = `an Int8Array of ${outFeatures} * ${inFeatures} elements`
+    throw new ArgumentError(argument, expected, describe(values))
+  }
+  const out = new Int8Array(values.length)
+  for (let n = 0; n < outFeatures; n++) {
+    for (let k = 0; k < inFeatures; k++) {
+      const quad = Math.floor(k / 4) * outFeatures + n
+      move(out, n * inFeatures + k, quad * 4 + (k % 4))
+    }
+  }
+  return out
+}

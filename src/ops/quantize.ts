@@ -1,0 +1,147 @@
+import { bf16ToFloat32 } from '../bf16.js'
+import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { Tensor } from '../tensor.js'
+
+/*
+ * Symmetric int8 quantisation in float32 steps, one rounding each, so that every kernel can give the
+ * same bits. All functions here are the plain reference.
+ */
+
+/** absmax is taken to be at least this, so that a row of zeros has a scale. */
+const ABSMAX_FLOOR = Math.fround(1e-8)
+
+/** Adding this and taking it off again rounds a float32 below 2^22 to an integer, ties to even. */
+const ROUNDER = 1.5 * 2 ** 23
+
+/** Nearest integer, ties to even, for float32 values below 2^22. */
+function round(value: number): number {
+  return Math.fround(value + ROUNDER) - ROUNDER
+}
+
+function absmaxOf(values: Float32Array): number {
+  let absmax = 0
+  for (const value of values) {
+    const magnitude = Math.abs(value)
+    // written so that a NaN stays
+    if (!(magnitude <= absmax)) absmax = magnitude
+    if (Number.isNaN(absmax)) return absmax
+  }
+  return absmax
+}
+
+/**
+ * q[k] = clamp(rne(x[k] * (127 / a)), -127, 127), a = max(absmax(x), 1e-8); returns a / 127, or NaN,
+ * with all q zero, where x holds a NaN or an infinity.
+ *
+ * @param x one row of activations
+ * @param q where to write, as long as x
+ */
+export function quantizeRow(x: Float32Array, q: Int8Array): number {
+  const absmax = absmaxOf(x)
+  if (!Number.isFinite(absmax)) {
+    q.fill(0)
+    return Number.NaN
+  }
+  const a = Math.max(absmax, ABSMAX_FLOOR)
+  const inverse = Math.fround(127 / a)
+  for (let k = 0; k < x.length; k++) {
+    const value = round(Math.fround(x[k] * inverse))
+    q[k] = Math.min(127, Math.max(-127, value))
+  }
+  return Math.fround(a / 127)
+}
+
+/**
+ * q[k] = clamp(rne(w[k] / s), -128, 127), s = max(absmax(w), 1e-8) / 127; returns s, or NaN where w
+ * holds a NaN or an infinity.
+ *
+ * @param w the weights of one output channel
+ * @param q where to write, as long as w
+ */
+export function quantizeChannel(w: Float32Array, q: Int8Array): number {
+  const absmax = absmaxOf(w)
+  if (!Number.isFinite(absmax)) return Number.NaN
+  const scale = Math.fround(Math.max(absmax, ABSMAX_FLOOR) / 127)
+  for (let k = 0; k < w.length; k++) {
+    const value = round(Math.fround(w[k] / scale))
+    q[k] = Math.min(127, Math.max(-128, value))
+  }
+  return scale
+}
+
+/** float32 elements of an array or of a float32 or bfloat16 tensor. */
+function toFloat32(argument: string, values: Float32Array | Tensor): Float32Array {
+  if (values instanceof Float32Array) return values
+  if (values instanceof Tensor && values.data instanceof Float32Array) return values.data
+  if (values instanceof Tensor && values.data instanceof Uint16Array) {
+    return bf16ToFloat32(values.data)
+  }
+  throw new ArgumentError(
+    argument,
+    'a Float32Array or a float32 or bfloat16 Tensor',
+    describe(values instanceof Tensor ? String(values) : values),
+  )
+}
+
+/**
+ * Quantises rows of activations, each with a scale of its own: x ~ q * scale.
+ *
+ * @param x float32 [M, K], or a float32 or bfloat16 tensor [..., K]
+ * @param inFeatures K; by default a tensor's last dimension
+ * @returns q int8 [M, K] in [-127, 127], scale float32 [M]; a row with a NaN or an infinity gets
+ *   zeros and the scale NaN
+ * @throws ArgumentError if x is no such array or its length no multiple of K
+ */
+export function quantizeRows(
+  x: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
+  inFeatures: number = x instanceof Tensor ? (x.dims.at(-1) ?? 0) : x.length,
+): { q: Int8Array; scale: Float32Array } {
+  const values = toFloat32('x', x)
+  checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
+  if (values.length % inFeatures !== 0) {
+    throw new ArgumentError('x', `a length that is a multiple of ${inFeatures}`, describe(values))
+  }
+  const q = new Int8Array(values.length)
+  const scale = new Float32Array(values.length / inFeatures)
+  for (let m = 0; m < scale.length; m++) {
+    const [from, to] = [m * inFeatures, (m + 1) * inFeatures]
+    scale[m] = quantizeRow(values.subarray(from, to), q.subarray(from, to))
+  }
+  return { q, scale }
+}
+
+/**
+ * Quantises weights, each output channel with a scale of its own: w ~ weight * scale.
+ *
+ * @param w float32 or bfloat16 [N, K], row-major, as `nn.Linear` has it
+ * @returns weight int8 [N, K], scale float32 [N]: what {@link Linear.fromInt8} takes
+ * @throws ArgumentError if the length is not N * K, or a weight is NaN or infinite
+ */
+export function quantizeWeight(
+  w: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
+  { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },
+): { weight: Int8Array; scale: Float32Array } {
+  const values = toFloat32('w', w)
+  checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
+  checkInteger('outFeatures', outFeatures, 1, Number.MAX_SAFE_INTEGER)
+  if (values.length !== inFeatures * outFeatures) {
+    throw new ArgumentError('w', `${outFeatures} * ${inFeatures} elements`, describe(values))
+  }
+  const weight = new Int8Array(values.length)
+  const scale = new Float32Array(outFeatures)
+  for (let n = 0; n < outFeatures; n++) {
+    const [from, to] = [n * inFeatures, (n + 1) * inFeatures]
+    scale[n] = quantizeChannel(values.subarray(from, to), weight.subarray(from, to))
+    if (Number.isNaN(scale[n])) throw notFinite('w', n)
+  }
+  return { weight, scale }
+}
+
+/** A weight that cannot be quantised: says in which output channel it is. */
+export function notFinite(argument: string, channel: number): ArgumentError {
+  return new ArgumentError(
+    argument,
+    'finite weights',
+    `a NaN or an infinity in output channel ${channel}`,
+  )
+}

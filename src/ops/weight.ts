@@ -1,0 +1,140 @@
+import { ArgumentError } from '../errors.js'
+import type { Native } from '../native.js'
+import { isShared, sharedArray, viewAs } from '../pool/memory.js'
+import type { Pool } from '../pool/pool.js'
+import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import { type PackTask, packShare } from './oracle.js'
+import { NR, paddedK, paddedN, tileBytes } from './pack.js'
+import { notFinite } from './quantize.js'
+
+/** How much of the source is packed by one program, bytes: the event loop turns in between. */
+const CHUNK = 4 << 20
+
+/** A source of weights: int8, or float32 or bfloat16 bits that are quantised as they are packed. */
+export type WeightArray = Int8Array | Float32Array | Uint16Array
+
+export interface PackOptions {
+  signal?: AbortSignal
+  /** Told after every chunk how many of the output channels are packed. */
+  onProgress?: (done: number, total: number) => void
+}
+
+/** Packed weights and what the epilogue needs, all in shared memory and read-only from here on. */
+export class Weight {
+  readonly inFeatures: number
+  readonly outFeatures: number
+  /** int8, 64c4 tiles. */
+  readonly tiles: Int8Array
+  /** int32 [N, padded to 64]: sum over k of w[n, k]. */
+  readonly colSum: Int32Array
+  /** float32 [N, padded to 64]. */
+  readonly scale: Float32Array
+  /** float32 [N, padded to 64]. */
+  readonly bias: Float32Array | undefined
+  /** Where C finds them. */
+  readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
+
+  /** Memory for weights of this shape, not packed yet. */
+  constructor(native: Native | null, inFeatures: number, outFeatures: number, bias?: Float32Array) {
+    this.inFeatures = inFeatures
+    this.outFeatures = outFeatures
+    this.tiles = sharedArray('int8', tileBytes(outFeatures, inFeatures))
+    this.colSum = sharedArray('int32', paddedN(outFeatures))
+    this.scale = sharedArray('float32', paddedN(outFeatures))
+    if (bias !== undefined) {
+      this.bias = sharedArray('float32', paddedN(outFeatures))
+      this.bias.set(bias)
+    }
+    const address = (view?: ArrayBufferView) => (view && native ? native.address(view) : 0)
+    this.addresses = {
+      tiles: address(this.tiles),
+      colSum: address(this.colSum),
+      scale: address(this.scale),
+      bias: address(this.bias),
+    }
+  }
+
+  /**
+   * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time; a float source is
+   * quantised on the way and its scales are written.
+   *
+   * @throws ArgumentError where a float source holds a NaN or an infinity, or is detached meanwhile
+   */
+  async pack(pool: Pool, source: WeightArray, options: PackOptions): Promise<void> {
+    const { inFeatures: K, outFeatures: N } = this
+    const rows = Math.max(1, Math.floor(CHUNK / (K * source.BYTES_PER_ELEMENT) / NR)) * NR
+    for (let first = 0; first < N; first += rows) {
+      const last = Math.min(first + rows, N)
+      const chunk = source.subarray(first * K, last * K)
+      if (chunk.length === 0)
+        throw new ArgumentError('weight', 'an attached array', 'a detached one')
+      const fault = await pool.run(new PackProgram(pool, this, chunk, first, last), options.signal)
+      if (fault > 0) throw notFinite('weight', first + fault - 1)
+      options.onProgress?.(last, N)
+    }
+  }
+}
+
+function typeOf(source: WeightArray): 'int8' | 'float32' | 'bfloat16' {
+  if (source instanceof Int8Array) return 'int8'
+  return source instanceof Float32Array ? 'float32' : 'bfloat16'
+}
+
+/** tiles, colSum (, scale) = pack(w[first .. last, K]) */
+class PackProgram implements Program {
+  readonly #pool: Pool
+  readonly #weight: Weight
+  readonly #source: WeightArray
+  readonly #staged: Uint8Array<SharedArrayBuffer> | undefined
+  readonly #first: number
+  readonly #last: number
+
+  constructor(pool: Pool, weight: Weight, source: WeightArray, first: number, last: number) {
+    this.#pool = pool
+    this.#weight = weight
+    if (isShared(source)) {
+      this.#source = source
+    } else {
+      this.#staged = pool.staging.take(source.byteLength)
+      this.#source = viewAs(typeOf(source), this.#staged, source.length)
+      ;(this.#source as Float32Array).set(source as Float32Array)
+    }
+    this.#first = first
+    this.#last = last
+  }
+
+  native(): NativeOp[] {
+    const native = this.#pool.native as Native
+    const { addresses, inFeatures } = this.#weight
+    const type = typeOf(this.#source)
+    return [
+      {
+        kind: type === 'int8' ? OpKind.pack : OpKind.quantizePack,
+        xType: NativeType[type],
+        n: this.#last - this.#first,
+        k: inFeatures,
+        x: native.address(this.#source),
+        tiles: addresses.tiles + this.#first * paddedK(inFeatures),
+        colSum: addresses.colSum + this.#first * 4,
+        scale: addresses.scale + this.#first * 4,
+      },
+    ]
+  }
+
+  script(): ScriptOp[] {
+    const { tiles, colSum, scale, inFeatures } = this.#weight
+    const args: Omit<PackTask, 'part' | 'parts'> = {
+      weight: this.#source,
+      tiles: tiles.subarray(this.#first * paddedK(inFeatures)),
+      colSum: colSum.subarray(this.#first),
+      scale: scale.subarray(this.#first),
+      inFeatures,
+      outFeatures: this.#last - this.#first,
+    }
+    return [{ module: new URL('./oracle.js', import.meta.url).href, run: packShare, args }]
+  }
+
+  release(): void {
+    if (this.#staged !== undefined) this.#pool.staging.give(this.#staged)
+  }
+}

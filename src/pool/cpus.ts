@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+
+/**
+ * How many threads this process may keep running: the CPUs of its affinity mask, or fewer where a
+ * control group's quota allows less time than that. At least 1.
+ */
+export function usableThreads(): number {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(cgroupQuota())))
+}
+
+/** CPU time per wall time that the process's control groups allow; Infinity where none limits it. */
+export function cgroupQuota(root = '/sys/fs/cgroup', membership = '/proc/self/cgroup'): number {
+  let quota = Number.POSITIVE_INFINITY
+  for (const line of (readText(membership) ?? '').split('\n')) {
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
+    if (path === undefined) continue
+    if (controllers === '') {
+      // version 2: a limit may stand at any level above the process
+      for (const folder of ancestors(path)) {
+        quota = Math.min(quota, parseQuota(readText(`${root}${folder}/cpu.max`)))
+      }
+    } else if (controllers?.split(',').includes('cpu')) {
+      const folder = `${root}/cpu${path === '/' ? '' : path}`
+      const limit = readText(`${folder}/cpu.cfs_quota_us`)
+      const period = readText(`${folder}/cpu.cfs_period_us`)
+      quota = Math.min(quota, parseQuota(`${limit?.trim()} ${period?.trim()}`))
+    }
+  }
+  return quota
+}
+
+/** `"150000 100000"` is 1.5 CPUs; `"max 100000"`, -1 and anything unreadable are no limit. */
+function parseQuota(text: string | undefined): number {
+  const [limit, period] = (text ?? '').trim().split(/\s+/).map(Number)
+  return limit > 0 && period > 0 ? limit / period : Number.POSITIVE_INFINITY
+}
+
+/** `/a/b` gives `/a/b`, `/a` and the root, which is the empty string. */
+function ancestors(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '')
+  return parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`).concat('')
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

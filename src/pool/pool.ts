@@ -1,0 +1,130 @@
+import { checkInteger } from '../errors.js'
+import { chooseNative, type Native } from '../native.js'
+import { sizeOf, Tensor, type TensorType } from '../tensor.js'
+import { usableThreads } from './cpus.js'
+import type { Engine } from './engine.js'
+import { Staging, sharedArray } from './memory.js'
+import type { Program } from './program.js'
+import { Region } from './region.js'
+import { ScriptEngine } from './script.js'
+import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats.js'
+
+export interface PoolOptions {
+  /** Worker threads; by default as many as this process may use (CPU affinity, cgroup quotas). */
+  threads?: number
+  /** How long a worker spins for the next call before it sleeps, microseconds. Default 50. */
+  spinMicros?: number
+}
+
+/** More workers than this the region has no room for. */
+const MAX_THREADS = 256
+
+/**
+ * Worker threads that run int8 Linear layers together: one parallel region for every call. Idle, a
+ * pool burns no CPU and does not keep the process alive.
+ */
+export class Pool {
+  readonly #engine: Engine
+  readonly #native: Native | null
+  readonly #staging = new Staging()
+  #statsAtReset: WorkerStats[]
+  #closing: Promise<void> | undefined
+
+  private constructor(engine: Engine, native: Native | null) {
+    this.#engine = engine
+    this.#native = native
+    this.#statsAtReset = engine.stats().map(() => noStats)
+  }
+
+  /**
+   * Starts the worker threads; resolves once all are up.
+   *
+   * @throws ArgumentError for options out of range, or a DOTPOOL_ISA this machine cannot run
+   * @throws PoolBrokenError if worker threads die as they start
+   */
+  static async create(options: PoolOptions = {}): Promise<Pool> {
+    const { threads = usableThreads(), spinMicros = 50 } = options
+    checkInteger('threads', threads, 1, MAX_THREADS)
+    checkInteger('spinMicros', spinMicros, 0, 1_000_000)
+    const native = chooseNative()
+    const engine =
+      native === null ? new ScriptEngine(threads) : await Region.start(native, threads, spinMicros)
+    return new Pool(engine, native)
+  }
+
+  /** Worker threads. */
+  get threads(): number {
+    return this.#engine.threads
+  }
+
+  /** Which kernels run: `avx512vnni`, `avx2`, `scalar`, or `typescript` without a native library. */
+  get isa(): string {
+    return this.#engine.isa
+  }
+
+  /**
+   * A tensor of zeros in shared memory. As an input it is not copied, and the results that a Tensor
+   * input gives then lie in shared memory too.
+   *
+   * @param type element type
+   * @param dims sizes, outermost first
+   * @throws ArgumentError for an unknown type or impossible sizes
+   */
+  tensor<T extends TensorType>(type: T, dims: readonly number[]): Tensor<T> {
+    const size = sizeOf(dims)
+    return new Tensor(type, sharedArray(type, Number.isSafeInteger(size) ? size : 0), dims)
+  }
+
+  /** What the workers have done since the start or the last {@link resetStats}. */
+  stats(): PoolStats {
+    const all = this.#engine
+      .stats()
+      .map((now, i) => combineStats(now, this.#statsAtReset[i], (a, b) => a - b))
+    const total = all.reduce((a, b) => combineStats(a, b, (x, y) => x + y))
+    return { ...total, workers: all.slice(0, -1), caller: all[all.length - 1] }
+  }
+
+  /** Lets {@link stats} count from now. */
+  resetStats(): void {
+    this.#statsAtReset = this.#engine.stats()
+  }
+
+  /**
+   * Ends the worker threads. Calls in flight are rejected with PoolClosedError; later ones too.
+   * Resolves once all threads are gone; may be called again.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#engine.close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  toString(): string {
+    return `Pool(threads=${this.threads}, isa=${this.isa})`
+  }
+
+  // ---- for ops ----------------------------------------------------------------------------------
+
+  /** @internal The native library in use, if any. */
+  get native(): Native | null {
+    return this.#native
+  }
+
+  /** @internal Memory for the length of a call. */
+  get staging(): Staging {
+    return this.#staging
+  }
+
+  /** @internal See {@link Engine.run}. */
+  run(program: Program, signal?: AbortSignal): Promise<number> {
+    return this.#engine.run(program, signal)
+  }
+
+  /** @internal See {@link Engine.runSync}. */
+  runSync(program: Program): number {
+    return this.#engine.runSync(program)
+  }
+}

@@ -1,0 +1,55 @@
+import { parentPort } from 'node:worker_threads'
+import { Leave, loadNative, Seat } from '../native.js'
+
+/*
+ * The resident task: what a Piscina worker runs while its seat in the region is taken. It goes back and
+ * forth between C, where programs run, and a wait in JavaScript. How parking and waking can not miss
+ * each other is argued in native/src/region.c.
+ */
+
+export interface Residency {
+  /** The region's shared memory, from its first word. */
+  control: Int32Array<SharedArrayBuffer>
+  /** The same for C. */
+  address: number
+  /** Which seat to take. */
+  index: number
+  /** How long to spin for the next program before parking. */
+  spinNanos: number
+  /** How long to stay in C at most before giving terminate() and process.exit() their chance. */
+  sliceNanos: number
+}
+
+/** What a worker posts: its index once it is up, null when programs are complete. */
+export type WorkerMessage = number | null
+
+export default function reside(task: Residency): void {
+  const native = loadNative()
+  if (native === null || parentPort === null) throw new Error('not a worker of a native region')
+  const { control, address, index, spinNanos, sliceNanos } = task
+  const { layout } = native
+  const own = (layout.workers + index * layout.workerBytes) / 4
+  const seat = own + layout.workerSeat / 4
+  const cursor = own + layout.workerCursor / 4
+
+  const hasWork = () =>
+    Atomics.load(control, layout.stop / 4) === 1 ||
+    (Atomics.load(control, layout.epoch / 4) !== control[cursor] &&
+      index < Atomics.load(control, layout.seats / 4))
+
+  /** Sleeps until there is work. False: the seat was taken away meanwhile. */
+  const park = (): boolean => {
+    Atomics.store(control, seat, Seat.parked)
+    if (hasWork()) Atomics.compareExchange(control, seat, Seat.parked, Seat.taken)
+    Atomics.wait(control, seat, Seat.parked)
+    return Atomics.load(control, seat) !== Seat.empty
+  }
+
+  parentPort.postMessage(index satisfies WorkerMessage)
+  for (;;) {
+    const why = native.serve(address, index, spinNanos, sliceNanos)
+    if (why === Leave.stop) return
+    if (why === Leave.notice) parentPort.postMessage(null satisfies WorkerMessage)
+    if ((why === Leave.idle || why === Leave.unseated) && !park()) return
+  }
+}
