@@ -32,9 +32,10 @@ typedef void dp_gemv_fn(const void *xq, const int8_t *w, size_t quads, uint32_t 
 /*
  * acc[m, n] = sum_k xq[m, k] * w[n, k] for m < rows <= MR and one block of 64 channels.
  * xq: rows `stride` bytes apart. w: the block, 64-byte aligned. acc: int32 [rows][64], aligned.
+ * ahead: memory that will be multiplied soon; the kernel asks for a cache line of it per quad.
  */
 typedef void dp_gemm_fn(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
-                        const int32_t *col_sum, int32_t *acc);
+                        const int32_t *col_sum, int32_t *acc, const int8_t *ahead);
 
 /*
  * y[n] = (float(acc[n]) * xScale) * wScale[n] (+ bias[n]), rounded once more for bfloat16.

@@ -144,12 +144,16 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     const int8_t *w = POINTER(const int8_t, op->tiles) + block * bytes;
     const int32_t *col_sum = POINTER(const int32_t, op->col_sum) + n;
     const uint64_t start = op->m * chunk / shape.chunks, end = op->m * (chunk + 1) / shape.chunks;
-    /* tiles of even height: five and five rows are faster than six and four */
+    /*
+     * Tiles of even height: five and five rows are faster than six and four. Each tile asks for its
+     * part of the next block, so that memory is read all the time.
+     */
     const uint64_t panels = divide_up(end - start, shape.tile.mr);
     for (uint64_t p = 0; p < panels; p++) {
       uint32_t m = (uint32_t)(start + (end - start) * p / panels);
       uint32_t rows = (uint32_t)(start + (end - start) * (p + 1) / panels) - m;
-      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc);
+      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
+                     w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
       write_rows(op, m, rows, n, acc);
     }
   }

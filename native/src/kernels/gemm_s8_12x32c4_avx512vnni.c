@@ -1,23 +1,24 @@
 /*
- * gemm_s8_12x32c4_avx512vnni.c: up to twelve rows times a block, half a block at a time. Every
- * weight is loaded once for all rows: with few rows, reading weights is what takes the time.
+ * gemm_s8_12x32c4_avx512vnni.c: up to twelve rows times a block, half a block at a time. With so few
+ * rows, reading weights is what takes the time: each is loaded once for all rows, and memory is read in
+ * order, because the halves take turns every few kilobytes.
  */
 #include "../kernels.h"
 #include "vnni512.h"
 
-/* See gemv_s8_1x64c4_avx512vnni.c. */
-enum { AHEAD = 4096 };
+enum {
+  HALF = DP_NR / 2,
+  TURN = 32,                    /* quads of one half before the other's turn: 8 KiB of weights */
+  AHEAD = TURN * DP_QUAD_BYTES, /* so the turn after this one is on its way */
+};
 
-static inline __attribute__((always_inline)) void half_tile(const uint8_t *x, size_t stride,
-                                                            const int rows, const int8_t *w,
-                                                            size_t quads, const int32_t *col_sum,
-                                                            int32_t *acc) {
+static inline __attribute__((always_inline)) void turn(const uint8_t *x, size_t stride, const int rows,
+                                                       const int8_t *w, size_t quads, int32_t *acc) {
   __m512i sum[12][2];
-  __m512i offset0 = dp_offset(col_sum), offset1 = dp_offset(col_sum + DP_COLUMN);
 #pragma GCC unroll 12
   for (int m = 0; m < rows; m++) {
-    sum[m][0] = offset0;
-    sum[m][1] = offset1;
+    sum[m][0] = _mm512_load_si512(acc + m * DP_NR);
+    sum[m][1] = _mm512_load_si512(acc + m * DP_NR + DP_COLUMN);
   }
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
     _mm_prefetch(w + AHEAD, _MM_HINT_T0);
@@ -37,21 +38,40 @@ static inline __attribute__((always_inline)) void half_tile(const uint8_t *x, si
   }
 }
 
-#define BOTH_HALVES(rows)                                                                  \
-  case rows:                                                                               \
-    half_tile(xq, stride, rows, w, quads, col_sum, acc);                                   \
-    half_tile(xq, stride, rows, w + 128, quads, col_sum + DP_NR / 2, acc + DP_NR / 2);     \
-    break
+static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
+                                                       const int8_t *w, size_t quads,
+                                                       const int32_t *col_sum, int32_t *acc) {
+  for (int c = 0; c < DP_NR; c += DP_COLUMN) {
+    __m512i offset = dp_offset(col_sum + c);
+    for (int m = 0; m < rows; m++) _mm512_store_si512(acc + m * DP_NR + c, offset);
+  }
+  for (size_t q = 0; q < quads; q += TURN) {
+    size_t count = quads - q < TURN ? quads - q : TURN;
+    const int8_t *stretch = w + q * DP_QUAD_BYTES;
+    turn(x + q * DP_KR, stride, rows, stretch, count, acc);
+    turn(x + q * DP_KR, stride, rows, stretch + HALF * DP_KR, count, acc + HALF);
+  }
+}
+
+#define CASE(rows) \
+  case rows: tile(xq, stride, rows, w, quads, col_sum, acc); break
 
 void dp_gemm_s8_12x32c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                                   size_t quads, const int32_t *col_sum, int32_t *acc) {
+                                   size_t quads, const int32_t *col_sum, int32_t *acc,
+                                   const int8_t *ahead) {
+  (void)ahead; /* it looks ahead in its own weights, which are read in order */
   switch (rows) {
-    BOTH_HALVES(7);
-    BOTH_HALVES(8);
-    BOTH_HALVES(9);
-    BOTH_HALVES(10);
-    BOTH_HALVES(11);
-    BOTH_HALVES(12);
-    default: dp_gemm_s8_6x64c4_avx512vnni(xq, stride, rows, w, quads, col_sum, acc); break;
+    CASE(1);
+    CASE(2);
+    CASE(3);
+    CASE(4);
+    CASE(5);
+    CASE(6);
+    CASE(7);
+    CASE(8);
+    CASE(9);
+    CASE(10);
+    CASE(11);
+    default: CASE(12);
   }
 }

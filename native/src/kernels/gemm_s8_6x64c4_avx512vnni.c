@@ -1,13 +1,22 @@
 /*
  * gemm_s8_6x64c4_avx512vnni.c: up to six rows times a block. 24 of the 32 registers are sums, four
- * hold a quad's weights, the rest one row's activations: per 24 multiplies only ten loads.
+ * hold a quad's weights, the rest one row's activations: per 24 multiplies only eleven loads.
  */
 #include "../kernels.h"
 #include "vnni512.h"
 
+/*
+ * Line q of the memory to ask for. Four pages take turns: the hardware prefetcher follows each stream
+ * by itself, and has four times as long to run ahead of it, which a single stream does not give it.
+ */
+static inline const int8_t *line_ahead(const int8_t *ahead, size_t q) {
+  return ahead + (q & 3) * 4096 + (q >> 2 & 63) * 64 + (q >> 8) * 16384;
+}
+
 static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads,
-                                                       const int32_t *col_sum, int32_t *acc) {
+                                                       const int32_t *col_sum, int32_t *acc,
+                                                       const int8_t *ahead) {
   __m512i sum[6][DP_COLUMNS];
 #pragma GCC unroll 4
   for (int c = 0; c < DP_COLUMNS; c++) {
@@ -16,6 +25,7 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
     for (int m = 0; m < rows; m++) sum[m][c] = offset;
   }
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
+    _mm_prefetch(line_ahead(ahead, q), _MM_HINT_T1);
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
     __m512i w2 = _mm512_load_si512(w + 128), w3 = _mm512_load_si512(w + 192);
 #pragma GCC unroll 6
@@ -36,14 +46,18 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
   }
 }
 
+#define CASE(rows) \
+  case rows: tile(xq, stride, rows, w, quads, col_sum, acc, ahead); break
+
 void dp_gemm_s8_6x64c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                                  size_t quads, const int32_t *col_sum, int32_t *acc) {
+                                  size_t quads, const int32_t *col_sum, int32_t *acc,
+                                  const int8_t *ahead) {
   switch (rows) {
-    case 1: tile(xq, stride, 1, w, quads, col_sum, acc); break;
-    case 2: tile(xq, stride, 2, w, quads, col_sum, acc); break;
-    case 3: tile(xq, stride, 3, w, quads, col_sum, acc); break;
-    case 4: tile(xq, stride, 4, w, quads, col_sum, acc); break;
-    case 5: tile(xq, stride, 5, w, quads, col_sum, acc); break;
-    default: tile(xq, stride, 6, w, quads, col_sum, acc); break;
+    CASE(1);
+    CASE(2);
+    CASE(3);
+    CASE(4);
+    CASE(5);
+    default: CASE(6);
   }
 }

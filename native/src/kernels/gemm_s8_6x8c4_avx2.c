@@ -28,7 +28,9 @@ static inline __attribute__((always_inline)) void tile(const int16_t *x, size_t 
 }
 
 void dp_gemm_s8_6x8c4_avx2(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                           size_t quads, const int32_t *col_sum, int32_t *acc) {
+                           size_t quads, const int32_t *col_sum, int32_t *acc,
+                              const int8_t *ahead) {
+  (void)ahead;
   (void)col_sum;
   size_t apart = stride / sizeof(int16_t);
   for (int c = 0; c < DP_NR; c += CHANNELS, w += CHANNELS * DP_KR, acc += CHANNELS) {

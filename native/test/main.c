@@ -1,0 +1,43 @@
+/*
+ * main.c: one tester for all kernels. Every kernel of every ISA that this CPU runs is held, bit by bit,
+ * against oracle.c; then the region runs programs on threads. DP_TEST_SEED repeats a run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../include/dotpool.h"
+#include "tester.h"
+#include "tests.h"
+
+static uint64_t choose_seed(void) {
+  const char *wanted = getenv("DP_TEST_SEED");
+  if (wanted != NULL) return strtoull(wanted, NULL, 10);
+  return (uint64_t)time(NULL);
+}
+
+int main(void) {
+  const uint64_t seed = choose_seed();
+  printf("DP_TEST_SEED=%llu\n", (unsigned long long)seed);
+  seed_random(seed);
+
+  test_abi();
+  char isas[128];
+  snprintf(isas, sizeof isas, "%s", dp_isas());
+  for (char *rest = isas, *isa; (isa = strtok_r(rest, ",", &rest)) != NULL;) {
+    if (!check(dp_select_isa(isa) == 0, "%s is listed but cannot be selected", isa)) continue;
+    test_load_row();
+    test_quantize_row();
+    test_gemv();
+    test_gemm();
+    test_epilogue();
+    test_pack();
+    test_quantize_pack();
+    test_rooflines();
+    test_ops();
+    test_region();
+    test_region_threads();
+  }
+  return conclude();
+}

@@ -1,0 +1,122 @@
+#include "oracle.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../src/layout.h"
+
+static float from_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+float oracle_load(const void *values, dp_type type, size_t i) {
+  if (type == DP_BF16) {
+    uint16_t half;
+    memcpy(&half, (const char *)values + i * sizeof half, sizeof half);
+    return from_bits((uint32_t)half << 16);
+  }
+  float value;
+  memcpy(&value, (const char *)values + i * sizeof value, sizeof value);
+  return value;
+}
+
+/* Of the two bfloat16 beside `value` the nearer, or the even one: compared as distances. */
+static uint16_t narrow(float value) {
+  if (isnan(value)) return 0x7fc0;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  const uint16_t toward_zero = (uint16_t)(bits >> 16);
+  if (isinf(value)) return toward_zero;
+  const uint32_t left = bits & 0xffff;
+  if (left > 0x8000 || (left == 0x8000 && toward_zero % 2 == 1)) return toward_zero + 1;
+  return toward_zero;
+}
+
+void oracle_store(void *values, dp_type type, size_t i, float value) {
+  if (type == DP_BF16) {
+    const uint16_t half = narrow(value);
+    memcpy((char *)values + i * sizeof half, &half, sizeof half);
+  } else {
+    memcpy((char *)values + i * sizeof value, &value, sizeof value);
+  }
+}
+
+int32_t oracle_round(float value) {
+  int32_t below = (int32_t)value;
+  if ((double)below > (double)value) below--;
+  const double left = (double)value - below;
+  return left > 0.5 || (left == 0.5 && below % 2 != 0) ? below + 1 : below;
+}
+
+static float absmax_of(const void *values, dp_type type, size_t first, size_t k) {
+  float absmax = 0;
+  for (size_t i = first; i < first + k; i++) {
+    const float magnitude = fabsf(oracle_load(values, type, i));
+    if (!isfinite(magnitude)) return NAN;
+    if (magnitude > absmax) absmax = magnitude;
+  }
+  return absmax > 1e-8f ? absmax : 1e-8f;
+}
+
+static int8_t clamp(int32_t value, int32_t least, int32_t most) {
+  return (int8_t)(value < least ? least : value > most ? most : value);
+}
+
+float oracle_quantize_row(const void *x, dp_type type, size_t k, int8_t *q) {
+  const float absmax = absmax_of(x, type, 0, k);
+  const float inverse = 127.0f / absmax;
+  for (size_t i = 0; i < k; i++) {
+    q[i] = isnan(absmax) ? 0 : clamp(oracle_round(oracle_load(x, type, i) * inverse), -127, 127);
+  }
+  return absmax / 127.0f;
+}
+
+float oracle_quantize_channel(const void *w, dp_type type, size_t first, size_t k, int8_t *q) {
+  const float scale = absmax_of(w, type, first, k) / 127.0f;
+  if (isnan(scale)) return scale;
+  for (size_t i = 0; i < k; i++) {
+    q[i] = clamp(oracle_round(oracle_load(w, type, first + i) / scale), -128, 127);
+  }
+  return scale;
+}
+
+int32_t oracle_dot(const int8_t *a, const int8_t *b, size_t k) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < k; i++) sum += (int64_t)a[i] * b[i];
+  return (int32_t)sum;
+}
+
+float oracle_dequantize(int32_t acc, float x_scale, float w_scale, const float *bias) {
+  const float scaled = (float)acc * x_scale;
+  const float y = scaled * w_scale;
+  return bias == NULL ? y : y + *bias;
+}
+
+size_t oracle_tile_index(size_t n, size_t k, size_t in_features) {
+  const size_t quads = (in_features + 3) / 4;
+  return ((n / 64 * quads + k / 4) * 64 + n % 64) * 4 + k % 4;
+}
+
+void oracle_pack(const int8_t *w, size_t n, size_t k, int8_t *tiles, int32_t *col_sum) {
+  memset(tiles, 0, dp_blocks(n) * dp_block_bytes(k));
+  memset(col_sum, 0, dp_blocks(n) * DP_NR * sizeof *col_sum);
+  for (size_t c = 0; c < n; c++) {
+    for (size_t i = 0; i < k; i++) {
+      tiles[oracle_tile_index(c, i, k)] = w[c * k + i];
+      col_sum[c] += w[c * k + i];
+    }
+  }
+}
+
+bool same_float(float a, float b) {
+  if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
+  return memcmp(&a, &b, sizeof a) == 0;
+}
+
+bool same_element(const void *a, const void *b, dp_type type, size_t i) {
+  const size_t size = type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4;
+  if (type == DP_F32) return same_float(oracle_load(a, type, i), oracle_load(b, type, i));
+  return memcmp((const char *)a + i * size, (const char *)b + i * size, size) == 0;
+}

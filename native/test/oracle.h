@@ -1,0 +1,42 @@
+/* oracle.h: what the kernels compute, written as the definition reads, without a thought for speed. */
+#ifndef DP_ORACLE_H
+#define DP_ORACLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../include/dotpool.h"
+
+/* Element i of a float32 or bfloat16 array, at any alignment. */
+float oracle_load(const void *values, dp_type type, size_t i);
+
+/* Narrows to `type` and stores. */
+void oracle_store(void *values, dp_type type, size_t i, float value);
+
+/* Nearest integer, ties to even. */
+int32_t oracle_round(float value);
+
+/* q = clamp(rne(x * (127 / a)), -127, 127), a = max(absmax, 1e-8); returns a / 127, or NaN. */
+float oracle_quantize_row(const void *x, dp_type type, size_t k, int8_t *q);
+
+/* q = clamp(rne(w / s), -128, 127), s = max(absmax, 1e-8) / 127; returns s, or NaN. */
+float oracle_quantize_channel(const void *w, dp_type type, size_t first, size_t k, int8_t *q);
+
+/* sum_k a[k] * b[k] */
+int32_t oracle_dot(const int8_t *a, const int8_t *b, size_t k);
+
+/* (float(acc) * xScale) * wScale (+ bias) */
+float oracle_dequantize(int32_t acc, float x_scale, float w_scale, const float *bias);
+
+/* Where w[n, k] lies among the packed tiles. */
+size_t oracle_tile_index(size_t n, size_t k, size_t in_features);
+
+/* tiles, colSum (padded to whole blocks) of int8 w[N, K] */
+void oracle_pack(const int8_t *w, size_t n, size_t k, int8_t *tiles, int32_t *col_sum);
+
+/* The same bits; all NaN are one. */
+bool same_float(float a, float b);
+bool same_element(const void *a, const void *b, dp_type type, size_t i);
+
+#endif

@@ -1,0 +1,159 @@
+#include "tester.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../src/rounding.h"
+
+/* ---- checks ----------------------------------------------------------------------------------- */
+
+enum { FAILURES_SHOWN = 20 };
+
+static unsigned passed, failed, reported;
+
+bool check(bool ok, const char *format, ...) {
+  if (ok) {
+    passed++;
+    return true;
+  }
+  if (failed++ < FAILURES_SHOWN) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("FAILED: ", stdout);
+    vprintf(format, arguments);
+    fputc('\n', stdout);
+    va_end(arguments);
+  }
+  return false;
+}
+
+void report(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vprintf(format, arguments);
+  va_end(arguments);
+  printf(": %u checks\n", passed + failed - reported);
+  fflush(stdout);
+  reported = passed + failed;
+}
+
+int conclude(void) {
+  printf("%u passed, %u failed\n", passed, failed);
+  return failed == 0 && passed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- random numbers --------------------------------------------------------------------------- */
+
+static uint64_t state;
+
+void seed_random(uint64_t seed) { state = seed; }
+
+/* splitmix64 */
+uint64_t random_bits(void) {
+  uint64_t z = state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+uint32_t random_between(uint32_t least, uint32_t most) {
+  return least + (uint32_t)(random_bits() % ((uint64_t)most - least + 1));
+}
+
+bool one_in(uint32_t n) { return random_bits() % n == 0; }
+
+void random_bytes(int8_t *values, size_t count) {
+  const uint32_t character = random_between(0, 5);
+  const int8_t same = (int8_t)random_bits();
+  for (size_t i = 0; i < count; i++) {
+    switch (character) {
+      case 0: values[i] = one_in(2) ? -128 : 127; break;
+      case 1: values[i] = -128; break;
+      case 2: values[i] = same; break;
+      default: values[i] = (int8_t)random_bits(); break;
+    }
+  }
+}
+
+/* In [-1, 1]. */
+static float random_unit(void) {
+  return (float)((double)random_bits() / (double)UINT64_MAX * 2 - 1);
+}
+
+static float random_finite(void) {
+  float value;
+  do {
+    value = dp_float_from_bits((uint32_t)random_bits());
+  } while (dp_magnitude(value) >= DP_INFINITY_BITS);
+  return value;
+}
+
+void random_floats(float *values, size_t count) {
+  const uint32_t character = random_between(0, 11);
+  const float same = random_finite();
+  for (size_t i = 0; i < count; i++) {
+    switch (character) {
+      case 0: values[i] = 0; break;
+      case 1: values[i] = one_in(2) ? same : -same; break;
+      /* with 127 among them the scale is 1, and these lie half-way between two integers */
+      case 2: values[i] = i == 0 ? 127 : (float)random_between(0, 252) / 2 - 63; break;
+      case 3: values[i] = dp_float_from_bits((uint32_t)random_bits() & 0x807fffff); break;
+      case 4: values[i] = random_unit() * 3.4028235e38f; break;
+      case 5: values[i] = random_finite(); break;
+      case 6: values[i] = random_unit() * 2e-8f; break;
+      case 7: values[i] = one_in(2) ? 0.0f : -0.0f; break;
+      default: values[i] = random_unit() * 4; break;
+    }
+  }
+}
+
+void spoil(float *values, size_t count) {
+  const uint32_t with[] = {0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001};
+  const size_t i = random_between(0, (uint32_t)count - 1);
+  values[i] = dp_float_from_bits(with[random_between(0, 4)]);
+}
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+enum { EDGE = 64, EDGE_BYTE = 0xa5 };
+
+static char *allocate(size_t bytes) {
+  void *raw;
+  if (posix_memalign(&raw, 64, bytes) != 0) {
+    fputs("out of memory\n", stderr);
+    exit(EXIT_FAILURE);
+  }
+  return raw;
+}
+
+block make_input(size_t bytes, size_t offset) {
+  block block = {.raw = allocate(offset + bytes), .bytes = bytes};
+  block.at = block.raw + offset;
+  return block;
+}
+
+block make_output(size_t bytes, size_t offset) {
+  block block = {.raw = allocate(offset + bytes + 2 * EDGE), .bytes = bytes};
+  block.at = block.raw + EDGE + offset;
+  memset((char *)block.at - EDGE, EDGE_BYTE, EDGE);
+  memset(block.at, 0x5b, bytes);
+  memset((char *)block.at + bytes, EDGE_BYTE, EDGE);
+  return block;
+}
+
+bool edges_hold(const block *output) {
+  const unsigned char *at = output->at;
+  for (size_t i = 0; i < EDGE; i++) {
+    if (at[i + output->bytes] != EDGE_BYTE || *(at - 1 - i) != EDGE_BYTE) return false;
+  }
+  return true;
+}
+
+void free_block(block *block) {
+  free(block->raw);
+  *block = (struct block){0};
+}
+
+size_t random_offset(size_t size) { return size * random_between(0, (uint32_t)(64 / size) - 1); }

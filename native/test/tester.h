@@ -1,0 +1,65 @@
+/*
+ * tester.h: checks that are counted, random numbers that can be had again, and memory whose edges
+ * are watched. Random numbers and checks belong to the main thread.
+ */
+#ifndef DP_TESTER_H
+#define DP_TESTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- checks ----------------------------------------------------------------------------------- */
+
+/* Counts a check; a failed one is printed with printf's arguments. Returns `ok`. */
+bool check(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints one line: what was tested since the last call, and how many checks that took. */
+void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints the closing line and returns the exit status. */
+int conclude(void);
+
+/* ---- random numbers --------------------------------------------------------------------------- */
+
+void seed_random(uint64_t seed);
+uint64_t random_bits(void);
+uint32_t random_between(uint32_t least, uint32_t most); /* both included */
+bool one_in(uint32_t n);
+
+/* Int8 values: any of them, only the extremes, or all the same. */
+void random_bytes(int8_t *values, size_t count);
+
+/*
+ * Float values of one of many characters: ordinary, ties of rounding, zeros, all equal, denormal,
+ * huge, of any exponent, around the absmax floor; all finite.
+ */
+void random_floats(float *values, size_t count);
+
+/* Puts a NaN or an infinity somewhere. */
+void spoil(float *values, size_t count);
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+/* Memory that starts `offset` bytes past a 64-byte boundary. */
+typedef struct block {
+  char *raw;
+  void *at;
+  size_t bytes;
+} block;
+
+/* To be read: ends where its bytes end, so that the address sanitizer sees a read past it. */
+block make_input(size_t bytes, size_t offset);
+
+/* To be written: filled with junk, between bytes that must stay as they are. */
+block make_output(size_t bytes, size_t offset);
+
+/* Whether nothing was written beside an output. */
+bool edges_hold(const block *output);
+
+void free_block(block *block);
+
+/* An offset that only aligns elements of `size` bytes. */
+size_t random_offset(size_t size);
+
+#endif

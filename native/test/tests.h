@@ -1,0 +1,18 @@
+/* tests.h: the groups of tests; each runs with the ISA that dp_select_isa chose last. */
+#ifndef DP_TESTS_H
+#define DP_TESTS_H
+
+void test_abi(void);
+void test_load_row(void);
+void test_quantize_row(void);
+void test_gemv(void);
+void test_gemm(void);
+void test_epilogue(void);
+void test_pack(void);
+void test_quantize_pack(void);
+void test_rooflines(void);
+void test_ops(void);
+void test_region(void);
+void test_region_threads(void);
+
+#endif
