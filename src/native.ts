@@ -156,7 +156,7 @@ export function nativeProblem(): string {
  * @throws ArgumentError if DOTPOOL_ISA names something this CPU or build cannot run
  */
 export function chooseNative(): Native | null {
-  const wanted = process.env['DOTPOOL_ISA']
+  const wanted = process.env.DOTPOOL_ISA
   if (wanted === 'typescript') return null
   const native = loadNative()
   if (wanted === undefined || wanted === '') return native

@@ -298,8 +298,8 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
     if (spins % SPINS_PER_CLOCK != 0) continue;
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
-    if (before >= spin_end) return DP_LEAVE_IDLE;
     if (must_leave(&stay)) return stay.leave;
+    if (before >= spin_end) return DP_LEAVE_IDLE;
   }
 }
 

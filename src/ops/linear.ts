@@ -208,6 +208,8 @@ class LinearCall implements Program {
         if (target !== y) (target as Float32Array).set(y as Float32Array)
         return out as Activations
       }
+      // without a native library the result lay in shared memory for the workers' sake
+      if (isShared(y) && !isShared(data)) y = y.slice()
       if (!(x instanceof Tensor)) return y as Float32Array
       return new Tensor(x.type, y, [...x.dims.slice(0, -1), weight.outFeatures])
     }
