@@ -296,6 +296,8 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
     }
     relax();
     if (spins % SPINS_PER_CLOCK != 0) continue;
+    /* where workers hold every core, the thread that would publish needs one of them */
+    sched_yield();
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
     if (must_leave(&stay)) return stay.leave;
