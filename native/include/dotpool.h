@@ -29,7 +29,7 @@
 typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
 
 typedef enum dp_op_kind {
-  DP_OP_EMPTY = 0,        /* nothing, once: what a region costs */
+  DP_OP_EMPTY = 0,        /* nothing: what publishing and completing cost */
   DP_OP_GEMV = 1,         /* y[N] = dequantise(quantise(x[K]) . w[N, K]) + bias */
   DP_OP_QUANTIZE = 2,     /* xq[M, K], xScale[M] = quantise(x[M, K]) */
   DP_OP_GEMM = 3,         /* y[M, N] = dequantise(xq[M, K] . w[N, K]) + bias */
@@ -38,6 +38,7 @@ typedef enum dp_op_kind {
   DP_OP_PACK_TRANSPOSED = 6, /* tiles, colSum = pack(transpose(w[K, N] int8)) */
   DP_OP_READ = 7,         /* sum of all bytes of x: read bandwidth */
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
+  DP_OP_MEET = 9,         /* every worker waits for all others: what a full region costs */
 } dp_op_kind;
 
 /*

@@ -11,4 +11,13 @@ int dp_cpu_has_avx512vnni(void);
 /* Bytes of one core's level-2 cache; 1 MiB where the system does not tell. */
 size_t dp_cpu_l2_bytes(void);
 
+/* Tells the core that this is a spin loop. */
+static inline void dp_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
 #endif

@@ -1,6 +1,7 @@
 /* ops.c: one planner and one runner per op; the interpreter in region.c decides who runs what. */
 #include "ops.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "cpu.h"
@@ -14,6 +15,7 @@ enum {
   UNITS_PER_THREAD = 24,         /* enough that the last unit of a slow worker costs little */
   READ_BYTES = 1 << 20,          /* a piece of DP_OP_READ */
   PEAK_ROUNDS = 1 << 13,         /* a piece of DP_OP_PEAK */
+  MEET_SPINS = 1 << 16,          /* a few milliseconds: then it goes on alone rather than hang */
 };
 
 static uint32_t at_least(uint64_t value, uint32_t least) {
@@ -184,6 +186,20 @@ static void run_pack(const dp_place *place, uint64_t first, uint64_t last) {
   }
 }
 
+/* ---- MEET: y is a uint32 that counts arrivals, never reset; pieces are workers ----------------- */
+
+/* Comes back when every worker has come: a region in which no one can be late unnoticed. */
+static void run_meet(const dp_place *place) {
+  _Atomic uint32_t *arrivals = POINTER(_Atomic uint32_t, place->op->y);
+  const uint32_t ticket = atomic_fetch_add_explicit(arrivals, 1, memory_order_acq_rel);
+  const uint32_t all = (ticket / place->threads + 1) * place->threads;
+  for (int spins = 0; spins < MEET_SPINS; spins++) {
+    if ((int32_t)(atomic_load_explicit(arrivals, memory_order_acquire) - all) >= 0) return;
+    dp_relax();
+    if (spins % 64 == 63) sched_yield();
+  }
+}
+
 /* ---- rooflines: n pieces; y is a uint64 that counts bytes or multiply-adds -------------------- */
 
 static void run_read(const dp_place *place, uint64_t first, uint64_t last) {
@@ -224,6 +240,7 @@ static uint64_t count_pieces(const dp_op *op, uint32_t threads) {
     case DP_OP_PACK_TRANSPOSED: return dp_blocks(op->n);
     case DP_OP_READ:
     case DP_OP_PEAK: return op->n;
+    case DP_OP_MEET: return threads;
     default: return 1;
   }
 }
@@ -238,7 +255,8 @@ dp_plan dp_plan_op(const dp_op *op, uint32_t threads) {
     }
     case DP_OP_QUANTIZE: return plan(pieces, (uint64_t)op->k * 16, 1);
     case DP_OP_READ: return plan(pieces, READ_BYTES, 1);
-    case DP_OP_PEAK: return plan(pieces, CLAIM_MACS, 1);
+    case DP_OP_PEAK:
+    case DP_OP_MEET: return plan(pieces, CLAIM_MACS, 1);
     default: return plan(pieces, (uint64_t)op->k * DP_NR * 16, 1);
   }
 }
@@ -258,6 +276,7 @@ uint64_t dp_run_units(const dp_place *place, uint32_t first_unit, uint32_t last_
     case DP_OP_PACK_TRANSPOSED: run_pack(place, first, last); break;
     case DP_OP_READ: run_read(place, first, last); break;
     case DP_OP_PEAK: run_peak(place, first, last); break;
+    case DP_OP_MEET: run_meet(place); break;
     default: break;
   }
   return 0;

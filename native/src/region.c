@@ -31,14 +31,15 @@
  *   before H are sequentially consistent, so at least one side sees the other: either the publisher
  *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "kernels.h"
 #include "ops.h"
 
@@ -46,14 +47,6 @@ enum {
   SPINS_BEFORE_YIELD = 256, /* about 10 us: then whoever holds the claim may need this core */
   SPINS_PER_CLOCK = 16,     /* reading the clock takes as long as a pause or two */
 };
-
-static inline void relax(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("isb" ::: "memory");
-#endif
-}
 
 static uint64_t now_ns(void) {
   struct timespec time;
@@ -227,7 +220,7 @@ static outcome wait_for_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_
     if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) break;
     if (must_leave(stay)) return LEAVING;
     if (spins < SPINS_BEFORE_YIELD) {
-      relax();
+      dp_relax();
     } else {
       sched_yield();
     }
@@ -294,7 +287,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       }
       continue;
     }
-    relax();
+    dp_relax();
     if (spins % SPINS_PER_CLOCK != 0) continue;
     /* where workers hold every core, the thread that would publish needs one of them */
     sched_yield();
@@ -317,7 +310,7 @@ void dp_help(dp_region *region, uint32_t epoch) {
   }
   for (uint32_t spins = 0; atomic_load_explicit(&slot->completed, memory_order_acquire) != epoch; spins++) {
     if (spins < SPINS_BEFORE_YIELD) {
-      relax();
+      dp_relax();
     } else {
       sched_yield();
     }

@@ -14,6 +14,7 @@ export const OpKind = {
   packTransposed: 6,
   read: 7,
   peak: 8,
+  meet: 9,
 } as const
 
 /** dp_type in C. */
