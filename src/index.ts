@@ -14,6 +14,23 @@ export {
   QueueFullError,
   WorkerDiedError,
 } from './errors.js'
+export { Checkpoint } from './model/checkpoint.js'
+export type { ModelConfig } from './model/config.js'
+export type { GenerateIdsOptions, GenerateOptions } from './model/generate.js'
+export type { KvCache } from './model/kv-cache.js'
+export { type LoadOptions, loadModel } from './model/load.js'
+export type { Model, ModelForwardOptions } from './model/model.js'
+export type { NllOptions } from './model/nll.js'
+export type { Projection } from './model/projection.js'
+export {
+  quantizeLinears,
+  type ReplaceOptions,
+  type ReplaceReport,
+  replaceLinears,
+  type SkippedLinear,
+} from './model/replace.js'
+export type { Timing } from './model/timing.js'
+export type { Tokenizer } from './model/tokenizer.js'
 export { intMatmul } from './ops/int-matmul.js'
 export { type ForwardOptions, Linear, type LinearOptions } from './ops/linear.js'
 export { packSdot, unpackSdot } from './ops/pack.js'

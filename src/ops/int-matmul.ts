@@ -23,7 +23,7 @@ export async function intMatmul(
   pool: Pool,
   a: Tensor<'int8'>,
   b: Tensor<'int8'>,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Tensor<'int32'>> {
   const [m, k] = matrixDims('a', a)
   const [inner, n] = matrixDims('b', b)

@@ -26,17 +26,17 @@ export interface LinearOptions extends PackOptions {
   /** N: length of an output row. */
   outFeatures: number
   /** float32 [N], finite. */
-  bias?: Float32Array
+  bias?: Float32Array | undefined
 }
 
 export interface ForwardOptions<Out> {
   /** Rejects the call when aborted; workers skip what they have not begun. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /**
    * Where to write the result instead of into new memory; of the input's kind and the result's size.
    * In shared memory (see {@link Pool.tensor}) workers write it directly.
    */
-  out?: Out
+  out?: Out | undefined
 }
 
 /**
@@ -153,7 +153,7 @@ export class Linear {
     x: Tensor<T>,
     options?: Omit<ForwardOptions<Tensor<T>>, 'signal'>,
   ): Tensor<T>
-  forwardSync(x: Activations, options: { out?: Activations } = {}): Activations {
+  forwardSync(x: Activations, options: { out?: Activations | undefined } = {}): Activations {
     const call = new LinearCall(this.#pool, this.#use(), x, options.out)
     if (call.rows > 0) this.#pool.runSync(call)
     return call.result()

@@ -14,9 +14,9 @@ const CHUNK = 4 << 20
 export type WeightArray = Int8Array | Float32Array | Uint16Array
 
 export interface PackOptions {
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Told after every chunk how many of the output channels are packed. */
-  onProgress?: (done: number, total: number) => void
+  onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 /** Packed weights and what the epilogue needs, all in shared memory and read-only from here on. */

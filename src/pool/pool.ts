@@ -11,13 +11,13 @@ import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats
 
 export interface PoolOptions {
   /** Worker threads; by default as many as this process may use (CPU affinity, cgroup quotas). */
-  threads?: number
+  threads?: number | undefined
   /** How long a worker spins for the next call before it sleeps, microseconds. Default 50. */
-  spinMicros?: number
+  spinMicros?: number | undefined
 }
 
 /** More workers than this the region has no room for. */
-const MAX_THREADS = 256
+export const MAX_THREADS = 256
 
 /**
  * Worker threads that run int8 Linear layers together: one parallel region for every call. Idle, a

@@ -1,0 +1,33 @@
+import { timeSync } from '../src/cli/measure/samples.js'
+
+/** A ratio of fewer rounds is none. */
+const ROUNDS = 20
+
+/** Of one round: dozens of short calls, two of long ones. */
+const BUDGET = { millis: 25, calls: 2 }
+
+/** Some calls, and what they could be at most at that time. */
+export interface Round {
+  /** Durations of the calls, microseconds. */
+  micros: number[]
+  /** Their bound, as a rate. */
+  bound: number
+}
+
+/**
+ * Times calls and their bound by turns. Other users of a shared machine slow it down, for a while, by
+ * half: within a round both have the same machine.
+ *
+ * @param call what is measured
+ * @param look measures the bound, a rate
+ */
+export function timeByTurns(call: () => unknown, look: () => number): Round[] {
+  let before = look()
+  return Array.from({ length: ROUNDS }, () => {
+    const micros = timeSync(call, BUDGET)
+    const after = look()
+    const bound = (before + after) / 2
+    before = after
+    return { micros, bound }
+  })
+}

@@ -1,0 +1,56 @@
+import { type Summary, summarize } from '../src/cli/measure/samples.js'
+import type { Round } from './rounds.js'
+
+/** What a duration comes to. */
+export interface Speed {
+  unit: 'GB/s' | 'GOPS'
+  median: number
+  /** What it could be at most. */
+  bound?: { name: string; median: number; ratio: Summary }
+}
+
+/** The median of fewer ratios says nothing. */
+const LEAST_RATIOS = 20
+
+/** Amount per time: of bytes in GB/s, of operations in GOPS. */
+export function rate(amount: number, micros: number): number {
+  return amount / micros / 1e3
+}
+
+/**
+ * How fast the calls of all rounds were.
+ *
+ * @param amount of one call: bytes for GB/s, operations for GOPS
+ */
+export function speed(unit: Speed['unit'], amount: number, rounds: Round[]): Speed {
+  return { unit, median: rate(amount, medianOf(rounds.flatMap(({ micros }) => micros))) }
+}
+
+/**
+ * The same, held against the bound: the ratio is taken round by round.
+ *
+ * @param bound the bound's name
+ * @throws Error where the ratio would rest on too few rounds
+ */
+export function boundSpeed(
+  unit: Speed['unit'],
+  amount: number,
+  rounds: Round[],
+  bound: string,
+): Speed {
+  if (rounds.length < LEAST_RATIOS) {
+    throw new Error(`a ratio needs ${LEAST_RATIOS} rounds, got ${rounds.length}`)
+  }
+  const ratio = summarize(rounds.map((round) => rate(amount, medianOf(round.micros)) / round.bound))
+  const median = medianOf(rounds.map((round) => round.bound))
+  return { ...speed(unit, amount, rounds), bound: { name: bound, median, ratio } }
+}
+
+/** The durations of all calls, microseconds. */
+export function summarizeCalls(rounds: Round[]): Summary {
+  return summarize(rounds.flatMap(({ micros }) => micros))
+}
+
+function medianOf(samples: number[]): number {
+  return summarize(samples).median
+}

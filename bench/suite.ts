@@ -1,0 +1,34 @@
+import type { Rooflines } from '../src/cli/measure/rooflines.js'
+import type { Summary } from '../src/cli/measure/samples.js'
+import type { Pool } from '../src/index.js'
+import type { Native } from '../src/native.js'
+import type { Runner } from './runner.js'
+import type { Speed } from './speed.js'
+
+/** A part of the benchmark: lines about one question. */
+export interface Suite {
+  /** As `--scope` names it. */
+  name: string
+  /** What is measured, and against what, in one line. */
+  title: string
+  /** Measures; yields each line as soon as it is known. */
+  run(context: Context): AsyncGenerator<Line>
+}
+
+/** What suites measure. */
+export interface Context {
+  pool: Pool
+  native: Native
+  rooflines: Rooflines
+  /** Who multiplies: dotpool, and others to compare it with. */
+  runners: Runner[]
+}
+
+/** One thing measured. Its name is unique within the suite. */
+export interface Line {
+  name: string
+  unit: 'us' | '%'
+  /** In `unit`. */
+  measured: Summary
+  speeds?: Speed[]
+}

@@ -1,0 +1,69 @@
+/* test_abi.c: what JavaScript relies on before anything runs: names, strides, offsets, alignment. */
+#include <string.h>
+
+#include "../src/kernels.h"
+#include "tester.h"
+#include "tests.h"
+
+static void test_selection(void) {
+  check(dp_select_isa("nonsense") == -1, "an unknown ISA was selected");
+  check(dp_select_isa("") == -1, "an ISA without a name was selected");
+  check(dp_select_isa(NULL) == 0, "no ISA is the default");
+  const char *widest = dp_isas();
+  check(strncmp(dp_isa(), widest, strcspn(widest, ",")) == 0, "%s is the default of %s", dp_isa(), widest);
+  check(strstr(dp_isas(), "scalar") != NULL, "scalar is missing from %s", dp_isas());
+  check(dp_select_isa("scalar") == 0 && strcmp(dp_isa(), "scalar") == 0, "scalar was not selected");
+}
+
+static void test_strides(void) {
+  for (uint32_t k = 1; k <= 300; k++) {
+    const uint64_t stride = dp_row_stride(k);
+    check(stride % DP_CACHE_LINE == 0, "row stride %llu of K %u", (unsigned long long)stride, k);
+    check(stride >= dp_quads(k) * DP_KR * dp_active_kernels()->activation_bytes,
+          "row stride %llu is too short for K %u", (unsigned long long)stride, k);
+  }
+}
+
+static void test_layout(void) {
+  uint32_t words[DP_LAYOUT_WORDS];
+  dp_layout(words);
+  for (int i = 0; i < 18; i++) check(words[i] % 4 == 0, "offset %d of the layout is %u", i, words[i]);
+  check(words[5] == sizeof(dp_worker) && words[17] == sizeof(dp_op), "sizes in the layout");
+  check(words[18] == DP_RING && words[19] == DP_SLOT_OPS, "lengths in the layout");
+  check(offsetof(dp_worker, stats) % 8 == 0, "64-bit counters are misaligned");
+  check(sizeof(dp_op) % 64 == 0, "ops do not lie on cache lines");
+}
+
+static void test_region_memory(void) {
+  for (uint32_t threads = 1; threads <= DP_MAX_WORKERS; threads *= 4) {
+    const uint64_t bytes = dp_region_bytes(threads);
+    block memory = make_input(bytes, 0);
+    memset(memory.at, 0, bytes);
+    dp_region *region = memory.at;
+    dp_region_init(region, threads);
+    for (uint32_t w = 0; w <= threads; w++) {
+      const uint64_t scratch = region->workers[w].scratch - (uint64_t)(uintptr_t)region;
+      check(scratch % DP_CACHE_LINE == 0 && scratch >= sizeof *region &&
+                scratch + dp_row_stride(DP_MAX_K) <= bytes,
+            "scratch of worker %u of %u lies at %llu", w, threads, (unsigned long long)scratch);
+    }
+    free_block(&memory);
+  }
+}
+
+static void test_huge_pages(void) {
+  block memory = make_input(8 << 20, 0);
+  check(dp_advise_huge_pages(memory.at, 1) != 0, "huge pages in less than a page");
+  const int problem = dp_advise_huge_pages(memory.at, memory.bytes);
+  check(problem >= 0, "advice returned %d", problem);
+  free_block(&memory);
+}
+
+void test_abi(void) {
+  test_selection();
+  test_strides();
+  test_layout();
+  test_region_memory();
+  test_huge_pages();
+  report("abi");
+}

@@ -1,0 +1,147 @@
+/*
+ * test_ops.c: whole ops, cut into units for any number of threads and run by one. All shapes have
+ * tails; some are so large that a unit is more than one piece.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../src/layout.h"
+#include "../src/ops.h"
+#include "arena.h"
+#include "linear_case.h"
+#include "oracle.h"
+#include "tests.h"
+
+enum { CASES = 150 };
+
+static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)block->at; }
+
+static void run_case(linear_case linear) {
+  arena arena = make_arena(random_between(1, 9));
+  linear_call call = make_linear_call(&linear);
+  const uint64_t units = units_of(&arena, call.ops, call.op_count);
+  run_alone(&arena, call.ops, call.op_count);
+  check_linear_call(&call, "ops");
+  check(units_run(&arena) == units, "ops: %llu units were run, not %llu",
+        (unsigned long long)units_run(&arena), (unsigned long long)units);
+  free_linear_call(&call);
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+static void test_shapes(void) {
+  for (int i = 0; i < CASES; i++) {
+    const uint32_t m = one_in(3) ? 1 : random_between(1, 40);
+    const uint32_t n = random_between(1, 200), k = random_between(1, 300);
+    run_case(one_in(5) ? make_integer_case(m, n, k) : make_linear_case(m, n, k));
+  }
+  run_case(make_linear_case(1, 17, DP_MAX_K));
+  run_case(make_linear_case(203, 65, 33)); /* rows in chunks */
+}
+
+/* A range counts units in 16 bits: where there are more pieces, a unit is several. */
+static void test_many_pieces(void) {
+  run_case(make_linear_case(1, DP_MAX_UNITS * DP_COLUMN + 100, 3));
+  run_case(make_linear_case(DP_MAX_UNITS + 100, 3, 2));
+}
+
+static void test_weight_bytes(void) {
+  arena arena = make_arena(3);
+  linear_case linear = make_linear_case(1, 70, 9);
+  linear_call call = make_linear_call(&linear);
+  dp_op gemv = call.ops[call.op_count - 1];
+  gemv.kind = DP_OP_GEMV;
+  run_alone(&arena, &gemv, 1);
+  const uint64_t bytes = atomic_load(&arena.region->workers[3].stats.weight_bytes);
+  check(bytes == 80 * 12, "70 x 9 weights count as %llu bytes", (unsigned long long)bytes);
+  free_linear_call(&call);
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+/* int8 weights [K, N], and float weights that are quantised on the way. */
+static void test_packing(void) {
+  for (int i = 0; i < CASES; i++) {
+    const uint32_t n = random_between(1, 200), k = random_between(1, 100);
+    const size_t count = (size_t)n * k, padded = dp_blocks(n) * DP_NR;
+    const bool transposes = one_in(3);
+    const dp_type type = transposes ? DP_S8 : one_in(2) ? DP_F32 : DP_BF16;
+    const size_t size = transposes ? 1 : type == DP_BF16 ? 2 : 4;
+    arena arena = make_arena(random_between(1, 9));
+    block x = make_input(count * size, random_offset(size)), q = make_input(count, 0);
+    block tiles = make_output(dp_blocks(n) * dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 0);
+    block col_sum = make_output(padded * 4, 0), sums = make_input(padded * 4, 0);
+    block scale = make_output(padded * 4, 0), scales = make_input(padded * 4, 0);
+    bool faulty = false;
+    for (uint32_t c = 0; c < n; c++) {
+      const size_t first = (size_t)c * k;
+      if (transposes) {
+        random_bytes((int8_t *)q.at + first, k);
+        for (uint32_t j = 0; j < k; j++) ((int8_t *)x.at)[(size_t)j * n + c] = ((int8_t *)q.at)[first + j];
+        continue;
+      }
+      block row = make_input(k * sizeof(float), 0);
+      random_floats(row.at, k);
+      if (one_in(1000)) spoil(row.at, k);
+      for (uint32_t j = 0; j < k; j++) oracle_store(x.at, type, first + j, ((float *)row.at)[j]);
+      const float s = oracle_quantize_channel(x.at, type, first, k, (int8_t *)q.at + first);
+      ((float *)scales.at)[c] = s;
+      faulty |= isnan(s);
+      free_block(&row);
+    }
+    dp_op op = {
+        .kind = transposes ? DP_OP_PACK_TRANSPOSED : DP_OP_QUANTIZE_PACK,
+        .x_type = type,
+        .n = n,
+        .k = k,
+        .x = address_of(&x),
+        .tiles = address_of(&tiles),
+        .col_sum = address_of(&col_sum),
+        .scale = address_of(&scale),
+    };
+    const uint32_t epoch = run_alone(&arena, &op, 1);
+    const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
+    if (faulty) {
+      check(fault >= 1 && fault <= n && isnan(((float *)scales.at)[fault - 1]),
+            "packing %u x %u: fault %u is no faulty channel", n, k, fault);
+    } else {
+      oracle_pack(q.at, n, k, expected.at, sums.at);
+      check(fault == 0, "packing %u x %u: fault %u", n, k, fault);
+      check(memcmp(tiles.at, expected.at, tiles.bytes) == 0, "packing %u x %u: tiles differ", n, k);
+      check(memcmp(col_sum.at, sums.at, sums.bytes) == 0, "packing %u x %u: colSum differs", n, k);
+      check(transposes || memcmp(scale.at, scales.at, n * 4) == 0, "packing %u x %u: scales differ", n, k);
+    }
+    check(edges_hold(&tiles) && edges_hold(&col_sum) && edges_hold(&scale),
+          "packing %u x %u wrote beside its memory", n, k);
+    free_block(&x), free_block(&q), free_block(&tiles), free_block(&expected);
+    free_block(&col_sum), free_block(&sums), free_block(&scale), free_block(&scales);
+    free_arena(&arena);
+  }
+}
+
+static void test_rooflines_count(void) {
+  arena arena = make_arena(2);
+  block x = make_input(3 << 20, 0);
+  uint64_t read = 0, macs = 0;
+  memset(x.at, 0, x.bytes);
+  const dp_op ops[] = {
+      {.kind = DP_OP_READ, .n = 3, .x = address_of(&x), .y = (uint64_t)(uintptr_t)&read},
+      {.kind = DP_OP_PEAK, .n = 2, .y = (uint64_t)(uintptr_t)&macs},
+      {.kind = DP_OP_EMPTY},
+  };
+  run_alone(&arena, ops, 3);
+  check(read == x.bytes, "%llu of %zu bytes were read", (unsigned long long)read, x.bytes);
+  check(macs > 0, "no multiplies were counted");
+  free_block(&x);
+  free_arena(&arena);
+}
+
+void test_ops(void) {
+  test_shapes();
+  test_many_pieces();
+  test_weight_bytes();
+  test_packing();
+  test_rooflines_count();
+  report("ops %s", dp_isa());
+}

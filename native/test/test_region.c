@@ -1,0 +1,173 @@
+/*
+ * test_region.c: the region's rules, one thread playing all workers in turn, so that every state can be
+ * reached on purpose: why a worker leaves, what an abort skips, what a late worker finds.
+ */
+#include <string.h>
+
+#include "arena.h"
+#include "linear_case.h"
+#include "tests.h"
+
+static const uint64_t AT_ONCE = 0, LONG = 10000000000u;
+
+static int serve(const arena *arena, uint32_t index) {
+  return dp_serve(arena->region, index, AT_ONCE, LONG);
+}
+
+static void test_reasons_to_leave(void) {
+  arena arena = make_arena(2);
+  const dp_op empty[DP_SLOT_OPS] = {{.kind = DP_OP_EMPTY}};
+  check(serve(&arena, 0) == DP_LEAVE_IDLE, "an idle worker does not park");
+
+  publish(&arena, empty, 1, false);
+  check(serve(&arena, 1) == DP_LEAVE_NOTICE, "the last finisher does not bring the notice");
+  check(serve(&arena, 0) == DP_LEAVE_IDLE, "a worker with nothing to do does not park");
+
+  const uint32_t second = publish(&arena, empty, DP_SLOT_OPS, false);
+  check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, second),
+        "a second notice is brought while one is under way");
+  atomic_store(&arena.region->notice, 0);
+
+  publish(&arena, empty, 1, true);
+  check(serve(&arena, 0) == DP_LEAVE_IDLE && atomic_load(&arena.region->notice) == 0,
+        "a silent program brings a notice");
+
+  atomic_store(&arena.region->seats, 1);
+  const uint32_t seated = publish(&arena, empty, 1, false);
+  check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, seated),
+        "a worker without a seat works");
+  atomic_store(&arena.region->seats, 2);
+  check(serve(&arena, 1) == DP_LEAVE_NOTICE && is_complete(&arena, seated), "a seat was not given back");
+  atomic_store(&arena.region->notice, 0);
+
+  const uint32_t last = publish(&arena, empty, 1, false);
+  atomic_store(&arena.region->stop, 1);
+  check(serve(&arena, 0) == DP_LEAVE_STOP && !is_complete(&arena, last), "a stopped worker works");
+  free_arena(&arena);
+}
+
+/* However short its stays, a worker gets on with the program. */
+static void test_slices(void) {
+  arena arena = make_arena(1);
+  linear_case linear = make_linear_case(20, 300, 20);
+  linear_call call = make_linear_call(&linear);
+  const uint32_t epoch = publish(&arena, call.ops, call.op_count, false);
+  const dp_worker *worker = &arena.region->workers[0];
+  int slices = 0;
+  while (!is_complete(&arena, epoch) && slices < 10000) {
+    const int why = dp_serve(arena.region, 0, AT_ONCE, 1);
+    if (is_complete(&arena, epoch)) break;
+    check(why == DP_LEAVE_SLICE, "a slice ends with %d", why);
+    /* how JavaScript tells that a worker was in the middle of a program */
+    check(worker->entered == epoch && worker->cursor == epoch - 1, "a worker lost its place");
+    slices++;
+  }
+  check(slices > 0 && is_complete(&arena, epoch), "a program needed %d slices", slices);
+  check_linear_call(&call, "slices");
+  free_linear_call(&call);
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+static void test_abort(void) {
+  arena arena = make_arena(3);
+  linear_case linear = make_linear_case(5, 100, 30);
+  for (uint32_t i = 0; i < 2 * DP_RING; i++) {
+    linear_call call = make_linear_call(&linear);
+    const uint32_t epoch = publish(&arena, call.ops, call.op_count, true);
+    const bool aborted = i % 3 == 0;
+    if (aborted) atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
+    dp_help(arena.region, epoch);
+    check(is_complete(&arena, epoch), "program %u is not complete", epoch);
+    if (aborted) {
+      check(is_untouched(&call), "an aborted program wrote its result");
+      check_edges(&call, "abort");
+    } else {
+      check_linear_call(&call, "after an abort");
+    }
+    free_linear_call(&call);
+  }
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+/* Aborted between two ops of a program: the second is skipped, the slot becomes free all the same. */
+static void test_abort_between_ops(void) {
+  arena arena = make_arena(1);
+  linear_case linear = make_linear_case(3, 100, 30);
+  linear_call call = make_linear_call(&linear);
+  const uint32_t epoch = publish(&arena, call.ops, call.op_count, false);
+  const dp_worker *worker = &arena.region->workers[0];
+  for (int i = 0; i < 10000 && worker->op + 1 < call.op_count; i++) dp_serve(arena.region, 0, AT_ONCE, 1);
+  const bool had_begun = !is_untouched(&call);
+  atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
+  check(serve(&arena, 0) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "an aborted program hangs");
+  check(had_begun || is_untouched(&call), "an aborted op ran");
+  free_linear_call(&call);
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+/* A worker that slept while the ring went round: finds nothing to do, disturbs nothing, is up to date. */
+static void test_late_worker(void) {
+  arena arena = make_arena(2);
+  linear_case linear = make_linear_case(2, 70, 10);
+  for (uint32_t round = 0; round < 40; round++) {
+    const uint32_t programs = random_between(1, 3 * DP_RING);
+    for (uint32_t i = 0; i < programs; i++) {
+      linear_call call = make_linear_call(&linear);
+      publish(&arena, call.ops, call.op_count, false);
+      const int why = serve(&arena, 0);
+      check(why == DP_LEAVE_NOTICE, "a worker left with %d", why);
+      atomic_store(&arena.region->notice, 0);
+      check_linear_call(&call, "beside a late worker");
+      free_linear_call(&call);
+    }
+    const uint64_t units = units_run(&arena);
+    check(serve(&arena, 1) == DP_LEAVE_IDLE, "a late worker found work");
+    check(units_run(&arena) == units, "a late worker ran units");
+    check(arena.region->workers[1].cursor == atomic_load(&arena.region->epoch), "a late worker is behind");
+  }
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+/* A full ring, begun by one worker and ended by another, or by the caller. */
+static void test_full_ring(void) {
+  for (int round = 0; round < 2; round++) {
+    arena arena = make_arena(3);
+    linear_case linear = make_linear_case(17, 130, 20);
+    linear_call calls[DP_RING];
+    uint32_t epoch = 0;
+    for (int i = 0; i < DP_RING; i++) {
+      calls[i] = make_linear_call(&linear);
+      epoch = publish(&arena, calls[i].ops, calls[i].op_count, false);
+    }
+    int notices = 0;
+    for (int i = 0; i < 5; i++) notices += dp_serve(arena.region, 2, AT_ONCE, 1) == DP_LEAVE_NOTICE;
+    if (round == 0) dp_help(arena.region, epoch);
+    for (int why; (why = serve(&arena, 0)) != DP_LEAVE_IDLE;) {
+      notices++;
+      if (!check(why == DP_LEAVE_NOTICE, "a worker left a full ring with %d", why)) break;
+    }
+    /* nobody takes the first notice, so there is only one; none if the caller was the last each time */
+    check(notices == 1 || (round == 0 && notices == 0), "%d notices of a full ring", notices);
+    for (int i = 0; i < DP_RING; i++) {
+      check(is_complete(&arena, epoch - DP_RING + 1 + (uint32_t)i), "program %d of a full ring hangs", i);
+      check_linear_call(&calls[i], "a full ring");
+      free_linear_call(&calls[i]);
+    }
+    free_linear_case(&linear);
+    free_arena(&arena);
+  }
+}
+
+void test_region(void) {
+  test_reasons_to_leave();
+  test_slices();
+  test_abort();
+  test_abort_between_ops();
+  test_late_worker();
+  test_full_ring();
+  report("region %s", dp_isa());
+}

@@ -1,0 +1,101 @@
+import { availableParallelism } from 'node:os'
+import { loadNative, type Native, nativeProblem } from '../native.js'
+import { cgroupQuota } from '../pool/cpus.js'
+import { Pool } from '../pool/pool.js'
+import { hugePageBytes, hugePageSetting } from './huge-pages.js'
+import { describeMachine, type Machine } from './machine.js'
+import { meetingProgram } from './measure/region.js'
+import { type Roofline, Rooflines } from './measure/rooflines.js'
+import { summarize, timeSync } from './measure/samples.js'
+import { version } from './package.js'
+
+/** All that `dotpool doctor` finds out; what it could not is null. */
+export interface Diagnosis {
+  version: string
+  node: string
+  machine: Machine
+  native: {
+    /** Why there is no native library and what to do about it. */
+    problem: string | null
+    /** What this CPU can run, widest first. */
+    isas: string[]
+  }
+  /** Which kernels run. */
+  isa: string
+  threads: {
+    count: number
+    /** CPUs of the process's affinity mask. */
+    affinity: number
+    /** CPUs' worth of time that control groups grant; null where they do not limit it. */
+    quota: number | null
+  }
+  hugePages: {
+    setting: string | null
+    /** Of the buffer that `readGBs` was measured with. */
+    bufferBytes: number | null
+    hugeBytes: number | null
+  }
+  measured: Measured | null
+}
+
+export interface Measured {
+  /** Read bandwidth of all threads, GB/s. */
+  readGBs: number
+  /** int8 operations of all threads, two for each multiply-add, GOPS. */
+  multiplyGops: number
+  /** A region in which all threads meet, sync, microseconds. */
+  regionMicros: { p50: number; p99: number }
+}
+
+/** Passes over memory and bursts of multiplying; their medians are told. */
+const SAMPLES = 9
+
+/** @throws ArgumentError for a DOTPOOL_ISA this machine cannot run */
+export async function diagnose(): Promise<Diagnosis> {
+  await using pool = await Pool.create()
+  const quota = cgroupQuota()
+  return {
+    version,
+    node: process.version,
+    machine: describeMachine(),
+    native: { problem: nativeProblem() || null, isas: loadNative()?.isas() ?? [] },
+    isa: pool.isa,
+    threads: {
+      count: pool.threads,
+      affinity: availableParallelism(),
+      quota: Number.isFinite(quota) ? quota : null,
+    },
+    ...(pool.native === null ? unmeasured() : measure(pool, pool.native)),
+  }
+}
+
+type Measurements = Pick<Diagnosis, 'hugePages' | 'measured'>
+
+function unmeasured(): Measurements {
+  return {
+    hugePages: { setting: hugePageSetting(), bufferBytes: null, hugeBytes: null },
+    measured: null,
+  }
+}
+
+function measure(pool: Pool, native: Native): Measurements {
+  const { read, peak, memory } = new Rooflines(pool, native)
+  const meeting = meetingProgram(native)
+  const region = summarize(timeSync(() => pool.runSync(meeting), { millis: 200, calls: SAMPLES }))
+  return {
+    hugePages: {
+      setting: hugePageSetting(),
+      bufferBytes: memory.byteLength,
+      hugeBytes: hugePageBytes(native.address(memory), memory.byteLength),
+    },
+    measured: {
+      readGBs: medianOf(read),
+      multiplyGops: medianOf(peak),
+      regionMicros: { p50: region.median, p99: region.p99 },
+    },
+  }
+}
+
+function medianOf(roofline: Roofline): number {
+  return summarize(Array.from({ length: SAMPLES }, () => roofline.look())).median
+}

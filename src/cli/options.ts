@@ -1,0 +1,16 @@
+import { InvalidArgumentError, Option } from 'commander'
+import { usableThreads } from '../pool/cpus.js'
+
+/** Reads an option's number; what range it must lie in the library says. */
+export function number(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Not a number.')
+  return value
+}
+
+/** `--threads <n>`, the same for every command. */
+export function threadsOption(): Option {
+  return new Option('--threads <n>', 'worker threads')
+    .argParser(number)
+    .default(usableThreads(), 'all that may be used')
+}

@@ -1,0 +1,57 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { FormatError } from '../errors.js'
+import { parseJson } from './json.js'
+
+/**
+ * Opens a file for reading.
+ *
+ * @throws FormatError naming the file, if the system refuses
+ */
+export async function openFile(file: string): Promise<FileHandle> {
+  return await reading(file, open(file, 'r'))
+}
+
+/**
+ * Fills `bytes` from a file.
+ *
+ * @param position of the first byte, from the start of the file
+ * @throws FormatError if the file ends before that, or the system cannot read it
+ */
+export async function readFully(
+  file: string,
+  handle: FileHandle,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const left = bytes.byteLength - done
+    const { bytesRead } = await reading(file, handle.read(bytes, done, left, position + done))
+    if (bytesRead === 0) {
+      throw new FormatError(file, `truncated: it ends ${left} bytes before it should`)
+    }
+    done += bytesRead
+  }
+}
+
+/**
+ * Reads and parses a JSON file.
+ *
+ * @throws FormatError if it cannot be read, or is not JSON as {@link parseJson} takes it
+ */
+export async function readJson(file: string): Promise<unknown> {
+  const handle = await openFile(file)
+  try {
+    return parseJson(file, await reading(file, handle.readFile()))
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Awaits a file operation; the system's own error becomes the cause of a FormatError. */
+export async function reading<T>(file: string, operation: Promise<T>): Promise<T> {
+  try {
+    return await operation
+  } catch (error) {
+    throw new FormatError(file, `cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+}

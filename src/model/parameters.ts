@@ -1,0 +1,63 @@
+import type { ModelConfig } from './config.js'
+
+/** One Linear of a decoder. */
+export interface LinearSpec {
+  /** As the published implementations name the module, e.g. `model.layers.0.mlp.up_proj`. */
+  readonly name: string
+  /** The tensor that holds its weight [outFeatures, inFeatures]. */
+  readonly weight: string
+  readonly inFeatures: number
+  readonly outFeatures: number
+  /** Whether `<name>.bias` [outFeatures] belongs to it. */
+  readonly bias: boolean
+}
+
+/** The tensor that holds the embedding [vocabSize, hiddenSize]. */
+export const EMBEDDING = 'model.embed_tokens.weight'
+
+/** The Linear that makes logits of the last hidden state. */
+export const HEAD = 'lm_head'
+
+/** Every Linear by name, in the order in which a forward uses them. */
+export function linearSpecs(config: ModelConfig): Map<string, LinearSpec> {
+  const { hiddenSize, intermediateSize, attentionBias, mlpBias } = config
+  const q = config.numAttentionHeads * config.headDim
+  const kv = config.numKeyValueHeads * config.headDim
+  const specs = new Map<string, LinearSpec>()
+  const add = (name: string, inFeatures: number, outFeatures: number, bias: boolean) =>
+    specs.set(name, { name, weight: `${name}.weight`, inFeatures, outFeatures, bias })
+  for (const layer of layerNames(config)) {
+    add(`${layer}.self_attn.q_proj`, hiddenSize, q, attentionBias)
+    add(`${layer}.self_attn.k_proj`, hiddenSize, kv, attentionBias)
+    add(`${layer}.self_attn.v_proj`, hiddenSize, kv, attentionBias)
+    add(`${layer}.self_attn.o_proj`, q, hiddenSize, attentionBias)
+    add(`${layer}.mlp.gate_proj`, hiddenSize, intermediateSize, mlpBias)
+    add(`${layer}.mlp.up_proj`, hiddenSize, intermediateSize, mlpBias)
+    add(`${layer}.mlp.down_proj`, intermediateSize, hiddenSize, mlpBias)
+  }
+  const weight = config.tieWordEmbeddings ? EMBEDDING : `${HEAD}.weight`
+  const features = { inFeatures: hiddenSize, outFeatures: config.vocabSize }
+  return specs.set(HEAD, { name: HEAD, weight, ...features, bias: false })
+}
+
+/**
+ * The size of every RMSNorm by name; its weight is the tensor `<name>.weight`. Qwen3 also norms each
+ * head of q and k.
+ */
+export function normSizes(config: ModelConfig): Map<string, number> {
+  const { hiddenSize, headDim } = config
+  const sizes = new Map<string, number>()
+  for (const layer of layerNames(config)) {
+    sizes.set(`${layer}.input_layernorm`, hiddenSize)
+    if (config.architecture === 'qwen3') {
+      sizes.set(`${layer}.self_attn.q_norm`, headDim)
+      sizes.set(`${layer}.self_attn.k_norm`, headDim)
+    }
+    sizes.set(`${layer}.post_attention_layernorm`, hiddenSize)
+  }
+  return sizes.set('model.norm', hiddenSize)
+}
+
+function layerNames(config: ModelConfig): string[] {
+  return Array.from({ length: config.numHiddenLayers }, (_, i) => `model.layers.${i}`)
+}

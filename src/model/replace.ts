@@ -1,0 +1,116 @@
+import { ArgumentError } from '../errors.js'
+import { Linear } from '../ops/linear.js'
+import type { Pool } from '../pool/pool.js'
+import type { Checkpoint } from './checkpoint.js'
+import { FloatProjection } from './float-projection.js'
+import type { Model } from './model.js'
+import { linearSpecs } from './parameters.js'
+import { makeEach } from './projection.js'
+import type { ReadOptions } from './safetensors.js'
+import { defaultSkip, type Skip, skipMatcher } from './skip.js'
+import { isStoredInt8, readLinear, tensorsOf, toLinear } from './stored-linear.js'
+import { TensorReader } from './tensor-reader.js'
+
+/*
+ * The two ways to put int8 Linears into a model: quantise the float weights it has, or take int8
+ * weights from a checkpoint. Either all chosen Linears change or, where one fails, none.
+ */
+
+export interface ReplaceOptions extends ReadOptions {
+  /** Runs the new Linears; by default the pool that the model was loaded with. */
+  pool?: Pool | undefined
+  /** Linears that stay as they are; `lm_head` by default. */
+  skip?: Skip | undefined
+}
+
+/** What became of each Linear of a model. */
+export interface ReplaceReport {
+  /** Names of those that run in int8 on the pool now. */
+  readonly replaced: readonly string[]
+  readonly skipped: readonly SkippedLinear[]
+}
+
+export interface SkippedLinear {
+  readonly name: string
+  readonly reason: string
+}
+
+/**
+ * Quantises the model's float32 Linears, per output channel, to run in int8 from now on. Not while a
+ * forward runs.
+ *
+ * @param options `onProgress` counts bytes of float32 weights
+ * @throws ArgumentError, e.g. for a weight that is not finite; the signal's reason; what the pool
+ *   throws. The model is then as it was
+ */
+export async function quantizeLinears(
+  model: Model,
+  { pool = poolOf(model), skip = defaultSkip, signal, onProgress }: ReplaceOptions = {},
+): Promise<ReplaceReport> {
+  const floats = new Map<string, FloatProjection>()
+  const { skipped, rest } = applySkip(skip, model.projections)
+  for (const [name, projection] of rest) {
+    if (projection instanceof FloatProjection) floats.set(name, projection)
+    else skipped.push({ name, reason: 'is int8 already' })
+  }
+  const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
+  let done = 0
+  const linears = await makeEach(floats, async ({ weight, bias, inFeatures, outFeatures }) => {
+    const linear = await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias, signal })
+    done += weight.byteLength
+    onProgress?.(done, total)
+    return linear
+  })
+  model.replaceProjections(linears)
+  return { replaced: [...linears.keys()], skipped }
+}
+
+/**
+ * Replaces the model's Linears by those that a checkpoint of the same shapes stores as int8. Not
+ * while a forward runs.
+ *
+ * @param state the checkpoint, open
+ * @param options `onProgress` counts bytes of the checkpoint
+ * @throws ArgumentError; FormatError if a tensor is missing or not as it should be; the signal's
+ *   reason; what the pool throws. The model is then as it was
+ */
+export async function replaceLinears(
+  model: Model,
+  state: Checkpoint,
+  { pool = poolOf(model), skip = defaultSkip, ...options }: ReplaceOptions = {},
+): Promise<ReplaceReport> {
+  const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
+  for (const [name, spec] of rest) {
+    if (isStoredInt8(state, spec)) continue
+    rest.delete(name)
+    skipped.push({ name, reason: `is stored as ${state.entry(spec.weight).dtype}` })
+  }
+  const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
+  const reader = new TensorReader(state, tensors, options)
+  const linears = await makeEach(rest, async (spec) => {
+    return await toLinear(pool, state.file, await readLinear(reader, spec), options.signal)
+  })
+  model.replaceProjections(linears)
+  return { replaced: [...linears.keys()], skipped }
+}
+
+function poolOf(model: Model): Pool {
+  if (model.pool === null) throw new ArgumentError('pool', 'a Pool', 'none, and the model has none')
+  return model.pool
+}
+
+/** Parts `linears` by the skip list. */
+function applySkip<T>(
+  skip: Skip,
+  linears: ReadonlyMap<string, T>,
+): { skipped: SkippedLinear[]; rest: Map<string, T> } {
+  const entryFor = skipMatcher(skip, [...linears.keys()])
+  const skipped: SkippedLinear[] = []
+  const rest = new Map<string, T>()
+  for (const [name, linear] of linears) {
+    const entry = entryFor(name)
+    if (entry === undefined) rest.set(name, linear)
+    else skipped.push({ name, reason: `is skipped by ${entry}` })
+  }
+  return { skipped, rest }
+}

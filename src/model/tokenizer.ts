@@ -1,0 +1,83 @@
+import { Tokenizer as Encoder } from '@huggingface/tokenizers'
+import { ArgumentError, describe, FormatError } from '../errors.js'
+import { isObject } from './fields.js'
+import { TextStream } from './text-stream.js'
+import { literal, parseDecoder, type TokenSpelling } from './token-bytes.js'
+
+const nothing = new Uint8Array(0)
+
+/** Text to ids and back, as a checkpoint's tokenizer.json says. */
+export class Tokenizer {
+  readonly #encoder: Encoder
+  readonly #spelling: TokenSpelling
+  /** Tokens outside the model's own alphabet. */
+  readonly #added: ReadonlyMap<number, { special: boolean; content: string }>
+  readonly #bytes: Uint8Array[] = []
+
+  private constructor(encoder: Encoder, spelling: TokenSpelling) {
+    this.#encoder = encoder
+    this.#spelling = spelling
+    this.#added = encoder.get_added_tokens_decoder()
+  }
+
+  /**
+   * @param file named in errors
+   * @param json the parsed tokenizer.json
+   * @throws FormatError if it is not a tokenizer, or one of a kind that this version does not know
+   */
+  static parse(file: string, json: unknown): Tokenizer {
+    if (!isObject(json)) throw new FormatError(file, 'the file is not an object')
+    const spelling = parseDecoder(file, json.decoder)
+    try {
+      return new Tokenizer(new Encoder(json, {}), spelling)
+    } catch (error) {
+      throw new FormatError(file, (error as Error).message, { cause: error })
+    }
+  }
+
+  /**
+   * The ids of a text, with the special ids that the tokenizer puts around it, such as one that
+   * begins it. Special tokens spelled out in the text become their ids.
+   *
+   * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it
+   */
+  encode(text: string): number[] {
+    if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
+    const ids: (number | undefined)[] = this.#encoder.encode(text).ids
+    if (ids.includes(undefined)) {
+      throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
+    }
+    return ids as number[]
+  }
+
+  /** The text of `ids`. Special ids, and ids without a token, stand for no text. */
+  decode(ids: ArrayLike<number>): string {
+    const stream = this.stream()
+    let text = ''
+    for (let i = 0; i < ids.length; i++) text += stream.push(ids[i])
+    return text + stream.end()
+  }
+
+  /**
+   * Decodes ids one by one, each into the text it completes.
+   *
+   * @param context ids that came before; they give no text, but decide how the next ones read
+   */
+  stream(context: ArrayLike<number> = []): TextStream {
+    const stream = new TextStream((id) => this.#bytesOf(id), this.#spelling.dropsFirstSpace)
+    for (let i = 0; i < context.length; i++) stream.push(context[i])
+    return stream
+  }
+
+  #bytesOf(id: number): Uint8Array {
+    this.#bytes[id] ??= this.#spell(id)
+    return this.#bytes[id]
+  }
+
+  #spell(id: number): Uint8Array {
+    const added = this.#added.get(id)
+    if (added !== undefined) return added.special ? nothing : literal(added.content)
+    const token = this.#encoder.id_to_token(id)
+    return token === undefined ? nothing : this.#spelling.bytes(token)
+  }
+}

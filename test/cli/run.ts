@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+
+export interface Result {
+  /** Exit code, or null where a signal ended the process. */
+  code: number | null
+  stdout: string
+  stderr: string
+  /** How many chunks stdout came in. */
+  chunks: number
+}
+
+export interface RunOptions {
+  env?: Record<string, string>
+  /** Interrupts the command, as Ctrl-C does, once it has written something to stdout. */
+  interrupt?: boolean
+}
+
+/** Runs the built command-line program. */
+export async function dotpool(
+  args: string[],
+  { env = {}, interrupt = false }: RunOptions = {},
+): Promise<Result> {
+  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
+  const result: Result = { code: null, stdout: '', stderr: '', chunks: 0 }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    result.stdout += text
+    result.chunks++
+    if (interrupt && result.chunks === 1) child.kill('SIGINT')
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    result.stderr += text
+  })
+  result.code = await new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', resolve)
+  })
+  return result
+}

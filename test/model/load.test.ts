@@ -1,0 +1,185 @@
+import { readdirSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ArgumentError } from '#src/errors.js'
+import { Checkpoint } from '#src/model/checkpoint.js'
+import { type LoadOptions, loadModel } from '#src/model/load.js'
+import { Linear } from '#src/ops/linear.js'
+import { Pool } from '#src/pool/pool.js'
+import {
+  expectFormatError,
+  f32,
+  fixture,
+  randomF32,
+  safetensors,
+  temporaryFolder,
+  tinyConfig,
+  tinyTensors,
+  writeCheckpoint,
+} from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
+
+/** Names of the Linears that a model loaded so runs in int8. */
+async function int8Linears(folder: string, options: LoadOptions): Promise<string[]> {
+  using model = await loadModel(pool, folder, options)
+  return [...model.projections].flatMap(([name, p]) => (p instanceof Linear ? [name] : []))
+}
+
+describe('which Linears run in int8', () => {
+  it('of a float checkpoint: none, or all that are not skipped', async () => {
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path)
+    expect(await int8Linears(folder.path, {})).toEqual([])
+    const all = await int8Linears(folder.path, { quantize: 'w8a8', skip: [] })
+    expect(all.length).toBe(15)
+    const but = (...names: string[]) => all.filter((name) => !names.some((n) => name.endsWith(n)))
+    expect(await int8Linears(folder.path, { quantize: 'w8a8' })).toEqual(but('lm_head'))
+    expect(
+      await int8Linears(folder.path, { quantize: 'w8a8', skip: ['down_proj', '*.0.mlp.up_proj'] }),
+    ).toEqual(but('down_proj', '0.mlp.up_proj'))
+  })
+
+  it('of a W8A8 checkpoint: those it stores as int8, unless told otherwise', async () => {
+    expect((await int8Linears(fixture, {})).length).toBe(42)
+    expect((await int8Linears(fixture, { skip: [] })).length).toBe(43)
+    expect((await int8Linears(fixture, { skip: ['mlp.*'] })).length).toBe(25)
+    expect(await int8Linears(fixture, { quantize: 'none' })).toEqual([])
+  })
+
+  it('refuses options that make no sense', async () => {
+    await expect(loadModel(null, fixture)).rejects.toThrow(/pool: expected a Pool/)
+    await expect(loadModel(pool, fixture, { skip: ['lm_haed'] })).rejects.toThrow(/"lm_haed"/)
+    const quantize = 'int4' as 'w8a8'
+    await expect(loadModel(pool, fixture, { quantize })).rejects.toThrow(ArgumentError)
+  })
+})
+
+it('reports progress up to all bytes, and can be aborted', async () => {
+  const progress: [number, number][] = []
+  using _ = await loadModel(pool, fixture, { onProgress: (...now) => progress.push(now) })
+  const [done, total] = progress.at(-1) as [number, number]
+  expect(done).toBe(total)
+  expect(total).toBe(7_040_392 - 11_656) // the file without its header
+  expect(progress.every(([now], i) => i === 0 || now > progress[i - 1][0])).toBe(true)
+
+  const controller = new AbortController()
+  const onProgress = (now: number) => {
+    if (now > total / 2) controller.abort(new Error('enough'))
+  }
+  const aborted = loadModel(pool, fixture, { onProgress, signal: controller.signal })
+  await expect(aborted).rejects.toThrow('enough')
+})
+
+describe('a checkpoint that is refused', () => {
+  const name = 'model.layers.1.mlp.up_proj.weight'
+  const without = (key: string) =>
+    Object.fromEntries(Object.entries(tinyTensors()).filter(([tensor]) => tensor !== key))
+  const int8 = (shape: number[]) => ({ dtype: 'I8', shape, data: new Uint8Array(240) })
+  const scale = (shape: number[], value = 1) =>
+    f32(shape, new Float32Array(shape.reduce((a, b) => a * b)).fill(value))
+
+  it.each<[string, ReturnType<typeof tinyTensors>, RegExp]>([
+    ['a missing weight', without(name), /tensor model\.layers\.1\.mlp\.up_proj\.weight is missing/],
+    ['a missing norm', without('model.norm.weight'), /tensor model\.norm\.weight is missing/],
+    [
+      'a missing embedding',
+      without('model.embed_tokens.weight'),
+      /embed_tokens\.weight is missing/,
+    ],
+    ['another shape', { ...tinyTensors(), [name]: randomF32([12, 20], 1) }, /shape \[20,12\], got/],
+    ['a stranger', { ...tinyTensors(), 'model.x': f32([1], [0]) }, /model\.x belongs to no part/],
+    [
+      'int8 without a scale',
+      { ...tinyTensors(), [name]: int8([20, 12]) },
+      /weight_scale is missing/,
+    ],
+    [
+      'a scale of another shape',
+      { ...tinyTensors(), [name]: int8([20, 12]), [`${name}_scale`]: scale([12, 1]) },
+      /weight_scale: expected shape \[20,1\], got \[12,1\]/,
+    ],
+    [
+      'a scale that is not finite',
+      { ...tinyTensors(), [name]: int8([20, 12]), [`${name}_scale`]: scale([20, 1], Infinity) },
+      /model\.layers\.1\.mlp\.up_proj: scale: expected finite/,
+    ],
+    [
+      'a weight that is not finite',
+      { ...tinyTensors(), [name]: f32([20, 12], new Float32Array(240).fill(NaN)) },
+      /model\.layers\.1\.mlp\.up_proj: weight: /,
+    ],
+    [
+      'a weight of another dtype',
+      { ...tinyTensors(), [name]: { ...randomF32([20, 12], 1), dtype: 'I32' } },
+      /up_proj\.weight: I32 is none of/,
+    ],
+    [
+      'a norm of another dtype',
+      { ...tinyTensors(), 'model.norm.weight': { ...randomF32([12], 1), dtype: 'I32' } },
+      /model\.norm\.weight: I32 is neither F32 nor BF16/,
+    ],
+  ])('%s', async (_, tensors, message) => {
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path, tinyConfig, tensors)
+    const loading = loadModel(pool, folder.path, { quantize: 'w8a8' })
+    await expectFormatError(loading, message)
+  })
+
+  it('a folder without one of the files, or with a broken one', async () => {
+    const openFiles = () =>
+      process.platform === 'linux' ? readdirSync('/proc/self/fd').length : undefined
+    const before = openFiles()
+    for (const file of ['config.json', 'tokenizer.json', 'model.safetensors']) {
+      await using folder = await temporaryFolder()
+      await writeCheckpoint(folder.path)
+      await writeFile(join(folder.path, file), '{')
+      await expectFormatError(Checkpoint.open(folder.path), new RegExp(`${file}: `))
+      await rm(join(folder.path, file))
+      await expectFormatError(Checkpoint.open(folder.path), new RegExp(`${file}: .*ENOENT`))
+    }
+    expect(openFiles()).toBe(before)
+  })
+})
+
+it('takes one scale for a whole weight', async () => {
+  const name = 'model.layers.0.mlp.up_proj'
+  const q = Int8Array.from({ length: 240 }, (_, i) => (i % 255) - 127)
+  const load = async (tensors: ReturnType<typeof tinyTensors>) => {
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path, tinyConfig, tensors)
+    using model = await loadModel(null, folder.path)
+    return await model.forward([1, 2], model.createCache(2))
+  }
+  const stored = { dtype: 'I8', shape: [20, 12], data: new Uint8Array(q.buffer) }
+  const int8 = { ...tinyTensors(), [`${name}.weight`]: stored }
+  const perTensor = await load({ ...int8, [`${name}.weight_scale`]: f32([1], [0.25]) })
+  const perChannel = await load({
+    ...int8,
+    [`${name}.weight_scale`]: f32([20, 1], new Array(20).fill(0.25)),
+  })
+  const float = await load({
+    ...tinyTensors(),
+    [`${name}.weight`]: f32(
+      [20, 12],
+      Array.from(q, (value) => value * 0.25),
+    ),
+  })
+  expect(perTensor).toEqual(float)
+  expect(perChannel).toEqual(float)
+})
+
+it('ignores tensors that some exporters add', async () => {
+  await using folder = await temporaryFolder()
+  const inverse = 'model.layers.0.self_attn.rotary_emb.inv_freq'
+  const tensors = { ...tinyTensors(), 'lm_head.weight': f32([1], [0]), [inverse]: f32([1], [0]) }
+  await writeFile(join(folder.path, 'x'), safetensors(tensors))
+  await writeCheckpoint(folder.path, tinyConfig, tensors)
+  using model = await loadModel(null, folder.path)
+  expect(model.projections.size).toBe(15)
+})

@@ -1,0 +1,141 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ArgumentError, FormatError } from '#src/errors.js'
+import { Checkpoint } from '#src/model/checkpoint.js'
+import { loadModel } from '#src/model/load.js'
+import type { Model } from '#src/model/model.js'
+import { quantizeLinears, replaceLinears } from '#src/model/replace.js'
+import { Linear } from '#src/ops/linear.js'
+import { Pool } from '#src/pool/pool.js'
+import {
+  f32,
+  fixture,
+  readIds,
+  relativeError,
+  temporaryFolder,
+  tinyConfig,
+  tinyTensors,
+  writeCheckpoint,
+} from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
+
+async function tiny(tensors = tinyTensors()): Promise<Model> {
+  await using folder = await temporaryFolder()
+  await writeCheckpoint(folder.path, tinyConfig, tensors)
+  return await loadModel(null, folder.path)
+}
+
+const logits = (model: Model) => model.forward([5, 6, 7], model.createCache(3))
+
+/** Expects a call to fail and to leave the model as it was. */
+async function expectUnchanged(model: Model, failing: () => Promise<unknown>, error: unknown) {
+  const projections = new Map(model.projections)
+  const before = await logits(model)
+  await expect(failing()).rejects.toThrow(error as Error)
+  expect(new Map(model.projections)).toEqual(projections)
+  expect(await logits(model)).toEqual(before)
+}
+
+describe('quantizeLinears', () => {
+  it('replaces all but what is skipped, and says so', async () => {
+    using model = await tiny()
+    const before = await logits(model)
+    const progress: [number, number][] = []
+    const report = await quantizeLinears(model, {
+      pool,
+      skip: ['lm_head', 'layers.0.*'],
+      onProgress: (...now) => progress.push(now),
+    })
+    expect(report.replaced).toEqual(
+      [
+        'self_attn.q',
+        'self_attn.k',
+        'self_attn.v',
+        'self_attn.o',
+        'mlp.gate',
+        'mlp.up',
+        'mlp.down',
+      ].map((part) => `model.layers.1.${part}_proj`),
+    )
+    expect(report.skipped.length).toBe(8)
+    expect(report.skipped.at(-1)).toEqual({ name: 'lm_head', reason: 'is skipped by lm_head' })
+    expect(progress.length).toBe(7)
+    expect(progress.at(-1)).toEqual([1584 * 4, 1584 * 4])
+    for (const [name, projection] of model.projections) {
+      expect(projection instanceof Linear).toBe(report.replaced.includes(name))
+    }
+    expect(relativeError(await logits(model), before)).toBeLessThan(0.05)
+
+    const again = await quantizeLinears(model, { pool })
+    expect(again.replaced.length).toBe(7)
+    expect(again.skipped).toContainEqual({
+      name: 'model.layers.1.mlp.up_proj',
+      reason: 'is int8 already',
+    })
+  })
+
+  it('gives the bits of a checkpoint that is quantised as it is loaded', async () => {
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path)
+    using loaded = await loadModel(pool, folder.path, { quantize: 'w8a8' })
+    using model = await tiny()
+    await quantizeLinears(model, { pool })
+    expect(await logits(model)).toEqual(await logits(loaded))
+  })
+
+  it('changes nothing when it fails or is aborted half-way', async () => {
+    const name = 'model.layers.1.mlp.down_proj.weight'
+    const broken = f32([12, 20], new Float32Array(240).fill(1e-3).fill(Number.NaN, 239))
+    using model = await tiny({ ...tinyTensors(), [name]: broken })
+    await expectUnchanged(model, () => quantizeLinears(model, { pool }), ArgumentError)
+
+    using sound = await tiny()
+    const controller = new AbortController()
+    const { signal } = controller
+    const onProgress = () => controller.abort(new Error('enough'))
+    const aborted = () => quantizeLinears(sound, { pool, signal, onProgress })
+    await expectUnchanged(sound, aborted, 'enough')
+    const misspelt = () => quantizeLinears(sound, { pool, skip: ['lm_haed'] })
+    await expectUnchanged(sound, misspelt, ArgumentError)
+  })
+})
+
+describe('replaceLinears', () => {
+  it('gives the bits of the W8A8 checkpoint itself', async () => {
+    using model = await loadModel(null, fixture, { quantize: 'none' })
+    await using state = await Checkpoint.open(fixture)
+    const progress: [number, number][] = []
+    const report = await replaceLinears(model, state, {
+      pool,
+      skip: [],
+      onProgress: (...now) => progress.push(now),
+    })
+    expect(report.replaced.length).toBe(42)
+    expect(report.skipped).toEqual([{ name: 'lm_head', reason: 'is stored as BF16' }])
+    expect(progress.at(-1)?.[0]).toBe(progress.at(-1)?.[1])
+    using loaded = await loadModel(pool, fixture)
+    const ids = readIds(join(fixture, 'val_ids.u16')).subarray(0, 40)
+    const forward = (m: Model) => m.forward(ids, m.createCache(40))
+    expect(await forward(model)).toEqual(await forward(loaded))
+  })
+
+  it('changes nothing where the checkpoint does not fit', async () => {
+    await using folder = await temporaryFolder()
+    const name = 'model.layers.1.mlp.down_proj'
+    const q = { dtype: 'I8', shape: [12, 20], data: new Uint8Array(240) }
+    const tensors = {
+      ...tinyTensors(),
+      [`${name}.weight`]: q,
+      [`${name}.weight_scale`]: f32([2], [1, 1]),
+    }
+    await writeCheckpoint(folder.path, tinyConfig, tensors)
+    await using state = await Checkpoint.open(folder.path)
+    using model = await tiny()
+    await expectUnchanged(model, () => replaceLinears(model, state, { pool }), FormatError)
+  })
+})
