@@ -31,8 +31,17 @@ export {
 } from './model/replace.js'
 export type { Timing } from './model/timing.js'
 export type { Tokenizer } from './model/tokenizer.js'
+export type { ActivationType, ForwardOptions } from './ops/activations.js'
+export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
+export { type Activation, applyGate } from './ops/gate.js'
 export { intMatmul } from './ops/int-matmul.js'
-export { type ForwardOptions, Linear, type LinearOptions } from './ops/linear.js'
+export {
+  Linear,
+  type LinearForwardOptions,
+  type LinearOptions,
+  type Precision,
+} from './ops/linear.js'
+export { LinearGroup } from './ops/linear-group.js'
 export { packSdot, unpackSdot } from './ops/pack.js'
 export { quantizeRows, quantizeWeight } from './ops/quantize.js'
 export { Pool, type PoolOptions } from './pool/pool.js'

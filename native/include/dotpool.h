@@ -23,15 +23,15 @@
 #define DP_CACHE_LINE 64
 #define DP_MAX_WORKERS 256
 #define DP_RING 32      /* programs that can be in flight */
-#define DP_SLOT_OPS 8   /* ops in one program */
+#define DP_SLOT_OPS 16  /* ops in one program */
 #define DP_MAX_K 131072 /* 131072 * 127 * 128 < 2^31: int32 sums cannot overflow */
 
 typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
 
 typedef enum dp_op_kind {
   DP_OP_EMPTY = 0,        /* nothing: what publishing and completing cost */
-  DP_OP_GEMV = 1,         /* y[N] = dequantise(quantise(x[K]) . w[N, K]) + bias */
-  DP_OP_QUANTIZE = 2,     /* xq[M, K], xScale[M] = quantise(x[M, K]) */
+  DP_OP_GEMV = 1,         /* y[N] = dequantise(quantise(input[K]) . w[N, K]) + bias */
+  DP_OP_QUANTIZE = 2,     /* xq[M, K], xScale[M] = quantise(input[M, K]) */
   DP_OP_GEMM = 3,         /* y[M, N] = dequantise(xq[M, K] . w[N, K]) + bias */
   DP_OP_PACK = 4,         /* tiles, colSum = pack(w[N, K] int8) */
   DP_OP_QUANTIZE_PACK = 5,/* tiles, colSum, wScale = pack(quantise(w[N, K])) */
@@ -39,7 +39,23 @@ typedef enum dp_op_kind {
   DP_OP_READ = 7,         /* sum of all bytes of x: read bandwidth */
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* every worker waits for all others: what a full region costs */
+  DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
 } dp_op_kind;
+
+/* What an op's flags say; any of them, or 0. */
+typedef enum dp_op_flags {
+  DP_TOGETHER = 1, /* starts with the op before it; otherwise all earlier ops are done before it starts */
+  DP_X_ROWS = 2,   /* x is a table of M row addresses, not the rows themselves */
+  DP_Y_ROWS = 4,   /* likewise y */
+} dp_op_flags;
+
+/* What becomes of the gate in input = activation(x) * u. */
+typedef enum dp_activation {
+  DP_ACT_NONE = 0,  /* input = x, there is no u */
+  DP_ACT_SILU = 1,  /* SwiGLU */
+  DP_ACT_GELU = 2,  /* GeGLU, by tanh */
+  DP_ACT_RELU2 = 3, /* ReLU squared */
+} dp_activation;
 
 /*
  * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
@@ -50,7 +66,8 @@ typedef struct dp_op {
   uint32_t x_type; /* dp_type of x */
   uint32_t y_type; /* dp_type of y */
   uint32_t m, n, k;
-  uint32_t reserved[2];
+  uint32_t flags;      /* dp_op_flags */
+  uint32_t activation; /* dp_activation */
   uint64_t x;       /* activations, or the weights to pack */
   uint64_t y;       /* results */
   uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned */
@@ -59,7 +76,8 @@ typedef struct dp_op {
   uint64_t bias;    /* float32 [N] padded to 64, or 0 */
   uint64_t xq;      /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned */
   uint64_t x_scale; /* float32 [M] */
-  uint8_t padding[32];
+  uint64_t u;       /* [M, K] of x's type, or 0: see dp_activation */
+  uint8_t padding[24];
 } dp_op;
 
 /* How far the workers have come with one op. Written by dp_publish, then only by workers. */
@@ -69,6 +87,7 @@ typedef struct dp_progress {
   _Atomic uint32_t span;                        /* an op's own smallest pieces per unit */
   _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
   _Atomic uint32_t cap;                         /* the most units of one claim */
+  _Atomic uint32_t together;                    /* the op need not wait for those before it */
   /* per worker: epoch << 32 | first << 16 | last, the units [first, last) nobody has claimed */
   alignas(DP_CACHE_LINE) _Atomic uint64_t range[DP_MAX_WORKERS];
 } dp_progress;
@@ -77,7 +96,8 @@ typedef struct dp_slot {
   alignas(DP_CACHE_LINE) _Atomic uint32_t epoch; /* the program this slot holds */
   _Atomic uint32_t op_count;
   _Atomic uint32_t silent; /* its publisher waits in C and needs no notice */
-  alignas(DP_CACHE_LINE) _Atomic uint32_t completed; /* = epoch once every op is done */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t ops_done;
+  _Atomic uint32_t completed; /* = epoch once every op is done */
   _Atomic uint32_t aborted; /* = epoch if what is not yet claimed shall be skipped */
   _Atomic uint32_t fault;   /* 1 + the index that an op found wrong, or 0 */
   dp_op ops[DP_SLOT_OPS];
@@ -96,10 +116,11 @@ typedef struct dp_worker {
   alignas(DP_CACHE_LINE) uint32_t cursor;       /* the last program this worker has left behind */
   uint32_t op;                                  /* where in program cursor + 1 it stands */
   uint32_t entered;                             /* the last program it took part in */
-  uint32_t row_epoch, row_op;                   /* which row its scratch holds, quantised */
+  uint32_t row_epoch;                           /* which row its scratch holds, quantised: of which */
+  uint64_t row_address;                         /*   program, and where it came from */
   float row_scale;
   uint32_t index;   /* whose ranges it claims first */
-  uint64_t scratch; /* dp_row_stride(DP_MAX_K) bytes */
+  uint64_t scratch; /* a quantised row, then two float rows of DP_MAX_K; see dp_scratch_bytes */
   dp_stats stats;
 } dp_worker;
 

@@ -45,6 +45,26 @@ typedef void dp_gemm_fn(const void *xq, size_t stride, uint32_t rows, const int8
 typedef void dp_epilogue_fn(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
                             const float *bias, void *y);
 
+/*
+ * out[k] = activation(g[k]) * u[k]; for bfloat16 each of the two steps is rounded to bfloat16.
+ * g, u: [K], any alignment of their element. out: the same type [K], 64-byte aligned.
+ */
+typedef void dp_gate_fn(const void *g, const void *u, size_t k, dp_activation activation, void *out);
+
+/* x[k] = float(row[k]), padded to whole quads with zeros. row: float32 or bfloat16 [K]. */
+typedef void dp_load_row_float_fn(const void *row, dp_type type, size_t k, float *x);
+
+/*
+ * acc[n] = sum_k x[k] * float(w[n, k]) for one block of 64 channels, in an order that no one may change:
+ * four sums of k mod 4 over stretches of 64 quads, (0 + 1) + (2 + 3), stretches in turn.
+ * x: float32, padded to whole quads. w: the block. acc: float32 [64], 64-byte aligned.
+ */
+typedef void dp_dot_float_fn(const float *x, const int8_t *w, size_t quads, float *acc);
+
+/* y[n] = acc[n] * wScale[n] (+ bias[n]), rounded once more for bfloat16; as dp_epilogue_fn otherwise. */
+typedef void dp_finish_fn(const float *acc, size_t count, const float *w_scale, const float *bias,
+                          void *y);
+
 /* Sum of the 64-bit words of bytes (a multiple of 256), as fast as memory gives them. */
 typedef uint64_t dp_read_fn(const void *x, size_t bytes);
 
@@ -67,19 +87,27 @@ typedef struct dp_kernels {
   dp_gemm_tile gemm;     /* many rows: keeps the multiplier busy */
   dp_gemm_tile gemm_few; /* few rows: reads each weight once for as many rows as it can */
   dp_epilogue_fn *epilogue_f32, *epilogue_bf16;
+  dp_gate_fn *gate_f32, *gate_bf16;
+  dp_load_row_float_fn *load_row_float;
+  dp_dot_float_fn *dot_float;
+  dp_finish_fn *finish_f32, *finish_bf16;
   dp_read_fn *read;
   dp_peak_fn *peak;
 } dp_kernels;
 
 /*
  * The kernels themselves: one file each, named by what they do, their tile (rows x channels, c4 for
- * quads of k) and their ISA. The files need their ISA's compiler flags, so nothing is shared inline.
+ * quads of k) and their ISA. Kernels of float ops are portable C in ops/, compiled once for each ISA.
  */
 #define DP_DECLARE_KERNELS(isa)                                                          \
   dp_quantize_row_fn dp_quantize_row_f32_##isa, dp_quantize_row_bf16_##isa;              \
   dp_load_row_fn dp_load_row_s8_##isa;                                                   \
   dp_gemv_fn dp_gemv_s8_1x64c4_##isa;                                                    \
   dp_epilogue_fn dp_epilogue_f32_##isa, dp_epilogue_bf16_##isa;                          \
+  dp_gate_fn dp_gate_f32_##isa, dp_gate_bf16_##isa;                                      \
+  dp_load_row_float_fn dp_load_row_float_##isa;                                          \
+  dp_dot_float_fn dp_dot_float_64c4_##isa;                                               \
+  dp_finish_fn dp_finish_f32_##isa, dp_finish_bf16_##isa;                                \
   dp_read_fn dp_read_##isa;                                                              \
   dp_peak_fn dp_peak_##isa
 

@@ -2,6 +2,7 @@
 #include "ops.h"
 
 #include <sched.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "cpu.h"
@@ -28,20 +29,57 @@ static size_t type_bytes(uint32_t type) {
   return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4;
 }
 
-/* ---- GEMV: x[K], tiles, scale, bias -> y[N]; pieces are columns of 16 channels ---------------- */
+/* ---- rows ------------------------------------------------------------------------------------- */
+
+/* Row m of x or y: they lie one after the other, or wherever a table says. */
+static char *row_at(uint64_t base, uint32_t is_table, uint64_t m, size_t row_bytes) {
+  return is_table ? POINTER(char, POINTER(const uint64_t, base)[m])
+                  : POINTER(char, base) + m * row_bytes;
+}
+
+static char *x_row(const dp_op *op, uint64_t m) {
+  return row_at(op->x, op->flags & DP_X_ROWS, m, op->k * type_bytes(op->x_type));
+}
+
+static char *y_row(const dp_op *op, uint64_t m) {
+  return row_at(op->y, op->flags & DP_Y_ROWS, m, op->n * type_bytes(op->y_type));
+}
+
+/* A worker's own memory: a quantised row, and a row of floats. */
+static void *scratch_quantized(const dp_worker *worker) { return POINTER(void, worker->scratch); }
+
+static float *scratch_floats(const dp_worker *worker) {
+  return POINTER(float, worker->scratch + dp_row_stride(DP_MAX_K));
+}
+
+uint64_t dp_scratch_bytes(void) { return dp_row_stride(DP_MAX_K) + DP_MAX_K * sizeof(float); }
+
+/* xq = quantise(row m of x, or of activation(x) * u); returns its scale. */
+static float quantize_input(const dp_place *place, uint64_t m, void *xq) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = dp_active_kernels();
+  const bool is_bf16 = op->x_type == DP_BF16;
+  const void *input = x_row(op, m);
+  if (op->u != 0) {
+    const char *u = POINTER(const char, op->u) + m * op->k * type_bytes(op->x_type);
+    void *gated = scratch_floats(place->worker);
+    dp_gate_fn *gate = is_bf16 ? kernels->gate_bf16 : kernels->gate_f32;
+    gate(input, u, op->k, (dp_activation)op->activation, gated);
+    input = gated;
+  }
+  return (is_bf16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32)(input, op->k, xq);
+}
+
+/* ---- GEMV: x[K] (, u[K]), tiles, scale, bias -> y[N]; pieces are columns of 16 channels -------- */
 
 /* Every worker quantises the row for itself: that takes a microsecond, a barrier takes as long. */
 static const void *quantized_row(const dp_place *place, float *scale) {
-  const dp_op *op = place->op;
-  const dp_kernels *kernels = dp_active_kernels();
   dp_worker *worker = place->worker;
-  void *row = POINTER(void, worker->scratch);
-  if (worker->row_epoch != place->epoch || worker->row_op != place->op_index) {
-    dp_quantize_row_fn *quantize =
-        op->x_type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
-    worker->row_scale = quantize(POINTER(const void, op->x), op->k, row);
+  void *row = scratch_quantized(worker);
+  if (worker->row_epoch != place->epoch || worker->row_address != place->op->x) {
+    worker->row_scale = quantize_input(place, 0, row);
     worker->row_epoch = place->epoch;
-    worker->row_op = place->op_index;
+    worker->row_address = place->op->x;
   }
   *scale = worker->row_scale;
   return row;
@@ -74,21 +112,17 @@ static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
   return (last - first) * quads * DP_COLUMN * DP_KR;
 }
 
-/* ---- QUANTIZE: x[M, K] -> xq, x_scale[M]; pieces are rows ------------------------------------- */
+/* ---- QUANTIZE: x[M, K] (, u[M, K]) -> xq, x_scale[M]; pieces are rows -------------------------- */
 
 static void run_quantize(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
-  const dp_kernels *kernels = dp_active_kernels();
-  const size_t row_bytes = op->k * type_bytes(op->x_type), stride = dp_row_stride(op->k);
+  const size_t stride = dp_row_stride(op->k);
   for (uint64_t m = first; m < last; m++) {
-    const char *x = POINTER(const char, op->x) + m * row_bytes;
     char *xq = POINTER(char, op->xq) + m * stride;
     if (op->x_type == DP_S8) {
-      kernels->load_row_s8((const int8_t *)x, op->k, xq);
+      dp_active_kernels()->load_row_s8((const int8_t *)x_row(op, m), op->k, xq);
     } else {
-      dp_quantize_row_fn *quantize =
-          op->x_type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
-      POINTER(float, op->x_scale)[m] = quantize(x, op->k, xq);
+      POINTER(float, op->x_scale)[m] = quantize_input(place, m, xq);
     }
   }
 }
@@ -124,7 +158,7 @@ static void write_rows(const dp_op *op, uint32_t m, uint32_t rows, size_t n, con
   const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = type_bytes(op->y_type);
   const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
   for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
-    char *y = POINTER(char, op->y) + ((size_t)(m + i) * op->n + n) * y_bytes;
+    char *y = y_row(op, m + i) + n * y_bytes;
     if (op->y_type == DP_S32) {
       memcpy(y, acc, count * y_bytes);
     } else {
@@ -158,6 +192,28 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
                      w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
       write_rows(op, m, rows, n, acc);
     }
+  }
+  return (last - first) * bytes;
+}
+
+/* ---- FLOAT: x[M, K], tiles, scale, bias -> y[M, N]; pieces are a row times a block -------------- */
+
+static uint64_t run_float(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = dp_active_kernels();
+  const size_t bytes = dp_block_bytes(op->k), y_bytes = type_bytes(op->y_type);
+  dp_finish_fn *finish = op->y_type == DP_BF16 ? kernels->finish_bf16 : kernels->finish_f32;
+  float *x = scratch_floats(place->worker);
+  _Alignas(64) float acc[DP_NR];
+  for (uint64_t piece = first; piece < last; piece++) {
+    /* rows of one block follow each other, so that the block is read from memory once */
+    const uint64_t block = piece / op->m, m = piece % op->m;
+    const size_t n = block * DP_NR, count = DP_NR < op->n - n ? DP_NR : op->n - n;
+    const char *row = x_row(op, m);
+    kernels->load_row_float(row, (dp_type)op->x_type, op->k, x);
+    kernels->dot_float(x, POINTER(const int8_t, op->tiles) + block * bytes, dp_quads(op->k), acc);
+    const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+    finish(acc, count, POINTER(const float, op->scale) + n, bias, y_row(op, m) + n * y_bytes);
   }
   return (last - first) * bytes;
 }
@@ -240,6 +296,7 @@ static uint64_t count_pieces(const dp_op *op, uint32_t threads) {
     case DP_OP_PACK_TRANSPOSED: return dp_blocks(op->n);
     case DP_OP_READ:
     case DP_OP_PEAK: return op->n;
+    case DP_OP_FLOAT: return (uint64_t)op->m * dp_blocks(op->n);
     case DP_OP_MEET: return threads;
     default: return 1;
   }
@@ -270,6 +327,7 @@ uint64_t dp_run_units(const dp_place *place, uint32_t first_unit, uint32_t last_
   switch (op->kind) {
     case DP_OP_GEMV: return run_gemv(place, first, last);
     case DP_OP_GEMM: return run_gemm(place, first, last);
+    case DP_OP_FLOAT: return run_float(place, first, last);
     case DP_OP_QUANTIZE: run_quantize(place, first, last); break;
     case DP_OP_PACK:
     case DP_OP_QUANTIZE_PACK:

@@ -20,11 +20,14 @@ dp_plan dp_plan_op(const dp_op *op, uint32_t threads);
 /* Where an op runs. */
 typedef struct dp_place {
   const dp_op *op;
-  uint32_t epoch, op_index; /* which op this is, to know a quantised row again */
+  uint32_t epoch; /* of the program, to know a quantised row again */
   uint32_t span, threads;
   dp_worker *worker;
   _Atomic uint32_t *fault;
 } dp_place;
+
+/* Bytes of scratch memory that every worker needs. */
+uint64_t dp_scratch_bytes(void);
 
 /* Runs units [first, last). Returns the bytes of packed weights that were read. */
 uint64_t dp_run_units(const dp_place *place, uint32_t first, uint32_t last);

@@ -2,10 +2,11 @@
  * region.c: programs, run by all workers together.
  *
  * A program is a list of ops; an op is a number of units that any worker may run, in any order. A
- * worker claims units, runs them, and counts them as done. It goes to the next op when all units of
- * this one are done, wherever the other workers are: a worker that sleeps, or is late, or was never
- * there, is not waited for unless it holds a claim. So the barrier between ops is a count of units,
- * not of workers; and at the end of a program no one waits at all, but goes on to the next.
+ * worker claims units, runs them, and counts them as done. It starts an op when all units of those before
+ * it are done (or at once, if the op may run together with the one before), wherever the other workers
+ * are: a worker that sleeps, or is late, or was never there, is not waited for unless it holds a claim.
+ * So the barrier between ops is a count of units, not of workers; and at the end of a program no one
+ * waits at all, but goes on to the next.
  *
  * Claims start in the worker's own part of the op (the same part in every call: its cache may still
  * hold those weights), from the front; who has nothing left takes from the back of others' parts.
@@ -102,12 +103,14 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, u
 }
 
 /* Gives every worker its part, whole grains where there are many. */
-static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint32_t threads) {
+static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, bool together,
+                      uint32_t threads) {
   atomic_store_explicit(&progress->done, 0, memory_order_relaxed);
   atomic_store_explicit(&progress->units, plan.units, memory_order_relaxed);
   atomic_store_explicit(&progress->span, plan.span, memory_order_relaxed);
   atomic_store_explicit(&progress->grain, plan.grain, memory_order_relaxed);
   atomic_store_explicit(&progress->cap, plan.cap, memory_order_relaxed);
+  atomic_store_explicit(&progress->together, together, memory_order_relaxed);
   const uint32_t step = plan.units >= 4 * plan.grain * threads ? plan.grain : 1;
   const uint64_t steps = (plan.units + step - 1) / step;
   uint32_t first = 0;
@@ -128,8 +131,11 @@ uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent) {
   atomic_store_explicit(&slot->op_count, op_count, memory_order_relaxed);
   atomic_store_explicit(&slot->silent, silent, memory_order_relaxed);
   atomic_store_explicit(&slot->fault, 0, memory_order_relaxed);
+  atomic_store_explicit(&slot->ops_done, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < op_count; i++) {
-    share_out(&slot->progress[i], epoch, dp_plan_op(&slot->ops[i], region->threads), region->threads);
+    const dp_op *op = &slot->ops[i];
+    share_out(&slot->progress[i], epoch, dp_plan_op(op, region->threads), op->flags & DP_TOGETHER,
+              region->threads);
   }
   atomic_store_explicit(&region->epoch, epoch, memory_order_seq_cst);
   return epoch;
@@ -180,7 +186,7 @@ static void count_time(dp_stay *stay, _Atomic uint64_t *counter) {
   stay->clock = now;
 }
 
-/* Runs what this worker can claim of op `i`. FINISHED: the op's last unit was among it. */
+/* Runs what this worker can claim of op `i`. FINISHED: it ran the last unit of the program. */
 static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) {
   dp_region *region = stay->region;
   dp_worker *worker = stay->worker;
@@ -191,7 +197,6 @@ static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) 
       dp_place place = {
           .op = &slot->ops[i],
           .epoch = epoch,
-          .op_index = i,
           .span = atomic_load_explicit(&progress->span, memory_order_relaxed),
           .threads = region->threads,
           .worker = worker,
@@ -204,6 +209,10 @@ static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) 
     const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
     const uint32_t n = claim.last - claim.first;
     if (atomic_fetch_add_explicit(&progress->done, n, memory_order_acq_rel) + n == units) {
+      const uint32_t op_count = atomic_load_explicit(&slot->op_count, memory_order_relaxed);
+      const uint32_t ops = atomic_fetch_add_explicit(&slot->ops_done, 1, memory_order_acq_rel) + 1;
+      if (ops < op_count) return PASSED;
+      atomic_store_explicit(&slot->completed, epoch, memory_order_release);
       return FINISHED;
     }
     if (must_leave(stay)) return LEAVING;
@@ -211,12 +220,10 @@ static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) 
   return PASSED;
 }
 
-/* Waits until all units of op `i` are done, or the slot holds another program. */
-static outcome wait_for_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) {
-  dp_progress *progress = &slot->progress[i];
+/* Waits until `count` ops are done, or the slot holds another program. */
+static outcome wait_for_ops(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t count) {
   for (uint32_t spins = 0;; spins++) {
-    const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
-    if (atomic_load_explicit(&progress->done, memory_order_acquire) >= units) break;
+    if (atomic_load_explicit(&slot->ops_done, memory_order_acquire) >= count) break;
     if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) break;
     if (must_leave(stay)) return LEAVING;
     if (spins < SPINS_BEFORE_YIELD) {
@@ -238,14 +245,12 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
   if (worker->entered != epoch) count(&worker->stats.regions, 1);
   worker->entered = epoch;
   for (uint32_t i = worker->op; i < op_count; i++) {
-    worker->op = i;
+    const bool together =
+        i == 0 || atomic_load_explicit(&slot->progress[i].together, memory_order_relaxed);
+    if (!together && wait_for_ops(stay, slot, epoch, i) == LEAVING) return LEAVING;
     const outcome how = run_op(stay, slot, epoch, i);
-    if (how == LEAVING) return LEAVING;
-    if (i + 1 == op_count) {
-      if (how == FINISHED) atomic_store_explicit(&slot->completed, epoch, memory_order_release);
-      return how;
-    }
-    if (how == PASSED && wait_for_op(stay, slot, epoch, i) == LEAVING) return LEAVING;
+    if (how != PASSED) return how;
+    worker->op = i + 1;
   }
   return PASSED;
 }
@@ -326,7 +331,7 @@ static size_t region_head_bytes(void) {
 }
 
 uint64_t dp_region_bytes(uint32_t threads) {
-  return region_head_bytes() + (uint64_t)(threads + 1) * dp_row_stride(DP_MAX_K);
+  return region_head_bytes() + (uint64_t)(threads + 1) * dp_scratch_bytes();
 }
 
 void dp_region_init(dp_region *region, uint32_t threads) {
@@ -335,7 +340,7 @@ void dp_region_init(dp_region *region, uint32_t threads) {
   const uint64_t scratch = (uint64_t)(uintptr_t)region + region_head_bytes();
   for (uint32_t w = 0; w <= threads; w++) {
     region->workers[w].index = w < threads ? w : threads - 1;
-    region->workers[w].scratch = scratch + w * dp_row_stride(DP_MAX_K);
+    region->workers[w].scratch = scratch + w * dp_scratch_bytes();
   }
 }
 

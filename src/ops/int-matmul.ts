@@ -1,6 +1,6 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import type { Native } from '../native.js'
-import { isShared, viewAs } from '../pool/memory.js'
+import { CallMemory, isShared } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
 import { Tensor } from '../tensor.js'
@@ -44,7 +44,7 @@ function matrixDims(argument: string, value: unknown): [number, number] {
 
 class IntMatmul implements Program {
   readonly #pool: Pool
-  readonly #staged: Uint8Array<SharedArrayBuffer>[] = []
+  readonly #memory: CallMemory
   readonly #a: Int8Array
   readonly #b: Int8Array
   readonly #y: Int32Array
@@ -57,8 +57,9 @@ class IntMatmul implements Program {
     this.#m = m
     this.#k = k
     this.#n = n
-    this.#a = this.#share(a)
-    this.#b = this.#share(b)
+    this.#memory = new CallMemory(pool.staging)
+    this.#a = this.#memory.share('int8', a)
+    this.#b = this.#memory.share('int8', b)
     const buffer = pool.native === null ? SharedArrayBuffer : ArrayBuffer
     this.#y = new Int32Array(new buffer(m * n * 4))
   }
@@ -70,9 +71,9 @@ class IntMatmul implements Program {
   native(): NativeOp[] {
     const native = this.#pool.native as Native
     const [m, k, n] = [this.#m, this.#k, this.#n]
-    const tiles = native.address(this.#take(tileBytes(n, k)))
-    const colSum = native.address(this.#take(paddedN(n) * 4))
-    const xq = native.address(this.#take(m * native.rowStride(k)))
+    const tiles = native.address(this.#memory.take(tileBytes(n, k)))
+    const colSum = native.address(this.#memory.take(paddedN(n) * 4))
+    const xq = native.address(this.#memory.take(m * native.rowStride(k)))
     const y = native.address(this.#y)
     return [
       { kind: OpKind.packTransposed, n, k, x: native.address(this.#b), tiles, colSum },
@@ -95,19 +96,6 @@ class IntMatmul implements Program {
   }
 
   release(): void {
-    for (const block of this.#staged.splice(0)) this.#pool.staging.give(block)
-  }
-
-  #take(bytes: number): Uint8Array<SharedArrayBuffer> {
-    const block = this.#pool.staging.take(bytes)
-    this.#staged.push(block)
-    return block
-  }
-
-  #share(values: Int8Array): Int8Array {
-    if (isShared(values)) return values
-    const copy = viewAs('int8', this.#take(values.byteLength), values.length)
-    copy.set(values)
-    return copy
+    this.#memory.release()
   }
 }

@@ -1,24 +1,25 @@
 import { ArgumentError, checkInteger, DisposedError, describe } from '../errors.js'
-import type { Native } from '../native.js'
-import { isShared, overlaps, sharedArray, viewAs } from '../pool/memory.js'
 import { Pool } from '../pool/pool.js'
-import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
-import { arrayOf, Tensor } from '../tensor.js'
-import { type LinearTask, linearShare } from './oracle.js'
+import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import { Tensor } from '../tensor.js'
+import {
+  type Activations,
+  type ActivationType,
+  type ForwardOptions,
+  Input,
+  Result,
+} from './activations.js'
+import { Coalescer } from './coalescer.js'
+import { linearScript, multiplyOp, oracle, quantizeOps, rowsOf } from './linear-program.js'
+import { floatShare, type LinearTask } from './oracle.js'
 import { type PackOptions, Weight, type WeightArray } from './weight.js'
 
 /*
  * y[M, N] = (float(xq[M, K] . wq[N, K]) * xScale[M]) * wScale[N] (+ bias[N]), xq = quantise(x) row by row
- *
- * One row is one op, GEMV, in which every worker quantises the row for itself. More rows are two:
- * quantise all rows, then GEMM.
  */
 
 /** 131072 * 127 * 128 < 2^31: up to here int32 sums cannot overflow. */
 export const MAX_IN_FEATURES = 131072
-
-/** Activation types that a Linear takes and gives. */
-export type ActivationType = 'float32' | 'bfloat16'
 
 export interface LinearOptions extends PackOptions {
   /** K: length of an input row. */
@@ -29,15 +30,18 @@ export interface LinearOptions extends PackOptions {
   bias?: Float32Array | undefined
 }
 
-export interface ForwardOptions<Out> {
-  /** Rejects the call when aborted; workers skip what they have not begun. */
-  signal?: AbortSignal | undefined
+/** How activations are multiplied: quantised to int8, or as float32 with the dequantised weight. */
+export type Precision = 'int8' | 'float32'
+
+export interface LinearForwardOptions<Out> extends ForwardOptions<Out> {
   /**
-   * Where to write the result instead of into new memory; of the input's kind and the result's size.
-   * In shared memory (see {@link Pool.tensor}) workers write it directly.
+   * `float32` leaves the activations as they are: for accuracy checks, and for callers who must not
+   * quantise them. Much slower for many rows. Default `int8`.
    */
-  out?: Out | undefined
+  precision?: Precision | undefined
 }
+
+type Sync<Options> = Omit<Options, 'signal'>
 
 /**
  * `nn.Linear` with int8 weights, run by all workers of a pool. Activations are quantised row by row,
@@ -46,13 +50,16 @@ export interface ForwardOptions<Out> {
 export class Linear {
   readonly inFeatures: number
   readonly outFeatures: number
-  readonly #pool: Pool
+  /** @internal */
+  readonly pool: Pool
+  readonly #coalescer: Coalescer
   #weight: Weight | undefined
 
   private constructor(pool: Pool, weight: Weight) {
     this.inFeatures = weight.inFeatures
     this.outFeatures = weight.outFeatures
-    this.#pool = pool
+    this.pool = pool
+    this.#coalescer = new Coalescer(pool)
     this.#weight = weight
   }
 
@@ -115,32 +122,38 @@ export class Linear {
 
   /** The packed weights: int8 [ceil(N/64)][ceil(K/4)][64][4], in shared memory, read-only. */
   get tiles(): Int8Array {
-    return this.#use().tiles
+    return this.weight.tiles
   }
 
   /** The weights' scales: float32 [N], in shared memory, read-only. */
   get scale(): Float32Array {
-    return this.#use().scale.subarray(0, this.outFeatures)
+    return this.weight.scale.subarray(0, this.outFeatures)
   }
 
   /**
    * y = x W^T (+ bias). The result has the input's kind and type, and lies in shared memory if the
    * input does; an input in shared memory is not copied and must not change before the call settles.
+   * Calls of a few rows that wait for earlier ones are joined into one.
    *
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
    * @returns float32 [M * N], or a tensor [..., N] of the same type
    * @throws ArgumentError, DisposedError, PoolClosedError, QueueFullError, WorkerDiedError, or the
    *   signal's reason
    */
-  forward(x: Float32Array, options?: ForwardOptions<Float32Array>): Promise<Float32Array>
+  forward(x: Float32Array, options?: LinearForwardOptions<Float32Array>): Promise<Float32Array>
   forward<T extends ActivationType>(
     x: Tensor<T>,
-    options?: ForwardOptions<Tensor<T>>,
+    options?: LinearForwardOptions<Tensor<T>>,
   ): Promise<Tensor<T>>
-  async forward(x: Activations, options: ForwardOptions<Activations> = {}): Promise<Activations> {
-    const call = new LinearCall(this.#pool, this.#use(), x, options.out)
-    if (call.rows > 0) await this.#pool.run(call, options.signal)
-    return call.result()
+  async forward(
+    x: Activations,
+    options: LinearForwardOptions<Activations> = {},
+  ): Promise<Activations> {
+    const { signal } = options
+    const call = this.#call(x, options)
+    if (call instanceof FloatCall) await this.pool.run(call, signal)
+    else await this.#coalescer.run(call, signal)
+    return call.result.finish()
   }
 
   /**
@@ -148,15 +161,15 @@ export class Linear {
    * command-line programs and for callers that are themselves worker threads; a server's event loop
    * stands still meanwhile.
    */
-  forwardSync(x: Float32Array, options?: Omit<ForwardOptions<Float32Array>, 'signal'>): Float32Array
+  forwardSync(x: Float32Array, options?: Sync<LinearForwardOptions<Float32Array>>): Float32Array
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,
-    options?: Omit<ForwardOptions<Tensor<T>>, 'signal'>,
+    options?: Sync<LinearForwardOptions<Tensor<T>>>,
   ): Tensor<T>
-  forwardSync(x: Activations, options: { out?: Activations | undefined } = {}): Activations {
-    const call = new LinearCall(this.#pool, this.#use(), x, options.out)
-    if (call.rows > 0) this.#pool.runSync(call)
-    return call.result()
+  forwardSync(x: Activations, options: Sync<LinearForwardOptions<Activations>> = {}): Activations {
+    const call = this.#call(x, options)
+    this.pool.runSync(call)
+    return call.result.finish()
   }
 
   /** Lets go of the weights. Calls in flight still finish; later ones throw DisposedError. */
@@ -173,105 +186,64 @@ export class Linear {
     return `Linear(in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${bias}, dtype=int8)`
   }
 
-  #use(): Weight {
+  /** @internal The packed weights; throws a DisposedError if there are none any more. */
+  get weight(): Weight {
     if (this.#weight === undefined) throw new DisposedError('the Linear')
     return this.#weight
   }
+
+  #call(x: Activations, options: Sync<LinearForwardOptions<Activations>>): LinearCall {
+    const { precision = 'int8', out } = options
+    if (precision === 'int8') return new LinearCall(this.pool, this.weight, x, out)
+    if (precision === 'float32') return new FloatCall(this.pool, this.weight, x, out)
+    throw new ArgumentError('precision', "'int8' or 'float32'", describe(precision))
+  }
 }
 
-type Activations = Float32Array | Tensor<ActivationType>
-type ActivationArray = Float32Array | Uint16Array
-
-/** One forward call: its checked input, where its result goes, and its program. */
-class LinearCall implements Program {
-  readonly rows: number
-  readonly #pool: Pool
-  readonly #weight: Weight
-  readonly #type: ActivationType
-  readonly #x: ActivationArray
-  readonly #y: ActivationArray
-  readonly #staged: Uint8Array<SharedArrayBuffer>[] = []
-  readonly #finish: (y: ActivationArray) => Activations
+/** One forward call. */
+export class LinearCall implements Program {
+  readonly pool: Pool
+  readonly weight: Weight
+  readonly input: Input
+  readonly result: Result
 
   constructor(pool: Pool, weight: Weight, x: Activations, out: Activations | undefined) {
-    const data = checkInput(x, weight.inFeatures)
-    this.rows = data.length / weight.inFeatures
-    this.#pool = pool
-    this.#weight = weight
-    this.#type = data instanceof Float32Array ? 'float32' : 'bfloat16'
-    const size = this.rows * weight.outFeatures
-    const target = out === undefined ? undefined : checkOut(out, x, size)
-    this.#y = target && isShared(target) ? target : this.#newResult(size, isShared(data))
-    this.#x = isShared(data) ? data : this.#stage(data)
-    this.#finish = (y) => {
-      if (target !== undefined) {
-        if (target !== y) (target as Float32Array).set(y as Float32Array)
-        return out as Activations
-      }
-      // without a native library the result lay in shared memory for the workers' sake
-      if (isShared(y) && !isShared(data)) y = y.slice()
-      if (!(x instanceof Tensor)) return y as Float32Array
-      return new Tensor(x.type, y, [...x.dims.slice(0, -1), weight.outFeatures])
-    }
-  }
-
-  result(): Activations {
-    return this.#finish(this.#y)
+    this.pool = pool
+    this.weight = weight
+    this.input = new Input(pool, x, weight.inFeatures)
+    this.result = new Result(pool, x, this.input.rows, weight.outFeatures, out)
   }
 
   native(): NativeOp[] {
-    const native = this.#pool.native as Native
-    const { inFeatures: k, outFeatures: n, addresses } = this.#weight
-    const type = NativeType[this.#type]
-    const x = native.address(this.#x)
-    const y = native.address(this.#y)
-    if (this.rows === 1)
-      return [{ kind: OpKind.gemv, xType: type, yType: type, n, k, x, y, ...addresses }]
-    const m = this.rows
-    const stride = native.rowStride(k)
-    const xq = native.address(this.#take(m * (stride + 4)))
-    const xScale = xq + m * stride
-    return [
-      { kind: OpKind.quantize, xType: type, m, k, x, xq, xScale },
-      { kind: OpKind.gemm, yType: type, m, n, k, y, xq, xScale, ...addresses },
-    ]
+    const ops: NativeOp[] = []
+    const source = rowsOf(this.pool, this.input, this.weight.inFeatures)
+    const rows = quantizeOps(this.pool, this.input.memory, ops, source)
+    ops.push(multiplyOp(rows, this.weight, this.pool.addressOf(this.result.data)))
+    return ops
   }
 
   script(): ScriptOp[] {
-    const { tiles, scale, bias, inFeatures, outFeatures } = this.#weight
-    const args: Omit<LinearTask, 'part' | 'parts'> = {
-      x: this.#x,
-      y: this.#y,
-      tiles,
-      scale,
-      bias,
-      inFeatures,
-      outFeatures,
-    }
-    return [{ module: new URL('./oracle.js', import.meta.url).href, run: linearShare, args }]
+    return [linearScript(this.input.data, this.weight, this.result.data)]
   }
 
   release(): void {
-    for (const block of this.#staged.splice(0)) this.#pool.staging.give(block)
+    this.input.memory.release()
+  }
+}
+
+/** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), activations as they are. */
+class FloatCall extends LinearCall {
+  override native(): NativeOp[] {
+    const { inFeatures: k, outFeatures: n, addresses } = this.weight
+    const { rows: m, nativeType: xType } = this.input
+    const x = this.pool.addressOf(this.input.data)
+    const y = this.pool.addressOf(this.result.data)
+    return [{ kind: OpKind.float, xType, yType: xType, m, n, k, x, y, ...addresses }]
   }
 
-  #take(bytes: number): Uint8Array<SharedArrayBuffer> {
-    const block = this.#pool.staging.take(bytes)
-    this.#staged.push(block)
-    return block
-  }
-
-  /** Workers write through an address, so memory of this thread serves; TypeScript ones need it shared. */
-  #newResult(length: number, shared: boolean): ActivationArray {
-    if (shared || this.#pool.native === null) return sharedArray(this.#type, length)
-    return new arrayOf[this.#type](new ArrayBuffer(length * arrayOf[this.#type].BYTES_PER_ELEMENT))
-  }
-
-  /** A copy that workers can read whatever the caller does with the original. */
-  #stage(data: ActivationArray): ActivationArray {
-    const copy = viewAs(this.#type, this.#take(data.byteLength), data.length)
-    ;(copy as Float32Array).set(data as Float32Array)
-    return copy
+  override script(): ScriptOp[] {
+    const [op] = super.script()
+    return [{ module: oracle, run: floatShare, args: op.args as LinearTask }]
   }
 }
 
@@ -302,47 +274,4 @@ function checkWeightLength(
   if (weight.length !== inFeatures * outFeatures) {
     throw new ArgumentError('weight', `${outFeatures} * ${inFeatures} elements`, describe(weight))
   }
-}
-
-/** The elements of x, whole rows of K. */
-function checkInput(x: unknown, inFeatures: number): ActivationArray {
-  const data = x instanceof Tensor ? x.data : x
-  const fits = data instanceof Float32Array || (x instanceof Tensor && data instanceof Uint16Array)
-  if (!fits) {
-    const got = x instanceof Tensor ? String(x) : describe(x)
-    throw new ArgumentError('x', 'a Float32Array or a float32 or bfloat16 Tensor', got)
-  }
-  const width = x instanceof Tensor ? (x.dims.at(-1) ?? 1) : data.length
-  if (x instanceof Tensor ? width !== inFeatures : width % inFeatures !== 0) {
-    const expected = x instanceof Tensor ? 'last dimension' : 'length that is a multiple of'
-    throw new ArgumentError(
-      'x',
-      `a ${expected} ${inFeatures}`,
-      x instanceof Tensor ? String(x) : describe(x),
-    )
-  }
-  if (data.buffer.byteLength === 0 && x instanceof Tensor && x.dims.every((d) => d > 0)) {
-    throw new ArgumentError('x', 'an attached buffer', 'a detached one')
-  }
-  return data
-}
-
-/** The elements of `out`, which must look like the result of x. */
-function checkOut(out: unknown, x: Activations, size: number): ActivationArray {
-  const data = out instanceof Tensor ? out.data : out
-  const input = x instanceof Tensor ? x.data : x
-  const sameKind = out instanceof Tensor === x instanceof Tensor
-  if (
-    !sameKind ||
-    !(data instanceof input.constructor) ||
-    (data as ActivationArray).length !== size
-  ) {
-    const kind = x instanceof Tensor ? `a ${x.type} Tensor` : 'a Float32Array'
-    const got = out instanceof Tensor ? String(out) : describe(out)
-    throw new ArgumentError('out', `${kind} of ${size} elements`, got)
-  }
-  if (overlaps(data as ActivationArray, input)) {
-    throw new ArgumentError('out', 'memory apart from x', 'memory that x lies in')
-  }
-  return data as ActivationArray
 }

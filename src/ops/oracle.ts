@@ -1,5 +1,6 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
 import type { Share } from '../pool/program.js'
+import { type Activation, applyGate } from './gate.js'
 import { NR, paddedK, tileIndex } from './pack.js'
 import { quantizeChannel, quantizeRow } from './quantize.js'
 
@@ -60,6 +61,41 @@ function dotTile(xq: Int8Array, tiles: Int8Array, n: number, inFeatures: number)
   return acc
 }
 
+/** Quads of k summed up before their sum joins the total; see native/src/ops/float_dot.c. */
+const STRETCH = 64
+
+/** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), summed as the kernels sum. */
+export function floatShare(task: LinearTask): number {
+  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
+  const [from, to] = channelsOf(task, N)
+  const row = new Float32Array(paddedK(K))
+  for (let m = 0; m * K < x.length; m++) {
+    const values = x.subarray(m * K, (m + 1) * K)
+    row.set(values instanceof Float32Array ? values : bf16ToFloat32(values))
+    for (let n = from; n < to; n++) {
+      let value = Math.fround(floatDotTile(row, tiles, n, K) * scale[n])
+      if (bias !== undefined) value = Math.fround(value + bias[n])
+      y[m * N + n] = y instanceof Float32Array ? value : floatToBf16(value)
+    }
+  }
+  return 0
+}
+
+function floatDotTile(x: Float32Array, tiles: Int8Array, n: number, inFeatures: number): number {
+  const { fround } = Math
+  let total = 0
+  for (let k0 = 0; k0 < x.length; k0 += STRETCH * 4) {
+    const end = Math.min(k0 + STRETCH * 4, x.length)
+    const sum = [0, 0, 0, 0]
+    for (let k = k0; k < end; k++) {
+      const product = fround(x[k] * tiles[tileIndex(n, k, inFeatures)])
+      sum[k % 4] = fround(sum[k % 4] + product)
+    }
+    total = fround(total + fround(fround(sum[0] + sum[1]) + fround(sum[2] + sum[3])))
+  }
+  return total
+}
+
 export interface PackTask extends Share {
   /** int8, float32 or bfloat16 bits [N, K]. */
   weight: Int8Array | Float32Array | Uint16Array
@@ -117,5 +153,21 @@ export function intMatmulShare({ a, b, y, m: M, k: K, n: N, part, parts }: IntMa
       for (let n = 0; n < N; n++) row[n] += factor * b[k * N + n]
     }
   }
+  return 0
+}
+
+export interface GateTask extends Share {
+  activation: Activation
+  /** float32 or bfloat16 bits; the result is written over it. */
+  gate: Float32Array | Uint16Array
+  up: Float32Array | Uint16Array
+}
+
+/** gate = activation(gate) * up */
+export function gateShare({ activation, gate, up, part, parts }: GateTask): number {
+  const from = Math.floor((gate.length * part) / parts)
+  const to = Math.floor((gate.length * (part + 1)) / parts)
+  const share = gate.subarray(from, to)
+  applyGate(activation, share, up.subarray(from, to), share)
   return 0
 }

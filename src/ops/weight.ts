@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js'
 import type { Native } from '../native.js'
-import { isShared, sharedArray, viewAs } from '../pool/memory.js'
+import { CallMemory, sharedArray } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
 import { type PackTask, packShare } from './oracle.js'
@@ -85,20 +85,15 @@ class PackProgram implements Program {
   readonly #pool: Pool
   readonly #weight: Weight
   readonly #source: WeightArray
-  readonly #staged: Uint8Array<SharedArrayBuffer> | undefined
+  readonly #memory: CallMemory
   readonly #first: number
   readonly #last: number
 
   constructor(pool: Pool, weight: Weight, source: WeightArray, first: number, last: number) {
     this.#pool = pool
     this.#weight = weight
-    if (isShared(source)) {
-      this.#source = source
-    } else {
-      this.#staged = pool.staging.take(source.byteLength)
-      this.#source = viewAs(typeOf(source), this.#staged, source.length)
-      ;(this.#source as Float32Array).set(source as Float32Array)
-    }
+    this.#memory = new CallMemory(pool.staging)
+    this.#source = this.#memory.share(typeOf(source), source) as WeightArray
     this.#first = first
     this.#last = last
   }
@@ -135,6 +130,6 @@ class PackProgram implements Program {
   }
 
   release(): void {
-    if (this.#staged !== undefined) this.#pool.staging.give(this.#staged)
+    this.#memory.release()
   }
 }

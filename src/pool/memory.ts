@@ -84,3 +84,33 @@ export class Staging {
     else blocks.push(block)
   }
 }
+
+/** What one call has taken from the staging memory, given back together. */
+export class CallMemory {
+  readonly #staging: Staging
+  readonly #blocks: Uint8Array<SharedArrayBuffer>[] = []
+
+  constructor(staging: Staging) {
+    this.#staging = staging
+  }
+
+  /** At least `byteLength` bytes, 64-byte aligned, with anything in them. */
+  take(byteLength: number): Uint8Array<SharedArrayBuffer> {
+    const block = this.#staging.take(byteLength)
+    this.#blocks.push(block)
+    return block
+  }
+
+  /** The data where workers see it: itself if it is shared, or a copy that the caller cannot change. */
+  share<T extends TensorType>(type: T, data: TensorData[T]): TensorData[T] {
+    if (isShared(data)) return data
+    const copy = viewAs(type, this.take(data.byteLength), data.length)
+    ;(copy as Float32Array).set(data as Float32Array)
+    return copy
+  }
+
+  /** Gives everything back; nobody may use it any more. */
+  release(): void {
+    for (const block of this.#blocks.splice(0)) this.#staging.give(block)
+  }
+}

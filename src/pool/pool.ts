@@ -113,6 +113,16 @@ export class Pool {
     return this.#native
   }
 
+  /** @internal Where C finds the view's memory; 0 where there is no C. */
+  addressOf(view: ArrayBufferView): number {
+    return this.#native?.address(view) ?? 0
+  }
+
+  /** @internal Bytes from one quantised row of K activations to the next; 0 where there is no C. */
+  rowStride(k: number): number {
+    return this.#native?.rowStride(k) ?? 0
+  }
+
   /** @internal Memory for the length of a call. */
   get staging(): Staging {
     return this.#staging

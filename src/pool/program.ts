@@ -15,7 +15,14 @@ export const OpKind = {
   read: 7,
   peak: 8,
   meet: 9,
+  float: 10,
 } as const
+
+/** dp_op_flags in C: together with the op before; x, y are tables of row addresses. */
+export const OpFlag = { together: 1, xRows: 2, yRows: 4 } as const
+
+/** dp_activation in C. */
+export const NativeActivation = { silu: 1, gelu: 2, relu2: 3 } as const
 
 /** dp_type in C. */
 export const NativeType = { float32: 0, bfloat16: 1, int8: 2, int32: 3 } as const
@@ -28,6 +35,8 @@ export interface NativeOp {
   m?: number
   n?: number
   k?: number
+  flags?: number
+  activation?: number
   x?: number
   y?: number
   tiles?: number
@@ -36,6 +45,7 @@ export interface NativeOp {
   bias?: number
   xq?: number
   xScale?: number
+  u?: number
 }
 
 /** Which share of an op's work a call of its TypeScript function is to do. */
@@ -57,7 +67,7 @@ export interface ScriptOp {
 
 /** Work for the whole pool: ops that run one after the other, each on all workers. */
 export interface Program {
-  /** The ops for C, at most eight. Buffers behind the addresses stay referenced by the program. */
+  /** The ops for C, at most sixteen. Buffers behind the addresses stay referenced by the program. */
   native(): NativeOp[]
   /** The same in TypeScript. */
   script(): ScriptOp[]
@@ -73,6 +83,8 @@ export function writeOp(words: Uint32Array, at: number, op: NativeOp): void {
   words[at + 3] = op.m ?? 0
   words[at + 4] = op.n ?? 0
   words[at + 5] = op.k ?? 0
+  words[at + 6] = op.flags ?? 0
+  words[at + 7] = op.activation ?? 0
   writeAddress(words, at + 8, op.x)
   writeAddress(words, at + 10, op.y)
   writeAddress(words, at + 12, op.tiles)
@@ -81,6 +93,7 @@ export function writeOp(words: Uint32Array, at: number, op: NativeOp): void {
   writeAddress(words, at + 18, op.bias)
   writeAddress(words, at + 20, op.xq)
   writeAddress(words, at + 22, op.xScale)
+  writeAddress(words, at + 24, op.u)
 }
 
 function writeAddress(words: Uint32Array, at: number, address = 0): void {

@@ -1,0 +1,153 @@
+import { viewAs } from '../pool/memory.js'
+import type { Pool } from '../pool/pool.js'
+import { NativeActivation, type NativeOp, type Program, type ScriptOp } from '../pool/program.js'
+import type { Tensor } from '../tensor.js'
+import {
+  type ActivationArray,
+  type Activations,
+  type ActivationType,
+  type ForwardOptions,
+  Input,
+  Result,
+} from './activations.js'
+import { type Activation, checkActivation } from './gate.js'
+import type { Linear } from './linear.js'
+import { checkFeatures, checkTogether } from './linear-group.js'
+import {
+  linearScript,
+  multiplyOp,
+  oracle,
+  quantizeOps,
+  rowsOf,
+  TOGETHER,
+} from './linear-program.js'
+import { type GateTask, gateShare } from './oracle.js'
+
+export interface FusedMlpOptions {
+  /** What becomes of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
+  activation?: Activation | undefined
+}
+
+/**
+ * y = down(activation(gate(x)) * up(x)), the MLP of a gated transformer, in one parallel region: x is
+ * quantised once, gate and up run together, and what goes into down never leaves the workers. The bits
+ * are those of the three Linears and {@link applyGate} one after the other.
+ */
+export class FusedMlp {
+  readonly gate: Linear
+  readonly up: Linear
+  readonly down: Linear
+  readonly activation: Activation
+
+  /**
+   * @param gate [I, K]
+   * @param up [I, K]
+   * @param down [N, I]; all of one pool, and not owned by the MLP
+   * @throws ArgumentError if they do not fit together
+   */
+  constructor(
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+    { activation = 'silu' }: FusedMlpOptions = {},
+  ) {
+    checkTogether(Object.entries({ gate, up, down }))
+    checkFeatures('up', 'inFeatures', up.inFeatures, gate.inFeatures)
+    checkFeatures('up', 'outFeatures', up.outFeatures, gate.outFeatures)
+    checkFeatures('down', 'inFeatures', down.inFeatures, gate.outFeatures)
+    checkActivation(activation)
+    this.gate = gate
+    this.up = up
+    this.down = down
+    this.activation = activation
+  }
+
+  /**
+   * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
+   * @returns float32 [M * N], or a tensor [..., N]; all as {@link Linear.forward} has it
+   */
+  forward(x: Float32Array, options?: ForwardOptions<Float32Array>): Promise<Float32Array>
+  forward<T extends ActivationType>(
+    x: Tensor<T>,
+    options?: ForwardOptions<Tensor<T>>,
+  ): Promise<Tensor<T>>
+  async forward(x: Activations, options: ForwardOptions<Activations> = {}): Promise<Activations> {
+    const call = new MlpCall(this, x, options.out)
+    await this.gate.pool.run(call, options.signal)
+    return call.result.finish()
+  }
+
+  /** The same, blocking; see {@link Linear.forwardSync}. */
+  forwardSync(x: Float32Array, options?: { out?: Float32Array | undefined }): Float32Array
+  forwardSync<T extends ActivationType>(
+    x: Tensor<T>,
+    options?: { out?: Tensor<T> | undefined },
+  ): Tensor<T>
+  forwardSync(x: Activations, options: { out?: Activations | undefined } = {}): Activations {
+    const call = new MlpCall(this, x, options.out)
+    this.gate.pool.runSync(call)
+    return call.result.finish()
+  }
+
+  toString(): string {
+    const { gate, down, activation } = this
+    const sizes = `${gate.inFeatures}, ${gate.outFeatures}, ${down.outFeatures}`
+    return `FusedMlp([${sizes}], activation=${activation}, dtype=int8)`
+  }
+}
+
+class MlpCall implements Program {
+  readonly result: Result
+  readonly #pool: Pool
+  readonly #input: Input
+  readonly #activation: Activation
+  readonly #gate: Linear['weight']
+  readonly #up: Linear['weight']
+  readonly #down: Linear['weight']
+
+  constructor({ gate, up, down, activation }: FusedMlp, x: Activations, out?: Activations) {
+    this.#pool = gate.pool
+    this.#activation = activation
+    this.#gate = gate.weight
+    this.#up = up.weight
+    this.#down = down.weight
+    this.#input = new Input(this.#pool, x, gate.inFeatures)
+    this.result = new Result(this.#pool, x, this.#input.rows, down.outFeatures, out)
+  }
+
+  native(): NativeOp[] {
+    const { rows: count, nativeType: type, memory } = this.#input
+    const pool = this.#pool
+    const ops: NativeOp[] = []
+    const rows = quantizeOps(pool, memory, ops, rowsOf(pool, this.#input, this.#gate.inFeatures))
+    const [gate, up] = [pool.addressOf(this.#hidden()), pool.addressOf(this.#hidden())]
+    ops.push(multiplyOp(rows, this.#gate, gate), multiplyOp(rows, this.#up, up, TOGETHER))
+    const activation = NativeActivation[this.#activation]
+    const source = { count, type, k: this.#down.inFeatures, x: gate, u: up, activation }
+    const gated = quantizeOps(pool, memory, ops, source)
+    ops.push(multiplyOp(gated, this.#down, pool.addressOf(this.result.data)))
+    return ops
+  }
+
+  script(): ScriptOp[] {
+    const [gate, up] = [this.#hidden(), this.#hidden()]
+    const args: Omit<GateTask, 'part' | 'parts'> = { activation: this.#activation, gate, up }
+    return [
+      linearScript(this.#input.data, this.#gate, gate),
+      linearScript(this.#input.data, this.#up, up),
+      { module: oracle, run: gateShare, args },
+      linearScript(gate, this.#down, this.result.data),
+    ]
+  }
+
+  release(): void {
+    this.#input.memory.release()
+  }
+
+  /** Room for [M, I] of the input's type. */
+  #hidden(): ActivationArray {
+    const { rows, type, memory } = this.#input
+    const size = rows * this.#gate.outFeatures
+    return viewAs(type, memory.take(size * (type === 'float32' ? 4 : 2)), size)
+  }
+}

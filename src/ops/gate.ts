@@ -1,0 +1,61 @@
+import { bf16ToFloat, floatToBf16 } from '../bf16.js'
+import { ArgumentError, describe } from '../errors.js'
+import type { ActivationArray } from './activations.js'
+import { sigmoid } from './exp.js'
+
+/*
+ * out[k] = activation(g[k]) * u[k], what stands between the Linears of a gated MLP. The same float32 steps
+ * as native/src/ops/gate.c.
+ */
+
+const { fround } = Math
+
+/** SwiGLU, GeGLU (by tanh) and squared ReLU, by what becomes of the gate. */
+export const activations = {
+  silu: (g: number) => fround(g * sigmoid(g)),
+  gelu: (g: number) => {
+    const cubic = fround(g + fround(fround(0.044715) * fround(fround(g * g) * g)))
+    return fround(g * sigmoid(fround(fround(1.5957691216) * cubic)))
+  },
+  relu2: (g: number) => {
+    const positive = Math.max(g, 0)
+    return fround(positive * positive)
+  },
+} as const
+
+export type Activation = keyof typeof activations
+
+/** @throws ArgumentError unless it names an activation */
+export function checkActivation(activation: unknown): asserts activation is Activation {
+  if (typeof activation !== 'string' || !Object.hasOwn(activations, activation)) {
+    const names = Object.keys(activations).join(', ')
+    throw new ArgumentError('activation', `one of ${names}`, describe(activation))
+  }
+}
+
+/**
+ * out = activation(gate) * up, element by element; for bfloat16 bits each step is rounded to bfloat16.
+ * {@link FusedMlp} gives the same bits.
+ *
+ * @param gate float32 or bfloat16 bits, any length
+ * @param up of the same type and length
+ * @param out where to write; may be `gate` or `up`; a new array by default
+ */
+export function applyGate<A extends ActivationArray>(
+  activation: Activation,
+  gate: A,
+  up: A,
+  out: A = gate.slice() as A,
+): A {
+  checkActivation(activation)
+  const activate = activations[activation]
+  if (gate instanceof Float32Array) {
+    for (let i = 0; i < gate.length; i++) out[i] = activate(gate[i]) * up[i]
+  } else {
+    for (let i = 0; i < gate.length; i++) {
+      const activated = bf16ToFloat(floatToBf16(activate(bf16ToFloat(gate[i]))))
+      out[i] = floatToBf16(fround(activated * bf16ToFloat(up[i])))
+    }
+  }
+  return out
+}

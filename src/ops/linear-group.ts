@@ -1,0 +1,139 @@
+import { ArgumentError, describe } from '../errors.js'
+import type { Pool } from '../pool/pool.js'
+import type { NativeOp, Program, ScriptOp } from '../pool/program.js'
+import type { Tensor } from '../tensor.js'
+import {
+  type Activations,
+  type ActivationType,
+  type ForwardOptions,
+  Input,
+  Result,
+} from './activations.js'
+import { Linear } from './linear.js'
+import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
+
+/** A program has room for one op of quantising and so many multiplications. */
+const MOST_LINEARS = 15
+
+/**
+ * Several Linears on one input, such as the q, k and v of attention, in one parallel region: the input
+ * is quantised once, and no worker waits between them. The bits are those of the Linears one by one.
+ */
+export class LinearGroup {
+  readonly linears: readonly Linear[]
+  readonly inFeatures: number
+
+  /**
+   * @param linears of one pool and with the same inFeatures, at least one and at most 15; the group
+   *   does not own them
+   * @throws ArgumentError if they do not fit together
+   */
+  constructor(linears: readonly Linear[]) {
+    if (!Array.isArray(linears) || linears.length < 1 || linears.length > MOST_LINEARS) {
+      throw new ArgumentError('linears', `1 to ${MOST_LINEARS} Linears`, describe(linears))
+    }
+    checkTogether(linears.map((linear, i) => [`linears[${i}]`, linear]))
+    const { inFeatures } = linears[0]
+    linears.forEach((linear, i) => {
+      checkFeatures(`linears[${i}]`, 'inFeatures', linear.inFeatures, inFeatures)
+    })
+    this.linears = [...linears]
+    this.inFeatures = inFeatures
+  }
+
+  /**
+   * One result for each Linear, in order; all as {@link Linear.forward} has it.
+   *
+   * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
+   * @param options `out` is an array with a place for each result
+   */
+  forward(x: Float32Array, options?: ForwardOptions<Float32Array[]>): Promise<Float32Array[]>
+  forward<T extends ActivationType>(
+    x: Tensor<T>,
+    options?: ForwardOptions<Tensor<T>[]>,
+  ): Promise<Tensor<T>[]>
+  async forward(
+    x: Activations,
+    options: ForwardOptions<Activations[]> = {},
+  ): Promise<Activations[]> {
+    const call = new GroupCall(this.linears, x, options.out)
+    await this.linears[0].pool.run(call, options.signal)
+    return call.results.map((result) => result.finish())
+  }
+
+  /** The same, blocking; see {@link Linear.forwardSync}. */
+  forwardSync(x: Float32Array, options?: { out?: Float32Array[] | undefined }): Float32Array[]
+  forwardSync<T extends ActivationType>(
+    x: Tensor<T>,
+    options?: { out?: Tensor<T>[] | undefined },
+  ): Tensor<T>[]
+  forwardSync(x: Activations, options: { out?: Activations[] | undefined } = {}): Activations[] {
+    const call = new GroupCall(this.linears, x, options.out)
+    this.linears[0].pool.runSync(call)
+    return call.results.map((result) => result.finish())
+  }
+
+  toString(): string {
+    const outs = this.linears.map(({ outFeatures }) => outFeatures).join(', ')
+    return `LinearGroup(in_features=${this.inFeatures}, out_features=[${outs}], dtype=int8)`
+  }
+}
+
+class GroupCall implements Program {
+  readonly results: Result[]
+  readonly #pool: Pool
+  readonly #input: Input
+  readonly #weights: Linear['weight'][]
+
+  constructor(linears: readonly Linear[], x: Activations, out: Activations[] | undefined) {
+    if (out !== undefined && out.length !== linears.length) {
+      throw new ArgumentError('out', `${linears.length} places`, `${out.length}`)
+    }
+    const { pool, inFeatures } = linears[0]
+    this.#pool = pool
+    this.#weights = linears.map((linear) => linear.weight)
+    this.#input = new Input(pool, x, inFeatures)
+    const { rows } = this.#input
+    this.results = linears.map(
+      ({ outFeatures }, i) => new Result(pool, x, rows, outFeatures, out?.[i]),
+    )
+  }
+
+  native(): NativeOp[] {
+    const ops: NativeOp[] = []
+    const source = rowsOf(this.#pool, this.#input, this.#weights[0].inFeatures)
+    const rows = quantizeOps(this.#pool, this.#input.memory, ops, source)
+    this.#weights.forEach((weight, i) => {
+      const y = this.#pool.addressOf(this.results[i].data)
+      ops.push(multiplyOp(rows, weight, y, i > 0 ? TOGETHER : 0))
+    })
+    return ops
+  }
+
+  script(): ScriptOp[] {
+    return this.#weights.map((weight, i) =>
+      linearScript(this.#input.data, weight, this.results[i].data),
+    )
+  }
+
+  release(): void {
+    this.#input.memory.release()
+  }
+}
+
+/** Throws an ArgumentError unless all are Linears of one pool. */
+export function checkTogether(linears: [argument: string, linear: unknown][]): void {
+  for (const [argument, linear] of linears) {
+    if (!(linear instanceof Linear)) {
+      throw new ArgumentError(argument, 'a Linear', describe(linear))
+    }
+    if (linear.pool !== (linears[0][1] as Linear).pool) {
+      throw new ArgumentError(argument, `a Linear of the pool of ${linears[0][0]}`, 'another pool')
+    }
+  }
+}
+
+/** Throws an ArgumentError unless a Linear's size is what the others need. */
+export function checkFeatures(argument: string, what: string, size: number, wanted: number): void {
+  if (size !== wanted) throw new ArgumentError(argument, `${what} ${wanted}`, `${size}`)
+}
