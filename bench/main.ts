@@ -13,9 +13,13 @@ import { gemv } from './suites/gemv.js'
 import { idle } from './suites/idle.js'
 import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
+import { scaling } from './suites/scaling.js'
 import { printHead, printLine, printRooflines, printSuite } from './table.js'
 
 const suites: Suite[] = [region, forward, gemv, gemm, oversubscribed, eventLoop, idle]
+
+/** Run only where `--scope` names them. */
+const extra: Suite[] = [scaling]
 
 export interface BenchOptions {
   /** Names of suites; all by default. */
@@ -66,9 +70,9 @@ export async function runBench(options: BenchOptions): Promise<void> {
 function chooseSuites(scope?: string[]): Suite[] {
   if (scope === undefined) return suites
   return scope.map((name) => {
-    const suite = suites.find((candidate) => candidate.name === name)
+    const suite = [...suites, ...extra].find((candidate) => candidate.name === name)
     if (suite === undefined) {
-      const names = suites.map((candidate) => candidate.name).join(', ')
+      const names = [...suites, ...extra].map((candidate) => candidate.name).join(', ')
       throw new ArgumentError('scope', `names out of ${names}`, JSON.stringify(name))
     }
     return suite

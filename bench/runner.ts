@@ -20,8 +20,8 @@ export interface Runner {
   rotation(shape: Shape): Promise<Rotation>
 }
 
-/** Weights of a rotation together; beyond any L3 cache. */
-export const ROTATION_BYTES = 512 << 20
+/** Weights of a rotation together; several times the largest L3 caches of today. */
+export const ROTATION_BYTES = 2 ** 30
 
 /** (K, N) of the layers that are measured. */
 export const shapes: Shape[] = [
