@@ -7,11 +7,10 @@ const BUDGET = { millis: 500, calls: 1000 }
 export const region: Suite = {
   name: 'region',
   title: 'what a region costs by itself, from JavaScript, all threads awake',
-  async *run({ pool, native }) {
-    const meeting = meetingProgram(native)
-    const met = timeSync(() => pool.runSync(meeting), BUDGET)
+  async *run({ pool }) {
+    const met = timeSync(() => pool.runSync(meetingProgram), BUDGET)
     yield { name: 'all threads meet, sync', unit: 'us', measured: summarize(met) }
-    const metLater = await timeAsync(() => pool.run(meeting), BUDGET)
+    const metLater = await timeAsync(() => pool.run(meetingProgram), BUDGET)
     yield { name: 'all threads meet, async', unit: 'us', measured: summarize(metLater) }
     const sync = timeSync(() => pool.runSync(emptyProgram), BUDGET)
     yield { name: 'empty program, sync', unit: 'us', measured: summarize(sync) }

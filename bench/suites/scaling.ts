@@ -29,8 +29,7 @@ export const scaling: Suite = {
 async function* ours(pool: Pool, native: Native): AsyncGenerator<Line> {
   const { read, peak } = new Rooflines(pool, native)
   const prefix = `${pool.threads} threads,`
-  const meeting = meetingProgram(native)
-  const met = timeSync(() => pool.runSync(meeting), { millis: 500, calls: 1000 })
+  const met = timeSync(() => pool.runSync(meetingProgram), { millis: 500, calls: 1000 })
   yield { name: `${prefix} all meet`, unit: 'us', measured: summarize(met) }
 
   const rotation = await dotpoolRunner(pool).rotation(shape)

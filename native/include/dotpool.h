@@ -38,7 +38,7 @@ typedef enum dp_op_kind {
   DP_OP_PACK_TRANSPOSED = 6, /* tiles, colSum = pack(transpose(w[K, N] int8)) */
   DP_OP_READ = 7,         /* sum of all bytes of x: read bandwidth */
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
-  DP_OP_MEET = 9,         /* every worker waits for all others: what a full region costs */
+  DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
 } dp_op_kind;
 
@@ -82,21 +82,22 @@ typedef struct dp_op {
 
 /* How far the workers have come with one op. Written by dp_publish, then only by workers. */
 typedef struct dp_progress {
-  alignas(DP_CACHE_LINE) _Atomic uint32_t done; /* units finished */
-  _Atomic uint32_t units;                       /* units in all */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t done;  /* units finished */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t units; /* units in all */
   _Atomic uint32_t span;                        /* an op's own smallest pieces per unit */
   _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
   _Atomic uint32_t cap;                         /* the most units of one claim */
   _Atomic uint32_t together;                    /* the op need not wait for those before it */
+  _Atomic uint32_t pinned;                      /* every worker runs its own units, nobody else */
   /* per worker: epoch << 32 | first << 16 | last, the units [first, last) nobody has claimed */
-  alignas(DP_CACHE_LINE) _Atomic uint64_t range[DP_MAX_WORKERS];
+  _Atomic uint64_t range[DP_MAX_WORKERS];
 } dp_progress;
 
 typedef struct dp_slot {
   alignas(DP_CACHE_LINE) _Atomic uint32_t epoch; /* the program this slot holds */
   _Atomic uint32_t op_count;
   _Atomic uint32_t silent; /* its publisher waits in C and needs no notice */
-  alignas(DP_CACHE_LINE) _Atomic uint32_t ops_done;
+  _Atomic uint32_t ops_done;
   _Atomic uint32_t completed; /* = epoch once every op is done */
   _Atomic uint32_t aborted; /* = epoch if what is not yet claimed shall be skipped */
   _Atomic uint32_t fault;   /* 1 + the index that an op found wrong, or 0 */
@@ -184,7 +185,10 @@ typedef enum dp_leave {
 /* Runs worker `index`'s share of all programs until one of the reasons to leave arises. */
 DP_EXPORT int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns);
 
-/* Works beside the workers, in the place of the last one, until program `epoch` is complete. */
+/*
+ * Works beside the workers until program `epoch` is complete, in the place of the last one, which sits
+ * out until the next program that is not silent.
+ */
 DP_EXPORT void dp_help(dp_region *region, uint32_t epoch);
 
 #endif

@@ -1,7 +1,6 @@
 /* ops.c: one planner and one runner per op; the interpreter in region.c decides who runs what. */
 #include "ops.h"
 
-#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -16,7 +15,6 @@ enum {
   UNITS_PER_THREAD = 24,         /* enough that the last unit of a slow worker costs little */
   READ_BYTES = 1 << 20,          /* a piece of DP_OP_READ */
   PEAK_ROUNDS = 1 << 13,         /* a piece of DP_OP_PEAK */
-  MEET_SPINS = 1 << 16,          /* a few milliseconds: then it goes on alone rather than hang */
 };
 
 static uint32_t at_least(uint64_t value, uint32_t least) {
@@ -242,20 +240,6 @@ static void run_pack(const dp_place *place, uint64_t first, uint64_t last) {
   }
 }
 
-/* ---- MEET: y is a uint32 that counts arrivals, never reset; pieces are workers ----------------- */
-
-/* Comes back when every worker has come: a region in which no one can be late unnoticed. */
-static void run_meet(const dp_place *place) {
-  _Atomic uint32_t *arrivals = POINTER(_Atomic uint32_t, place->op->y);
-  const uint32_t ticket = atomic_fetch_add_explicit(arrivals, 1, memory_order_acq_rel);
-  const uint32_t all = (ticket / place->threads + 1) * place->threads;
-  for (int spins = 0; spins < MEET_SPINS; spins++) {
-    if ((int32_t)(atomic_load_explicit(arrivals, memory_order_acquire) - all) >= 0) return;
-    dp_relax();
-    if (spins % 64 == 63) sched_yield();
-  }
-}
-
 /* ---- rooflines: n pieces; y is a uint64 that counts bytes or multiply-adds -------------------- */
 
 static void run_read(const dp_place *place, uint64_t first, uint64_t last) {
@@ -282,6 +266,7 @@ static dp_plan plan(uint64_t pieces, uint64_t macs_per_piece, uint32_t grain) {
   plan.span = at_least(divide_up(pieces, DP_MAX_UNITS), 1);
   plan.units = (uint32_t)divide_up(pieces, plan.span);
   plan.grain = grain;
+  plan.pinned = 0;
   plan.cap = at_least(CLAIM_MACS / at_least(macs_per_piece * plan.span, 1), 1);
   return plan;
 }
@@ -312,8 +297,12 @@ dp_plan dp_plan_op(const dp_op *op, uint32_t threads) {
     }
     case DP_OP_QUANTIZE: return plan(pieces, (uint64_t)op->k * 16, 1);
     case DP_OP_READ: return plan(pieces, READ_BYTES, 1);
-    case DP_OP_PEAK:
-    case DP_OP_MEET: return plan(pieces, CLAIM_MACS, 1);
+    case DP_OP_PEAK: return plan(pieces, CLAIM_MACS, 1);
+    case DP_OP_MEET: {
+      dp_plan everyone = plan(pieces, CLAIM_MACS, 1);
+      everyone.pinned = 1;
+      return everyone;
+    }
     default: return plan(pieces, (uint64_t)op->k * DP_NR * 16, 1);
   }
 }
@@ -334,7 +323,6 @@ uint64_t dp_run_units(const dp_place *place, uint32_t first_unit, uint32_t last_
     case DP_OP_PACK_TRANSPOSED: run_pack(place, first, last); break;
     case DP_OP_READ: run_read(place, first, last); break;
     case DP_OP_PEAK: run_peak(place, first, last); break;
-    case DP_OP_MEET: run_meet(place); break;
     default: break;
   }
   return 0;

@@ -45,7 +45,7 @@
 #include "ops.h"
 
 enum {
-  SPINS_BEFORE_YIELD = 256, /* about 10 us: then whoever holds the claim may need this core */
+  SPINS_BEFORE_YIELD = 64,  /* about 3 us: then whoever is waited for may need this core */
   SPINS_PER_CLOCK = 16,     /* reading the clock takes as long as a pause or two */
 };
 
@@ -81,7 +81,8 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, u
                         dp_claim *claim) {
   const uint32_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
   const uint32_t cap = atomic_load_explicit(&progress->cap, memory_order_relaxed);
-  for (uint32_t i = 0; i < threads; i++) {
+  const uint32_t owners = atomic_load_explicit(&progress->pinned, memory_order_relaxed) ? 1 : threads;
+  for (uint32_t i = 0; i < owners; i++) {
     const uint32_t owner = index + i < threads ? index + i : index + i - threads;
     uint64_t range = atomic_load_explicit(&progress->range[owner], memory_order_acquire);
     while (range >> 32 == epoch) {
@@ -110,6 +111,7 @@ static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, bool 
   atomic_store_explicit(&progress->span, plan.span, memory_order_relaxed);
   atomic_store_explicit(&progress->grain, plan.grain, memory_order_relaxed);
   atomic_store_explicit(&progress->cap, plan.cap, memory_order_relaxed);
+  atomic_store_explicit(&progress->pinned, plan.pinned, memory_order_relaxed);
   atomic_store_explicit(&progress->together, together, memory_order_relaxed);
   const uint32_t step = plan.units >= 4 * plan.grain * threads ? plan.grain : 1;
   const uint64_t steps = (plan.units + step - 1) / step;
@@ -122,6 +124,14 @@ static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, bool 
   }
 }
 
+/* ---- seats -------------------------------------------------------------------------------------- */
+
+/* Workers at or above `seats` sit out. Written only where it changes: they all read it all the time. */
+static void set_seats(dp_region *region, uint32_t seats) {
+  if (atomic_load_explicit(&region->seats, memory_order_relaxed) == seats) return;
+  atomic_store_explicit(&region->seats, seats, memory_order_relaxed);
+}
+
 /* ---- publishing --------------------------------------------------------------------------------- */
 
 uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent) {
@@ -132,6 +142,7 @@ uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent) {
   atomic_store_explicit(&slot->silent, silent, memory_order_relaxed);
   atomic_store_explicit(&slot->fault, 0, memory_order_relaxed);
   atomic_store_explicit(&slot->ops_done, 0, memory_order_relaxed);
+  if (!silent) set_seats(region, region->threads);
   for (uint32_t i = 0; i < op_count; i++) {
     const dp_op *op = &slot->ops[i];
     share_out(&slot->progress[i], epoch, dp_plan_op(op, region->threads), op->flags & DP_TOGETHER,
@@ -236,10 +247,21 @@ static outcome wait_for_ops(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32
   return PASSED;
 }
 
+/* Asks for all lines that the program's first op takes, so that they come together. */
+static inline void fetch_slot(const dp_slot *slot, uint32_t index) {
+  __builtin_prefetch(slot, 1);
+  __builtin_prefetch(&slot->ops[0]);
+  __builtin_prefetch((const char *)&slot->ops[0] + DP_CACHE_LINE);
+  __builtin_prefetch(&slot->progress[0].done, 1);
+  __builtin_prefetch(&slot->progress[0].units);
+  __builtin_prefetch(&slot->progress[0].range[index], 1);
+}
+
 /* Runs this worker's share of program `epoch`, from the op where it left off. */
 static outcome run_program(dp_stay *stay, uint32_t epoch) {
   dp_worker *worker = stay->worker;
   dp_slot *slot = slot_of(stay->region, epoch);
+  fetch_slot(slot, worker->index);
   if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) return PASSED;
   const uint32_t op_count = atomic_load_explicit(&slot->op_count, memory_order_relaxed);
   if (worker->entered != epoch) count(&worker->stats.regions, 1);
@@ -295,7 +317,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
     dp_relax();
     if (spins % SPINS_PER_CLOCK != 0) continue;
     /* where workers hold every core, the thread that would publish needs one of them */
-    sched_yield();
+    if (spins >= SPINS_BEFORE_YIELD) sched_yield();
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
     if (must_leave(&stay)) return stay.leave;
@@ -307,7 +329,7 @@ void dp_help(dp_region *region, uint32_t epoch) {
   dp_worker *worker = &region->workers[region->threads];
   dp_stay stay = {.region = region, .worker = worker, .caller = true, .clock = now_ns()};
   const dp_slot *slot = slot_of(region, epoch);
-  atomic_store_explicit(&region->seats, region->threads - 1, memory_order_relaxed);
+  set_seats(region, region->threads - 1);
   while (worker->cursor != epoch) {
     const uint32_t next = next_program(worker, epoch);
     run_program(&stay, next);
@@ -321,7 +343,6 @@ void dp_help(dp_region *region, uint32_t epoch) {
     }
   }
   count_time(&stay, &worker->stats.wait_ns);
-  atomic_store_explicit(&region->seats, region->threads, memory_order_relaxed);
 }
 
 /* ---- setting up --------------------------------------------------------------------------------- */

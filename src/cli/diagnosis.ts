@@ -80,8 +80,9 @@ function unmeasured(): Measurements {
 
 function measure(pool: Pool, native: Native): Measurements {
   const { read, peak, memory } = new Rooflines(pool, native)
-  const meeting = meetingProgram(native)
-  const region = summarize(timeSync(() => pool.runSync(meeting), { millis: 200, calls: SAMPLES }))
+  const region = summarize(
+    timeSync(() => pool.runSync(meetingProgram), { millis: 200, calls: SAMPLES }),
+  )
   return {
     hugePages: {
       setting: hugePageSetting(),

@@ -1,5 +1,3 @@
-import type { Native } from '../../native.js'
-import { sharedArray } from '../../pool/memory.js'
 import { OpKind, type Program } from '../../pool/program.js'
 
 /** A program of one op that does nothing, which any thread may do alone: what a call costs. */
@@ -8,11 +6,8 @@ export const emptyProgram: Program = {
   script: () => [],
 }
 
-/** A program in which every thread waits for all others: what a full region costs. */
-export function meetingProgram(native: Native): Program {
-  const arrivals = sharedArray('int32', 1)
-  return {
-    native: () => [{ kind: OpKind.meet, y: native.address(arrivals) }],
-    script: () => [],
-  }
+/** A program of which every thread has a part that no other takes: what a full region costs. */
+export const meetingProgram: Program = {
+  native: () => [{ kind: OpKind.meet }],
+  script: () => [],
 }
