@@ -86,6 +86,7 @@ typedef struct dp_progress {
   alignas(DP_CACHE_LINE) _Atomic uint32_t units; /* units in all */
   _Atomic uint32_t span;                        /* an op's own smallest pieces per unit */
   _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
+  _Atomic uint32_t least;                       /* fewer units than these are not left behind */
   _Atomic uint32_t cap;                         /* the most units of one claim */
   _Atomic uint32_t together;                    /* the op need not wait for those before it */
   _Atomic uint32_t pinned;                      /* every worker runs its own units, nobody else */

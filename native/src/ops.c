@@ -12,6 +12,7 @@
 enum {
   FEW_ROWS = 16,                 /* up to here reading the weights takes the time, not multiplying */
   CLAIM_MACS = 1 << 24,          /* a claim is at most about this much work: well under 1 ms */
+  LEAST_MACS = 1 << 16,          /* and at least this, some microseconds, where grains allow */
   UNITS_PER_THREAD = 24,         /* enough that the last unit of a slow worker costs little */
   READ_BYTES = 1 << 20,          /* a piece of DP_OP_READ */
   PEAK_ROUNDS = 1 << 13,         /* a piece of DP_OP_PEAK */
@@ -266,6 +267,8 @@ static dp_plan plan(uint64_t pieces, uint64_t macs_per_piece, uint32_t grain) {
   plan.span = at_least(divide_up(pieces, DP_MAX_UNITS), 1);
   plan.units = (uint32_t)divide_up(pieces, plan.span);
   plan.grain = grain;
+  plan.least = at_least(LEAST_MACS / at_least(macs_per_piece * plan.span, 1), 1);
+  if (plan.least > grain) plan.least = grain;
   plan.pinned = 0;
   plan.cap = at_least(CLAIM_MACS / at_least(macs_per_piece * plan.span, 1), 1);
   return plan;

@@ -70,8 +70,8 @@ typedef struct dp_claim {
 } dp_claim;
 
 /* Half of what is left: large pieces first, small ones towards the end, so that all end together. */
-static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t cap) {
-  uint32_t share = (left + 1) / 2;
+static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t least, uint32_t cap) {
+  uint32_t share = left < 2 * least ? left : (left + 1) / 2;
   if (share > cap) share = cap;
   return share > grain ? share - share % grain : share;
 }
@@ -80,6 +80,7 @@ static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t cap) {
 static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, uint32_t threads,
                         dp_claim *claim) {
   const uint32_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
+  const uint32_t least = atomic_load_explicit(&progress->least, memory_order_relaxed);
   const uint32_t cap = atomic_load_explicit(&progress->cap, memory_order_relaxed);
   const uint32_t owners = atomic_load_explicit(&progress->pinned, memory_order_relaxed) ? 1 : threads;
   for (uint32_t i = 0; i < owners; i++) {
@@ -88,7 +89,7 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, u
     while (range >> 32 == epoch) {
       const uint32_t first = range >> 16 & 0xffff, last = range & 0xffff;
       if (first == last) break;
-      const uint32_t share = share_of(last - first, grain, cap);
+      const uint32_t share = share_of(last - first, grain, least, cap);
       const bool own = owner == index;
       const uint64_t rest = own ? make_range(epoch, first + share, last)
                                 : make_range(epoch, first, last - share);
@@ -110,6 +111,7 @@ static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, bool 
   atomic_store_explicit(&progress->units, plan.units, memory_order_relaxed);
   atomic_store_explicit(&progress->span, plan.span, memory_order_relaxed);
   atomic_store_explicit(&progress->grain, plan.grain, memory_order_relaxed);
+  atomic_store_explicit(&progress->least, plan.least, memory_order_relaxed);
   atomic_store_explicit(&progress->cap, plan.cap, memory_order_relaxed);
   atomic_store_explicit(&progress->pinned, plan.pinned, memory_order_relaxed);
   atomic_store_explicit(&progress->together, together, memory_order_relaxed);

@@ -122,7 +122,8 @@ class BatchProgram implements Program {
     const count = this.#calls.reduce((rows, call) => rows + call.input.rows, 0)
     const x = this.#table(count, inFeatures, (call) => call.input.data)
     const y = this.#table(count, outFeatures, (call) => call.result.data)
-    const source = { count, type: input.nativeType, k: inFeatures, x, flags: OpFlag.xRows }
+    const type = input.nativeType
+    const source = { count, type, k: inFeatures, x, flags: OpFlag.xRows, u: 0, activation: 0 }
     const ops: NativeOp[] = []
     const rows = quantizeOps(this.#pool, input.memory, ops, source)
     ops.push(multiplyOp(rows, weight, y, OpFlag.yRows))

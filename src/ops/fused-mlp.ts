@@ -123,7 +123,8 @@ class MlpCall implements Program {
     const [gate, up] = [pool.addressOf(this.#hidden()), pool.addressOf(this.#hidden())]
     ops.push(multiplyOp(rows, this.#gate, gate), multiplyOp(rows, this.#up, up, TOGETHER))
     const activation = NativeActivation[this.#activation]
-    const source = { count, type, k: this.#down.inFeatures, x: gate, u: up, activation }
+    const k = this.#down.inFeatures
+    const source = { count, type, k, x: gate, flags: 0, u: up, activation }
     const gated = quantizeOps(pool, memory, ops, source)
     ops.push(multiplyOp(gated, this.#down, pool.addressOf(this.result.data)))
     return ops

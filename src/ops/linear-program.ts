@@ -10,22 +10,31 @@ import type { Weight } from './weight.js'
  * itself. More rows are two: quantise all rows, then GEMM; the quantised rows serve any number of weights.
  */
 
-/** Rows for a multiplication: one as it is, or several that an op quantises first. */
-export type Rows =
-  | { count: 1; type: number; x: number; u?: number; activation?: number }
-  | { count: number; type: number; xq: number; xScale: number }
-
-/** Where rows come from: their addresses, and how many of them there are. */
-export interface RowSource {
+/** Rows of activations: where they are, and how many. */
+export interface Rows {
   count: number
   /** dp_type. */
   type: number
   k: number
+  /** Address of the first row, or of a table of rows if `flags` say so. */
   x: number
-  flags?: number
-  /** The input is activation(x) * u. */
-  u?: number
-  activation?: number
+  flags: number
+  /** Address of u where the input is activation(x) * u; 0 otherwise. */
+  u: number
+  activation: number
+}
+
+/** Rows ready to be multiplied: one as it is, or any number that an op has quantised. */
+export interface ReadyRows extends Rows {
+  /** Addresses of the quantised rows and their scales; 0 for a row that GEMV quantises. */
+  xq: number
+  xScale: number
+}
+
+/** The rows of a call's input. */
+export function rowsOf(pool: Pool, input: Input, k: number): Rows {
+  const { rows: count, nativeType: type } = input
+  return { count, type, k, x: pool.addressOf(input.data), flags: 0, u: 0, activation: 0 }
 }
 
 /** Pushes what makes rows ready to be multiplied. */
@@ -33,23 +42,41 @@ export function quantizeOps(
   pool: Pool,
   memory: CallMemory,
   ops: NativeOp[],
-  source: RowSource,
-): Rows {
-  const { count, type, ...rest } = source
-  if (count === 1 && !source.flags) return { ...rest, count: 1, type }
-  const stride = pool.rowStride(source.k)
-  const xq = pool.addressOf(memory.take(count * (stride + 4)))
-  const xScale = xq + count * stride
-  ops.push({ kind: OpKind.quantize, xType: type, m: count, xq, xScale, ...rest })
-  return { count, type, xq, xScale }
+  { count, type, k, x, flags, u, activation }: Rows,
+): ReadyRows {
+  let [xq, xScale] = [0, 0]
+  if (count !== 1 || flags !== 0) {
+    const stride = pool.rowStride(k)
+    xq = pool.addressOf(memory.take(count * (stride + 4)))
+    xScale = xq + count * stride
+    const kind = OpKind.quantize
+    ops.push({ kind, xType: type, m: count, k, x, flags, u, activation, xq, xScale })
+  }
+  return { count, type, k, x, flags, u, activation, xq, xScale }
 }
 
-/** y = rows W^T (+ bias). */
-export function multiplyOp(rows: Rows, weight: Weight, y: number, flags = 0): NativeOp {
-  const { count, type, ...where } = rows
-  const { inFeatures: k, outFeatures: n, addresses } = weight
-  const kind = 'xq' in rows ? OpKind.gemm : OpKind.gemv
-  return { kind, xType: type, yType: type, m: count, k, n, y, flags, ...where, ...addresses }
+/** y = rows W^T (+ bias), y float32 or bfloat16 like the rows. */
+export function multiplyOp(rows: ReadyRows, weight: Weight, y: number, flags = 0): NativeOp {
+  const { tiles, colSum, scale, bias } = weight.addresses
+  return {
+    kind: rows.xq === 0 ? OpKind.gemv : OpKind.gemm,
+    xType: rows.type,
+    yType: rows.type,
+    m: rows.count,
+    n: weight.outFeatures,
+    k: rows.k,
+    flags,
+    activation: rows.activation,
+    x: rows.x,
+    y,
+    tiles,
+    colSum,
+    scale,
+    bias,
+    xq: rows.xq,
+    xScale: rows.xScale,
+    u: rows.u,
+  }
 }
 
 /** Starts with the op before it: they do not need each other. */
@@ -72,8 +99,3 @@ export function linearScript(x: ActivationArray, weight: Weight, y: ActivationAr
 
 /** The module with the TypeScript functions of all ops. */
 export const oracle = new URL('./oracle.js', import.meta.url).href
-
-/** Where the rows of a call's input are. */
-export function rowsOf(pool: Pool, input: Input, k: number): RowSource {
-  return { count: input.rows, type: input.nativeType, k, x: pool.addressOf(input.data) }
-}

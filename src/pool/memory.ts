@@ -88,7 +88,8 @@ export class Staging {
 /** What one call has taken from the staging memory, given back together. */
 export class CallMemory {
   readonly #staging: Staging
-  readonly #blocks: Uint8Array<SharedArrayBuffer>[] = []
+  /** None for most calls of one row, which are many. */
+  #blocks: Uint8Array<SharedArrayBuffer>[] | undefined
 
   constructor(staging: Staging) {
     this.#staging = staging
@@ -97,7 +98,8 @@ export class CallMemory {
   /** At least `byteLength` bytes, 64-byte aligned, with anything in them. */
   take(byteLength: number): Uint8Array<SharedArrayBuffer> {
     const block = this.#staging.take(byteLength)
-    this.#blocks.push(block)
+    if (this.#blocks === undefined) this.#blocks = [block]
+    else this.#blocks.push(block)
     return block
   }
 
@@ -111,6 +113,7 @@ export class CallMemory {
 
   /** Gives everything back; nobody may use it any more. */
   release(): void {
-    for (const block of this.#blocks.splice(0)) this.#staging.give(block)
+    for (const block of this.#blocks ?? []) this.#staging.give(block)
+    this.#blocks = undefined
   }
 }

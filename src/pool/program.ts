@@ -97,6 +97,7 @@ export function writeOp(words: Uint32Array, at: number, op: NativeOp): void {
 }
 
 function writeAddress(words: Uint32Array, at: number, address = 0): void {
-  words[at] = address % 2 ** 32
+  // both conversions take the integer part modulo 2^32
+  words[at] = address
   words[at + 1] = address / 2 ** 32
 }
