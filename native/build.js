@@ -10,6 +10,7 @@ const make = spawnSync('make', ['-C', folder, '--silent', `-j${availableParallel
 })
 
 if (make.error !== undefined || make.status !== 0) {
-  const why = (make.error?.message ?? make.stderr).trim().split('\n')[0]
+  const missing = make.error?.code === 'ENOENT' && 'make was not found'
+  const why = missing || (make.error?.message ?? make.stderr).trim().split('\n')[0]
   console.warn(`dotpool: no native library (${why}); the slower TypeScript fallback will serve`)
 }

@@ -66,15 +66,16 @@ export const Seat = { empty: 0, taken: 1, parked: 2 } as const
 /** The native library's functions; native/include/dotpool.h says what each does. */
 export interface Native {
   readonly layout: RegionLayout
-  /** The kernels in force, e.g. `avx512vnni`. */
+  /** The kernels that {@link selectIsa} chose last, e.g. `avx512vnni`. */
   isa(): string
   /** All that this CPU can run, widest first. */
   isas(): string[]
-  selectIsa(name: string): boolean
+  /** Chooses the kernels of regions made from now on; null chooses the widest. False: cannot be. */
+  selectIsa(name: string | null): boolean
   address(view: ArrayBufferView): number
-  rowStride(k: number): number
   regionBytes(threads: number): number
   regionInit(region: number, threads: number): void
+  rowStride(region: number, k: number): number
   adviseHugePages(address: number, bytes: number): number
   publish(region: number, opCount: number, silent: number): number
   serve(region: number, index: number, spinNanos: number, sliceNanos: number): number
@@ -103,13 +104,15 @@ function bind(): Native {
     isas: () => isas().split(','),
     selectIsa: (name) => selectIsa(name) === 0,
     address: (view) => Number(api.address(view)),
-    rowStride: library.func('uint64_t dp_row_stride(uint32_t k)') as Native['rowStride'],
     regionBytes: library.func(
       'uint64_t dp_region_bytes(uint32_t threads)',
     ) as Native['regionBytes'],
     regionInit: library.func(
       'void dp_region_init(uint64_t region, uint32_t threads)',
     ) as Native['regionInit'],
+    rowStride: library.func(
+      'uint64_t dp_region_row_stride(uint64_t region, uint32_t k)',
+    ) as Native['rowStride'],
     adviseHugePages: library.func(
       'int dp_advise_huge_pages(uint64_t address, uint64_t bytes)',
     ) as Native['adviseHugePages'],
@@ -159,7 +162,10 @@ export function chooseNative(): Native | null {
   const wanted = process.env.DOTPOOL_ISA
   if (wanted === 'typescript') return null
   const native = loadNative()
-  if (wanted === undefined || wanted === '') return native
+  if (wanted === undefined || wanted === '') {
+    native?.selectIsa(null)
+    return native
+  }
   if (native === null || !native.selectIsa(wanted)) {
     const choices = [...(native?.isas() ?? []), 'typescript'].join(', ')
     throw new ArgumentError('DOTPOOL_ISA', `one of ${choices} on this machine`, describe(wanted))

@@ -132,6 +132,7 @@ typedef struct dp_region {
   _Atomic uint32_t seats;                        /* workers at or above this sit out */
   alignas(DP_CACHE_LINE) _Atomic uint32_t notice; /* 1: a message to JavaScript is under way */
   alignas(DP_CACHE_LINE) uint32_t threads;
+  uint64_t kernels; /* const dp_kernels *: those that were chosen when the region was made */
   dp_worker workers[DP_MAX_WORKERS + 1]; /* the last in use is the caller of dp_help */
   dp_slot ring[DP_RING];
 } dp_region;
@@ -149,8 +150,8 @@ DP_EXPORT uint64_t dp_region_bytes(uint32_t threads);
 DP_EXPORT void dp_region_init(dp_region *region, uint32_t threads);
 
 /*
- * Chooses the kernels: the widest this CPU runs, or the named ISA ("avx512vnni", "avx2", "scalar").
- * Returns 0, or -1 where the name is unknown or the CPU lacks it. Call before any region runs.
+ * Chooses the kernels of regions that are made from now on: the widest this CPU runs, or the named ISA
+ * ("avx512vnni", "avx2", "scalar"). Returns 0, or -1 where the name is unknown or the CPU lacks it.
  */
 DP_EXPORT int dp_select_isa(const char *name);
 
@@ -160,8 +161,8 @@ DP_EXPORT const char *dp_isa(void);
 /* Comma-separated names of all ISAs this CPU can run, widest first; static memory. */
 DP_EXPORT const char *dp_isas(void);
 
-/* Bytes from one quantised row of K activations to the next, for the chosen ISA. */
-DP_EXPORT uint64_t dp_row_stride(uint32_t k);
+/* Bytes from one quantised row of K activations to the next, as the region's kernels want them. */
+DP_EXPORT uint64_t dp_region_row_stride(const dp_region *region, uint32_t k);
 
 /* Asks for huge pages in [address, address + bytes). Returns 0, or the errno. */
 DP_EXPORT int dp_advise_huge_pages(void *address, uint64_t bytes);

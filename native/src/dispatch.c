@@ -83,7 +83,7 @@ const char *dp_isas(void) {
 }
 
 /* One line more than the row itself: rows a multiple of 4 KiB apart would share cache sets. */
-uint64_t dp_row_stride(uint32_t k) {
-  uint64_t bytes = (uint64_t)dp_quads(k) * DP_KR * dp_active_kernels()->activation_bytes;
+size_t dp_row_stride(const dp_kernels *kernels, size_t k) {
+  const size_t bytes = dp_quads(k) * DP_KR * kernels->activation_bytes;
   return (bytes + 2 * DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
 }

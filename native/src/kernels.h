@@ -120,8 +120,11 @@ dp_gemm_fn dp_gemm_s8_6x8c4_avx2;
 DP_DECLARE_KERNELS(avx512vnni);
 dp_gemm_fn dp_gemm_s8_6x64c4_avx512vnni, dp_gemm_s8_12x32c4_avx512vnni;
 
-/* The table in force; set once, before any region runs. */
+/* The kernels that dp_select_isa chose last. */
 const dp_kernels *dp_active_kernels(void);
+
+/* Bytes from one quantised row of K activations to the next. */
+size_t dp_row_stride(const dp_kernels *kernels, size_t k);
 
 /* Kernels that every ISA shares: packing is memory-bound and runs once per weight. */
 

@@ -47,21 +47,23 @@ static char *y_row(const dp_op *op, uint64_t m) {
 /* A worker's own memory: a quantised row, and a row of floats. */
 static void *scratch_quantized(const dp_worker *worker) { return POINTER(void, worker->scratch); }
 
-static float *scratch_floats(const dp_worker *worker) {
-  return POINTER(float, worker->scratch + dp_row_stride(DP_MAX_K));
+static float *scratch_floats(const dp_place *place) {
+  return POINTER(float, place->worker->scratch + dp_row_stride(place->kernels, DP_MAX_K));
 }
 
-uint64_t dp_scratch_bytes(void) { return dp_row_stride(DP_MAX_K) + DP_MAX_K * sizeof(float); }
+uint64_t dp_scratch_bytes(const dp_kernels *kernels) {
+  return dp_row_stride(kernels, DP_MAX_K) + DP_MAX_K * sizeof(float);
+}
 
 /* xq = quantise(row m of x, or of activation(x) * u); returns its scale. */
 static float quantize_input(const dp_place *place, uint64_t m, void *xq) {
   const dp_op *op = place->op;
-  const dp_kernels *kernels = dp_active_kernels();
+  const dp_kernels *kernels = place->kernels;
   const bool is_bf16 = op->x_type == DP_BF16;
   const void *input = x_row(op, m);
   if (op->u != 0) {
     const char *u = POINTER(const char, op->u) + m * op->k * type_bytes(op->x_type);
-    void *gated = scratch_floats(place->worker);
+    void *gated = scratch_floats(place);
     dp_gate_fn *gate = is_bf16 ? kernels->gate_bf16 : kernels->gate_f32;
     gate(input, u, op->k, (dp_activation)op->activation, gated);
     input = gated;
@@ -86,7 +88,7 @@ static const void *quantized_row(const dp_place *place, float *scale) {
 
 static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
-  const dp_kernels *kernels = dp_active_kernels();
+  const dp_kernels *kernels = place->kernels;
   dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   const size_t quads = dp_quads(op->k), y_bytes = type_bytes(op->y_type);
   const int8_t *tiles = POINTER(const int8_t, op->tiles);
@@ -115,11 +117,11 @@ static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
 
 static void run_quantize(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
-  const size_t stride = dp_row_stride(op->k);
+  const size_t stride = dp_row_stride(place->kernels, op->k);
   for (uint64_t m = first; m < last; m++) {
     char *xq = POINTER(char, op->xq) + m * stride;
     if (op->x_type == DP_S8) {
-      dp_active_kernels()->load_row_s8((const int8_t *)x_row(op, m), op->k, xq);
+      place->kernels->load_row_s8((const int8_t *)x_row(op, m), op->k, xq);
     } else {
       POINTER(float, op->x_scale)[m] = quantize_input(place, m, xq);
     }
@@ -137,12 +139,11 @@ typedef struct gemm_shape {
  * A chunk's activations should stay in the L2 cache beside a block of weights, and there should be
  * pieces enough to share out; but below a few tiles of rows a block is loaded for too little work.
  */
-static gemm_shape shape_gemm(const dp_op *op, uint32_t threads) {
-  const dp_kernels *kernels = dp_active_kernels();
+static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
   if (op->m <= FEW_ROWS) return shape;
   shape.tile = kernels->gemm;
-  uint64_t rows = at_least(dp_cpu_l2_bytes() / 4 / dp_row_stride(op->k), shape.tile.mr);
+  uint64_t rows = at_least(dp_cpu_l2_bytes() / 4 / dp_row_stride(kernels, op->k), shape.tile.mr);
   uint64_t for_cache = divide_up(op->m, rows);
   uint64_t for_sharing = divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->n));
   uint64_t most_for_sharing = divide_up(op->m, 4 * shape.tile.mr);
@@ -151,8 +152,10 @@ static gemm_shape shape_gemm(const dp_op *op, uint32_t threads) {
   return shape;
 }
 
-static void write_rows(const dp_op *op, uint32_t m, uint32_t rows, size_t n, const int32_t *acc) {
-  const dp_kernels *kernels = dp_active_kernels();
+static void write_rows(const dp_place *place, uint32_t m, uint32_t rows, size_t n,
+                       const int32_t *acc) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
   dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = type_bytes(op->y_type);
   const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
@@ -169,8 +172,8 @@ static void write_rows(const dp_op *op, uint32_t m, uint32_t rows, size_t n, con
 
 static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
-  const gemm_shape shape = shape_gemm(op, place->threads);
-  const size_t quads = dp_quads(op->k), stride = dp_row_stride(op->k), bytes = dp_block_bytes(op->k);
+  const gemm_shape shape = shape_gemm(op, place->kernels, place->threads);
+  const size_t quads = dp_quads(op->k), stride = dp_row_stride(place->kernels, op->k), bytes = dp_block_bytes(op->k);
   _Alignas(64) int32_t acc[DP_MR_MAX * DP_NR];
   for (uint64_t piece = first; piece < last; piece++) {
     /* chunks of one block follow each other, so that the block is read from memory once */
@@ -189,7 +192,7 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
       uint32_t rows = (uint32_t)(start + (end - start) * (p + 1) / panels) - m;
       shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
                      w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
-      write_rows(op, m, rows, n, acc);
+      write_rows(place, m, rows, n, acc);
     }
   }
   return (last - first) * bytes;
@@ -199,10 +202,10 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
 
 static uint64_t run_float(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
-  const dp_kernels *kernels = dp_active_kernels();
+  const dp_kernels *kernels = place->kernels;
   const size_t bytes = dp_block_bytes(op->k), y_bytes = type_bytes(op->y_type);
   dp_finish_fn *finish = op->y_type == DP_BF16 ? kernels->finish_bf16 : kernels->finish_f32;
-  float *x = scratch_floats(place->worker);
+  float *x = scratch_floats(place);
   _Alignas(64) float acc[DP_NR];
   for (uint64_t piece = first; piece < last; piece++) {
     /* rows of one block follow each other, so that the block is read from memory once */
@@ -248,14 +251,14 @@ static void run_read(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
   const char *x = POINTER(const char, op->x) + first * READ_BYTES;
   const size_t bytes = (last - first) * READ_BYTES;
-  atomic_fetch_xor_explicit(&sink, dp_active_kernels()->read(x, bytes), memory_order_relaxed);
+  atomic_fetch_xor_explicit(&sink, place->kernels->read(x, bytes), memory_order_relaxed);
   atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, op->y), bytes, memory_order_relaxed);
 }
 
 static void run_peak(const dp_place *place, uint64_t first, uint64_t last) {
   static _Atomic int32_t sink;
   int32_t result = 0;
-  uint64_t macs = dp_active_kernels()->peak((last - first) * PEAK_ROUNDS, &result);
+  uint64_t macs = place->kernels->peak((last - first) * PEAK_ROUNDS, &result);
   atomic_fetch_xor_explicit(&sink, result, memory_order_relaxed);
   atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), macs, memory_order_relaxed);
 }
@@ -274,11 +277,11 @@ static dp_plan plan(uint64_t pieces, uint64_t macs_per_piece, uint32_t grain) {
   return plan;
 }
 
-static uint64_t count_pieces(const dp_op *op, uint32_t threads) {
+static uint64_t count_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   switch (op->kind) {
     case DP_OP_GEMV: return divide_up(op->n, DP_COLUMN);
     case DP_OP_QUANTIZE: return op->m;
-    case DP_OP_GEMM: return (uint64_t)shape_gemm(op, threads).chunks * dp_blocks(op->n);
+    case DP_OP_GEMM: return (uint64_t)shape_gemm(op, kernels, threads).chunks * dp_blocks(op->n);
     case DP_OP_PACK:
     case DP_OP_QUANTIZE_PACK:
     case DP_OP_PACK_TRANSPOSED: return dp_blocks(op->n);
@@ -290,12 +293,12 @@ static uint64_t count_pieces(const dp_op *op, uint32_t threads) {
   }
 }
 
-dp_plan dp_plan_op(const dp_op *op, uint32_t threads) {
-  const uint64_t pieces = count_pieces(op, threads);
+dp_plan dp_plan_op(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  const uint64_t pieces = count_pieces(op, kernels, threads);
   switch (op->kind) {
     case DP_OP_GEMV: return plan(pieces, (uint64_t)op->k * DP_COLUMN, DP_COLUMNS);
     case DP_OP_GEMM: {
-      uint64_t chunks = shape_gemm(op, threads).chunks;
+      uint64_t chunks = shape_gemm(op, kernels, threads).chunks;
       return plan(pieces, (uint64_t)op->k * DP_NR * op->m / chunks, 1);
     }
     case DP_OP_QUANTIZE: return plan(pieces, (uint64_t)op->k * 16, 1);
@@ -312,7 +315,7 @@ dp_plan dp_plan_op(const dp_op *op, uint32_t threads) {
 
 uint64_t dp_run_units(const dp_place *place, uint32_t first_unit, uint32_t last_unit) {
   const dp_op *op = place->op;
-  const uint64_t pieces = count_pieces(op, place->threads);
+  const uint64_t pieces = count_pieces(op, place->kernels, place->threads);
   const uint64_t first = (uint64_t)first_unit * place->span;
   uint64_t last = (uint64_t)last_unit * place->span;
   if (last > pieces) last = pieces;

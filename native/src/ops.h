@@ -3,6 +3,7 @@
 #define DP_OPS_H
 
 #include "../include/dotpool.h"
+#include "kernels.h"
 
 /* How an op is shared out. A unit is `span` pieces; pieces are numbered 0 .. pieces - 1. */
 typedef struct dp_plan {
@@ -17,11 +18,12 @@ typedef struct dp_plan {
 /* A range of units is two 16-bit numbers. */
 #define DP_MAX_UNITS 65535u
 
-dp_plan dp_plan_op(const dp_op *op, uint32_t threads);
+dp_plan dp_plan_op(const dp_op *op, const dp_kernels *kernels, uint32_t threads);
 
 /* Where an op runs. */
 typedef struct dp_place {
   const dp_op *op;
+  const dp_kernels *kernels;
   uint32_t epoch; /* of the program, to know a quantised row again */
   uint32_t span, threads;
   dp_worker *worker;
@@ -29,7 +31,7 @@ typedef struct dp_place {
 } dp_place;
 
 /* Bytes of scratch memory that every worker needs. */
-uint64_t dp_scratch_bytes(void);
+uint64_t dp_scratch_bytes(const dp_kernels *kernels);
 
 /* Runs units [first, last). Returns the bytes of packed weights that were read. */
 uint64_t dp_run_units(const dp_place *place, uint32_t first, uint32_t last);

@@ -59,6 +59,10 @@ static inline dp_slot *slot_of(dp_region *region, uint32_t epoch) {
   return &region->ring[epoch % DP_RING];
 }
 
+static inline const dp_kernels *kernels_of(const dp_region *region) {
+  return (const dp_kernels *)(uintptr_t)region->kernels;
+}
+
 /* ---- ranges of units ---------------------------------------------------------------------------- */
 
 static inline uint64_t make_range(uint32_t epoch, uint32_t first, uint32_t last) {
@@ -147,8 +151,8 @@ uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent) {
   if (!silent) set_seats(region, region->threads);
   for (uint32_t i = 0; i < op_count; i++) {
     const dp_op *op = &slot->ops[i];
-    share_out(&slot->progress[i], epoch, dp_plan_op(op, region->threads), op->flags & DP_TOGETHER,
-              region->threads);
+    const dp_plan plan = dp_plan_op(op, kernels_of(region), region->threads);
+    share_out(&slot->progress[i], epoch, plan, op->flags & DP_TOGETHER, region->threads);
   }
   atomic_store_explicit(&region->epoch, epoch, memory_order_seq_cst);
   return epoch;
@@ -209,6 +213,7 @@ static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) 
     if (atomic_load_explicit(&slot->aborted, memory_order_relaxed) != epoch) {
       dp_place place = {
           .op = &slot->ops[i],
+          .kernels = kernels_of(region),
           .epoch = epoch,
           .span = atomic_load_explicit(&progress->span, memory_order_relaxed),
           .threads = region->threads,
@@ -354,17 +359,22 @@ static size_t region_head_bytes(void) {
 }
 
 uint64_t dp_region_bytes(uint32_t threads) {
-  return region_head_bytes() + (uint64_t)(threads + 1) * dp_scratch_bytes();
+  return region_head_bytes() + (uint64_t)(threads + 1) * dp_scratch_bytes(dp_active_kernels());
 }
 
 void dp_region_init(dp_region *region, uint32_t threads) {
   region->threads = threads;
+  region->kernels = (uint64_t)(uintptr_t)dp_active_kernels();
   atomic_store(&region->seats, threads);
   const uint64_t scratch = (uint64_t)(uintptr_t)region + region_head_bytes();
   for (uint32_t w = 0; w <= threads; w++) {
     region->workers[w].index = w < threads ? w : threads - 1;
-    region->workers[w].scratch = scratch + w * dp_scratch_bytes();
+    region->workers[w].scratch = scratch + w * dp_scratch_bytes(kernels_of(region));
   }
+}
+
+uint64_t dp_region_row_stride(const dp_region *region, uint32_t k) {
+  return dp_row_stride(kernels_of(region), k);
 }
 
 void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {

@@ -6,7 +6,7 @@
 
 arena make_arena(uint32_t threads) {
   const uint64_t bytes = dp_region_bytes(threads);
-  arena arena = {.memory = make_input(bytes, 0)};
+  arena arena = {.memory = make_input(bytes, 64)};
   memset(arena.memory.at, 0, bytes);
   arena.region = arena.memory.at;
   dp_region_init(arena.region, threads);
@@ -44,6 +44,6 @@ uint64_t units_run(const arena *arena) {
 
 uint64_t units_of(const arena *arena, const dp_op *ops, uint32_t op_count) {
   uint64_t units = 0;
-  for (uint32_t i = 0; i < op_count; i++) units += dp_plan_op(&ops[i], arena->region->threads).units;
+  for (uint32_t i = 0; i < op_count; i++) units += dp_plan_op(&ops[i], dp_active_kernels(), arena->region->threads).units;
   return units;
 }

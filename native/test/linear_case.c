@@ -3,21 +3,23 @@
 #include <math.h>
 #include <string.h>
 
-#include "../src/layout.h"
+#include "../src/kernels.h"
 #include "oracle.h"
 
 static size_t size_of(dp_type type) { return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4; }
 
 static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)block->at; }
 
+/* ---- cases ------------------------------------------------------------------------------------ */
+
 static linear_case make_weights(uint32_t m, uint32_t n, uint32_t k) {
   const size_t padded = dp_blocks(n) * DP_NR;
-  linear_case linear = {.m = m, .n = n, .k = k, .has_bias = one_in(2)};
-  linear.w = make_input((size_t)n * k, random_offset(1));
-  linear.tiles = make_input(dp_blocks(n) * dp_block_bytes(k), 0);
-  linear.col_sum = make_input(padded * sizeof(int32_t), 0);
-  linear.scale = make_input(padded * sizeof(float), 0);
-  linear.bias = make_input(padded * sizeof(float), 0);
+  linear_case linear = {.m = m, .n = n, .k = k, .quantises = true, .has_bias = one_in(2)};
+  linear.w = make_input((size_t)n * k, 1);
+  linear.tiles = make_input(dp_blocks(n) * dp_block_bytes(k), 64);
+  linear.col_sum = make_input(padded * sizeof(int32_t), 64);
+  linear.scale = make_input(padded * sizeof(float), 64);
+  linear.bias = make_input(padded * sizeof(float), 64);
   random_bytes(linear.w.at, linear.w.bytes);
   oracle_pack(linear.w.at, n, k, linear.tiles.at, linear.col_sum.at);
   random_floats(linear.scale.at, padded);
@@ -25,50 +27,79 @@ static linear_case make_weights(uint32_t m, uint32_t n, uint32_t k) {
   return linear;
 }
 
+/* activation(x) * u of one row; test_gate.c tests the function that says what that is. */
+static block gated_row(const linear_case *linear, uint32_t m) {
+  const size_t size = size_of(linear->x_type), at = (size_t)m * linear->k * size;
+  block row = make_input(linear->k * size, size);
+  memcpy(row.at, (const char *)linear->x.at + at, row.bytes);
+  if (linear->activation != DP_ACT_NONE) {
+    dp_gate_fn *gate = linear->x_type == DP_BF16 ? dp_gate_bf16_scalar : dp_gate_f32_scalar;
+    gate(row.at, (const char *)linear->u.at + at, linear->k, linear->activation, row.at);
+  }
+  return row;
+}
+
+static float expect_channel(const linear_case *linear, const void *row, const int8_t *q, float x_scale,
+                            uint32_t n) {
+  const int8_t *w = (int8_t *)linear->w.at + (size_t)n * linear->k;
+  const float w_scale = ((float *)linear->scale.at)[n];
+  const float *bias = linear->has_bias ? (const float *)linear->bias.at + n : NULL;
+  if (!linear->quantises) {
+    return oracle_dequantize_float(oracle_float_dot(row, linear->x_type, w, linear->k), w_scale, bias);
+  }
+  return oracle_dequantize(oracle_dot(q, w, linear->k), x_scale, w_scale, bias);
+}
+
 static void expect_row(const linear_case *linear, uint32_t m) {
-  const uint32_t n_count = linear->n, k = linear->k;
-  const char *x = (const char *)linear->x.at + (size_t)m * k * size_of(linear->x_type);
-  block q = make_input(k, 0);
+  block row = gated_row(linear, m), q = make_input(linear->k, 1);
   float x_scale = 0;
   if (linear->x_type == DP_S8) {
-    memcpy(q.at, x, k);
+    memcpy(q.at, row.at, row.bytes);
   } else {
-    x_scale = oracle_quantize_row(x, linear->x_type, k, q.at);
+    x_scale = oracle_quantize_row(row.at, linear->x_type, linear->k, q.at);
   }
-  for (uint32_t n = 0; n < n_count; n++) {
-    const int32_t acc = oracle_dot(q.at, (int8_t *)linear->w.at + (size_t)n * k, k);
-    const size_t at = (size_t)m * n_count + n;
+  for (uint32_t n = 0; n < linear->n; n++) {
+    const size_t at = (size_t)m * linear->n + n;
     if (linear->y_type == DP_S32) {
+      const int32_t acc = oracle_dot(q.at, (int8_t *)linear->w.at + (size_t)n * linear->k, linear->k);
       memcpy((int32_t *)linear->expected.at + at, &acc, sizeof acc);
     } else {
-      const float *bias = linear->has_bias ? (const float *)linear->bias.at + n : NULL;
-      const float y = oracle_dequantize(acc, x_scale, ((float *)linear->scale.at)[n], bias);
-      oracle_store(linear->expected.at, linear->y_type, at, y);
+      oracle_store(linear->expected.at, linear->y_type, at,
+                   expect_channel(linear, row.at, q.at, x_scale, n));
     }
   }
-  free_block(&q);
+  free_block(&row), free_block(&q);
 }
 
 static void expect(linear_case *linear) {
-  linear->expected = make_input((size_t)linear->m * linear->n * size_of(linear->y_type), 0);
+  linear->expected = make_input((size_t)linear->m * linear->n * size_of(linear->y_type), 4);
   for (uint32_t m = 0; m < linear->m; m++) expect_row(linear, m);
+}
+
+static block random_rows(const linear_case *linear) {
+  const size_t size = size_of(linear->x_type), k = linear->k;
+  block rows = make_input(linear->m * k * size, size), values = make_input(k * sizeof(float), 4);
+  for (uint32_t m = 0; m < linear->m; m++) {
+    random_floats(values.at, k);
+    if (one_in(10)) spoil(values.at, k);
+    for (size_t i = 0; i < k; i++) {
+      oracle_store(rows.at, linear->x_type, m * k + i, ((float *)values.at)[i]);
+    }
+  }
+  free_block(&values);
+  return rows;
 }
 
 linear_case make_linear_case(uint32_t m, uint32_t n, uint32_t k) {
   linear_case linear = make_weights(m, n, k);
   linear.x_type = one_in(2) ? DP_F32 : DP_BF16;
   linear.y_type = one_in(2) ? DP_F32 : DP_BF16;
-  const size_t size = size_of(linear.x_type), count = (size_t)m * k;
-  block values = make_input(k * sizeof(float), 0);
-  linear.x = make_input(count * size, random_offset(size));
-  for (uint32_t row = 0; row < m; row++) {
-    random_floats(values.at, k);
-    if (one_in(10)) spoil(values.at, k);
-    for (uint32_t i = 0; i < k; i++) {
-      oracle_store(linear.x.at, linear.x_type, (size_t)row * k + i, ((float *)values.at)[i]);
-    }
+  linear.quantises = !one_in(5);
+  linear.x = random_rows(&linear);
+  if (linear.quantises && one_in(3)) {
+    linear.activation = (dp_activation)random_between(DP_ACT_SILU, DP_ACT_RELU2);
+    linear.u = random_rows(&linear);
   }
-  free_block(&values);
   expect(&linear);
   return linear;
 }
@@ -77,7 +108,7 @@ linear_case make_integer_case(uint32_t m, uint32_t n, uint32_t k) {
   linear_case linear = make_weights(m, n, k);
   linear.x_type = DP_S8;
   linear.y_type = DP_S32;
-  linear.x = make_input((size_t)m * k, random_offset(1));
+  linear.x = make_input((size_t)m * k, 1);
   random_bytes(linear.x.at, linear.x.bytes);
   expect(&linear);
   return linear;
@@ -86,79 +117,146 @@ linear_case make_integer_case(uint32_t m, uint32_t n, uint32_t k) {
 void free_linear_case(linear_case *linear) {
   free_block(&linear->w), free_block(&linear->tiles), free_block(&linear->col_sum);
   free_block(&linear->scale), free_block(&linear->bias);
-  free_block(&linear->x), free_block(&linear->expected);
+  free_block(&linear->x), free_block(&linear->u), free_block(&linear->expected);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+
+/* Rows of `width` bytes in reverse, and the table by which they are in order again. */
+static block reverse_table(const block *rows, uint32_t m, size_t width) {
+  block table = make_input(m * sizeof(uint64_t), 8);
+  for (uint32_t i = 0; i < m; i++) ((uint64_t *)table.at)[i] = address_of(rows) + (m - 1 - i) * width;
+  return table;
+}
+
+static void push_op(linear_call *call, dp_op op, dp_op_kind kind) {
+  op.kind = kind;
+  call->ops[call->op_count++] = op;
+}
+
+/* What makes the input ready: nothing for the ops that do that themselves. Returns the multiplication. */
+static dp_op_kind push_quantize(linear_call *call, dp_op op) {
+  const linear_case *linear = call->linear;
+  if (!linear->quantises) return DP_OP_FLOAT;
+  if (linear->m == 1 && linear->x_type != DP_S8 && !call->scattered && !one_in(4)) return DP_OP_GEMV;
+  push_op(call, op, DP_OP_QUANTIZE);
+  return DP_OP_GEMM;
+}
+
+static void scatter_input(linear_call *call, dp_op *op) {
+  const linear_case *linear = call->linear;
+  const size_t width = linear->k * size_of(linear->x_type);
+  call->x_copy = make_input(linear->x.bytes, size_of(linear->x_type));
+  call->x_table = reverse_table(&call->x_copy, linear->m, width);
+  for (uint32_t m = 0; m < linear->m; m++) {
+    memcpy((char *)(uintptr_t)((uint64_t *)call->x_table.at)[m],
+           (const char *)linear->x.at + m * width, width);
+  }
+  op->x = address_of(&call->x_table);
+  op->flags |= DP_X_ROWS;
+}
+
+static void push_multiply(linear_call *call, dp_op op, dp_op_kind kind) {
+  const linear_case *linear = call->linear;
+  const size_t size = size_of(linear->y_type);
+  const uint32_t r = call->results++;
+  call->y[r] = make_output(linear->expected.bytes, random_offset(size));
+  op.y = address_of(&call->y[r]);
+  if (call->scattered) {
+    call->y_table[r] = reverse_table(&call->y[r], linear->m, linear->n * size);
+    op.y = address_of(&call->y_table[r]);
+    op.flags |= DP_Y_ROWS;
+  }
+  if (r > 0) op.flags |= DP_TOGETHER;
+  push_op(call, op, kind);
 }
 
 linear_call make_linear_call(const linear_case *linear) {
-  const size_t stride = dp_row_stride(linear->k), y_size = size_of(linear->y_type);
   const bool packs = one_in(4);
-  linear_call call = {.linear = linear};
-  call.y = make_output(linear->expected.bytes, random_offset(y_size));
-  call.xq = make_output(linear->m * stride, 0);
+  const uint32_t results = one_in(3) ? random_between(1, CALL_RESULTS_MAX) : 1;
+  linear_call call = {.linear = linear, .scattered = one_in(4)};
+  call.xq = make_output(linear->m * dp_row_stride(dp_active_kernels(), linear->k), 0);
   call.x_scale = make_output(linear->m * sizeof(float), 0);
-  if (packs) {
-    call.tiles = make_output(linear->tiles.bytes, 0);
-    call.col_sum = make_output(linear->col_sum.bytes, 0);
-  }
   dp_op op = {
       .x_type = linear->x_type,
       .y_type = linear->y_type,
       .m = linear->m,
       .n = linear->n,
       .k = linear->k,
+      .activation = linear->activation,
       .x = address_of(&linear->x),
-      .y = address_of(&call.y),
-      .tiles = address_of(packs ? &call.tiles : &linear->tiles),
-      .col_sum = address_of(packs ? &call.col_sum : &linear->col_sum),
+      .u = linear->activation == DP_ACT_NONE ? 0 : address_of(&linear->u),
+      .tiles = address_of(&linear->tiles),
+      .col_sum = address_of(&linear->col_sum),
       .scale = address_of(&linear->scale),
       .bias = linear->has_bias ? address_of(&linear->bias) : 0,
       .xq = address_of(&call.xq),
       .x_scale = address_of(&call.x_scale),
   };
   if (packs) {
+    call.tiles = make_output(linear->tiles.bytes, 0);
+    call.col_sum = make_output(linear->col_sum.bytes, 0);
+    op.tiles = address_of(&call.tiles);
+    op.col_sum = address_of(&call.col_sum);
     dp_op pack = op;
-    pack.kind = DP_OP_PACK;
     pack.x = address_of(&linear->w);
-    call.ops[call.op_count++] = pack;
+    push_op(&call, pack, DP_OP_PACK);
   }
-  if (linear->m == 1 && linear->x_type != DP_S8 && !one_in(4)) {
-    op.kind = DP_OP_GEMV;
-  } else {
-    op.kind = DP_OP_QUANTIZE;
-    call.ops[call.op_count++] = op;
-    op.kind = DP_OP_GEMM;
-  }
-  call.ops[call.op_count++] = op;
+  if (call.scattered) scatter_input(&call, &op);
+  const dp_op_kind kind = push_quantize(&call, op);
+  for (uint32_t r = 0; r < results; r++) push_multiply(&call, op, kind);
   return call;
 }
 
 void free_linear_call(linear_call *call) {
-  free_block(&call->y), free_block(&call->xq), free_block(&call->x_scale);
+  for (uint32_t r = 0; r < call->results; r++) {
+    free_block(&call->y[r]);
+    free_block(&call->y_table[r]);
+  }
+  free_block(&call->x_copy), free_block(&call->x_table);
+  free_block(&call->xq), free_block(&call->x_scale);
   free_block(&call->tiles), free_block(&call->col_sum);
 }
 
 void check_edges(const linear_call *call, const char *where) {
-  const bool packs = call->tiles.raw != NULL;
-  const bool hold = edges_hold(&call->y) && edges_hold(&call->xq) && edges_hold(&call->x_scale) &&
-                    (!packs || (edges_hold(&call->tiles) && edges_hold(&call->col_sum)));
+  bool hold = edges_hold(&call->xq) && edges_hold(&call->x_scale);
+  if (call->tiles.at != NULL) hold &= edges_hold(&call->tiles) && edges_hold(&call->col_sum);
+  for (uint32_t r = 0; r < call->results; r++) hold &= edges_hold(&call->y[r]);
   check(hold, "%s: a program of M %u, N %u, K %u wrote beside its memory", where, call->linear->m,
         call->linear->n, call->linear->k);
 }
 
-void check_linear_call(const linear_call *call, const char *where) {
+static void check_result(const linear_call *call, uint32_t r, const char *where) {
   const linear_case *linear = call->linear;
-  const size_t count = (size_t)linear->m * linear->n;
-  size_t i = 0;
-  while (i < count && same_element(call->y.at, linear->expected.at, linear->y_type, i)) i++;
-  check(i == count, "%s: M %u, N %u, K %u, types %d to %d, %u ops: row %zu, channel %zu is wrong", where,
-        linear->m, linear->n, linear->k, linear->x_type, linear->y_type, call->op_count,
-        i / linear->n, i % linear->n);
+  const size_t width = linear->n * size_of(linear->y_type);
+  for (uint32_t m = 0; m < linear->m; m++) {
+    const uint32_t row = call->scattered ? linear->m - 1 - m : m;
+    const char *y = (const char *)call->y[r].at + row * width;
+    const char *expected = (const char *)linear->expected.at + m * width;
+    uint32_t n = 0;
+    while (n < linear->n && same_element(y, expected, linear->y_type, n)) n++;
+    if (!check(n == linear->n,
+               "%s: M %u, N %u, K %u, types %d to %d, activation %d, op %u of %u, kind %u: row %u, channel "
+               "%u is wrong",
+               where, linear->m, linear->n, linear->k, linear->x_type, linear->y_type,
+               linear->activation, call->op_count - call->results + r, call->op_count,
+               call->ops[call->op_count - 1].kind, m, n)) {
+      return;
+    }
+  }
+}
+
+void check_linear_call(const linear_call *call, const char *where) {
+  for (uint32_t r = 0; r < call->results; r++) check_result(call, r, where);
   check_edges(call, where);
 }
 
 bool is_untouched(const linear_call *call) {
-  block fresh = make_output(call->y.bytes, 0);
-  const bool same = memcmp(fresh.at, call->y.at, fresh.bytes) == 0;
-  free_block(&fresh);
+  bool same = true;
+  for (uint32_t r = 0; r < call->results; r++) {
+    block fresh = make_output(call->y[r].bytes, 0);
+    same &= memcmp(fresh.at, call->y[r].at, fresh.bytes) == 0;
+    free_block(&fresh);
+  }
   return same;
 }

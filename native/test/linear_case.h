@@ -8,31 +8,44 @@
 typedef struct linear_case {
   uint32_t m, n, k;
   dp_type x_type, y_type;
-  block w, tiles, col_sum, scale, bias, x, expected;
+  bool quantises;           /* or multiplies float activations as they are */
+  dp_activation activation; /* the input is activation(x) * u, unless it is none */
   bool has_bias;
+  block w, tiles, col_sum, scale, bias, x, u, expected;
 } linear_case;
 
-/* Float activations of any types, or int8 to int32; weights packed by the oracle. */
+/* Activations of any type to any type, quantised, gated and quantised, or taken as they are. */
 linear_case make_linear_case(uint32_t m, uint32_t n, uint32_t k);
+
+/* int8 times int8 to int32. */
 linear_case make_integer_case(uint32_t m, uint32_t n, uint32_t k);
+
 void free_linear_case(linear_case *linear);
+
+enum { CALL_OPS_MAX = 5, CALL_RESULTS_MAX = 3 };
 
 /* One program for a case, and the memory it writes. */
 typedef struct linear_call {
   const linear_case *linear;
-  dp_op ops[3];
+  dp_op ops[CALL_OPS_MAX];
   uint32_t op_count;
-  block y, xq, x_scale, tiles, col_sum;
+  uint32_t results; /* how often the multiplication is done, all of them together */
+  bool scattered;   /* rows lie in no order: tables tell where */
+  block y[CALL_RESULTS_MAX], y_table[CALL_RESULTS_MAX], x_copy, x_table;
+  block xq, x_scale, tiles, col_sum;
 } linear_call;
 
-/* As GEMV, or quantise and GEMM; now and then the program packs the weights for itself before. */
+/*
+ * One of the ways to run a case: one op or two, packing before or not, with tables of rows or not, the
+ * multiplication once or several times.
+ */
 linear_call make_linear_call(const linear_case *linear);
 void free_linear_call(linear_call *call);
 
-/* Checks result and edges. */
+/* Checks results and edges. */
 void check_linear_call(const linear_call *call, const char *where);
 
-/* Whether the program wrote nothing at all of its result. */
+/* Whether the program wrote nothing at all of its results. */
 bool is_untouched(const linear_call *call);
 
 /* Only that nothing beside the memory of the call was written. */

@@ -94,6 +94,45 @@ float oracle_dequantize(int32_t acc, float x_scale, float w_scale, const float *
   return bias == NULL ? y : y + *bias;
 }
 
+float oracle_float_dot(const void *x, dp_type type, const int8_t *w, size_t k) {
+  float total = 0;
+  for (size_t first = 0; first < k; first += 256) {
+    float sum[4] = {0};
+    for (size_t i = first; i < k && i < first + 256; i++) {
+      const float product = oracle_load(x, type, i) * (float)w[i];
+      sum[i % 4] = sum[i % 4] + product;
+    }
+    const float even = sum[0] + sum[1], odd = sum[2] + sum[3];
+    total = total + (even + odd);
+  }
+  return total;
+}
+
+float oracle_dequantize_float(float acc, float w_scale, const float *bias) {
+  const float y = acc * w_scale;
+  return bias == NULL ? y : y + *bias;
+}
+
+/* (e^(x / 1024))^1024: no libm here. */
+static double exponential(double x) {
+  const double r = x / 1024;
+  double power = 1 + r * (1 + r / 2 * (1 + r / 3 * (1 + r / 4 * (1 + r / 5))));
+  for (int i = 0; i < 10; i++) power *= power;
+  return power;
+}
+
+double oracle_activate(dp_activation activation, double g) {
+  switch (activation) {
+    case DP_ACT_SILU: return g / (1 + exponential(-g));
+    case DP_ACT_GELU: {
+      const double t = 2 * 0.7978845608028654 * (g + 0.044715 * g * g * g);
+      return g / (1 + exponential(-t));
+    }
+    case DP_ACT_RELU2: return g > 0 ? g * g : 0;
+    default: return g;
+  }
+}
+
 size_t oracle_tile_index(size_t n, size_t k, size_t in_features) {
   const size_t quads = (in_features + 3) / 4;
   return ((n / 64 * quads + k / 4) * 64 + n % 64) * 4 + k % 4;

@@ -29,6 +29,17 @@ int32_t oracle_dot(const int8_t *a, const int8_t *b, size_t k);
 /* (float(acc) * xScale) * wScale (+ bias) */
 float oracle_dequantize(int32_t acc, float x_scale, float w_scale, const float *bias);
 
+/*
+ * sum_k x[k] * float(w[k]): four sums of k mod 4 over 256 k at a time, (0 + 1) + (2 + 3), those in turn.
+ */
+float oracle_float_dot(const void *x, dp_type type, const int8_t *w, size_t k);
+
+/* acc * wScale (+ bias) */
+float oracle_dequantize_float(float acc, float w_scale, const float *bias);
+
+/* activation(g) in double precision. */
+double oracle_activate(dp_activation activation, double g);
+
 /* Where w[n, k] lies among the packed tiles. */
 size_t oracle_tile_index(size_t n, size_t k, size_t in_features);
 

@@ -17,7 +17,7 @@ static void test_selection(void) {
 
 static void test_strides(void) {
   for (uint32_t k = 1; k <= 300; k++) {
-    const uint64_t stride = dp_row_stride(k);
+    const uint64_t stride = dp_row_stride(dp_active_kernels(), k);
     check(stride % DP_CACHE_LINE == 0, "row stride %llu of K %u", (unsigned long long)stride, k);
     check(stride >= dp_quads(k) * DP_KR * dp_active_kernels()->activation_bytes,
           "row stride %llu is too short for K %u", (unsigned long long)stride, k);
@@ -37,14 +37,14 @@ static void test_layout(void) {
 static void test_region_memory(void) {
   for (uint32_t threads = 1; threads <= DP_MAX_WORKERS; threads *= 4) {
     const uint64_t bytes = dp_region_bytes(threads);
-    block memory = make_input(bytes, 0);
+    block memory = make_input(bytes, 64);
     memset(memory.at, 0, bytes);
     dp_region *region = memory.at;
     dp_region_init(region, threads);
     for (uint32_t w = 0; w <= threads; w++) {
       const uint64_t scratch = region->workers[w].scratch - (uint64_t)(uintptr_t)region;
       check(scratch % DP_CACHE_LINE == 0 && scratch >= sizeof *region &&
-                scratch + dp_row_stride(DP_MAX_K) <= bytes,
+                scratch + dp_row_stride(dp_active_kernels(), DP_MAX_K) <= bytes,
             "scratch of worker %u of %u lies at %llu", w, threads, (unsigned long long)scratch);
     }
     free_block(&memory);
@@ -52,7 +52,7 @@ static void test_region_memory(void) {
 }
 
 static void test_huge_pages(void) {
-  block memory = make_input(8 << 20, 0);
+  block memory = make_input(8 << 20, 64);
   check(dp_advise_huge_pages(memory.at, 1) != 0, "huge pages in less than a page");
   const int problem = dp_advise_huge_pages(memory.at, memory.bytes);
   check(problem >= 0, "advice returned %d", problem);

@@ -9,11 +9,18 @@
 
 enum { CASES = 1500 };
 
+/* Nine significant bits: half-way between two bfloat16, if the scales are 1. */
+static int32_t random_tie(void) {
+  const int32_t odd = (int32_t)random_between(128, 255) * 2 + 1;
+  return (one_in(2) ? odd : -odd) * (1 << random_between(0, 20));
+}
+
 static int32_t random_sum(void) {
-  switch (random_between(0, 4)) {
+  switch (random_between(0, 5)) {
     case 0: return 0;
     case 1: return one_in(2) ? INT32_MIN : INT32_MAX;
     case 2: return (int32_t)random_between(0, 200) - 100;
+    case 3: return random_tie();
     default: return (int32_t)random_bits();
   }
 }
@@ -21,8 +28,8 @@ static int32_t random_sum(void) {
 static void test_case(size_t count, dp_type type) {
   const dp_kernels *kernels = dp_active_kernels();
   const size_t size = type == DP_BF16 ? 2 : 4, padded = (count + 15) / 16 * 16;
-  block acc = make_input(padded * sizeof(int32_t), 0);
-  block w_scale = make_input(padded * sizeof(float), 0), bias = make_input(padded * sizeof(float), 0);
+  block acc = make_input(padded * sizeof(int32_t), 64);
+  block w_scale = make_input(padded * sizeof(float), 64), bias = make_input(padded * sizeof(float), 64);
   block y = make_output(count * size, random_offset(size));
   block expected = make_output(count * size, random_offset(size));
   float x_scale;
@@ -31,6 +38,10 @@ static void test_case(size_t count, dp_type type) {
   for (size_t i = 0; i < padded; i++) ((int32_t *)acc.at)[i] = random_sum();
   random_floats(w_scale.at, padded);
   random_floats(bias.at, padded);
+  if (one_in(6)) {
+    x_scale = 1;
+    for (size_t i = 0; i < padded; i++) ((float *)w_scale.at)[i] = 1;
+  }
   const float *with = one_in(2) ? bias.at : NULL;
 
   for (size_t n = 0; n < count; n++) {

@@ -11,10 +11,10 @@ enum { CASES = 120 };
 static void test_case(const dp_gemm_tile *tile, uint32_t rows, uint32_t k, bool extreme) {
   const dp_kernels *kernels = dp_active_kernels();
   /* rows may lie further apart than one needs */
-  const size_t stride = dp_row_stride(k) + 64 * random_between(0, 2);
-  block x = make_input((size_t)rows * k, 0), w = make_input((size_t)DP_NR * k, 0);
-  block tiles = make_input(dp_block_bytes(k), 0);
-  block col_sum = make_input(DP_NR * sizeof(int32_t), 0);
+  const size_t stride = dp_row_stride(dp_active_kernels(), k) + 64 * random_between(0, 2);
+  block x = make_input((size_t)rows * k, 64), w = make_input((size_t)DP_NR * k, 64);
+  block tiles = make_input(dp_block_bytes(k), 64);
+  block col_sum = make_input(DP_NR * sizeof(int32_t), 64);
   block xq = make_output(rows * stride, 0);
   block acc = make_output((size_t)rows * DP_NR * sizeof(int32_t), 0);
   random_bytes(x.at, x.bytes);

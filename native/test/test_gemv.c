@@ -12,10 +12,10 @@ static void test_case(uint32_t k, bool extreme) {
   const dp_kernels *kernels = dp_active_kernels();
   const uint32_t columns = random_between(1, DP_COLUMNS);
   const uint32_t first = random_between(0, DP_COLUMNS - columns) * DP_COLUMN;
-  block x = make_input(k, 0), w = make_input((size_t)DP_NR * k, 0);
-  block tiles = make_input(dp_block_bytes(k), 0);
-  block col_sum = make_input(DP_NR * sizeof(int32_t), 0);
-  block xq = make_output(dp_row_stride(k), 0);
+  block x = make_input(k, 64), w = make_input((size_t)DP_NR * k, 64);
+  block tiles = make_input(dp_block_bytes(k), 64);
+  block col_sum = make_input(DP_NR * sizeof(int32_t), 64);
+  block xq = make_output(dp_row_stride(dp_active_kernels(), k), 0);
   block acc = make_output(columns * DP_COLUMN * sizeof(int32_t), 0);
   random_bytes(x.at, k);
   random_bytes(w.at, w.bytes);

@@ -13,10 +13,10 @@ enum { CASES = 150 };
 
 static void test_case(uint32_t k) {
   const dp_kernels *kernels = dp_active_kernels();
-  block x = make_input(k, random_offset(1));
-  block xq = make_output(dp_row_stride(k), 0);
-  block w = make_input(dp_block_bytes(k), 0);
-  block col_sum = make_input(DP_NR * sizeof(int32_t), 0);
+  block x = make_input(k, 1);
+  block xq = make_output(dp_row_stride(dp_active_kernels(), k), 0);
+  block w = make_input(dp_block_bytes(k), 64);
+  block col_sum = make_input(DP_NR * sizeof(int32_t), 64);
   block acc = make_output(DP_NR * sizeof(int32_t), 0);
   random_bytes(x.at, k);
   kernels->load_row_s8(x.at, k, xq.at);

@@ -46,16 +46,27 @@ static void test_many_pieces(void) {
   run_case(make_linear_case(DP_MAX_UNITS + 100, 3, 2));
 }
 
+/* Padding counts: it is read too. */
 static void test_weight_bytes(void) {
   arena arena = make_arena(3);
   linear_case linear = make_linear_case(1, 70, 9);
-  linear_call call = make_linear_call(&linear);
-  dp_op gemv = call.ops[call.op_count - 1];
-  gemv.kind = DP_OP_GEMV;
+  block y = make_output(linear.expected.bytes, 0);
+  const dp_op gemv = {
+      .kind = DP_OP_GEMV,
+      .x_type = linear.x_type,
+      .y_type = linear.y_type,
+      .n = 70,
+      .k = 9,
+      .x = address_of(&linear.x),
+      .y = address_of(&y),
+      .tiles = address_of(&linear.tiles),
+      .col_sum = address_of(&linear.col_sum),
+      .scale = address_of(&linear.scale),
+  };
   run_alone(&arena, &gemv, 1);
   const uint64_t bytes = atomic_load(&arena.region->workers[3].stats.weight_bytes);
   check(bytes == 80 * 12, "70 x 9 weights count as %llu bytes", (unsigned long long)bytes);
-  free_linear_call(&call);
+  free_block(&y);
   free_linear_case(&linear);
   free_arena(&arena);
 }
@@ -69,10 +80,10 @@ static void test_packing(void) {
     const dp_type type = transposes ? DP_S8 : one_in(2) ? DP_F32 : DP_BF16;
     const size_t size = transposes ? 1 : type == DP_BF16 ? 2 : 4;
     arena arena = make_arena(random_between(1, 9));
-    block x = make_input(count * size, random_offset(size)), q = make_input(count, 0);
-    block tiles = make_output(dp_blocks(n) * dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 0);
-    block col_sum = make_output(padded * 4, 0), sums = make_input(padded * 4, 0);
-    block scale = make_output(padded * 4, 0), scales = make_input(padded * 4, 0);
+    block x = make_input(count * size, size), q = make_input(count, 64);
+    block tiles = make_output(dp_blocks(n) * dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 64);
+    block col_sum = make_output(padded * 4, 0), sums = make_input(padded * 4, 64);
+    block scale = make_output(padded * 4, 0), scales = make_input(padded * 4, 64);
     bool faulty = false;
     for (uint32_t c = 0; c < n; c++) {
       const size_t first = (size_t)c * k;
@@ -81,7 +92,7 @@ static void test_packing(void) {
         for (uint32_t j = 0; j < k; j++) ((int8_t *)x.at)[(size_t)j * n + c] = ((int8_t *)q.at)[first + j];
         continue;
       }
-      block row = make_input(k * sizeof(float), 0);
+      block row = make_input(k * sizeof(float), 64);
       random_floats(row.at, k);
       if (one_in(1000)) spoil(row.at, k);
       for (uint32_t j = 0; j < k; j++) oracle_store(x.at, type, first + j, ((float *)row.at)[j]);
@@ -122,7 +133,7 @@ static void test_packing(void) {
 
 static void test_rooflines_count(void) {
   arena arena = make_arena(2);
-  block x = make_input(3 << 20, 0);
+  block x = make_input(3 << 20, 64);
   uint64_t read = 0, macs = 0;
   memset(x.at, 0, x.bytes);
   const dp_op ops[] = {

@@ -10,7 +10,7 @@ enum { CASES = 200 };
 
 static void check_block(const char *what, const block *tiles, const block *col_sum, const int8_t *w,
                         uint32_t channels, uint32_t k) {
-  block expected = make_input(tiles->bytes, 0), sums = make_input(col_sum->bytes, 0);
+  block expected = make_input(tiles->bytes, 64), sums = make_input(col_sum->bytes, 64);
   oracle_pack(w, channels, k, expected.at, sums.at);
   check(memcmp(tiles->at, expected.at, tiles->bytes) == 0, "%s of %u x %u: tiles differ", what,
         channels, k);
@@ -21,8 +21,8 @@ static void check_block(const char *what, const block *tiles, const block *col_s
 
 static void test_rows(uint32_t channels, uint32_t k) {
   const size_t stride = k + random_between(0, 5);
-  block w = make_input((channels - 1) * stride + k, random_offset(1));
-  block plain = make_input((size_t)channels * k, 0);
+  block w = make_input((channels - 1) * stride + k, 1);
+  block plain = make_input((size_t)channels * k, 64);
   block tiles = make_output(dp_block_bytes(k), 0), col_sum = make_output(DP_NR * sizeof(int32_t), 0);
   random_bytes(w.at, w.bytes);
   for (uint32_t c = 0; c < channels; c++) {
@@ -35,8 +35,8 @@ static void test_rows(uint32_t channels, uint32_t k) {
 
 static void test_columns(uint32_t channels, uint32_t k) {
   const size_t stride = channels + random_between(0, 70);
-  block w = make_input((k - 1) * stride + channels, random_offset(1));
-  block plain = make_input((size_t)channels * k, 0);
+  block w = make_input((k - 1) * stride + channels, 1);
+  block plain = make_input((size_t)channels * k, 64);
   block tiles = make_output(dp_block_bytes(k), 0), col_sum = make_output(DP_NR * sizeof(int32_t), 0);
   random_bytes(w.at, w.bytes);
   for (uint32_t c = 0; c < channels; c++) {

@@ -11,10 +11,10 @@ enum { CASES = 300 };
 
 static void test_case(uint32_t channels, uint32_t k, dp_type type) {
   const size_t size = type == DP_BF16 ? 2 : 4, count = (size_t)channels * k;
-  block values = make_input(count * sizeof(float), 0);
-  block w = make_input(count * size, random_offset(size)), q = make_input(count, 0);
-  block tiles = make_output(dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 0);
-  block col_sum = make_output(DP_NR * sizeof(int32_t), 0), sums = make_input(col_sum.bytes, 0);
+  block values = make_input(count * sizeof(float), 64);
+  block w = make_input(count * size, size), q = make_input(count, 64);
+  block tiles = make_output(dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 64);
+  block col_sum = make_output(DP_NR * sizeof(int32_t), 0), sums = make_input(col_sum.bytes, 64);
   block scale = make_output(DP_NR * sizeof(float), 0);
   float scales[DP_NR] = {0};
   for (uint32_t c = 0; c < channels; c++) random_floats((float *)values.at + (size_t)c * k, k);

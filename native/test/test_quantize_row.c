@@ -13,10 +13,10 @@ enum { CASES = 600 };
 
 static void test_case(uint32_t k, dp_type type) {
   const dp_kernels *kernels = dp_active_kernels();
-  const size_t size = type == DP_BF16 ? 2 : 4, stride = dp_row_stride(k);
-  block values = make_input(k * sizeof(float), 0);
-  block x = make_input(k * size, random_offset(size));
-  block q = make_input(k, 0);
+  const size_t size = type == DP_BF16 ? 2 : 4, stride = dp_row_stride(dp_active_kernels(), k);
+  block values = make_input(k * sizeof(float), 64);
+  block x = make_input(k * size, size);
+  block q = make_input(k, 64);
   block xq = make_output(stride, 0), expected = make_output(stride, 0);
   random_floats(values.at, k);
   if (one_in(6)) spoil(values.at, k);

@@ -32,17 +32,30 @@ static void test_reasons_to_leave(void) {
   check(serve(&arena, 0) == DP_LEAVE_IDLE && atomic_load(&arena.region->notice) == 0,
         "a silent program brings a notice");
 
+  /* the caller of dp_help takes the last worker's seat, until a program comes that is not silent */
   atomic_store(&arena.region->seats, 1);
-  const uint32_t seated = publish(&arena, empty, 1, false);
-  check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, seated),
+  const uint32_t silent = publish(&arena, empty, 1, true);
+  check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, silent),
         "a worker without a seat works");
-  atomic_store(&arena.region->seats, 2);
-  check(serve(&arena, 1) == DP_LEAVE_NOTICE && is_complete(&arena, seated), "a seat was not given back");
+  check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, silent), "nobody does its work");
+  publish(&arena, empty, 1, false);
+  check(serve(&arena, 1) == DP_LEAVE_NOTICE, "a seat was not given back");
   atomic_store(&arena.region->notice, 0);
 
   const uint32_t last = publish(&arena, empty, 1, false);
   atomic_store(&arena.region->stop, 1);
   check(serve(&arena, 0) == DP_LEAVE_STOP && !is_complete(&arena, last), "a stopped worker works");
+  free_arena(&arena);
+}
+
+/* An op of which every worker has to do its own part. */
+static void test_meeting(void) {
+  arena arena = make_arena(3);
+  const dp_op meet[] = {{.kind = DP_OP_MEET}, {.kind = DP_OP_MEET, .flags = DP_TOGETHER}};
+  const uint32_t epoch = publish(&arena, meet, 2, false);
+  check(serve(&arena, 2) == DP_LEAVE_IDLE && serve(&arena, 0) == DP_LEAVE_IDLE, "a worker waits");
+  check(!is_complete(&arena, epoch), "a meeting ended without a worker");
+  check(serve(&arena, 1) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "a meeting hangs");
   free_arena(&arena);
 }
 
@@ -164,6 +177,7 @@ static void test_full_ring(void) {
 
 void test_region(void) {
   test_reasons_to_leave();
+  test_meeting();
   test_slices();
   test_abort();
   test_abort_between_ops();

@@ -14,7 +14,7 @@
 #include "linear_case.h"
 #include "tests.h"
 
-enum { THREADS_MAX = 8, CASES = 12, PROGRAMS = 200, PATIENCE_S = 60 };
+enum { THREADS_MAX = 8, CASES = 12, PROGRAMS = 100, PATIENCE_S = 60 };
 
 /* ---- the workers ------------------------------------------------------------------------------ */
 

@@ -8,14 +8,14 @@
 void test_rooflines(void) {
   const dp_kernels *kernels = dp_active_kernels();
   for (size_t bytes = 256; bytes <= 4096; bytes += 256) {
-    block x = make_input(bytes, 0);
+    block x = make_input(bytes, 64);
     uint64_t *words = x.at, sum = 0;
     for (size_t i = 0; i < bytes / sizeof *words; i++) sum += words[i] = random_bits() >> 16;
     check(kernels->read(x.at, bytes) == sum, "read of %zu bytes: the sum is wrong", bytes);
     free_block(&x);
   }
   int32_t sink = 0;
-  const uint64_t once = kernels->peak(1, &sink);
-  check(once > 0 && kernels->peak(7, &sink) == 7 * once, "peak counts multiplies wrongly");
+  const uint64_t once = kernels->peak(64, &sink);
+  check(once > 0 && kernels->peak(448, &sink) == 7 * once, "peak counts multiplies wrongly");
   report("rooflines %s", dp_isa());
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../src/rounding.h"
 
@@ -119,24 +121,29 @@ void spoil(float *values, size_t count) {
 
 enum { EDGE = 64, EDGE_BYTE = 0xa5 };
 
-static char *allocate(size_t bytes) {
-  void *raw;
-  if (posix_memalign(&raw, 64, bytes) != 0) {
+/* Whole pages for `bytes`, and one more that must not be touched. */
+static block allocate(size_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), usable = (bytes + page - 1) / page * page;
+  block block = {.bytes = bytes, .page_bytes = usable + page};
+  block.pages = mmap(NULL, block.page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block.pages == MAP_FAILED || mprotect(block.pages + usable, page, PROT_NONE) != 0) {
     fputs("out of memory\n", stderr);
     exit(EXIT_FAILURE);
   }
-  return raw;
+  block.at = block.pages + usable;
+  return block;
 }
 
-block make_input(size_t bytes, size_t offset) {
-  block block = {.raw = allocate(offset + bytes), .bytes = bytes};
-  block.at = block.raw + offset;
+block make_input(size_t bytes, size_t alignment) {
+  block block = allocate(bytes);
+  block.at = (char *)block.at - (bytes + alignment - 1) / alignment * alignment;
   return block;
 }
 
 block make_output(size_t bytes, size_t offset) {
-  block block = {.raw = allocate(offset + bytes + 2 * EDGE), .bytes = bytes};
-  block.at = block.raw + EDGE + offset;
+  block block = allocate(bytes + offset + 2 * EDGE);
+  block.bytes = bytes;
+  block.at = block.pages + EDGE + offset;
   memset((char *)block.at - EDGE, EDGE_BYTE, EDGE);
   memset(block.at, 0x5b, bytes);
   memset((char *)block.at + bytes, EDGE_BYTE, EDGE);
@@ -152,7 +159,7 @@ bool edges_hold(const block *output) {
 }
 
 void free_block(block *block) {
-  free(block->raw);
+  if (block->pages != NULL) munmap(block->pages, block->page_bytes);
   *block = (struct block){0};
 }
 

@@ -41,17 +41,23 @@ void spoil(float *values, size_t count);
 
 /* ---- memory ----------------------------------------------------------------------------------- */
 
-/* Memory that starts `offset` bytes past a 64-byte boundary. */
 typedef struct block {
-  char *raw;
   void *at;
   size_t bytes;
+  char *pages; /* what the system gave */
+  size_t page_bytes;
 } block;
 
-/* To be read: ends where its bytes end, so that the address sanitizer sees a read past it. */
-block make_input(size_t bytes, size_t offset);
+/*
+ * To be read. Ends as near to a page that nobody may touch as the alignment lets it, so that a read
+ * past the end is found even in masked vector loads, which sanitizers do not see.
+ */
+block make_input(size_t bytes, size_t alignment);
 
-/* To be written: filled with junk, between bytes that must stay as they are. */
+/*
+ * To be written: filled with junk, between bytes that must stay as they are. Starts `offset` bytes past
+ * a 64-byte boundary.
+ */
 block make_output(size_t bytes, size_t offset);
 
 /* Whether nothing was written beside an output. */

@@ -10,6 +10,8 @@ void test_gemm(void);
 void test_epilogue(void);
 void test_pack(void);
 void test_quantize_pack(void);
+void test_gate(void);
+void test_float_dot(void);
 void test_rooflines(void);
 void test_ops(void);
 void test_region(void);

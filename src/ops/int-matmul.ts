@@ -73,7 +73,7 @@ class IntMatmul implements Program {
     const [m, k, n] = [this.#m, this.#k, this.#n]
     const tiles = native.address(this.#memory.take(tileBytes(n, k)))
     const colSum = native.address(this.#memory.take(paddedN(n) * 4))
-    const xq = native.address(this.#memory.take(m * native.rowStride(k)))
+    const xq = native.address(this.#memory.take(m * this.#pool.rowStride(k)))
     const y = native.address(this.#y)
     return [
       { kind: OpKind.packTransposed, n, k, x: native.address(this.#b), tiles, colSum },

@@ -7,6 +7,8 @@ export interface Engine {
   readonly threads: number
   /** Which kernels run: `avx512vnni`, `avx2`, `scalar` or `typescript`. */
   readonly isa: string
+  /** Bytes from one quantised row of K activations to the next; 0 where there is no C. */
+  rowStride(k: number): number
   /**
    * Runs a program on all workers. Programs start in the order of the calls.
    *

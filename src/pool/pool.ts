@@ -118,9 +118,9 @@ export class Pool {
     return this.#native?.address(view) ?? 0
   }
 
-  /** @internal Bytes from one quantised row of K activations to the next; 0 where there is no C. */
+  /** @internal See {@link Engine.rowStride}. */
   rowStride(k: number): number {
-    return this.#native?.rowStride(k) ?? 0
+    return this.#engine.rowStride(k)
   }
 
   /** @internal Memory for the length of a call. */

@@ -35,6 +35,7 @@ interface Flight {
  */
 export class Region implements Engine {
   readonly threads: number
+  readonly isa: string
   readonly #native: Native
   readonly #spinNanos: number
   readonly #control: Int32Array<SharedArrayBuffer>
@@ -61,6 +62,7 @@ export class Region implements Engine {
     const bytes = sharedBytes(native.regionBytes(threads))
     const part = [bytes.buffer, bytes.byteOffset] as const
     this.threads = threads
+    this.isa = native.isa()
     this.#native = native
     this.#spinNanos = Math.round(spinMicros * 1000)
     this.#control = new Int32Array(...part, bytes.byteLength / 4)
@@ -95,8 +97,8 @@ export class Region implements Engine {
     return region
   }
 
-  get isa(): string {
-    return this.#native.isa()
+  rowStride(k: number): number {
+    return this.#native.rowStride(this.#address, k)
   }
 
   async run(program: Program, signal?: AbortSignal): Promise<number> {

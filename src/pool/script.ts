@@ -24,6 +24,10 @@ export class ScriptEngine implements Engine {
     this.#piscina.on('error', () => {})
   }
 
+  rowStride(): number {
+    return 0
+  }
+
   async run(program: Program, signal?: AbortSignal): Promise<number> {
     const closed = this.#closed.signal
     if (closed.aborted || signal?.aborted) {
