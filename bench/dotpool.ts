@@ -6,15 +6,18 @@ import { ROTATION_BYTES, type Rotation, type Runner, type Shape } from './runner
 export function dotpoolRunner(pool: Pool): Runner {
   return {
     name: 'dotpool',
-    rotation: async ({ k, n }) => {
-      const weight = randomFillSync(new Int8Array(n * k))
-      const linears: Linear[] = []
-      while (linears.length * weight.length < ROTATION_BYTES) {
-        linears.push(await linearFrom(pool, weight, { k, n }))
-      }
-      return new LinearRotation(pool, linears, { k, n })
-    },
+    rotation: async (shape) => new LinearRotation(pool, await randomLinears(pool, shape), shape),
   }
+}
+
+/** Linears of one shape, so many that no cache holds them all. */
+export async function randomLinears(pool: Pool, { k, n }: Shape): Promise<Linear[]> {
+  const weight = randomFillSync(new Int8Array(n * k))
+  const linears: Linear[] = []
+  while (linears.length * weight.length < ROTATION_BYTES) {
+    linears.push(await linearFrom(pool, weight, { k, n }))
+  }
+  return linears
 }
 
 /** A Linear with random weights. */

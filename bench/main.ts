@@ -6,6 +6,7 @@ import { nativeProblem } from '../src/native.js'
 import { dotpoolRunner } from './dotpool.js'
 import { beginReport, formatReport, summarizeRooflines } from './report.js'
 import type { Line, Suite } from './suite.js'
+import { calls } from './suites/calls.js'
 import { eventLoop } from './suites/event-loop.js'
 import { forward } from './suites/forward.js'
 import { gemm } from './suites/gemm.js'
@@ -16,7 +17,7 @@ import { region } from './suites/region.js'
 import { scaling } from './suites/scaling.js'
 import { printHead, printLine, printRooflines, printSuite } from './table.js'
 
-const suites: Suite[] = [region, forward, gemv, gemm, oversubscribed, eventLoop, idle]
+const suites: Suite[] = [region, forward, calls, gemv, gemm, oversubscribed, eventLoop, idle]
 
 /** Run only where `--scope` names them. */
 const extra: Suite[] = [scaling]

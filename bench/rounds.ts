@@ -1,7 +1,7 @@
 import { timeSync } from '../src/cli/measure/samples.js'
 
 /** A ratio of fewer rounds is none. */
-const ROUNDS = 20
+export const ROUNDS = 20
 
 /** Of one round: dozens of short calls, two of long ones. */
 const BUDGET = { millis: 25, calls: 2 }
