@@ -1,6 +1,7 @@
 import { Piscina } from 'piscina'
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import { type Native, Seat } from '../native.js'
+import { usableThreads } from './cpus.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import { sharedBytes } from './memory.js'
 import { type Program, writeOp } from './program.js'
@@ -12,6 +13,12 @@ const SLICE_NANOS = 10e6
 
 /** A worker that saw no call for so long waits in Piscina, where it does not keep the process alive. */
 const RESIDENT_MILLIS = 100
+
+/**
+ * How long this thread looks for results where workers have every core, so that it takes one of them
+ * away: as long as a small call, and little beside a large one.
+ */
+const CROWDED_LOOK_MILLIS = 0.01
 
 /** So many workers dead without one program complete between them: they cannot work at all. */
 const DEATHS_IN_A_ROW = 8
@@ -38,6 +45,8 @@ export class Region implements Engine {
   readonly isa: string
   readonly #native: Native
   readonly #spinNanos: number
+  /** How long this thread looks for results before it waits for notice of them. */
+  readonly #lookMillis: number
   readonly #control: Int32Array<SharedArrayBuffer>
   readonly #words: Uint32Array<SharedArrayBuffer>
   readonly #counters: BigUint64Array<SharedArrayBuffer>
@@ -53,6 +62,8 @@ export class Region implements Engine {
   #published = 0
   #inFlight = 0
   #deaths = 0
+  /** Until when to look for results rather than wait for notice of them; 0 while nobody looks. */
+  #lookUntil = 0
   #dismissal: NodeJS.Timeout | undefined
   #publishedBefore = 0
   #end: PoolClosedError | PoolBrokenError | undefined
@@ -65,6 +76,7 @@ export class Region implements Engine {
     this.isa = native.isa()
     this.#native = native
     this.#spinNanos = Math.round(spinMicros * 1000)
+    this.#lookMillis = threads < usableThreads() ? spinMicros / 1000 : CROWDED_LOOK_MILLIS
     this.#control = new Int32Array(...part, bytes.byteLength / 4)
     this.#words = new Uint32Array(...part, bytes.byteLength / 4)
     this.#counters = new BigUint64Array(...part, bytes.byteLength / 8)
@@ -192,6 +204,7 @@ export class Region implements Engine {
     this.#ring[flight.epoch % this.#ring.length] = flight
     this.#inFlight++
     this.#wake(this.threads)
+    if (this.#inFlight === 1) this.#look()
   }
 
   /** Sees to it that workers 0 .. count - 1 are awake or will be: notifies who parked, enlists who left. */
@@ -216,18 +229,45 @@ export class Region implements Engine {
 
   #hear(message: WorkerMessage): void {
     if (message === null) {
-      this.#settleCompleted()
+      this.#listen()
     } else {
       this.#up.add(message)
       if (this.#up.size === this.threads) this.#allUp?.()
     }
   }
 
+  /** Settles what is complete; what completes from here on brings a notice. */
+  #listen(): void {
+    Atomics.store(this.#control, this.#native.layout.notice / 4, 0)
+    this.#settleCompleted()
+  }
+
+  /**
+   * Looks for a result at every turn of the event loop for a while, so that it does not fall asleep:
+   * waking it takes longer than a small call. Only while one call is out: with more, there is always
+   * work to go on with, and notice comes early enough.
+   */
+  #look(): void {
+    const looking = this.#lookUntil > 0
+    this.#lookUntil = performance.now() + this.#lookMillis
+    if (looking) return
+    // workers take it that a notice is under way, and send none
+    Atomics.store(this.#control, this.#native.layout.notice / 4, 1)
+    const turn = () => {
+      this.#settleCompleted()
+      if (this.#inFlight > 0 && performance.now() < this.#lookUntil) {
+        setImmediate(turn)
+      } else {
+        this.#lookUntil = 0
+        this.#listen()
+      }
+    }
+    setImmediate(turn)
+  }
+
   /** Settles what is complete and publishes what waited for a slot. */
   #settleCompleted(): void {
     const { layout } = this.#native
-    // before looking: what completes from here on brings a notice of its own
-    Atomics.store(this.#control, layout.notice / 4, 0)
     for (let i = 0; i < this.#ring.length && this.#inFlight > 0; i++) {
       const flight = this.#ring[i]
       if (flight === undefined) continue
@@ -309,7 +349,7 @@ export class Region implements Engine {
     this.#words[own + layout.workerOp / 4] = 0
     Atomics.store(this.#control, this.#seat(w), Seat.empty)
     // it may have died on its way to tell us of completed programs
-    this.#settleCompleted()
+    this.#listen()
     const part = entered === left ? undefined : this.#ring[entered % this.#ring.length]
     if (part?.epoch === entered) this.#fail(part, new WorkerDiedError(cause))
     this.#deaths++
