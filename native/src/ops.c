@@ -268,7 +268,8 @@ static void run_peak(const dp_place *place, uint64_t first, uint64_t last) {
 static dp_plan plan(uint64_t pieces, uint64_t macs_per_piece, uint32_t grain) {
   dp_plan plan;
   plan.span = at_least(divide_up(pieces, DP_MAX_UNITS), 1);
-  plan.units = (uint32_t)divide_up(pieces, plan.span);
+  /* an op of no pieces, such as one of no rows, is a unit all the same: somebody has to finish it */
+  plan.units = at_least(divide_up(pieces, plan.span), 1);
   plan.grain = grain;
   plan.least = at_least(LEAST_MACS / at_least(macs_per_piece * plan.span, 1), 1);
   if (plan.least > grain) plan.least = grain;

@@ -1,0 +1,76 @@
+import { bf16ToFloat32, floatToBf16 } from 'dotpool'
+import { expect } from 'vitest'
+import type { LinearCase } from './random.js'
+
+/*
+ * The arithmetic as DESIGN states it, written once more and without any of the package's own: plain
+ * loops over plain weights.
+ */
+
+const { fround } = Math
+
+/** Nearest integer, ties to even. */
+export function roundHalfEven(value: number): number {
+  const below = Math.floor(value)
+  const left = value - below
+  return left > 0.5 || (left === 0.5 && below % 2 !== 0) ? below + 1 : below
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value))
+}
+
+function absmaxOf(values: Float32Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), fround(1e-8))
+}
+
+/** One row of activations, quantised; scale NaN and zeros if it is not finite. */
+export function quantizeReference(row: Float32Array): { q: Int8Array; scale: number } {
+  const absmax = absmaxOf(row)
+  if (!Number.isFinite(absmax)) return { q: new Int8Array(row.length), scale: Number.NaN }
+  const inverse = fround(127 / absmax)
+  const q = Int8Array.from(row, (x) => clamp(roundHalfEven(fround(x * inverse)), -127, 127))
+  return { q, scale: fround(absmax / 127) }
+}
+
+/** One output channel of weights, quantised. */
+export function quantizeWeightReference(row: Float32Array): { q: Int8Array; scale: number } {
+  const scale = fround(absmaxOf(row) / 127)
+  const q = Int8Array.from(row, (w) => clamp(roundHalfEven(fround(w / scale)), -128, 127))
+  return { q, scale }
+}
+
+/** y[m, n] = (float(acc) * xScale[m]) * wScale[n] (+ bias[n]) */
+export function linearReference(linear: LinearCase): Float32Array {
+  const { x, weight, scale, bias, rows, inFeatures: K, outFeatures: N } = linear
+  const y = new Float32Array(rows * N)
+  for (let m = 0; m < rows; m++) {
+    const { q, scale: xScale } = quantizeReference(x.subarray(m * K, (m + 1) * K))
+    for (let n = 0; n < N; n++) {
+      let acc = 0
+      for (let k = 0; k < K; k++) acc += q[k] * weight[n * K + k]
+      const value = fround(fround(fround(acc) * xScale) * scale[n])
+      y[m * N + n] = bias === undefined ? value : fround(value + bias[n])
+    }
+  }
+  return y
+}
+
+/** The same for bfloat16: the input is rounded before, the result after. */
+export function linearReferenceBf16(linear: LinearCase): Uint16Array {
+  const x = bf16ToFloat32(Uint16Array.from(linear.x, floatToBf16))
+  return Uint16Array.from(linearReference({ ...linear, x }), floatToBf16)
+}
+
+/** The same bits everywhere; all NaN are one. */
+export function expectSameBits(
+  actual: Float32Array | Uint16Array,
+  expected: Float32Array | Uint16Array,
+  where = '',
+): void {
+  expect(actual.constructor, where).toBe(expected.constructor)
+  expect(actual.length, where).toBe(expected.length)
+  // Object.is tells -0 from 0 and takes NaN for NaN; expect() on every element would take seconds
+  const at = actual.findIndex((value, i) => !Object.is(value, expected[i]))
+  if (at >= 0) expect.fail(`${where} element ${at}: ${actual[at]}, not ${expected[at]}`)
+}
