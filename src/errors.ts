@@ -59,10 +59,10 @@ export class WorkerDiedError extends DotpoolError {
   }
 }
 
-/** Worker threads die as soon as they start, so the pool cannot serve any call. */
+/** Worker threads die again and again, so the pool cannot serve any call. */
 export class PoolBrokenError extends DotpoolError {
   constructor(cause: unknown) {
-    super('ERR_DOTPOOL_POOL_BROKEN', `worker threads cannot start: ${String(cause)}`, { cause })
+    super('ERR_DOTPOOL_POOL_BROKEN', `worker threads cannot work: ${String(cause)}`, { cause })
   }
 }
 
@@ -86,6 +86,13 @@ export function describe(value: unknown): string {
   }
   if (typeof value === 'object') return value.constructor?.name ?? 'object'
   return typeof value === 'function' ? 'a function' : String(value)
+}
+
+/** Throws an {@link ArgumentError} unless `signal` is an AbortSignal, or left out. */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new ArgumentError('signal', 'an AbortSignal', describe(signal))
+  }
 }
 
 /** Throws an {@link ArgumentError} unless `value` is an integer in [min, max]. */

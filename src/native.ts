@@ -61,7 +61,7 @@ const layoutFields: (keyof RegionLayout)[] = [
 export const Leave = { idle: 0, notice: 1, slice: 2, unseated: 3, stop: 4 } as const
 
 /** State of a worker's seat; dp_seat in C. */
-export const Seat = { empty: 0, taken: 1, parked: 2 } as const
+export const Seat = { empty: 0, taken: 1, parked: 2, dismissed: 3 } as const
 
 /** The native library's functions; native/include/dotpool.h says what each does. */
 export interface Native {

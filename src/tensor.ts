@@ -33,15 +33,10 @@ export class Tensor<T extends TensorType = TensorType> {
    * @throws ArgumentError if type, data and dims do not fit each other
    */
   constructor(type: T, data: TensorData[T], dims: readonly number[]) {
+    checkShape(type, dims)
     const Expected = arrayOf[type]
-    if (Expected === undefined) {
-      throw new ArgumentError('type', `one of ${Object.keys(arrayOf).join(', ')}`, describe(type))
-    }
     if (!(data instanceof Expected)) {
       throw new ArgumentError('data', `${Expected.name} for type ${type}`, describe(data))
-    }
-    if (!Array.isArray(dims) || dims.some((d) => !Number.isSafeInteger(d) || d < 0)) {
-      throw new ArgumentError('dims', 'an array of non-negative integers', JSON.stringify(dims))
     }
     const size = sizeOf(dims)
     if (data.length !== size) {
@@ -65,4 +60,24 @@ export class Tensor<T extends TensorType = TensorType> {
 /** Number of elements of an array of shape `dims`. */
 export function sizeOf(dims: readonly number[]): number {
   return dims.reduce((size, d) => size * d, 1)
+}
+
+/** More elements than this no typed array holds on any platform. */
+const MAX_SIZE = 2 ** 33
+
+/** Throws an ArgumentError unless there can be a tensor of the type and sizes. */
+export function checkShape(type: unknown, dims: readonly number[]): void {
+  if (typeof type !== 'string' || !Object.hasOwn(arrayOf, type)) {
+    throw new ArgumentError('type', `one of ${Object.keys(arrayOf).join(', ')}`, describe(type))
+  }
+  if (!Array.isArray(dims) || dims.some((d) => !Number.isSafeInteger(d) || d < 0)) {
+    throw new ArgumentError(
+      'dims',
+      'an array of non-negative integers',
+      String(JSON.stringify(dims)),
+    )
+  }
+  if (sizeOf(dims) > MAX_SIZE) {
+    throw new ArgumentError('dims', `at most ${MAX_SIZE} elements`, `[${dims}]`)
+  }
 }

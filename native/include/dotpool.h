@@ -107,7 +107,12 @@ typedef struct dp_slot {
 } dp_slot;
 
 /* Where a worker's seat in the region stands; only JavaScript changes it, C only reads it. */
-typedef enum dp_seat { DP_SEAT_EMPTY = 0, DP_SEAT_TAKEN = 1, DP_SEAT_PARKED = 2 } dp_seat;
+typedef enum dp_seat {
+  DP_SEAT_EMPTY = 0,
+  DP_SEAT_TAKEN = 1,
+  DP_SEAT_PARKED = 2,
+  DP_SEAT_DISMISSED = 3, /* its worker shall leave, and has not yet */
+} dp_seat;
 
 typedef struct dp_stats {
   _Atomic uint64_t regions, busy_ns, wait_ns, units, weight_bytes;
@@ -121,6 +126,7 @@ typedef struct dp_worker {
   uint32_t row_epoch;                           /* which row its scratch holds, quantised: of which */
   uint64_t row_address;                         /*   program, and where it came from */
   float row_scale;
+  uint64_t idle_since; /* when it last had work, or 0 */
   uint32_t index;   /* whose ranges it claims first */
   uint64_t scratch; /* a quantised row, then two float rows of DP_MAX_K; see dp_scratch_bytes */
   dp_stats stats;

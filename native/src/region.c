@@ -302,7 +302,6 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
   dp_worker *worker = &region->workers[index];
   const uint64_t start = now_ns();
   dp_stay stay = {.region = region, .worker = worker, .deadline = start + slice_ns, .clock = start};
-  uint64_t spin_end = start + spin_ns;
   for (uint32_t spins = 0;; spins++) {
     const uint32_t published = atomic_load_explicit(&region->epoch, memory_order_acquire);
     if (published != worker->cursor) {
@@ -312,7 +311,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       const outcome how = run_program(&stay, epoch);
       if (how == LEAVING) return stay.leave;
       leave_behind(worker, epoch);
-      spin_end = stay.clock + spin_ns;
+      worker->idle_since = stay.clock;
       spins = 0;
       const dp_slot *slot = slot_of(region, epoch);
       if (how == FINISHED && !atomic_load_explicit(&slot->silent, memory_order_relaxed) &&
@@ -327,8 +326,9 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
     if (spins >= SPINS_BEFORE_YIELD) sched_yield();
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
+    if (atomic_load_explicit(&region->stop, memory_order_relaxed)) return DP_LEAVE_STOP;
+    if (before >= worker->idle_since + spin_ns) return DP_LEAVE_IDLE;
     if (must_leave(&stay)) return stay.leave;
-    if (before >= spin_end) return DP_LEAVE_IDLE;
   }
 }
 

@@ -1,5 +1,5 @@
 import { ArgumentError, describe } from '../errors.js'
-import { CallMemory, isShared, overlaps, sharedArray } from '../pool/memory.js'
+import { CallMemory, isDetached, isShared, overlaps, sharedArray } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
 import { arrayOf, Tensor } from '../tensor.js'
@@ -106,12 +106,10 @@ function checkInput(x: unknown, inFeatures: number): ActivationArray {
     const expected = 'a Float32Array or a float32 or bfloat16 Tensor'
     throw new ArgumentError('x', expected, describeActivations(x))
   }
+  if (isDetached(data)) throw new ArgumentError('x', 'an attached buffer', 'a detached one')
   if (x instanceof Tensor) {
     if (x.dims.at(-1) !== inFeatures) {
       throw new ArgumentError('x', `a last dimension of ${inFeatures}`, String(x))
-    }
-    if (data.length !== x.dims.reduce((size, d) => size * d, 1)) {
-      throw new ArgumentError('x', 'an attached buffer', 'a detached one')
     }
   } else if (data.length % inFeatures !== 0) {
     throw new ArgumentError('x', `a length that is a multiple of ${inFeatures}`, describe(x))

@@ -1,3 +1,4 @@
+import { checkSignal } from '../errors.js'
 import { viewAs } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeActivation, type NativeOp, type Program, type ScriptOp } from '../pool/program.js'
@@ -72,6 +73,7 @@ export class FusedMlp {
     options?: ForwardOptions<Tensor<T>>,
   ): Promise<Tensor<T>>
   async forward(x: Activations, options: ForwardOptions<Activations> = {}): Promise<Activations> {
+    checkSignal(options.signal)
     const call = new MlpCall(this, x, options.out)
     await this.gate.pool.run(call, options.signal)
     return call.result.finish()

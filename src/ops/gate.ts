@@ -48,6 +48,10 @@ export function applyGate<A extends ActivationArray>(
   out: A = gate.slice() as A,
 ): A {
   checkActivation(activation)
+  if (!(up instanceof gate.constructor) || up.length !== gate.length) {
+    const expected = `a ${gate.constructor.name} of ${gate.length} elements`
+    throw new ArgumentError('up', expected, describe(up))
+  }
   const activate = activations[activation]
   if (gate instanceof Float32Array) {
     for (let i = 0; i < gate.length; i++) out[i] = activate(gate[i]) * up[i]

@@ -1,7 +1,7 @@
-import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
 import type { Native } from '../native.js'
-import { CallMemory, isShared } from '../pool/memory.js'
-import type { Pool } from '../pool/pool.js'
+import { CallMemory, isDetached, isShared } from '../pool/memory.js'
+import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
 import { Tensor } from '../tensor.js'
 import { type IntMatmulTask, intMatmulShare } from './oracle.js'
@@ -25,6 +25,8 @@ export async function intMatmul(
   b: Tensor<'int8'>,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Tensor<'int32'>> {
+  checkPool(pool)
+  checkSignal(options.signal)
   const [m, k] = matrixDims('a', a)
   const [inner, n] = matrixDims('b', b)
   checkInteger('a.dims[1]', k, 1, MAX_INNER)
@@ -39,6 +41,8 @@ function matrixDims(argument: string, value: unknown): [number, number] {
     const got = value instanceof Tensor ? String(value) : describe(value)
     throw new ArgumentError(argument, 'an int8 Tensor of two dimensions', got)
   }
+  if (isDetached(value.data))
+    throw new ArgumentError(argument, 'an attached buffer', 'a detached one')
   return [value.dims[0], value.dims[1]]
 }
 

@@ -1,4 +1,4 @@
-import { ArgumentError, describe } from '../errors.js'
+import { ArgumentError, checkSignal, describe } from '../errors.js'
 import type { Pool } from '../pool/pool.js'
 import type { NativeOp, Program, ScriptOp } from '../pool/program.js'
 import type { Tensor } from '../tensor.js'
@@ -56,6 +56,7 @@ export class LinearGroup {
     x: Activations,
     options: ForwardOptions<Activations[]> = {},
   ): Promise<Activations[]> {
+    checkSignal(options.signal)
     const call = new GroupCall(this.linears, x, options.out)
     await this.linears[0].pool.run(call, options.signal)
     return call.results.map((result) => result.finish())

@@ -1,5 +1,5 @@
-import { ArgumentError, checkInteger, DisposedError, describe } from '../errors.js'
-import { Pool } from '../pool/pool.js'
+import { ArgumentError, checkInteger, checkSignal, DisposedError, describe } from '../errors.js'
+import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
 import { Tensor } from '../tensor.js'
 import {
@@ -150,6 +150,7 @@ export class Linear {
     options: LinearForwardOptions<Activations> = {},
   ): Promise<Activations> {
     const { signal } = options
+    checkSignal(signal)
     const call = this.#call(x, options)
     if (call instanceof FloatCall) await this.pool.run(call, signal)
     else await this.#coalescer.run(call, signal)
@@ -249,11 +250,8 @@ class FloatCall extends LinearCall {
 
 // ---- checks -------------------------------------------------------------------------------------
 
-function checkPool(pool: unknown): void {
-  if (!(pool instanceof Pool)) throw new ArgumentError('pool', 'a Pool', describe(pool))
-}
-
-function checkOptions({ inFeatures, outFeatures, bias }: LinearOptions): void {
+function checkOptions({ inFeatures, outFeatures, bias, signal }: LinearOptions): void {
+  checkSignal(signal)
   checkInteger('inFeatures', inFeatures, 1, MAX_IN_FEATURES)
   checkInteger('outFeatures', outFeatures, 1, 2 ** 31 - 1)
   if (bias !== undefined) checkChannels('bias', bias, outFeatures)

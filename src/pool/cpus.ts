@@ -21,10 +21,12 @@ export function cgroupQuota(root = '/sys/fs/cgroup', membership = '/proc/self/cg
         quota = Math.min(quota, parseQuota(readText(`${root}${folder}/cpu.max`)))
       }
     } else if (controllers?.split(',').includes('cpu')) {
-      const folder = `${root}/cpu${path === '/' ? '' : path}`
-      const limit = readText(`${folder}/cpu.cfs_quota_us`)
-      const period = readText(`${folder}/cpu.cfs_period_us`)
-      quota = Math.min(quota, parseQuota(`${limit?.trim()} ${period?.trim()}`))
+      // version 1; a container sees its own group as the root, whatever the path says
+      for (const folder of ancestors(path)) {
+        const limit = readText(`${root}/cpu${folder}/cpu.cfs_quota_us`)
+        const period = readText(`${root}/cpu${folder}/cpu.cfs_period_us`)
+        quota = Math.min(quota, parseQuota(`${limit?.trim()} ${period?.trim()}`))
+      }
     }
   }
   return quota

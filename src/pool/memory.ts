@@ -44,6 +44,17 @@ export function isShared(view: ArrayBufferView): boolean {
   return view.buffer instanceof SharedArrayBuffer
 }
 
+/** Whether the view's memory was transferred to someone else; its length is 0 then. */
+export function isDetached(view: ArrayBufferView): boolean {
+  if (view.byteLength > 0) return false
+  try {
+    new Uint8Array(view.buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
 /** Whether two views have a byte in common. */
 export function overlaps(a: ArrayBufferView, b: ArrayBufferView): boolean {
   return (

@@ -1,6 +1,6 @@
-import { checkInteger } from '../errors.js'
+import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { chooseNative, type Native } from '../native.js'
-import { sizeOf, Tensor, type TensorType } from '../tensor.js'
+import { checkShape, sizeOf, Tensor, type TensorType } from '../tensor.js'
 import { usableThreads } from './cpus.js'
 import type { Engine } from './engine.js'
 import { Staging, sharedArray } from './memory.js'
@@ -71,8 +71,8 @@ export class Pool {
    * @throws ArgumentError for an unknown type or impossible sizes
    */
   tensor<T extends TensorType>(type: T, dims: readonly number[]): Tensor<T> {
-    const size = sizeOf(dims)
-    return new Tensor(type, sharedArray(type, Number.isSafeInteger(size) ? size : 0), dims)
+    checkShape(type, dims)
+    return new Tensor(type, sharedArray(type, sizeOf(dims)), dims)
   }
 
   /** What the workers have done since the start or the last {@link resetStats}. */
@@ -137,4 +137,9 @@ export class Pool {
   runSync(program: Program): number {
     return this.#engine.runSync(program)
   }
+}
+
+/** Throws an ArgumentError unless it is a Pool. */
+export function checkPool(pool: unknown): asserts pool is Pool {
+  if (!(pool instanceof Pool)) throw new ArgumentError('pool', 'a Pool', describe(pool))
 }

@@ -20,8 +20,8 @@ const RESIDENT_MILLIS = 100
  */
 const CROWDED_LOOK_MILLIS = 0.01
 
-/** So many workers dead without one program complete between them: they cannot work at all. */
-const DEATHS_IN_A_ROW = 8
+/** All workers dead so many times without one program complete in between: they cannot work at all. */
+const DEATHS_IN_A_ROW = 4
 
 /** A program between the call and the end of its last unit. */
 interface Flight {
@@ -92,6 +92,7 @@ export class Region implements Engine {
     this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))
     // a worker that dies without a task is replaced by Piscina and was nobody's loss
     this.#piscina.on('error', () => {})
+    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#checkCrew()))
   }
 
   /** Starts `threads` workers and waits until all are up. */
@@ -101,7 +102,7 @@ export class Region implements Engine {
       region.#allUp = resolve
     })
     region.#wake(threads)
-    await Promise.race([up, region.#untilBroken()])
+    await up
     if (region.#end !== undefined) {
       await region.#piscina.destroy()
       throw region.#end
@@ -213,10 +214,14 @@ export class Region implements Engine {
       const seat = this.#seat(w)
       const state = Atomics.load(this.#control, seat)
       if (state === Seat.taken) continue
-      if (state === Seat.empty) this.#enlist(w)
-      else if (Atomics.compareExchange(this.#control, seat, Seat.parked, Seat.taken) === state) {
-        Atomics.notify(this.#control, seat, 1)
+      if (state === Seat.empty) {
+        this.#enlist(w)
+        continue
       }
+      const before = Atomics.compareExchange(this.#control, seat, state, Seat.taken)
+      if (before === Seat.parked) Atomics.notify(this.#control, seat, 1)
+      // dismissed, it has left in this very moment; or it stays after all, being awake already
+      else if (before === Seat.empty) this.#enlist(w)
     }
   }
 
@@ -305,6 +310,7 @@ export class Region implements Engine {
   /** Ends the region: rejects every call and sends the workers home. */
   #finish(error: PoolClosedError | PoolBrokenError): void {
     this.#end = error
+    this.#allUp?.()
     clearInterval(this.#dismissal)
     for (const flight of [...this.#waiting, ...this.#ring]) {
       if (flight !== undefined) this.#fail(flight, error)
@@ -353,15 +359,14 @@ export class Region implements Engine {
     const part = entered === left ? undefined : this.#ring[entered % this.#ring.length]
     if (part?.epoch === entered) this.#fail(part, new WorkerDiedError(cause))
     this.#deaths++
-    if (this.#deaths > DEATHS_IN_A_ROW) this.#finish(new PoolBrokenError(cause))
+    if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
     else if (this.#inFlight > 0 || this.#up.size < this.threads) this.#wake(this.threads)
   }
 
-  /** Resolves if the workers prove unable to start. */
-  async #untilBroken(): Promise<void> {
-    while (this.#end === undefined && this.#up.size < this.threads) {
-      await Promise.race(this.#residents)
-    }
+  /** Piscina replaces a thread that dies, unless threads die as they start. */
+  #checkCrew(): void {
+    if (this.#end !== undefined || this.#piscina.threads.length === this.threads) return
+    this.#finish(new PoolBrokenError('threads die as they start'))
   }
 
   /** Lets parked workers go if nothing was called for a while. */
@@ -372,7 +377,7 @@ export class Region implements Engine {
     let resident = 0
     for (let w = 0; w < this.threads; w++) {
       const seat = this.#seat(w)
-      const state = Atomics.compareExchange(this.#control, seat, Seat.parked, Seat.empty)
+      const state = Atomics.compareExchange(this.#control, seat, Seat.parked, Seat.dismissed)
       if (state === Seat.parked) Atomics.notify(this.#control, seat, 1)
       if (state === Seat.taken) resident++
     }

@@ -4,6 +4,15 @@ import { type Engine, QUEUE_LIMIT } from './engine.js'
 import type { Program, ScriptOp, Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
 
+/** A call until its program has ended. */
+interface Call {
+  program: Program
+  /** Why it was stopped, if it was. */
+  error: unknown
+  /** Rejects the call; ops that have not begun are left out. */
+  stop(error: unknown): void
+}
+
 /**
  * The engine where no native library loads: every op is a TypeScript function, run by Piscina once
  * for each worker. The same results, much slower.
@@ -13,10 +22,11 @@ export class ScriptEngine implements Engine {
   readonly isa = 'typescript'
   readonly #piscina: Piscina
   readonly #stats: WorkerStats = { ...noStats }
-  readonly #closed = new AbortController()
+  /** Calls whose programs have not ended. */
+  readonly #calls = new Set<Call>()
+  #end: PoolClosedError | undefined
   /** Ends when every call so far has: calls run in order. */
-  #last: Promise<unknown> = Promise.resolve()
-  #pending = 0
+  #last: Promise<void> = Promise.resolve()
 
   constructor(threads: number) {
     this.threads = threads
@@ -29,31 +39,36 @@ export class ScriptEngine implements Engine {
   }
 
   async run(program: Program, signal?: AbortSignal): Promise<number> {
-    const closed = this.#closed.signal
-    if (closed.aborted || signal?.aborted) {
+    if (this.#end !== undefined || signal?.aborted || this.#calls.size >= QUEUE_LIMIT) {
       program.release?.()
-      throw closed.aborted ? closed.reason : signal?.reason
+      throw this.#end ?? (signal?.aborted ? signal.reason : new QueueFullError(QUEUE_LIMIT))
     }
-    if (this.#pending >= QUEUE_LIMIT) {
-      program.release?.()
-      throw new QueueFullError(QUEUE_LIMIT)
-    }
-    const end = signal === undefined ? closed : AbortSignal.any([closed, signal])
-    this.#pending++
-    const run = this.#last
-      .then(() => this.#runOps(program.script(), end))
-      .finally(() => {
-        this.#pending--
+    return new Promise((resolve, reject) => {
+      const call: Call = {
+        program,
+        error: undefined,
+        stop: (error) => {
+          call.error ??= error
+          signal?.removeEventListener('abort', onAbort)
+          reject(call.error)
+        },
+      }
+      const onAbort = () => call.stop(signal?.reason)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#calls.add(call)
+      this.#last = this.#last.then(async () => {
+        await this.#runOps(call).then(resolve, call.stop)
+        signal?.removeEventListener('abort', onAbort)
+        this.#calls.delete(call)
         program.release?.()
       })
-    this.#last = run.catch(() => {})
-    return untilAborted(run, end)
+    })
   }
 
   /** Runs on the calling thread alone: nothing can wake a Piscina worker and wait for it here. */
   runSync(program: Program): number {
     try {
-      this.#closed.signal.throwIfAborted()
+      if (this.#end !== undefined) throw this.#end
       const whole: Share = { part: 0, parts: 1 }
       return Math.max(0, ...program.script().map((op) => op.run({ ...op.args, ...whole })))
     } finally {
@@ -66,23 +81,24 @@ export class ScriptEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort(new PoolClosedError())
+    this.#end = new PoolClosedError()
+    for (const call of this.#calls) call.stop(this.#end)
     await this.#piscina.destroy()
     await this.#last
   }
 
-  async #runOps(ops: ScriptOp[], end: AbortSignal): Promise<number> {
+  async #runOps(call: Call): Promise<number> {
     let fault = 0
-    for (const op of ops) {
-      end.throwIfAborted()
-      const start = performance.now()
+    const start = performance.now()
+    for (const op of call.error === undefined ? call.program.script() : []) {
+      if (call.error !== undefined) break
       const faults = await Promise.all(this.#everyPart(op)).catch((cause) => {
-        throw end.aborted ? end.reason : new WorkerDiedError(cause)
+        throw new WorkerDiedError(cause)
       })
       fault ||= Math.max(...faults)
-      this.#stats.busyMicros += (performance.now() - start) * 1000
       this.#stats.tiles++
     }
+    this.#stats.busyMicros += (performance.now() - start) * 1000
     this.#stats.regions++
     return fault
   }
@@ -93,13 +109,4 @@ export class ScriptEngine implements Engine {
       return this.#piscina.run({ ...op.args, ...share }, { filename: op.module, name: op.run.name })
     })
   }
-}
-
-/** Settles as `promise` does, or rejects with the signal's reason as soon as it is aborted. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

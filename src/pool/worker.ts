@@ -37,19 +37,25 @@ export default function reside(task: Residency): void {
     (Atomics.load(control, layout.epoch / 4) !== control[cursor] &&
       index < Atomics.load(control, layout.seats / 4))
 
-  /** Sleeps until there is work. False: the seat was taken away meanwhile. */
+  /** Sleeps until there is work. False: it is dismissed instead, and its seat is free. */
   const park = (): boolean => {
     Atomics.store(control, seat, Seat.parked)
     if (hasWork()) Atomics.compareExchange(control, seat, Seat.parked, Seat.taken)
     Atomics.wait(control, seat, Seat.parked)
-    return Atomics.load(control, seat) !== Seat.empty
+    const before = Atomics.compareExchange(control, seat, Seat.dismissed, Seat.empty)
+    return before !== Seat.dismissed
   }
+
+  /** Lets terminate() take effect: calls of native functions alone never look whether it was called. */
+  const still = new Int32Array(new SharedArrayBuffer(4))
+  const breathe = () => Atomics.wait(still, 0, 0, 0)
 
   parentPort.postMessage(index satisfies WorkerMessage)
   for (;;) {
     const why = native.serve(address, index, spinNanos, sliceNanos)
     if (why === Leave.stop) return
     if (why === Leave.notice) parentPort.postMessage(null satisfies WorkerMessage)
+    if (why === Leave.slice) breathe()
     if ((why === Leave.idle || why === Leave.unseated) && !park()) return
   }
 }

@@ -37,7 +37,7 @@ test('bench prints a table and writes a file', async () => {
   expect(Date.parse(report.date)).not.toBeNaN()
   const [{ name, lines }] = report.suites
   expect(name).toBe('region')
-  expect(lines.length).toBe(2)
+  expect(lines.length).toBe(4)
   for (const { unit, measured } of lines) {
     const { samples, min, median, p99, max } = measured
     expect(unit).toBe('us')

@@ -4,15 +4,13 @@ import { loadNative } from '#src/native.js'
 /** Every set of kernels that this machine can run, and the fallback. */
 export const isas = [...(loadNative()?.isas() ?? []), 'typescript']
 
-/**
- * A pool with the kernels of one ISA. Kernels are chosen for the whole process, so pools of two ISAs
- * must not be alive together.
- */
+/** A pool with the kernels of one ISA. */
 export async function createPool(isa: string, options: PoolOptions = {}): Promise<Pool> {
   const before = process.env.DOTPOOL_ISA
   process.env.DOTPOOL_ISA = isa
   try {
-    return await Pool.create(options)
+    // create() reads the variable before it waits for anything
+    return Pool.create(options)
   } finally {
     if (before === undefined) delete process.env.DOTPOOL_ISA
     else process.env.DOTPOOL_ISA = before

@@ -65,7 +65,15 @@ export async function slowPool(threads: number): Promise<SlowPool> {
     layer,
     row,
     expected: linearReference({ rows: 1, ...shape, weight, scale, bias: undefined, x: row }),
-    slowly: async (signal) => void (await layer.forward(x, { signal, out: y })),
+    slowly: (signal) => layer.forward(x, { signal, out: y }).then(() => {}),
+    begin: () => {
+      const controller = new AbortController()
+      const call = errorOf(layer.forward(x, { signal: controller.signal, out: y }))
+      return async () => {
+        controller.abort()
+        await call
+      }
+    },
     [Symbol.asyncDispose]: () => pool.close(),
   }
 }
@@ -78,6 +86,8 @@ export interface SlowPool extends AsyncDisposable {
   expected: Float32Array
   /** A call that takes long. */
   slowly(signal?: AbortSignal): Promise<void>
+  /** Begins such a call, for others to wait behind; returns what ends it. */
+  begin(): () => Promise<void>
 }
 
 /** What became of a call: its error, or undefined if it succeeded. */

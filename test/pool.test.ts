@@ -1,0 +1,222 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { ArgumentError, Linear, LinearGroup, Pool, Tensor } from 'dotpool'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cgroupQuota, usableThreads } from '#src/pool/cpus.js'
+import { createPool, isas } from './support/isas.js'
+import { makeCase } from './support/random.js'
+import { expectSameBits, linearReference } from './support/reference.js'
+import { errorOf, pause, threadCount } from './support/threads.js'
+
+const shape = { inFeatures: 9, outFeatures: 70 }
+
+describe('Pool.create', () => {
+  it('starts as many threads as asked for, by default as many as may run', async () => {
+    for (const threads of [1, 3]) {
+      await using pool = await Pool.create({ threads })
+      expect(pool.threads).toBe(threads)
+      expect(threadCount()).toBe(threads)
+      expect(String(pool)).toBe(`Pool(threads=${threads}, isa=${pool.isa})`)
+    }
+    await using pool = await Pool.create()
+    expect(pool.threads).toBe(usableThreads())
+  })
+
+  it('refuses kernels that this machine has not', async () => {
+    const error = await errorOf(createPool('quantum'))
+    expect(error).toBeInstanceOf(ArgumentError)
+    expect(error).toMatchObject({ argument: 'DOTPOOL_ISA', got: '"quantum"' })
+    for (const isa of isas) expect((error as ArgumentError).expected).toContain(isa)
+  })
+})
+
+describe('two pools', () => {
+  it('may run different kernels side by side, and give the same bits', async () => {
+    const linear = makeCase({ rows: 20, inFeatures: 100, outFeatures: 130 }, true, 1)
+    const { weight, scale, ...options } = linear
+    const pools = await Promise.all(isas.map((isa) => createPool(isa, { threads: 2 })))
+    expect(pools.map((pool) => pool.isa)).toEqual(isas)
+    const layers = await Promise.all(
+      pools.map((pool) => Linear.fromInt8(pool, weight, scale, options)),
+    )
+    const expected = linearReference(linear)
+    for (let round = 0; round < 5; round++) {
+      for (const y of await Promise.all(layers.map((layer) => layer.forward(linear.x)))) {
+        expectSameBits(y, expected)
+      }
+      for (const layer of layers) expectSameBits(layer.forwardSync(linear.x), expected, 'sync:')
+    }
+    await Promise.all(pools.map((pool) => pool.close()))
+  })
+})
+
+describe('stats', () => {
+  it.each(isas)('count regions, units and bytes until they are reset, on %s', async (isa) => {
+    await using pool = await createPool(isa, { threads: 2 })
+    const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
+    pool.resetStats()
+    const nothing = { regions: 0, busyMicros: 0, tiles: 0, weightBytes: 0 }
+    expect(pool.stats()).toMatchObject(nothing)
+    for (let i = 0; i < 10; i++) await layer.forward(new Float32Array(9))
+    const stats = pool.stats()
+    expect(stats.workers.length).toBe(2)
+    expect(stats.regions).toBeGreaterThan(0)
+    expect(stats.busyMicros).toBeGreaterThan(0)
+    if (isa !== 'typescript') {
+      // five columns of sixteen channels, three quads of k
+      expect(stats.tiles).toBe(50)
+      expect(stats.weightBytes).toBe(10 * 80 * 12)
+      expect(stats.caller).toMatchObject(nothing)
+    }
+    for (const field of ['regions', 'busyMicros', 'tiles', 'weightBytes', 'waitMicros'] as const) {
+      const parts = [...stats.workers, stats.caller].map((worker) => worker[field])
+      expect(stats[field]).toBeCloseTo(
+        parts.reduce((a, b) => a + b),
+        3,
+      )
+    }
+    pool.resetStats()
+    expect(pool.stats().tiles).toBe(0)
+  })
+
+  it('count what the caller of forwardSync does for itself', async () => {
+    await using pool = await Pool.create({ threads: 1 })
+    const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
+    pool.resetStats()
+    layer.forwardSync(new Float32Array(9))
+    const { caller, workers } = pool.stats()
+    expect(caller).toMatchObject({ tiles: 5, weightBytes: 960 })
+    expect(caller.regions).toBeGreaterThan(0)
+    expect(workers[0].tiles).toBe(0)
+  })
+
+  it('can still be read after close', async () => {
+    const pool = await Pool.create({ threads: 1 })
+    const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
+    await layer.forward(new Float32Array(9))
+    await pool.close()
+    expect(pool.stats().regions).toBeGreaterThan(0)
+  })
+})
+
+describe('names for people', () => {
+  it('tell sizes', async () => {
+    await using pool = await Pool.create({ threads: 1 })
+    const bias = new Float32Array(70)
+    const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, { ...shape, bias })
+    expect(String(layer)).toBe('Linear(in_features=9, out_features=70, bias=true, dtype=int8)')
+    expect(String(new LinearGroup([layer, layer]))).toBe(
+      'LinearGroup(in_features=9, out_features=[70, 70], dtype=int8)',
+    )
+    expect(String(new Tensor('int8', new Int8Array(6), [2, 3]))).toBe('Tensor(int8, [2, 3])')
+  })
+})
+
+describe('a pool in a worker thread', () => {
+  const run = (source: string, workerData = {}) => {
+    const entry = import.meta.resolve('dotpool')
+    return new Worker(
+      `const { parentPort, workerData } = require('node:worker_threads')
+       import(${JSON.stringify(entry)}).then(async ({ Linear, Pool }) => { ${source} })`,
+      { eval: true, workerData },
+    )
+  }
+
+  it('serves forward and forwardSync there', async () => {
+    const worker = run(`
+      const pool = await Pool.create({ threads: 2 })
+      const weight = new Int8Array(640).fill(2)
+      const layer = await Linear.fromInt8(pool, weight, 1, { inFeatures: 10, outFeatures: 64 })
+      const x = new Float32Array(30).fill(127)
+      const results = [layer.forwardSync(x), await layer.forward(x), layer.forwardSync(x)]
+      await pool.close()
+      parentPort.postMessage(results.map((y) => y.every((value) => value === 2540)))`)
+    const answer = await new Promise((resolve, reject) => {
+      worker.on('message', resolve).on('error', reject)
+    })
+    expect(answer).toEqual([true, true, true])
+    await new Promise((resolve) => worker.on('exit', resolve))
+  })
+
+  it('may end with the thread, even in the middle of a call', async () => {
+    const worker = run(`
+      process.env.DOTPOOL_ISA = 'scalar'
+      const pool = await Pool.create({ threads: 2 })
+      const layer = await Linear.fromInt8(pool, new Int8Array(327680), 1, { inFeatures: 512, outFeatures: 640 })
+      layer.forward(new Float32Array(512 * 4000))
+      parentPort.postMessage('runs')`)
+    await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))
+    await pause(20)
+    await worker.terminate()
+    await using pool = await Pool.create({ threads: 1 })
+    const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
+    expect((await layer.forward(new Float32Array(9))).length).toBe(70)
+  })
+})
+
+describe('how many threads may run', () => {
+  let root: string
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'dotpool-cgroup-'))
+  })
+  afterAll(() => rmSync(root, { recursive: true }))
+
+  /** The quota that files, by their paths below the control groups' folder, tell. */
+  const quota = (membership: string, files: Record<string, string>) => {
+    const folder = mkdtempSync(join(root, 'case-'))
+    const path = (name: string) => join(folder, name)
+    for (const [name, text] of Object.entries({ ...files, membership })) {
+      mkdirSync(dirname(path(name)), { recursive: true })
+      writeFileSync(path(name), text)
+    }
+    return cgroupQuota(folder, path('membership'))
+  }
+
+  it('is at least one and at most what the CPU affinity allows', () => {
+    expect(usableThreads()).toBeGreaterThanOrEqual(1)
+    expect(usableThreads()).toBeLessThanOrEqual(availableParallelism())
+  })
+
+  it('is limited by the quota of version 2', () => {
+    expect(quota('0::/\n', { 'cpu.max': '150000 100000\n' })).toBe(1.5)
+    expect(quota('0::/app\n', { 'app/cpu.max': '400000 100000\n' })).toBe(4)
+    expect(quota('0::/app\n', { 'app/cpu.max': 'max 100000\n' })).toBe(Infinity)
+  })
+
+  it('is limited by the least quota of all groups above', () => {
+    const files = {
+      'a/cpu.max': '200000 100000\n',
+      'a/b/cpu.max': 'max 100000\n',
+      'a/b/c/cpu.max': '300000 100000\n',
+    }
+    expect(quota('0::/a/b/c\n', files)).toBe(2)
+    expect(quota('0::/a/b/c\n', { ...files, 'cpu.max': '100000 100000' })).toBe(1)
+  })
+
+  it('is limited by the quota of version 1', () => {
+    const membership = '12:pids:/x\n4:cpu,cpuacct:/app\n1:name=systemd:/y\n0::/z\n'
+    const app = (limit: string) => ({
+      'cpu/app/cpu.cfs_quota_us': limit,
+      'cpu/app/cpu.cfs_period_us': '100000\n',
+    })
+    expect(quota(membership, app('250000\n'))).toBe(2.5)
+    expect(quota(membership, app('-1\n'))).toBe(Infinity)
+    expect(quota('4:cpuset:/app\n', app('250000\n'))).toBe(Infinity)
+  })
+
+  it('is limited by version 1 in a container, which sees its own group as the root', () => {
+    const files = { 'cpu/cpu.cfs_quota_us': '50000\n', 'cpu/cpu.cfs_period_us': '100000\n' }
+    expect(quota('4:cpu,cpuacct:/\n', files)).toBe(0.5)
+    expect(quota('4:cpu,cpuacct:/docker/0123abcd\n', files)).toBe(0.5)
+  })
+
+  it('is not limited where there is nothing to read, or nonsense', () => {
+    expect(quota('', {})).toBe(Infinity)
+    expect(quota('0::/gone\n', {})).toBe(Infinity)
+    expect(quota('0::/\n', { 'cpu.max': 'lots\n' })).toBe(Infinity)
+    expect(quota('0::/\n', { 'cpu.max': '0 0\n' })).toBe(Infinity)
+    expect(cgroupQuota('/nowhere', '/nowhere/either')).toBe(Infinity)
+  })
+})

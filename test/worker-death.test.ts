@@ -1,0 +1,136 @@
+import { WorkerDiedError } from 'dotpool'
+import { describe, expect, it } from 'vitest'
+import { runScript } from './support/child.js'
+import { expectSameBits } from './support/reference.js'
+import {
+  errorOf,
+  killThread,
+  killThreads,
+  pause,
+  slowPool,
+  threadCount,
+  until,
+} from './support/threads.js'
+
+describe('a worker thread that dies', () => {
+  it.each([1, 2])('during a call takes at most that call with it: %i threads', async (threads) => {
+    await using slow = await slowPool(threads)
+    let died = 0
+    for (let i = 0; i < 3; i++) {
+      const call = errorOf(slow.slowly())
+      await pause(10 + 10 * i)
+      await killThread()
+      const error = await call
+      if (error !== undefined) {
+        expect(error).toBeInstanceOf(WorkerDiedError)
+        expect(error).toMatchObject({ code: 'ERR_DOTPOOL_WORKER_DIED', cause: expect.any(Error) })
+        died++
+      }
+      expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+      expectSameBits(slow.layer.forwardSync(slow.row), slow.expected)
+      await until(() => threadCount() === threads)
+    }
+    expect(died).toBeGreaterThan(0)
+  })
+
+  it('dies long before the end of the call', async () => {
+    await using slow = await slowPool(1)
+    const began = performance.now()
+    await slow.slowly()
+    const whole = performance.now() - began
+    const call = errorOf(slow.slowly())
+    await pause(whole / 10)
+    const start = performance.now()
+    await killThread()
+    expect(performance.now() - start).toBeLessThan(whole / 2)
+    expect(await call).toBeInstanceOf(WorkerDiedError)
+  })
+
+  it('leaves the other calls alone', async () => {
+    await using slow = await slowPool(2)
+    const first = errorOf(slow.slowly())
+    const others = Array.from({ length: 40 }, () => slow.layer.forward(slow.row))
+    const settled = Promise.allSettled(others)
+    await pause(20)
+    await killThread()
+    await first
+    const results = await settled
+    const good = results.filter((result) => result.status === 'fulfilled')
+    // calls that were joined into one share its fate
+    expect(good.length).toBeGreaterThan(0)
+    for (const result of results) {
+      if (result.status === 'fulfilled') expectSameBits(result.value, slow.expected)
+      else expect(result.reason).toBeInstanceOf(WorkerDiedError)
+    }
+  })
+
+  it('while the pool is idle is nobody’s loss', async () => {
+    await using slow = await slowPool(2)
+    for (const idle of [0, 5, 400]) {
+      await slow.layer.forward(slow.row)
+      await pause(idle)
+      await killThread()
+      expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+      await until(() => threadCount() === 2)
+    }
+  })
+
+  it('does not matter though all die at once, and there are many', async () => {
+    await using slow = await slowPool(10)
+    const call = errorOf(slow.slowly())
+    await pause(10)
+    await killThreads()
+    const error = await call
+    if (error !== undefined) expect(error).toBeInstanceOf(WorkerDiedError)
+    expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+  })
+
+  it('is not missed by close()', async () => {
+    const slow = await slowPool(2)
+    const call = errorOf(slow.slowly())
+    await pause(10)
+    const killed = killThread()
+    await slow.pool.close()
+    await killed
+    expect(await call).toBeInstanceOf(Error)
+    expect(threadCount()).toBe(0)
+  })
+})
+
+/*
+ * Threads that die as they start: in processes of their own, since Node itself may abort, and counts as
+ * an end like any other here. What must not happen is that nothing happens.
+ */
+describe('a worker thread that cannot start', () => {
+  it('makes Pool.create reject with a PoolBrokenError', async () => {
+    const { code, stdout } = await runScript(`
+      import { Pool } from 'dotpool'
+      process.on('worker', (worker) => worker.terminate())
+      setTimeout(() => { console.log('hangs'); process.exit(1) }, 5000)
+      await Pool.create({ threads: 2 }).catch((error) => console.log(error.code))
+      process.exit(0)`)
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_DOTPOOL_POOL_BROKEN\n' })
+  })
+
+  it('after another died does not leave calls waiting for ever', async () => {
+    const { code, stdout } = await runScript(`
+      import { Linear, Pool } from 'dotpool'
+      const threads = new Set()
+      let doomed = false
+      process.on('worker', (worker) => {
+        threads.add(worker)
+        if (doomed) worker.terminate()
+      })
+      const pool = await Pool.create({ threads: 2 })
+      const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, { inFeatures: 4, outFeatures: 3 })
+      setTimeout(() => { console.log('hangs'); process.exit(1) }, 5000)
+      doomed = true
+      await Promise.all([...threads].map((worker) => worker.terminate()))
+      doomed = false
+      for (let i = 0; i < 3; i++) await layer.forward(new Float32Array(4)).catch((error) => console.log(error.code))
+      console.log('goes on')
+      process.exit(0)`)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^(ERR_DOTPOOL_(WORKER_DIED|POOL_BROKEN)\n)*goes on\n$/)
+  })
+})
