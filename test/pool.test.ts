@@ -6,8 +6,6 @@ import { ArgumentError, Linear, LinearGroup, Pool, Tensor } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cgroupQuota, usableThreads } from '#src/pool/cpus.js'
 import { createPool, isas } from './support/isas.js'
-import { makeCase } from './support/random.js'
-import { expectSameBits, linearReference } from './support/reference.js'
 import { errorOf, pause, threadCount } from './support/threads.js'
 
 const shape = { inFeatures: 9, outFeatures: 70 }
@@ -29,26 +27,6 @@ describe('Pool.create', () => {
     expect(error).toBeInstanceOf(ArgumentError)
     expect(error).toMatchObject({ argument: 'DOTPOOL_ISA', got: '"quantum"' })
     for (const isa of isas) expect((error as ArgumentError).expected).toContain(isa)
-  })
-})
-
-describe('two pools', () => {
-  it('may run different kernels side by side, and give the same bits', async () => {
-    const linear = makeCase({ rows: 20, inFeatures: 100, outFeatures: 130 }, true, 1)
-    const { weight, scale, ...options } = linear
-    const pools = await Promise.all(isas.map((isa) => createPool(isa, { threads: 2 })))
-    expect(pools.map((pool) => pool.isa)).toEqual(isas)
-    const layers = await Promise.all(
-      pools.map((pool) => Linear.fromInt8(pool, weight, scale, options)),
-    )
-    const expected = linearReference(linear)
-    for (let round = 0; round < 5; round++) {
-      for (const y of await Promise.all(layers.map((layer) => layer.forward(linear.x)))) {
-        expectSameBits(y, expected)
-      }
-      for (const layer of layers) expectSameBits(layer.forwardSync(linear.x), expected, 'sync:')
-    }
-    await Promise.all(pools.map((pool) => pool.close()))
   })
 })
 
