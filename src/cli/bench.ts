@@ -1,12 +1,15 @@
 import { Command } from 'commander'
+import type { BenchOptions } from '../../bench/main.js'
 import { threadsOption } from './options.js'
 
 export const benchCommand = new Command('bench')
   .description('measure Linears, the region and the event loop against what this machine can do')
   .option('--scope <names...>', 'which suites to run (default: all)')
   .option('--json <file>', 'write every number to a file')
+  .option('--compare <file>', 'tell what has changed since --json wrote it; exit with 1 if worse')
   .addOption(threadsOption())
-  .action(async (options: { scope?: string[]; json?: string; threads: number }) => {
+  .action(async (options: BenchOptions) => {
     const { runBench } = await import('../../bench/main.js')
-    await runBench(options)
+    const comparison = await runBench(options)
+    if (comparison !== undefined && comparison.regressions.length > 0) process.exitCode = 1
   })

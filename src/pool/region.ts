@@ -1,18 +1,11 @@
-import { Piscina } from 'piscina'
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
-import { type Native, Seat } from '../native.js'
+import type { Native } from '../native.js'
+import { Control } from './control.js'
 import { usableThreads } from './cpus.js'
+import { Crew } from './crew.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
-import { sharedBytes } from './memory.js'
-import { type Program, writeOp } from './program.js'
+import type { Program } from './program.js'
 import type { WorkerStats } from './stats.js'
-import type { Residency, WorkerMessage } from './worker.js'
-
-/** A worker leaves C at least this often, so that terminate() and process.exit() are prompt. */
-const SLICE_NANOS = 10e6
-
-/** A worker that saw no call for so long waits in Piscina, where it does not keep the process alive. */
-const RESIDENT_MILLIS = 100
 
 /**
  * How long this thread looks for results where workers have every core, so that it takes one of them
@@ -38,80 +31,53 @@ interface Flight {
 
 /**
  * The JavaScript half of the region (the other is native/src/region.c): fills the ring of programs,
- * rings the doorbell, wakes who is parked, enlists who left, and settles promises.
+ * rings the doorbell, and settles promises.
  */
 export class Region implements Engine {
   readonly threads: number
   readonly isa: string
-  readonly #native: Native
-  readonly #spinNanos: number
+  readonly #control: Control
+  readonly #crew: Crew
   /** How long this thread looks for results before it waits for notice of them. */
   readonly #lookMillis: number
-  readonly #control: Int32Array<SharedArrayBuffer>
-  readonly #words: Uint32Array<SharedArrayBuffer>
-  readonly #counters: BigUint64Array<SharedArrayBuffer>
-  readonly #address: number
-  readonly #piscina: Piscina
   /** By epoch modulo the ring's length. */
   readonly #ring: (Flight | undefined)[]
   readonly #waiting: Flight[] = []
-  /** Resident tasks that have not ended. */
-  readonly #residents = new Set<Promise<void>>()
-  readonly #up = new Set<number>()
-  #allUp: (() => void) | undefined
   #published = 0
+  #publishedBefore = 0
   #inFlight = 0
   #deaths = 0
   /** Until when to look for results rather than wait for notice of them; 0 while nobody looks. */
   #lookUntil = 0
-  #dismissal: NodeJS.Timeout | undefined
-  #publishedBefore = 0
   #end: PoolClosedError | PoolBrokenError | undefined
 
   private constructor(native: Native, threads: number, spinMicros: number) {
-    const { layout } = native
-    const bytes = sharedBytes(native.regionBytes(threads))
-    const part = [bytes.buffer, bytes.byteOffset] as const
     this.threads = threads
     this.isa = native.isa()
-    this.#native = native
-    this.#spinNanos = Math.round(spinMicros * 1000)
     this.#lookMillis = threads < usableThreads() ? spinMicros / 1000 : CROWDED_LOOK_MILLIS
-    this.#control = new Int32Array(...part, bytes.byteLength / 4)
-    this.#words = new Uint32Array(...part, bytes.byteLength / 4)
-    this.#counters = new BigUint64Array(...part, bytes.byteLength / 8)
-    this.#address = native.address(bytes)
-    this.#ring = new Array(layout.ringLength).fill(undefined)
-    native.regionInit(this.#address, threads)
-    this.#piscina = new Piscina({
-      filename: new URL('./worker.js', import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
-      recordTiming: false,
+    this.#ring = new Array(native.layout.ringLength).fill(undefined)
+    this.#control = new Control(native, threads)
+    this.#crew = new Crew(this.#control, spinMicros * 1000, () => this.#isIdle(), {
+      onNotice: () => this.#listen(),
+      onDeath: (w, cause) => this.#mourn(w, cause),
+      onEnd: () => this.#finish(new PoolBrokenError('threads die as they start')),
     })
-    this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))
-    // a worker that dies without a task is replaced by Piscina and was nobody's loss
-    this.#piscina.on('error', () => {})
-    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#checkCrew()))
   }
 
   /** Starts `threads` workers and waits until all are up. */
   static async start(native: Native, threads: number, spinMicros: number): Promise<Region> {
     const region = new Region(native, threads, spinMicros)
-    const up = new Promise<void>((resolve) => {
-      region.#allUp = resolve
-    })
-    region.#wake(threads)
-    await up
+    region.#crew.wake(threads)
+    await region.#crew.allUp
     if (region.#end !== undefined) {
-      await region.#piscina.destroy()
+      await region.#crew.end()
       throw region.#end
     }
     return region
   }
 
   rowStride(k: number): number {
-    return this.#native.rowStride(this.#address, k)
+    return this.#control.native.rowStride(this.#control.address, k)
   }
 
   async run(program: Program, signal?: AbortSignal): Promise<number> {
@@ -127,8 +93,8 @@ export class Region implements Engine {
       const onAbort = () => this.#fail(flight, signal?.reason)
       const flight: Flight = { program, epoch: 0, resolve, reject, settled: false, signal, onAbort }
       signal?.addEventListener('abort', onAbort, { once: true })
-      if (this.#waiting.length > 0 || !this.#slotIsFree()) this.#waiting.push(flight)
-      else this.#publish(flight)
+      this.#waiting.push(flight)
+      this.#publishWaiting()
     })
   }
 
@@ -137,113 +103,74 @@ export class Region implements Engine {
       program.release?.()
       throw this.#end
     }
-    while (!this.#slotIsFree()) {
-      this.#native.help(this.#address, (this.#ring[this.#nextSlot()] as Flight).epoch)
+    const { native, address } = this.#control
+    let before = this.#ring[this.#nextEpoch() % this.#ring.length]
+    while (before !== undefined) {
+      native.help(address, before.epoch)
       this.#settleCompleted()
+      before = this.#ring[this.#nextEpoch() % this.#ring.length]
     }
-    const epoch = this.#write(program, true)
-    this.#wake(this.threads - 1)
-    this.#native.help(this.#address, epoch)
-    const fault = this.#slotWord(epoch, this.#native.layout.slotFault)
-    program.release?.()
-    if (this.#inFlight > 0) this.#settleCompleted()
-    return this.#control[fault]
+    try {
+      const epoch = this.#publish(program, true)
+      this.#crew.wake(this.threads - 1)
+      native.help(address, epoch)
+      return this.#control.fault(epoch)
+    } finally {
+      program.release?.()
+      if (this.#inFlight > 0) this.#settleCompleted()
+    }
   }
 
   stats(): WorkerStats[] {
-    const { layout } = this.#native
-    return Array.from({ length: this.threads + 1 }, (_, w) => {
-      const at = (layout.workers + w * layout.workerBytes + layout.workerStats) / 8
-      const [regions, busy, wait, units, weightBytes] = this.#counters.subarray(at, at + 5)
-      return {
-        regions: Number(regions),
-        busyMicros: Number(busy) / 1000,
-        waitMicros: Number(wait) / 1000,
-        tiles: Number(units),
-        weightBytes: Number(weightBytes),
-      }
-    })
+    return Array.from({ length: this.threads + 1 }, (_, w) => this.#control.stats(w))
   }
 
   async close(): Promise<void> {
     this.#finish(new PoolClosedError())
-    // memory that workers may still write must outlive them
-    await Promise.allSettled(this.#residents)
-    await this.#piscina.destroy()
+    await this.#crew.end()
     for (const flight of this.#ring) flight?.program.release?.()
     this.#ring.fill(undefined)
   }
 
   // ---- publishing -------------------------------------------------------------------------------
 
-  #nextSlot(): number {
-    return ((this.#published + 1) >>> 0) % this.#ring.length
+  #nextEpoch(): number {
+    return (this.#published + 1) >>> 0
   }
 
-  #slotIsFree(): boolean {
-    return this.#ring[this.#nextSlot()] === undefined
+  #publish(program: Program, silent: boolean): number {
+    const epoch = this.#nextEpoch()
+    this.#control.publish(program, epoch, silent)
+    this.#published = epoch
+    return epoch
   }
 
-  /** Index of a slot's word among the control words; `offset` in bytes. */
-  #slotWord(epoch: number, offset: number): number {
-    const { layout } = this.#native
-    return (layout.ring + (epoch % layout.ringLength) * layout.slotBytes + offset) / 4
-  }
-
-  /** Writes the program into the next slot and rings the doorbell. */
-  #write(program: Program, silent: boolean): number {
-    const { layout } = this.#native
-    const ops = program.native()
-    const at = this.#slotWord((this.#published + 1) >>> 0, layout.slotOps)
-    for (let i = 0; i < ops.length; i++) writeOp(this.#words, at + (i * layout.opBytes) / 4, ops[i])
-    this.#published = this.#native.publish(this.#address, ops.length, Number(silent))
-    return this.#published
-  }
-
-  #publish(flight: Flight): void {
-    flight.epoch = this.#write(flight.program, false)
-    this.#ring[flight.epoch % this.#ring.length] = flight
-    this.#inFlight++
-    this.#wake(this.threads)
-    if (this.#inFlight === 1) this.#look()
-  }
-
-  /** Sees to it that workers 0 .. count - 1 are awake or will be: notifies who parked, enlists who left. */
-  #wake(count: number): void {
-    for (let w = 0; w < count; w++) {
-      const seat = this.#seat(w)
-      const state = Atomics.load(this.#control, seat)
-      if (state === Seat.taken) continue
-      if (state === Seat.empty) {
-        this.#enlist(w)
+  /** Publishes the calls that wait, as far as the ring has room. */
+  #publishWaiting(): void {
+    while (this.#waiting.length > 0) {
+      const slot = this.#nextEpoch() % this.#ring.length
+      if (this.#ring[slot] !== undefined) return
+      const flight = this.#waiting.shift() as Flight
+      try {
+        flight.epoch = this.#publish(flight.program, false)
+      } catch (error) {
+        // there was no memory for what the program needs besides
+        flight.program.release?.()
+        if (settle(flight)) flight.reject(error)
         continue
       }
-      const before = Atomics.compareExchange(this.#control, seat, state, Seat.taken)
-      if (before === Seat.parked) Atomics.notify(this.#control, seat, 1)
-      // dismissed, it has left in this very moment; or it stays after all, being awake already
-      else if (before === Seat.empty) this.#enlist(w)
+      this.#ring[slot] = flight
+      this.#inFlight++
+      this.#crew.wake(this.threads)
+      if (this.#inFlight === 1) this.#look()
     }
-  }
-
-  #seat(w: number): number {
-    const { layout } = this.#native
-    return (layout.workers + w * layout.workerBytes + layout.workerSeat) / 4
   }
 
   // ---- settling ---------------------------------------------------------------------------------
 
-  #hear(message: WorkerMessage): void {
-    if (message === null) {
-      this.#listen()
-    } else {
-      this.#up.add(message)
-      if (this.#up.size === this.threads) this.#allUp?.()
-    }
-  }
-
   /** Settles what is complete; what completes from here on brings a notice. */
   #listen(): void {
-    Atomics.store(this.#control, this.#native.layout.notice / 4, 0)
+    this.#control.noticed = false
     this.#settleCompleted()
   }
 
@@ -256,8 +183,7 @@ export class Region implements Engine {
     const looking = this.#lookUntil > 0
     this.#lookUntil = performance.now() + this.#lookMillis
     if (looking) return
-    // workers take it that a notice is under way, and send none
-    Atomics.store(this.#control, this.#native.layout.notice / 4, 1)
+    this.#control.noticed = true
     const turn = () => {
       this.#settleCompleted()
       if (this.#inFlight > 0 && performance.now() < this.#lookUntil) {
@@ -270,30 +196,20 @@ export class Region implements Engine {
     setImmediate(turn)
   }
 
-  /** Settles what is complete and publishes what waited for a slot. */
   #settleCompleted(): void {
-    const { layout } = this.#native
     for (let i = 0; i < this.#ring.length && this.#inFlight > 0; i++) {
       const flight = this.#ring[i]
-      if (flight === undefined) continue
-      const completed = Atomics.load(
-        this.#words,
-        this.#slotWord(flight.epoch, layout.slotCompleted),
-      )
-      if (completed !== flight.epoch) continue
+      if (flight === undefined || !this.#control.isComplete(flight.epoch)) continue
       this.#ring[i] = undefined
       this.#inFlight--
       this.#deaths = 0
       flight.program.release?.()
-      const fault = this.#control[this.#slotWord(flight.epoch, layout.slotFault)]
-      if (settle(flight)) flight.resolve(fault)
+      if (settle(flight)) flight.resolve(this.#control.fault(flight.epoch))
     }
-    while (this.#waiting.length > 0 && this.#slotIsFree()) {
-      this.#publish(this.#waiting.shift() as Flight)
-    }
+    this.#publishWaiting()
   }
 
-  /** Rejects a call before its program is complete; workers skip what they have not yet claimed. */
+  /** Rejects a call before its program is complete. */
   #fail(flight: Flight, error: unknown): void {
     if (!settle(flight)) return
     flight.reject(error)
@@ -302,88 +218,41 @@ export class Region implements Engine {
       flight.program.release?.()
     } else {
       // its memory is released when the slot completes
-      const { slotAborted } = this.#native.layout
-      Atomics.store(this.#words, this.#slotWord(flight.epoch, slotAborted), flight.epoch)
+      this.#control.abort(flight.epoch)
     }
+  }
+
+  /** Rejects the call that the dead worker was part of; all others go on. */
+  #mourn(w: number, cause: unknown): void {
+    // threads die only between claims: nothing is half done, and the successor can begin anew
+    this.#control.rewind(w)
+    // it may have died on its way to tell us of completed programs
+    this.#listen()
+    const epoch = this.#control.programOf(w)
+    const flight = epoch === undefined ? undefined : this.#ring[epoch % this.#ring.length]
+    if (flight !== undefined && flight.epoch === epoch) {
+      this.#fail(flight, new WorkerDiedError(cause))
+    }
+    this.#deaths++
+    if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
+    else if (this.#inFlight > 0 || !this.#crew.isUp) this.#crew.wake(this.threads)
   }
 
   /** Ends the region: rejects every call and sends the workers home. */
   #finish(error: PoolClosedError | PoolBrokenError): void {
     this.#end = error
-    this.#allUp?.()
-    clearInterval(this.#dismissal)
     for (const flight of [...this.#waiting, ...this.#ring]) {
       if (flight !== undefined) this.#fail(flight, error)
     }
-    Atomics.store(this.#control, this.#native.layout.stop / 4, 1)
-    for (let w = 0; w < this.threads; w++) {
-      const seat = this.#seat(w)
-      Atomics.compareExchange(this.#control, seat, Seat.parked, Seat.taken)
-      Atomics.notify(this.#control, seat, 1)
-    }
+    this.#control.stop()
+    this.#crew.sendHome()
   }
 
-  // ---- the crew ---------------------------------------------------------------------------------
-
-  /** Puts a worker onto seat `w`. */
-  #enlist(w: number): void {
-    Atomics.store(this.#control, this.#seat(w), Seat.taken)
-    const task: Residency = {
-      control: this.#control,
-      address: this.#address,
-      index: w,
-      spinNanos: this.#spinNanos,
-      sliceNanos: SLICE_NANOS,
-    }
-    const resident = this.#piscina.run(task).then(
-      () => {},
-      (error) => this.#bury(w, error),
-    )
-    this.#residents.add(resident)
-    resident.then(() => this.#residents.delete(resident))
-    this.#dismissal ??= setInterval(() => this.#dismissIdle(), RESIDENT_MILLIS).unref()
-  }
-
-  /** A worker died: rejects the call it was part of and finds a successor for its seat. */
-  #bury(w: number, cause: unknown): void {
-    if (this.#end !== undefined) return
-    const { layout } = this.#native
-    const own = (layout.workers + w * layout.workerBytes) / 4
-    const entered = this.#words[own + layout.workerEntered / 4]
-    const left = this.#words[own + layout.workerCursor / 4]
-    // threads die only between claims, so the successor can begin where it left off
-    this.#words[own + layout.workerOp / 4] = 0
-    Atomics.store(this.#control, this.#seat(w), Seat.empty)
-    // it may have died on its way to tell us of completed programs
-    this.#listen()
-    const part = entered === left ? undefined : this.#ring[entered % this.#ring.length]
-    if (part?.epoch === entered) this.#fail(part, new WorkerDiedError(cause))
-    this.#deaths++
-    if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
-    else if (this.#inFlight > 0 || this.#up.size < this.threads) this.#wake(this.threads)
-  }
-
-  /** Piscina replaces a thread that dies, unless threads die as they start. */
-  #checkCrew(): void {
-    if (this.#end !== undefined || this.#piscina.threads.length === this.threads) return
-    this.#finish(new PoolBrokenError('threads die as they start'))
-  }
-
-  /** Lets parked workers go if nothing was called for a while. */
-  #dismissIdle(): void {
+  /** Whether nothing was called since this was last asked. */
+  #isIdle(): boolean {
     const idle = this.#inFlight === 0 && this.#published === this.#publishedBefore
     this.#publishedBefore = this.#published
-    if (!idle) return
-    let resident = 0
-    for (let w = 0; w < this.threads; w++) {
-      const seat = this.#seat(w)
-      const state = Atomics.compareExchange(this.#control, seat, Seat.parked, Seat.dismissed)
-      if (state === Seat.parked) Atomics.notify(this.#control, seat, 1)
-      if (state === Seat.taken) resident++
-    }
-    if (resident > 0) return
-    clearInterval(this.#dismissal)
-    this.#dismissal = undefined
+    return idle
   }
 }
 

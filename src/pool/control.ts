@@ -1,0 +1,103 @@
+import type { Native } from '../native.js'
+import { sharedBytes } from './memory.js'
+import { type Program, writeOp } from './program.js'
+import type { WorkerStats } from './stats.js'
+
+/** The region's shared memory as JavaScript reads and writes it; dp_region in C. */
+export class Control {
+  readonly native: Native
+  readonly threads: number
+  /** Where C finds it. */
+  readonly address: number
+  /** All of it, by 32-bit words. */
+  readonly words: Int32Array<SharedArrayBuffer>
+  readonly #unsigned: Uint32Array<SharedArrayBuffer>
+  readonly #counters: BigUint64Array<SharedArrayBuffer>
+
+  constructor(native: Native, threads: number) {
+    const bytes = sharedBytes(native.regionBytes(threads))
+    const part = [bytes.buffer, bytes.byteOffset] as const
+    this.native = native
+    this.threads = threads
+    this.address = native.address(bytes)
+    this.words = new Int32Array(...part, bytes.byteLength / 4)
+    this.#unsigned = new Uint32Array(...part, bytes.byteLength / 4)
+    this.#counters = new BigUint64Array(...part, bytes.byteLength / 8)
+    native.regionInit(this.address, threads)
+  }
+
+  /** Index of the word that worker `w` parks on. */
+  seat(w: number): number {
+    return this.#worker(w) + this.native.layout.workerSeat / 4
+  }
+
+  /** The program that worker `w` was in when it was last seen; undefined if it was between programs. */
+  programOf(w: number): number | undefined {
+    const { workerEntered, workerCursor } = this.native.layout
+    const entered = this.#unsigned[this.#worker(w) + workerEntered / 4]
+    const left = this.#unsigned[this.#worker(w) + workerCursor / 4]
+    return entered === left ? undefined : entered
+  }
+
+  /** Lets the next thread on the seat of `w`, which is gone, begin its program from the first op. */
+  rewind(w: number): void {
+    this.#unsigned[this.#worker(w) + this.native.layout.workerOp / 4] = 0
+  }
+
+  /** What worker `w` has done; w = threads is the callers of runSync. */
+  stats(w: number): WorkerStats {
+    const at = (this.#worker(w) * 4 + this.native.layout.workerStats) / 8
+    const [regions, busy, wait, units, weightBytes] = this.#counters.subarray(at, at + 5)
+    return {
+      regions: Number(regions),
+      busyMicros: Number(busy) / 1000,
+      waitMicros: Number(wait) / 1000,
+      tiles: Number(units),
+      weightBytes: Number(weightBytes),
+    }
+  }
+
+  /** Writes the program into the slot of `epoch`, the next, and rings the doorbell. */
+  publish(program: Program, epoch: number, silent: boolean): void {
+    const { slotOps, opBytes } = this.native.layout
+    const ops = program.native()
+    const at = this.#slot(epoch, slotOps)
+    for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + (i * opBytes) / 4, ops[i])
+    this.native.publish(this.address, ops.length, Number(silent))
+  }
+
+  isComplete(epoch: number): boolean {
+    const { slotCompleted } = this.native.layout
+    return Atomics.load(this.#unsigned, this.#slot(epoch, slotCompleted)) === epoch
+  }
+
+  /** What an op found wrong: 1 + an index, or 0. Of a program that is complete. */
+  fault(epoch: number): number {
+    return this.words[this.#slot(epoch, this.native.layout.slotFault)]
+  }
+
+  /** Lets workers skip what they have not yet claimed of the program. */
+  abort(epoch: number): void {
+    Atomics.store(this.#unsigned, this.#slot(epoch, this.native.layout.slotAborted), epoch)
+  }
+
+  /** Lets workers leave, whatever they do. */
+  stop(): void {
+    Atomics.store(this.words, this.native.layout.stop / 4, 1)
+  }
+
+  /** Whether workers shall take it that JavaScript knows of what completes, and send no message. */
+  set noticed(yes: boolean) {
+    Atomics.store(this.words, this.native.layout.notice / 4, Number(yes))
+  }
+
+  #worker(w: number): number {
+    const { workers, workerBytes } = this.native.layout
+    return (workers + w * workerBytes) / 4
+  }
+
+  #slot(epoch: number, offset: number): number {
+    const { ring, ringLength, slotBytes } = this.native.layout
+    return (ring + (epoch % ringLength) * slotBytes + offset) / 4
+  }
+}
