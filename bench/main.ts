@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { Rooflines } from '../src/cli/measure/rooflines.js'
 import { ArgumentError, DotpoolError, Pool } from '../src/index.js'
 import { nativeProblem } from '../src/native.js'
+import { type Comparison, compareReports, readReport } from './compare.js'
 import { dotpoolRunner } from './dotpool.js'
 import { beginReport, formatReport, summarizeRooflines } from './report.js'
 import type { Line, Suite } from './suite.js'
@@ -15,7 +16,7 @@ import { idle } from './suites/idle.js'
 import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
 import { scaling } from './suites/scaling.js'
-import { printHead, printLine, printRooflines, printSuite } from './table.js'
+import { printComparison, printHead, printLine, printRooflines, printSuite } from './table.js'
 
 const suites: Suite[] = [region, forward, calls, gemv, gemm, oversubscribed, eventLoop, idle]
 
@@ -28,17 +29,22 @@ export interface BenchOptions {
   threads: number
   /** Where to write every number. */
   json?: string
+  /** A file that an earlier run wrote, to tell what has changed since. */
+  compare?: string
 }
 
 /**
  * Runs suites, prints their lines as they come and writes the file that is asked for.
  *
- * @throws ArgumentError for an unknown suite, DotpoolError where there are no native kernels
+ * @returns what has changed since the run that is to be compared with
+ * @throws ArgumentError for an unknown suite, FormatError for an old report that is none, DotpoolError
+ *   where there are no native kernels
  */
-export async function runBench(options: BenchOptions): Promise<void> {
+export async function runBench(options: BenchOptions): Promise<Comparison | undefined> {
   const chosen = chooseSuites(options.scope)
   // rather than after the minute that the suites take
   if (options.json !== undefined) await access(dirname(options.json), constants.W_OK)
+  const before = options.compare === undefined ? undefined : await readReport(options.compare)
   await using pool = await Pool.create({ threads: options.threads })
   if (pool.native === null) {
     const why = nativeProblem() || 'DOTPOOL_ISA=typescript has none'
@@ -66,6 +72,10 @@ export async function runBench(options: BenchOptions): Promise<void> {
   if (options.json !== undefined) {
     await writeFile(options.json, formatReport(report))
   }
+  if (before === undefined) return undefined
+  const comparison = compareReports(before, report)
+  printComparison(before, report, comparison)
+  return comparison
 }
 
 function chooseSuites(scope?: string[]): Suite[] {

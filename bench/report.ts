@@ -38,7 +38,7 @@ export function summarizeRooflines(rooflines: Rooflines): Report['rooflines'] {
 }
 
 /** The report as JSON; five digits are more than any measurement is good for. */
-export function formatReport(report: Report): string {
+export function formatReport(report: object): string {
   const round = (_: string, value: unknown) =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value
   return `${JSON.stringify(report, round, 2)}\n`

@@ -1,4 +1,5 @@
 import { count, digits, duration } from '../src/cli/text.js'
+import { type Change, type Comparison, differences } from './compare.js'
 import type { Report } from './report.js'
 import type { Speed } from './speed.js'
 import type { Line, Suite } from './suite.js'
@@ -41,4 +42,22 @@ export function printRooflines({ rooflines }: Report): void {
     const range = `${digits(rate.min)} to ${digits(rate.max)} in ${rate.samples} samples`
     console.log(`${name}: ${digits(rate.median)} ${unit}, ${range}`)
   }
+}
+
+/** What has changed since the run before, one line each, worst news first. */
+export function printComparison(before: Report, after: Report, comparison: Comparison): void {
+  const { compared, regressions, improvements } = comparison
+  console.log(`\ncompared with the run of ${before.date}`)
+  for (const difference of differences(before, after)) console.log(`careful: ${difference}`)
+  for (const change of regressions) console.log(`worse   ${changeCells(change)}`)
+  for (const change of improvements) console.log(`better  ${changeCells(change)}`)
+  const same = compared - regressions.length - improvements.length
+  console.log(
+    `${regressions.length} worse, ${improvements.length} better, ${same} within the noise`,
+  )
+}
+
+function changeCells({ name, unit, before, after, noise }: Change): string {
+  const [from, to, within] = [before, after, noise].map(digits)
+  return `${name.padEnd(NAME + CELL)} ${from} -> ${to} ${unit}, noise ${within}`
 }

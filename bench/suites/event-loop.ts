@@ -44,7 +44,7 @@ export const eventLoop: Suite = {
 }
 
 /** How late a timer of 1 ms comes while `work` goes on. */
-async function delays(work: () => Promise<unknown>): Promise<Summary> {
+export async function delays(work: () => Promise<unknown>): Promise<Summary> {
   const resolution = 1
   const histogram = monitorEventLoopDelay({ resolution })
   histogram.enable()

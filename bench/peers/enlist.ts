@@ -1,0 +1,56 @@
+import type { Pool } from '../../dist/src/index.js'
+import type { Contender } from './contender.js'
+import { dotpool } from './contenders/dotpool.js'
+import type { Absence } from './report.js'
+
+/** Rivals that cannot take part anywhere. */
+const absent: Absence[] = [
+  {
+    name: 'tfjs-node',
+    why: 'does not install here: its install script downloads libtensorflow from storage.googleapis.com',
+  },
+  {
+    name: 'node-llama-cpp',
+    why: 'installs, but cannot be compared: it runs whole models, and has no call for a single Linear',
+  },
+]
+
+/** dotpool, every rival that runs on this machine, and why others do not. */
+export async function enlist(pool: Pool): Promise<{ contenders: Contender[]; absent: Absence[] }> {
+  const { threads } = pool
+  const contenders = [dotpool(pool)]
+  const missing: Absence[] = []
+  for (const [name, start] of Object.entries(rivals)) {
+    try {
+      contenders.push(...(await start(threads)))
+    } catch (error) {
+      missing.push({ name, why: `does not run here: ${firstLine(error)}` })
+    }
+  }
+  return { contenders, absent: [...missing, ...absent] }
+}
+
+/** By import(), so that a rival whose binary does not load costs nobody else the run. */
+const rivals: Record<string, (threads: number) => Promise<Contender[]>> = {
+  'onnxruntime-node': async (threads) => {
+    const { wholeRun } = await import('./contenders/onnxruntime/whole-run.js')
+    const { runPerLinear } = await import('./contenders/onnxruntime/run-per-linear.js')
+    return [
+      wholeRun(threads),
+      runPerLinear({ threads, spinning: true }),
+      runPerLinear({ threads, spinning: false }),
+    ]
+  },
+  'C, OpenMP': async (threads) => {
+    const { openmp } = await import('./contenders/openmp/openmp.js')
+    return [await openmp(threads)]
+  },
+  'tfjs, wasm': async () => {
+    const { tfjs } = await import('./contenders/tfjs.js')
+    return [await tfjs()]
+  },
+}
+
+function firstLine(error: unknown): string {
+  return String(error).split('\n', 1)[0]
+}

@@ -1,0 +1,46 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beginReport, formatReport, summarizeRooflines } from '../../dist/bench/report.js'
+import { Rooflines } from '../../dist/src/cli/measure/rooflines.js'
+import { Pool } from '../../dist/src/index.js'
+import { drawChart } from './chart.js'
+import { enlist } from './enlist.js'
+import { watchEventLoop } from './event-loop.js'
+import { measure } from './measure.js'
+import { readOptions } from './options.js'
+import { printBlocking, printResult } from './print.js'
+import type { PeersReport } from './report.js'
+import { formatTables } from './tables.js'
+
+const options = readOptions()
+await using pool = await Pool.create({ threads: options.threads })
+if (pool.native === null) throw new Error('the benchmark needs native kernels')
+const rooflines = new Rooflines(pool, pool.native)
+const { contenders, absent } = await enlist(pool)
+for (const { name, why } of absent) console.log(`${name} ${why}`)
+
+const { suites: _, ...head } = beginReport(pool)
+const report: PeersReport = {
+  ...head,
+  versions: Object.fromEntries([
+    ['Node.js', head.versions.node],
+    ...contenders.map(({ name, version }) => [name, version]),
+  ]),
+  absent,
+  results: [],
+  eventLoop: [],
+}
+for await (const results of measure(contenders, rooflines, options.shapes, options.rowCounts)) {
+  results.forEach(printResult)
+  report.results.push(...results)
+}
+for await (const blocking of watchEventLoop(contenders, rooflines)) {
+  printBlocking(blocking)
+  report.eventLoop.push(blocking)
+}
+report.rooflines = summarizeRooflines(rooflines)
+
+await mkdir(options.out, { recursive: true })
+await writeFile(join(options.out, 'results.json'), formatReport(report))
+await writeFile(join(options.out, 'table.md'), formatTables(report))
+await writeFile(join(options.out, 'chart.svg'), drawChart(report))

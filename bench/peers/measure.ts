@@ -1,0 +1,88 @@
+import { randomFillSync } from 'node:crypto'
+import type { Round } from '../../dist/bench/rounds.js'
+import type { Shape } from '../../dist/bench/runner.js'
+import { boundSpeed, type Speed, summarizeCalls } from '../../dist/bench/speed.js'
+import type { Rooflines } from '../../dist/src/cli/measure/rooflines.js'
+import { type Summary, summarize } from '../../dist/src/cli/measure/samples.js'
+import { checkResults } from './check.js'
+import type { Contender, Layers, Way } from './contender.js'
+import { takeTurns } from './turns.js'
+
+/** How fast somebody runs a Linear. */
+export interface Result {
+  /** Who, and in which way. */
+  name: string
+  /** Whether it is somebody other than the first contender. */
+  rival: boolean
+  /** Which of several operators it was, where there is a choice. */
+  operator?: string
+  shape: Shape
+  m: number
+  micros: Summary
+  speed: Speed
+  /** Its durations over those of the first way of all, round by round. */
+  timesFirst: Summary
+}
+
+/**
+ * Measures all contenders in the same rounds, one shape and number of rows after the other.
+ *
+ * @throws Error where a contender's results are wrong
+ */
+export async function* measure(
+  contenders: readonly Contender[],
+  rooflines: Rooflines,
+  shapes: readonly Shape[],
+  rowCounts: readonly number[],
+): AsyncGenerator<Result[]> {
+  for (const shape of shapes) {
+    const first = randomFillSync(new Int8Array(shape.n * shape.k))
+    const loaded: Layers[] = []
+    for (const contender of contenders) loaded.push(await contender.load(shape, first))
+    for (const m of rowCounts) {
+      const x = randomRows(m, shape.k)
+      const ways: Way[][] = []
+      for (const layers of loaded) ways.push(await layers.take(x))
+      yield await measureWays(ways, rooflines, shape, m)
+    }
+    for (const layers of loaded) await layers.close()
+  }
+}
+
+/** @param ways of each contender */
+async function measureWays(
+  ways: Way[][],
+  rooflines: Rooflines,
+  shape: Shape,
+  m: number,
+): Promise<Result[]> {
+  const all = ways.flat()
+  await checkResults(all)
+  // one row is bound by reading weights, many by multiplying
+  const bound = m === 1 ? rooflines.read : rooflines.peak
+  const rounds = await takeTurns(all, () => bound.look())
+  return all.map((way, i) => ({
+    name: way.name,
+    rival: !ways[0].includes(way),
+    ...(way.operator !== undefined && { operator: way.operator }),
+    shape,
+    m,
+    micros: summarizeCalls(rounds[i]),
+    speed: boundSpeed(bound.unit, amount(shape, m), rounds[i], bound.name),
+    timesFirst: summarize(rounds[i].map((round, j) => median(round) / median(rounds[0][j]))),
+  }))
+}
+
+/** float32 [M, K] */
+export function randomRows(m: number, k: number): Float32Array {
+  return new Float32Array(randomFillSync(new Int8Array(m * k)))
+}
+
+/** Bytes of weights, one for each whatever a contender makes of it, or operations. */
+function amount({ k, n }: Shape, m: number): number {
+  return m === 1 ? k * n : 2 * m * k * n
+}
+
+function median({ micros }: Round): number {
+  return summarize(micros).median
+}

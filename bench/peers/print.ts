@@ -1,0 +1,24 @@
+import { digits, duration } from '../../dist/src/cli/text.js'
+import type { Blocking } from './event-loop.js'
+import type { Result } from './measure.js'
+
+/*
+ * Lines are printed as they are measured, so columns have fixed widths.
+ */
+
+export function printResult({ name, operator, shape, m, micros, speed }: Result): void {
+  const cells = [
+    `K=${shape.k} N=${shape.n} M=${m}`.padEnd(26),
+    (operator === undefined ? name : `${name} (${operator})`).padEnd(58),
+    duration(micros.median).padStart(8),
+    `${digits(speed.median)} ${speed.unit}`.padStart(12),
+  ]
+  const { bound } = speed
+  if (bound !== undefined) cells.push(`  ${bound.ratio.median.toFixed(2)} of ${bound.name}`)
+  console.log(cells.join(''))
+}
+
+export function printBlocking({ name, micros, delay }: Blocking): void {
+  const call = `calls of ${duration(micros.median)}`
+  console.log(`event loop  ${name}: ${call}, timers late by ${duration(delay.max)} at most`)
+}

@@ -1,0 +1,44 @@
+import { setTimeout } from 'node:timers/promises'
+import { ROUNDS, type Round } from '../../dist/bench/rounds.js'
+import type { Way } from './contender.js'
+
+/** OpenMP's threads spin on for so long, in a process of their own. */
+const SETTLE_MILLIS = 50
+/** onnxruntime's spin for as long as they like: sessions that took turns, one after the other. */
+const WINDOW_MILLIS = 10
+/** CPU time of a quiet process, of one core's time. */
+const QUIET = 0.2
+
+/**
+ * Lets all take turns, and looks at the bound after each: within a round all have the same machine,
+ * and each sample lies between two looks.
+ *
+ * @param look measures the bound, a rate
+ * @returns the rounds of each
+ */
+export async function takeTurns(ways: readonly Way[], look: () => number): Promise<Round[][]> {
+  const rounds: Round[][] = ways.map(() => [])
+  let before = look()
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const [j, way] of ways.entries()) {
+      const micros = await way.sample()
+      await settle()
+      const after = look()
+      rounds[j].push({ micros, bound: (before + after) / 2 })
+      before = after
+    }
+  }
+  return rounds
+}
+
+/** Waits until threads that spin after their work have gone to sleep. */
+async function settle(): Promise<void> {
+  await setTimeout(SETTLE_MILLIS)
+  let share: number
+  do {
+    const [start, usage] = [performance.now(), process.cpuUsage()]
+    await setTimeout(WINDOW_MILLIS)
+    const { user, system } = process.cpuUsage(usage)
+    share = (user + system) / 1e3 / (performance.now() - start)
+  } while (share > QUIET)
+}
