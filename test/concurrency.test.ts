@@ -25,6 +25,20 @@ describe('many calls at once', () => {
     expect(settled).toEqual(settled.toSorted((a, b) => a - b))
   })
 
+  it('that cannot be joined are done in order too', async () => {
+    await using pool = await Pool.create({ threads: 1 })
+    const shape = { inFeatures: 4, outFeatures: 4 }
+    const layer = await Linear.fromInt8(pool, new Int8Array(16).fill(1), 1, shape)
+    const group = new LinearGroup([layer])
+    const settled: number[] = []
+    const calls = Array.from({ length: 200 }, async (_, i) => {
+      await group.forward(new Float32Array(4))
+      settled.push(i)
+    })
+    await Promise.all(calls)
+    expect(settled).toEqual(settled.toSorted((a, b) => a - b))
+  })
+
   it.each(isas)('give Node nothing to warn of, on %s', async (isa) => {
     const warnings: Error[] = []
     const warn = (warning: Error) => warnings.push(warning)

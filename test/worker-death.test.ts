@@ -1,9 +1,11 @@
-import { WorkerDiedError } from 'dotpool'
+import { Linear, WorkerDiedError } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { runScript } from './support/child.js'
+import { createPool } from './support/isas.js'
 import { expectSameBits } from './support/reference.js'
 import {
   errorOf,
+  killOldestThread,
   killThread,
   killThreads,
   pause,
@@ -85,6 +87,20 @@ describe('a worker thread that dies', () => {
     expectSameBits(await slow.layer.forward(slow.row), slow.expected)
   })
 
+  it('without a native library takes at most one call with it', async () => {
+    await using pool = await createPool('typescript', { threads: 2 })
+    const shape = { inFeatures: 256, outFeatures: 256 }
+    const layer = await Linear.fromInt8(pool, new Int8Array(65536).fill(1), 1, shape)
+    const row = new Float32Array(256).fill(127)
+    const expected = new Float32Array(256).fill(256 * 127)
+    expectSameBits(await layer.forward(row), expected)
+    const call = errorOf(layer.forward(new Float32Array(256 * 2000)))
+    await pause(20)
+    await killOldestThread()
+    expect(await call).toBeInstanceOf(WorkerDiedError)
+    expectSameBits(await layer.forward(row), expected)
+  })
+
   it('is not missed by close()', async () => {
     const slow = await slowPool(2)
     const call = errorOf(slow.slowly())
@@ -110,6 +126,26 @@ describe('a worker thread that cannot start', () => {
       await Pool.create({ threads: 2 }).catch((error) => console.log(error.code))
       process.exit(0)`)
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_DOTPOOL_POOL_BROKEN\n' })
+  })
+
+  it('yet does not harm a pool that is closed meanwhile', async () => {
+    // Node aborts the whole process if a thread is ended while it loads the library
+    const { code, stdout, stderr } = await runScript(`
+      import { Linear, Pool } from 'dotpool'
+      const up = new Set()
+      process.on('worker', (worker) => {
+        worker.on('message', (message) => typeof message === 'number' && up.add(worker))
+        worker.on('exit', () => up.delete(worker))
+      })
+      for (let i = 0; i < 4; i++) {
+        const pool = await Pool.create({ threads: 10 })
+        const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, { inFeatures: 4, outFeatures: 3 })
+        await Promise.all([...up].map((worker) => worker.terminate()))
+        await layer.forward(new Float32Array(4))
+        await pool.close()
+      }
+      console.log('closed')`)
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: 'closed\n' })
   })
 
   it('after another died does not leave calls waiting for ever', async () => {

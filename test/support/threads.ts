@@ -4,13 +4,17 @@ import { createPool } from './isas.js'
 import { makeCase } from './random.js'
 import { linearReference } from './reference.js'
 
-/** Threads that have told they are up; Node itself aborts if one is killed while it still loads. */
-const up = new Set<Worker>()
+/** This process's worker threads, the oldest first. */
 const born = new Set<Worker>()
+
+/** Those that serve a region. Node aborts if a thread is killed while it still loads the library. */
+const up = new Set<Worker>()
 
 process.on('worker', (worker: Worker) => {
   born.add(worker)
-  worker.on('message', () => up.add(worker))
+  worker.on('message', (message) => {
+    if (typeof message === 'number') up.add(worker)
+  })
   worker.on('exit', () => {
     born.delete(worker)
     up.delete(worker)
@@ -22,7 +26,7 @@ export function threadCount(): number {
   return born.size
 }
 
-/** Ends one of the process's worker threads as soon as one is up, as a crash would. */
+/** Ends a worker thread of the process as soon as one serves a region, as a crash would. */
 export async function killThread(): Promise<void> {
   await until(() => up.size > 0)
   const [worker] = up
@@ -30,7 +34,13 @@ export async function killThread(): Promise<void> {
   await worker.terminate()
 }
 
-/** Ends all worker threads of the process. */
+/** Ends the oldest of the process's worker threads; for those that serve no region. */
+export async function killOldestThread(): Promise<void> {
+  const [worker] = born
+  await worker.terminate()
+}
+
+/** Ends all worker threads of the process, once all serve a region. */
 export async function killThreads(): Promise<void> {
   await until(() => up.size === born.size)
   await Promise.all([...up].map((worker) => worker.terminate()))
