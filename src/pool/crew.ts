@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import { Seat } from '../native.js'
 import type { Control } from './control.js'
@@ -8,6 +9,9 @@ const SLICE_NANOS = 10e6
 
 /** A worker that saw no call for so long waits in Piscina, where it does not keep the process alive. */
 const RESIDENT_MILLIS = 100
+
+/** A thread that has not loaded the library after so long never will. */
+const LOADING_MILLIS = 5000
 
 /** What a crew tells of. */
 export interface CrewEvents {
@@ -29,6 +33,9 @@ export class Crew {
   readonly #spinNanos: number
   readonly #events: CrewEvents
   readonly #piscina: Piscina
+  /** Ids of threads that have loaded the library. */
+  readonly #loaded = new Set<number>()
+  /** Seats that have had a worker. */
   readonly #up = new Set<number>()
   readonly #allUp: Promise<void>
   #resolveAllUp: () => void = () => {}
@@ -100,12 +107,21 @@ export class Crew {
 
   /** Ends the threads; resolves once none is left that may write to memory. */
   async end(): Promise<void> {
+    // a thread that is ended while it loads a native addon takes the process with it
+    const end = performance.now() + LOADING_MILLIS
+    while (this.#isLoading() && performance.now() < end) await setTimeout(1)
     await this.#piscina.destroy()
+  }
+
+  #isLoading(): boolean {
+    return this.#piscina.threads.some(({ threadId }) => threadId > 0 && !this.#loaded.has(threadId))
   }
 
   #hear(message: WorkerMessage): void {
     if (message === null) {
       this.#events.onNotice()
+    } else if (typeof message === 'object') {
+      this.#loaded.add(message.loaded)
     } else {
       this.#up.add(message)
       if (this.isUp) this.#resolveAllUp()

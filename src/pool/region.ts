@@ -196,11 +196,13 @@ export class Region implements Engine {
     setImmediate(turn)
   }
 
+  /** Settles what is complete, the oldest first, and publishes what waited for a slot. */
   #settleCompleted(): void {
-    for (let i = 0; i < this.#ring.length && this.#inFlight > 0; i++) {
-      const flight = this.#ring[i]
+    for (let age = this.#ring.length - 1; age >= 0 && this.#inFlight > 0; age--) {
+      const slot = ((this.#published - age) >>> 0) % this.#ring.length
+      const flight = this.#ring[slot]
       if (flight === undefined || !this.#control.isComplete(flight.epoch)) continue
-      this.#ring[i] = undefined
+      this.#ring[slot] = undefined
       this.#inFlight--
       this.#deaths = 0
       flight.program.release?.()

@@ -1,4 +1,4 @@
-import { parentPort } from 'node:worker_threads'
+import { parentPort, threadId } from 'node:worker_threads'
 import { Leave, loadNative, Seat } from '../native.js'
 
 /*
@@ -20,11 +20,19 @@ export interface Residency {
   sliceNanos: number
 }
 
-/** What a worker posts: its index once it is up, null when programs are complete. */
-export type WorkerMessage = number | null
+/** What a worker posts. */
+export type WorkerMessage =
+  /** The thread of this id has loaded the library. */
+  | { loaded: number }
+  /** Seat number so is taken. */
+  | number
+  /** Programs are complete. */
+  | null
+
+const native = loadNative()
+parentPort?.postMessage({ loaded: threadId } satisfies WorkerMessage)
 
 export default function reside(task: Residency): void {
-  const native = loadNative()
   if (native === null || parentPort === null) throw new Error('not a worker of a native region')
   const { control, address, index, spinNanos, sliceNanos } = task
   const { layout } = native
