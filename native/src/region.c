@@ -25,12 +25,14 @@
  *   publish  A: ops, ranges written        B: store epoch (seq_cst)   C: JavaScript loads seats
  *   worker   D: load epoch (acquire)       E: claims, runs            F: done += n (acq_rel)
  *   parking  G: JavaScript stores PARKED   H: JavaScript loads epoch (both seq_cst), then waits
- *   finish   I: completed = epoch (release)                           J: JavaScript loads completed
+ *   finish   I: store completed            J: exchange notice, post a message if it was 0
+ *   settling K: JavaScript stores notice 0 L: JavaScript loads completed (all four seq_cst)
  *
  *   B before D makes A visible to E. F before a waiter's load of `done` (acquire) makes one op's
- *   results visible to the next, and I before J makes them visible to JavaScript. B before C and G
+ *   results visible to the next, and I before L makes them visible to JavaScript. B before C and G
  *   before H are sequentially consistent, so at least one side sees the other: either the publisher
- *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep.
+ *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep. Likewise I
+ *   before J and K before L: either JavaScript finds the program complete, or it is sent a message.
  */
 #include <errno.h>
 #include <sched.h>
@@ -230,7 +232,7 @@ static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) 
       const uint32_t op_count = atomic_load_explicit(&slot->op_count, memory_order_relaxed);
       const uint32_t ops = atomic_fetch_add_explicit(&slot->ops_done, 1, memory_order_acq_rel) + 1;
       if (ops < op_count) return PASSED;
-      atomic_store_explicit(&slot->completed, epoch, memory_order_release);
+      atomic_store_explicit(&slot->completed, epoch, memory_order_seq_cst);
       return FINISHED;
     }
     if (must_leave(stay)) return LEAVING;
@@ -315,7 +317,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       spins = 0;
       const dp_slot *slot = slot_of(region, epoch);
       if (how == FINISHED && !atomic_load_explicit(&slot->silent, memory_order_relaxed) &&
-          atomic_exchange_explicit(&region->notice, 1, memory_order_acq_rel) == 0) {
+          atomic_exchange_explicit(&region->notice, 1, memory_order_seq_cst) == 0) {
         return DP_LEAVE_NOTICE;
       }
       continue;

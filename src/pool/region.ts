@@ -228,9 +228,9 @@ export class Region implements Engine {
   #mourn(w: number, cause: unknown): void {
     // threads die only between claims: nothing is half done, and the successor can begin anew
     this.#control.rewind(w)
+    const epoch = this.#control.programOf(w)
     // it may have died on its way to tell us of completed programs
     this.#listen()
-    const epoch = this.#control.programOf(w)
     const flight = epoch === undefined ? undefined : this.#ring[epoch % this.#ring.length]
     if (flight !== undefined && flight.epoch === epoch) {
       this.#fail(flight, new WorkerDiedError(cause))

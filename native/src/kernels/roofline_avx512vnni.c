@@ -18,8 +18,12 @@ uint64_t dp_read_avx512vnni(const void *x, size_t bytes) {
       sum[i] = _mm512_add_epi64(sum[i], _mm512_load_si512(at + i * 64));
     }
   }
-  return (uint64_t)_mm512_reduce_add_epi64(
-      _mm512_add_epi64(_mm512_add_epi64(sum[0], sum[1]), _mm512_add_epi64(sum[2], sum[3])));
+  /* added up as unsigned words, which may wrap */
+  uint64_t words[8], total = 0;
+  _mm512_storeu_si512(
+      words, _mm512_add_epi64(_mm512_add_epi64(sum[0], sum[1]), _mm512_add_epi64(sum[2], sum[3])));
+  for (int i = 0; i < 8; i++) total += words[i];
+  return total;
 }
 
 uint64_t dp_peak_avx512vnni(uint64_t rounds, int32_t *sink) {
