@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events'
-import { FusedMlp, intMatmul, Linear, LinearGroup, Tensor } from 'dotpool'
+import { FusedMlp, intMatmul, Linear, LinearGroup, Pool, Tensor } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { createPool } from './support/isas.js'
 import { expectSameBits } from './support/reference.js'
@@ -128,4 +128,21 @@ describe('an AbortSignal', () => {
     expect(await call).toBe(controller.signal.reason)
     expect((await next).every((value) => value === 127 * 256)).toBe(true)
   })
+})
+
+it('a signal may serve any number of calls at once, without a warning', async () => {
+  await using pool = await Pool.create({ threads: 1 })
+  const shape = { inFeatures: 4, outFeatures: 3 }
+  const layers = await Promise.all(
+    Array.from({ length: 40 }, () => Linear.fromInt8(pool, new Int8Array(12), 1, shape)),
+  )
+  const warnings: Error[] = []
+  const warn = (warning: Error) => warnings.push(warning)
+  process.on('warning', warn)
+  const { signal } = new AbortController()
+  await Promise.all(layers.map((layer) => layer.forward(new Float32Array(4), { signal })))
+  // Node emits warnings from a later turn
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  process.off('warning', warn)
+  expect(warnings).toEqual([])
 })

@@ -1,4 +1,5 @@
 import { QueueFullError } from '../errors.js'
+import { heed } from '../pool/abort.js'
 import { QUEUE_LIMIT } from '../pool/engine.js'
 import type { Pool } from '../pool/pool.js'
 import { type NativeOp, OpFlag, type Program, type ScriptOp } from '../pool/program.js'
@@ -66,7 +67,7 @@ export class Coalescer {
           reject(error)
         },
       }
-      signal?.addEventListener('abort', leave, { once: true })
+      heed(signal, leave)
       this.#waiting.push(waiting)
     })
   }

@@ -1,5 +1,6 @@
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import type { Native } from '../native.js'
+import { heed } from './abort.js'
 import { Control } from './control.js'
 import { usableThreads } from './cpus.js'
 import { Crew } from './crew.js'
@@ -92,7 +93,7 @@ export class Region implements Engine {
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#fail(flight, signal?.reason)
       const flight: Flight = { program, epoch: 0, resolve, reject, settled: false, signal, onAbort }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      heed(signal, onAbort)
       this.#waiting.push(flight)
       this.#publishWaiting()
     })

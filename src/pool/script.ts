@@ -1,5 +1,6 @@
 import { Piscina } from 'piscina'
 import { PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
+import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import type { Program, ScriptOp, Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
@@ -54,7 +55,7 @@ export class ScriptEngine implements Engine {
         },
       }
       const onAbort = () => call.stop(signal?.reason)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      heed(signal, onAbort)
       this.#calls.add(call)
       this.#last = this.#last.then(async () => {
         await this.#runOps(call).then(resolve, call.stop)

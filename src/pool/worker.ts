@@ -24,7 +24,7 @@ export interface Residency {
 export type WorkerMessage =
   /** The thread of this id has loaded the library. */
   | { loaded: number }
-  /** Seat number so is taken. */
+  /** The seat of this number is taken. */
   | number
   /** Programs are complete. */
   | null
