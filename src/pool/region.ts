@@ -14,6 +14,12 @@ import type { WorkerStats } from './stats.js'
  */
 const CROWDED_LOOK_MILLIS = 0.01
 
+/**
+ * With a core of its own it looks so many times as long as workers spin: through a call that reads a few
+ * megabytes. Waking a sleeping core takes 50 us and more, where cores are virtual.
+ */
+const OWN_CORE_LOOK = 20
+
 /** All workers dead so many times without one program complete in between: they cannot work at all. */
 const DEATHS_IN_A_ROW = 4
 
@@ -55,7 +61,8 @@ export class Region implements Engine {
   private constructor(native: Native, threads: number, spinMicros: number) {
     this.threads = threads
     this.isa = native.isa()
-    this.#lookMillis = threads < usableThreads() ? spinMicros / 1000 : CROWDED_LOOK_MILLIS
+    const hasOwnCore = threads < usableThreads()
+    this.#lookMillis = hasOwnCore ? (OWN_CORE_LOOK * spinMicros) / 1000 : CROWDED_LOOK_MILLIS
     this.#ring = new Array(native.layout.ringLength).fill(undefined)
     this.#control = new Control(native, threads)
     this.#crew = new Crew(this.#control, spinMicros * 1000, () => this.#isIdle(), {
