@@ -209,7 +209,9 @@ export class Region implements Engine {
     for (let age = this.#ring.length - 1; age >= 0 && this.#inFlight > 0; age--) {
       const slot = ((this.#published - age) >>> 0) % this.#ring.length
       const flight = this.#ring[slot]
-      if (flight === undefined || !this.#control.isComplete(flight.epoch)) continue
+      if (flight === undefined) continue
+      // in order: a later one is complete, if at all, by a claim's time before this one
+      if (!this.#control.isComplete(flight.epoch)) break
       this.#ring[slot] = undefined
       this.#inFlight--
       this.#deaths = 0
