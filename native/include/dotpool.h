@@ -128,7 +128,7 @@ typedef struct dp_worker {
   float row_scale;
   uint64_t idle_since; /* when it last had work, or 0 */
   uint32_t index;   /* whose ranges it claims first */
-  uint64_t scratch; /* a quantised row, then two float rows of DP_MAX_K; see dp_scratch_bytes */
+  uint64_t scratch; /* a quantised row, then a row of DP_MAX_K floats */
   dp_stats stats;
 } dp_worker;
 
