@@ -3,14 +3,15 @@ import {
   ArgumentError,
   applyGate,
   FusedMlp,
-  Linear,
+  type Linear,
   type Pool,
   Tensor,
 } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPool, isas } from './support/isas.js'
-import { bf16Tensor, makeCase, randomNumbers, randomRows } from './support/random.js'
+import { randomLinear } from './support/layers.js'
+import { bf16Tensor, randomNumbers, randomRows } from './support/random.js'
 import { expectSameBits } from './support/reference.js'
 
 const activations: Activation[] = ['silu', 'gelu', 'relu2']
@@ -24,20 +25,11 @@ const mlpCases = fc.record({
   seed: fc.integer(),
 })
 
-async function linear(pool: Pool, inFeatures: number, outFeatures: number, seed: number) {
-  const { weight, scale, bias } = makeCase(
-    { rows: 1, inFeatures, outFeatures },
-    seed % 2 === 0,
-    seed,
-  )
-  return await Linear.fromInt8(pool, weight, scale, { inFeatures, outFeatures, bias })
-}
-
 async function mlpOf(pool: Pool, sizes: [number, number, number], seed: number) {
   const [inFeatures, hidden, outFeatures] = sizes
-  const gate = await linear(pool, inFeatures, hidden, seed)
-  const up = await linear(pool, inFeatures, hidden, seed + 1)
-  const down = await linear(pool, hidden, outFeatures, seed + 2)
+  const gate = await randomLinear(pool, inFeatures, hidden, seed)
+  const up = await randomLinear(pool, inFeatures, hidden, seed + 1)
+  const down = await randomLinear(pool, hidden, outFeatures, seed + 2)
   return { gate, up, down }
 }
 
@@ -135,9 +127,9 @@ describe('a FusedMlp', () => {
 
   it('refuses Linears that do not fit together, and activations it does not know', async () => {
     const { gate, up, down } = await mlpOf(pool, [8, 12, 5], 8)
-    const wide = await linear(pool, 8, 13, 1)
+    const wide = await randomLinear(pool, 8, 13, 1)
     await using other = await createPool(isas[0], { threads: 1 })
-    const stranger = await linear(other, 8, 12, 2)
+    const stranger = await randomLinear(other, 8, 12, 2)
     expect(() => new FusedMlp(gate, wide, down)).toThrow(
       new ArgumentError('up', 'outFeatures 12', '13'),
     )

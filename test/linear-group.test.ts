@@ -1,18 +1,10 @@
-import { ArgumentError, Linear, LinearGroup, type Pool } from 'dotpool'
+import { ArgumentError, LinearGroup, type Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPool, isas } from './support/isas.js'
-import { bf16Tensor, makeCase, randomNumbers, randomRows } from './support/random.js'
+import { randomLinear } from './support/layers.js'
+import { bf16Tensor, randomNumbers, randomRows } from './support/random.js'
 import { expectSameBits } from './support/reference.js'
-
-async function linear(pool: Pool, inFeatures: number, outFeatures: number, seed: number) {
-  const { weight, scale, bias } = makeCase(
-    { rows: 1, inFeatures, outFeatures },
-    seed % 2 === 0,
-    seed,
-  )
-  return await Linear.fromInt8(pool, weight, scale, { inFeatures, outFeatures, bias })
-}
 
 const groups = fc.record({
   rows: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 40 })),
@@ -32,7 +24,7 @@ describe.each(isas)('a LinearGroup on %s', (isa) => {
     await fc.assert(
       fc.asyncProperty(groups, async ({ rows, inFeatures, outs, seed }) => {
         const linears = await Promise.all(
-          outs.map((outFeatures, i) => linear(pool, inFeatures, outFeatures, seed + i)),
+          outs.map((outFeatures, i) => randomLinear(pool, inFeatures, outFeatures, seed + i)),
         )
         const group = new LinearGroup(linears)
         const x = randomRows(rows, inFeatures, randomNumbers(seed))
@@ -60,7 +52,9 @@ describe('a LinearGroup', () => {
   afterAll(async () => await pool.close())
 
   it('takes as many Linears as a program has room for', async () => {
-    const linears = await Promise.all(Array.from({ length: 15 }, (_, i) => linear(pool, 20, 30, i)))
+    const linears = await Promise.all(
+      Array.from({ length: 15 }, (_, i) => randomLinear(pool, 20, 30, i)),
+    )
     const x = randomRows(4, 20, randomNumbers(5))
     const results = await new LinearGroup(linears).forward(x)
     for (const [i, each] of linears.entries()) {
@@ -72,7 +66,7 @@ describe('a LinearGroup', () => {
   })
 
   it('refuses Linears of different inputs, and none', async () => {
-    const [a, b] = [await linear(pool, 8, 5, 1), await linear(pool, 9, 5, 2)]
+    const [a, b] = [await randomLinear(pool, 8, 5, 1), await randomLinear(pool, 9, 5, 2)]
     expect(() => new LinearGroup([a, b])).toThrow(
       new ArgumentError('linears[1]', 'inFeatures 8', '9'),
     )
@@ -80,7 +74,10 @@ describe('a LinearGroup', () => {
   })
 
   it('writes to `out`, a place for each result', async () => {
-    const group = new LinearGroup([await linear(pool, 8, 5, 1), await linear(pool, 8, 70, 2)])
+    const group = new LinearGroup([
+      await randomLinear(pool, 8, 5, 1),
+      await randomLinear(pool, 8, 70, 2),
+    ])
     const x = randomRows(3, 8, randomNumbers(5))
     const out = [new Float32Array(15), new Float32Array(210)]
     const results = await group.forward(x, { out })

@@ -51,6 +51,15 @@ enum {
   SPINS_PER_CLOCK = 16,     /* reading the clock takes as long as a pause or two */
 };
 
+/* Waits a little for another thread, which may need this core after a while. */
+static inline void spin(uint32_t spins) {
+  if (spins < SPINS_BEFORE_YIELD) {
+    dp_relax();
+  } else {
+    sched_yield();
+  }
+}
+
 static uint64_t now_ns(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -246,11 +255,7 @@ static outcome wait_for_ops(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32
     if (atomic_load_explicit(&slot->ops_done, memory_order_acquire) >= count) break;
     if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) break;
     if (must_leave(stay)) return LEAVING;
-    if (spins < SPINS_BEFORE_YIELD) {
-      dp_relax();
-    } else {
-      sched_yield();
-    }
+    spin(spins);
   }
   count_time(stay, &stay->worker->stats.wait_ns);
   return PASSED;
@@ -345,11 +350,7 @@ void dp_help(dp_region *region, uint32_t epoch) {
     leave_behind(worker, next);
   }
   for (uint32_t spins = 0; atomic_load_explicit(&slot->completed, memory_order_acquire) != epoch; spins++) {
-    if (spins < SPINS_BEFORE_YIELD) {
-      dp_relax();
-    } else {
-      sched_yield();
-    }
+    spin(spins);
   }
   count_time(&stay, &worker->stats.wait_ns);
 }

@@ -1,7 +1,13 @@
 import { checkSignal } from '../errors.js'
 import { viewAs } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import { NativeActivation, type NativeOp, type Program, type ScriptOp } from '../pool/program.js'
+import {
+  type ArgsOf,
+  NativeActivation,
+  type NativeOp,
+  type Program,
+  type ScriptOp,
+} from '../pool/program.js'
 import type { Tensor } from '../tensor.js'
 import {
   type ActivationArray,
@@ -14,15 +20,8 @@ import {
 import { type Activation, checkActivation } from './gate.js'
 import type { Linear } from './linear.js'
 import { checkFeatures, checkTogether } from './linear-group.js'
-import {
-  linearScript,
-  multiplyOp,
-  oracle,
-  quantizeOps,
-  rowsOf,
-  TOGETHER,
-} from './linear-program.js'
-import { type GateTask, gateShare } from './oracle.js'
+import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
+import { type GateTask, gateShare, oracle } from './oracle.js'
 
 export interface FusedMlpOptions {
   /** What becomes of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
@@ -134,7 +133,7 @@ class MlpCall implements Program {
 
   script(): ScriptOp[] {
     const [gate, up] = [this.#hidden(), this.#hidden()]
-    const args: Omit<GateTask, 'part' | 'parts'> = { activation: this.#activation, gate, up }
+    const args: ArgsOf<GateTask> = { activation: this.#activation, gate, up }
     return [
       linearScript(this.#input.data, this.#gate, gate),
       linearScript(this.#input.data, this.#up, up),

@@ -1,10 +1,16 @@
 import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
-import type { Native } from '../native.js'
 import { CallMemory, isDetached, isShared } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
-import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import {
+  type ArgsOf,
+  type NativeOp,
+  NativeType,
+  OpKind,
+  type Program,
+  type ScriptOp,
+} from '../pool/program.js'
 import { Tensor } from '../tensor.js'
-import { type IntMatmulTask, intMatmulShare } from './oracle.js'
+import { type IntMatmulTask, intMatmulShare, oracle } from './oracle.js'
 import { paddedN, tileBytes } from './pack.js'
 
 /** 131071 * 128 * 128 < 2^31: up to here int32 sums cannot overflow. */
@@ -73,22 +79,22 @@ class IntMatmul implements Program {
   }
 
   native(): NativeOp[] {
-    const native = this.#pool.native as Native
+    const pool = this.#pool
     const [m, k, n] = [this.#m, this.#k, this.#n]
-    const tiles = native.address(this.#memory.take(tileBytes(n, k)))
-    const colSum = native.address(this.#memory.take(paddedN(n) * 4))
-    const xq = native.address(this.#memory.take(m * this.#pool.rowStride(k)))
-    const y = native.address(this.#y)
+    const tiles = pool.addressOf(this.#memory.take(tileBytes(n, k)))
+    const colSum = pool.addressOf(this.#memory.take(paddedN(n) * 4))
+    const xq = pool.addressOf(this.#memory.take(m * pool.rowStride(k)))
+    const y = pool.addressOf(this.#y)
     return [
-      { kind: OpKind.packTransposed, n, k, x: native.address(this.#b), tiles, colSum },
-      { kind: OpKind.quantize, xType: NativeType.int8, m, k, x: native.address(this.#a), xq },
+      { kind: OpKind.packTransposed, n, k, x: pool.addressOf(this.#b), tiles, colSum },
+      { kind: OpKind.quantize, xType: NativeType.int8, m, k, x: pool.addressOf(this.#a), xq },
       { kind: OpKind.gemm, yType: NativeType.int32, m, n, k, y, tiles, colSum, xq },
     ]
   }
 
   script(): ScriptOp[] {
     const [m, k, n] = [this.#m, this.#k, this.#n]
-    const args: Omit<IntMatmulTask, 'part' | 'parts'> = {
+    const args: ArgsOf<IntMatmulTask> = {
       a: this.#a,
       b: this.#b,
       y: this.#y,
@@ -96,7 +102,7 @@ class IntMatmul implements Program {
       k,
       n,
     }
-    return [{ module: new URL('./oracle.js', import.meta.url).href, run: intMatmulShare, args }]
+    return [{ module: oracle, run: intMatmulShare, args }]
   }
 
   release(): void {

@@ -1,8 +1,8 @@
 import type { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import { type NativeOp, OpFlag, OpKind, type ScriptOp } from '../pool/program.js'
+import { type ArgsOf, type NativeOp, OpFlag, OpKind, type ScriptOp } from '../pool/program.js'
 import type { ActivationArray, Input } from './activations.js'
-import { type LinearTask, linearShare } from './oracle.js'
+import { type LinearTask, linearShare, oracle } from './oracle.js'
 import type { Weight } from './weight.js'
 
 /*
@@ -85,7 +85,7 @@ export const TOGETHER = OpFlag.together
 /** y = x W^T (+ bias) in TypeScript. */
 export function linearScript(x: ActivationArray, weight: Weight, y: ActivationArray): ScriptOp {
   const { tiles, scale, bias, inFeatures, outFeatures } = weight
-  const args: Omit<LinearTask, 'part' | 'parts'> = {
+  const args: ArgsOf<LinearTask> = {
     x,
     y,
     tiles,
@@ -96,6 +96,3 @@ export function linearScript(x: ActivationArray, weight: Weight, y: ActivationAr
   }
   return { module: oracle, run: linearShare, args }
 }
-
-/** The module with the TypeScript functions of all ops. */
-export const oracle = new URL('./oracle.js', import.meta.url).href

@@ -10,8 +10,8 @@ import {
   Result,
 } from './activations.js'
 import { Coalescer } from './coalescer.js'
-import { linearScript, multiplyOp, oracle, quantizeOps, rowsOf } from './linear-program.js'
-import { floatShare, type LinearTask } from './oracle.js'
+import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
+import { floatShare, type LinearTask, oracle } from './oracle.js'
 import { type PackOptions, Weight, type WeightArray } from './weight.js'
 
 /*
@@ -88,7 +88,7 @@ export class Linear {
     } else {
       checkChannels('scale', scale, outFeatures)
     }
-    const packed = new Weight(pool.native, inFeatures, outFeatures, bias)
+    const packed = new Weight(pool, inFeatures, outFeatures, bias)
     if (typeof scale === 'number') packed.scale.fill(scale, 0, outFeatures)
     else packed.scale.set(scale)
     await packed.pack(pool, weight, options)
@@ -115,7 +115,7 @@ export class Linear {
       throw new ArgumentError('weight', 'a Float32Array or a float32 or bfloat16 Tensor', got)
     }
     checkWeightLength(source, options)
-    const packed = new Weight(pool.native, options.inFeatures, options.outFeatures, options.bias)
+    const packed = new Weight(pool, options.inFeatures, options.outFeatures, options.bias)
     await packed.pack(pool, source, options)
     return new Linear(pool, packed)
   }

@@ -9,6 +9,9 @@ import { quantizeChannel, quantizeRow } from './quantize.js'
  * library loads. Each function does one share of an op and returns 0, or 1 + the index of a fault.
  */
 
+/** This module, for workers to import. */
+export const oracle = import.meta.url
+
 /** The channels [from, to) of a share, whole blocks. */
 function channelsOf({ part, parts }: Share, outFeatures: number): [from: number, to: number] {
   const blocks = Math.ceil(outFeatures / NR)

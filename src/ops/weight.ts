@@ -1,9 +1,15 @@
 import { ArgumentError } from '../errors.js'
-import type { Native } from '../native.js'
 import { CallMemory, sharedArray } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
-import { type PackTask, packShare } from './oracle.js'
+import {
+  type ArgsOf,
+  type NativeOp,
+  NativeType,
+  OpKind,
+  type Program,
+  type ScriptOp,
+} from '../pool/program.js'
+import { oracle, type PackTask, packShare } from './oracle.js'
 import { NR, paddedK, paddedN, tileBytes } from './pack.js'
 import { notFinite } from './quantize.js'
 
@@ -35,7 +41,7 @@ export class Weight {
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
   /** Memory for weights of this shape, not packed yet. */
-  constructor(native: Native | null, inFeatures: number, outFeatures: number, bias?: Float32Array) {
+  constructor(pool: Pool, inFeatures: number, outFeatures: number, bias?: Float32Array) {
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
     this.tiles = sharedArray('int8', tileBytes(outFeatures, inFeatures))
@@ -45,12 +51,11 @@ export class Weight {
       this.bias = sharedArray('float32', paddedN(outFeatures))
       this.bias.set(bias)
     }
-    const address = (view?: ArrayBufferView) => (view && native ? native.address(view) : 0)
     this.addresses = {
-      tiles: address(this.tiles),
-      colSum: address(this.colSum),
-      scale: address(this.scale),
-      bias: address(this.bias),
+      tiles: pool.addressOf(this.tiles),
+      colSum: pool.addressOf(this.colSum),
+      scale: pool.addressOf(this.scale),
+      bias: this.bias === undefined ? 0 : pool.addressOf(this.bias),
     }
   }
 
@@ -99,7 +104,6 @@ class PackProgram implements Program {
   }
 
   native(): NativeOp[] {
-    const native = this.#pool.native as Native
     const { addresses, inFeatures } = this.#weight
     const type = typeOf(this.#source)
     return [
@@ -108,7 +112,7 @@ class PackProgram implements Program {
         xType: NativeType[type],
         n: this.#last - this.#first,
         k: inFeatures,
-        x: native.address(this.#source),
+        x: this.#pool.addressOf(this.#source),
         tiles: addresses.tiles + this.#first * paddedK(inFeatures),
         colSum: addresses.colSum + this.#first * 4,
         scale: addresses.scale + this.#first * 4,
@@ -118,7 +122,7 @@ class PackProgram implements Program {
 
   script(): ScriptOp[] {
     const { tiles, colSum, scale, inFeatures } = this.#weight
-    const args: Omit<PackTask, 'part' | 'parts'> = {
+    const args: ArgsOf<PackTask> = {
       weight: this.#source,
       tiles: tiles.subarray(this.#first * paddedK(inFeatures)),
       colSum: colSum.subarray(this.#first),
@@ -126,7 +130,7 @@ class PackProgram implements Program {
       inFeatures,
       outFeatures: this.#last - this.#first,
     }
-    return [{ module: new URL('./oracle.js', import.meta.url).href, run: packShare, args }]
+    return [{ module: oracle, run: packShare, args }]
   }
 
   release(): void {

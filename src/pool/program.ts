@@ -54,6 +54,9 @@ export interface Share {
   parts: number
 }
 
+/** What a task has besides its share. */
+export type ArgsOf<Task extends Share> = Omit<Task, keyof Share>
+
 /** One op in TypeScript: a function of a module, called once for each part of the work. */
 export interface ScriptOp {
   /** URL of the module that exports `run` under its own name. */

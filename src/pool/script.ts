@@ -91,7 +91,7 @@ export class ScriptEngine implements Engine {
   async #runOps(call: Call): Promise<number> {
     let fault = 0
     const start = performance.now()
-    for (const op of call.error === undefined ? call.program.script() : []) {
+    for (const op of call.program.script()) {
       if (call.error !== undefined) break
       const faults = await Promise.all(this.#everyPart(op)).catch((cause) => {
         throw new WorkerDiedError(cause)
