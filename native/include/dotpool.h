@@ -26,6 +26,8 @@
 #define DP_SLOT_OPS 16  /* ops in one program */
 #define DP_MAX_K 131072 /* 131072 * 127 * 128 < 2^31: int32 sums cannot overflow */
 
+#define DP_PAGE 64      /* positions of one page of keys and values */
+
 typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
 
 typedef enum dp_op_kind {
@@ -40,6 +42,13 @@ typedef enum dp_op_kind {
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
+  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]) */
+  DP_OP_NORM = 12,        /* x += u; y or (xq, xScale) = x / rms(x) * scale */
+  DP_OP_DENSE = 13,       /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
+  DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
+  DP_OP_ATTEND = 15,      /* out = softmax(q . keys) . values, or parts of it, a page each */
+  DP_OP_MERGE = 16,       /* out = those parts put together */
+  DP_OP_PICK = 17,        /* the next id of each row of logits, or how likely a given one was */
 } dp_op_kind;
 
 /* What an op's flags say; any of them, or 0. */
@@ -57,6 +66,53 @@ typedef enum dp_activation {
   DP_ACT_RELU2 = 3, /* ReLU squared */
 } dp_activation;
 
+/* One row of a batch: which token stands where in which sequence. */
+typedef struct dp_row {
+  uint32_t id;
+  uint32_t position;
+  uint64_t pages; /* uint64 [positions / DP_PAGE]: addresses of the pages of its sequence */
+} dp_row;
+
+/*
+ * The attention of one layer. A page holds the keys and values of DP_PAGE positions for all layers; at
+ * page_offset begin those of this layer, one head after the other, each (T is cache_type, D head_dim):
+ *
+ *   keys T [DP_PAGE / 16][D][16], values T [DP_PAGE][D]; for int8 then float32 key scales [DP_PAGE] and
+ *   value scales [DP_PAGE]
+ */
+typedef struct dp_attention {
+  uint32_t query_heads, kv_heads, head_dim; /* query_heads is a multiple of kv_heads */
+  uint32_t window;     /* a row sees so many positions up to its own; 0: all */
+  uint32_t cache_type; /* DP_F32, DP_BF16 or DP_S8 */
+  float eps;           /* of q_norm and k_norm */
+  float scale;         /* of q . k */
+  uint32_t split;      /* 1: ATTEND writes parts, which MERGE puts together */
+  uint64_t q, k, v;    /* float32 [M, query_heads or kv_heads, D] */
+  uint64_t q_norm, k_norm; /* float32 [D], or 0: q and k are not normed */
+  uint64_t rotation;   /* float32 [positions][2][D / 2]: cosines, then sines */
+  uint64_t page_offset; /* bytes */
+  uint64_t out;        /* float32 [M, query_heads, D] */
+  uint64_t parts;      /* float32 [M, query_heads, most pages][2 + D]: maximum, sum, values */
+  uint32_t part_pages; /* most pages of a row in `parts` */
+  uint32_t padding;
+} dp_attention;
+
+/* What DP_OP_PICK shall do with a row of logits, and what came of it. */
+typedef struct dp_pick {
+  uint32_t action; /* dp_pick_action */
+  uint32_t id;     /* DRAW: the result; SCORE: whose logit is wanted */
+  float logit, maximum, sum; /* SCORE: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
+  float temperature;  /* 0: the best id, the lowest of several */
+  float top_p, min_p; /* 1 and 0: all ids */
+  float penalty;      /* repetition penalty; 1: none */
+  uint32_t top_k;     /* 0: all ids */
+  uint32_t random;    /* uniform bits */
+  uint32_t seen_count;
+  uint64_t seen;      /* uint32 [seen_count]: ids to penalise, each once */
+} dp_pick;
+
+typedef enum dp_pick_action { DP_PICK_NOTHING = 0, DP_PICK_DRAW = 1, DP_PICK_SCORE = 2 } dp_pick_action;
+
 /*
  * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
  * the program is complete. Which fields an op reads stands beside its runner in ops.c.
@@ -70,14 +126,17 @@ typedef struct dp_op {
   uint32_t activation; /* dp_activation */
   uint64_t x;       /* activations, or the weights to pack */
   uint64_t y;       /* results */
-  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned */
+  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned; or other weights */
   uint64_t col_sum; /* int32 [N] padded to 64: sum over k of w[n, k] */
   uint64_t scale;   /* float32 [N] padded to 64 */
   uint64_t bias;    /* float32 [N] padded to 64, or 0 */
   uint64_t xq;      /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned */
   uint64_t x_scale; /* float32 [M] */
   uint64_t u;       /* [M, K] of x's type, or 0: see dp_activation */
-  uint8_t padding[24];
+  uint64_t rows;    /* dp_row [M], dp_pick [M]; for NORM uint32 [M]: which rows of x and u, or 0 */
+  uint64_t attention; /* dp_attention */
+  float eps;
+  uint32_t w_type;  /* dp_type of weights that are no tiles */
 } dp_op;
 
 /* How far the workers have come with one op. Written by dp_publish, then only by workers. */

@@ -1,0 +1,220 @@
+/* linear.c: the ops that Linears are made of. */
+#include <string.h>
+
+#include "../cpu.h"
+#include "op.h"
+
+enum {
+  FEW_ROWS = 16,         /* up to here reading the weights takes the time, not multiplying */
+  UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
+};
+
+/* xq = quantise(row m of x, or of activation(x) * u); returns its scale. */
+static float quantize_input(const dp_place *place, uint64_t m, void *xq) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
+  const bool is_bf16 = op->x_type == DP_BF16;
+  const void *input = dp_x_row(op, m);
+  if (op->u != 0) {
+    const char *u = POINTER(const char, op->u) + m * op->k * dp_type_bytes(op->x_type);
+    void *gated = dp_scratch_floats(place);
+    dp_gate_fn *gate = is_bf16 ? kernels->gate_bf16 : kernels->gate_f32;
+    gate(input, u, op->k, (dp_activation)op->activation, gated);
+    input = gated;
+  }
+  return (is_bf16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32)(input, op->k, xq);
+}
+
+/* ---- GEMV: x[K] (, u[K]), tiles, scale, bias -> y[N]; pieces are columns of 16 channels -------- */
+
+/* Every worker quantises the row for itself: that takes a microsecond, a barrier takes as long. */
+static const void *quantized_row(const dp_place *place, float *scale) {
+  dp_worker *worker = place->worker;
+  void *row = dp_scratch_quantized(worker);
+  if (worker->row_epoch != place->epoch || worker->row_address != place->op->x) {
+    worker->row_scale = quantize_input(place, 0, row);
+    worker->row_epoch = place->epoch;
+    worker->row_address = place->op->x;
+  }
+  *scale = worker->row_scale;
+  return row;
+}
+
+static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
+  dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
+  const size_t quads = dp_quads(op->k), y_bytes = dp_type_bytes(op->y_type);
+  const int8_t *tiles = POINTER(const int8_t, op->tiles);
+  const int32_t *col_sum = POINTER(const int32_t, op->col_sum);
+  const float *w_scale = POINTER(const float, op->scale), *bias = POINTER(const float, op->bias);
+  float x_scale;
+  const void *row = quantized_row(place, &x_scale);
+
+  _Alignas(64) int32_t acc[DP_NR];
+  for (uint64_t column = first; column < last;) {
+    uint32_t within = column % DP_COLUMNS;
+    uint64_t columns = DP_COLUMNS - within;
+    if (columns > last - column) columns = last - column;
+    size_t n = column * DP_COLUMN;
+    const int8_t *w = tiles + column / DP_COLUMNS * dp_block_bytes(op->k) + within * DP_COLUMN * DP_KR;
+    kernels->gemv(row, w, quads, (uint32_t)columns, col_sum + n, acc);
+    size_t count = columns * DP_COLUMN < op->n - n ? columns * DP_COLUMN : op->n - n;
+    epilogue(acc, count, x_scale, w_scale + n, bias == NULL ? NULL : bias + n,
+             POINTER(char, op->y) + n * y_bytes);
+    column += columns;
+  }
+  return (last - first) * quads * DP_COLUMN * DP_KR;
+}
+
+static uint64_t gemv_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return dp_divide_up(op->n, DP_COLUMN);
+}
+
+static uint64_t gemv_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * DP_COLUMN;
+}
+
+const dp_op_type dp_op_gemv = {
+    .pieces = gemv_pieces, .cost = gemv_cost, .run = run_gemv, .grain = DP_COLUMNS};
+
+/* ---- QUANTIZE: x[M, K] (, u[M, K]) -> xq, x_scale[M]; pieces are rows -------------------------- */
+
+static uint64_t run_quantize(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const size_t stride = dp_row_stride(place->kernels, op->k);
+  for (uint64_t m = first; m < last; m++) {
+    char *xq = POINTER(char, op->xq) + m * stride;
+    if (op->x_type == DP_S8) {
+      place->kernels->load_row_s8((const int8_t *)dp_x_row(op, m), op->k, xq);
+    } else {
+      POINTER(float, op->x_scale)[m] = quantize_input(place, m, xq);
+    }
+  }
+  return 0;
+}
+
+static uint64_t quantize_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return op->m;
+}
+
+static uint64_t quantize_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * 16;
+}
+
+const dp_op_type dp_op_quantize = {
+    .pieces = quantize_pieces, .cost = quantize_cost, .run = run_quantize, .grain = 1};
+
+/* ---- GEMM: xq[M, K], tiles, scale, bias -> y[M, N]; pieces are a chunk of rows times a block --- */
+
+typedef struct gemm_shape {
+  dp_gemm_tile tile;
+  uint32_t chunks; /* of rows; chunk c is rows [M * c / chunks, M * (c + 1) / chunks) */
+} gemm_shape;
+
+/*
+ * A chunk's activations should stay in the L2 cache beside a block of weights, and there should be
+ * pieces enough to share out; but below a few tiles of rows a block is loaded for too little work.
+ */
+static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
+  if (op->m <= FEW_ROWS) return shape;
+  shape.tile = kernels->gemm;
+  uint64_t rows = dp_at_least(dp_cpu_l2_bytes() / 4 / dp_row_stride(kernels, op->k), shape.tile.mr);
+  uint64_t for_cache = dp_divide_up(op->m, rows);
+  uint64_t for_sharing = dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->n));
+  uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile.mr);
+  if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
+  shape.chunks = (uint32_t)(for_cache > for_sharing ? for_cache : for_sharing);
+  return shape;
+}
+
+static void write_rows(const dp_place *place, uint32_t m, uint32_t rows, size_t n,
+                       const int32_t *acc) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
+  dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
+  const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = dp_type_bytes(op->y_type);
+  const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+  for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
+    char *y = dp_y_row(op, m + i) + n * y_bytes;
+    if (op->y_type == DP_S32) {
+      memcpy(y, acc, count * y_bytes);
+    } else {
+      float x_scale = POINTER(const float, op->x_scale)[m + i];
+      epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, y);
+    }
+  }
+}
+
+static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const gemm_shape shape = shape_gemm(op, place->kernels, place->threads);
+  const size_t quads = dp_quads(op->k), stride = dp_row_stride(place->kernels, op->k), bytes = dp_block_bytes(op->k);
+  _Alignas(64) int32_t acc[DP_MR_MAX * DP_NR];
+  for (uint64_t piece = first; piece < last; piece++) {
+    /* chunks of one block follow each other, so that the block is read from memory once */
+    const size_t block = piece / shape.chunks, n = block * DP_NR;
+    const uint64_t chunk = piece % shape.chunks;
+    const int8_t *w = POINTER(const int8_t, op->tiles) + block * bytes;
+    const int32_t *col_sum = POINTER(const int32_t, op->col_sum) + n;
+    const uint64_t start = op->m * chunk / shape.chunks, end = op->m * (chunk + 1) / shape.chunks;
+    /*
+     * Tiles of even height: five and five rows are faster than six and four. Each tile asks for its
+     * part of the next block, so that memory is read all the time.
+     */
+    const uint64_t panels = dp_divide_up(end - start, shape.tile.mr);
+    for (uint64_t p = 0; p < panels; p++) {
+      uint32_t m = (uint32_t)(start + (end - start) * p / panels);
+      uint32_t rows = (uint32_t)(start + (end - start) * (p + 1) / panels) - m;
+      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
+                     w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
+      write_rows(place, m, rows, n, acc);
+    }
+  }
+  return (last - first) * bytes;
+}
+
+static uint64_t gemm_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)shape_gemm(op, kernels, threads).chunks * dp_blocks(op->n);
+}
+
+static uint64_t gemm_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * DP_NR * op->m / shape_gemm(op, kernels, threads).chunks;
+}
+
+const dp_op_type dp_op_gemm = {
+    .pieces = gemm_pieces, .cost = gemm_cost, .run = run_gemm, .grain = 1};
+
+/* ---- FLOAT: x[M, K], tiles, scale, bias -> y[M, N]; pieces are a row times a block -------------- */
+
+static uint64_t run_float(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
+  const size_t bytes = dp_block_bytes(op->k), y_bytes = dp_type_bytes(op->y_type);
+  dp_finish_fn *finish = op->y_type == DP_BF16 ? kernels->finish_bf16 : kernels->finish_f32;
+  float *x = dp_scratch_floats(place);
+  _Alignas(64) float acc[DP_NR];
+  for (uint64_t piece = first; piece < last; piece++) {
+    /* rows of one block follow each other, so that the block is read from memory once */
+    const uint64_t block = piece / op->m, m = piece % op->m;
+    const size_t n = block * DP_NR, count = DP_NR < op->n - n ? DP_NR : op->n - n;
+    const char *row = dp_x_row(op, m);
+    kernels->load_row_float(row, (dp_type)op->x_type, op->k, x);
+    kernels->dot_float(x, POINTER(const int8_t, op->tiles) + block * bytes, dp_quads(op->k), acc);
+    const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+    finish(acc, count, POINTER(const float, op->scale) + n, bias, dp_y_row(op, m) + n * y_bytes);
+  }
+  return (last - first) * bytes;
+}
+
+static uint64_t float_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->m * dp_blocks(op->n);
+}
+
+static uint64_t float_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * DP_NR * 16;
+}
+
+const dp_op_type dp_op_float = {
+    .pieces = float_pieces, .cost = float_cost, .run = run_float, .grain = 1};

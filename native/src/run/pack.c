@@ -1,0 +1,38 @@
+/* pack.c: weights into tiles. */
+#include "op.h"
+
+/* ---- packing: x[N, K] -> tiles, col_sum (, scale); pieces are blocks -------------------------- */
+
+static uint64_t run_pack(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  for (uint64_t block = first; block < last; block++) {
+    const size_t n = block * DP_NR;
+    const uint32_t channels = op->n - n < DP_NR ? (uint32_t)(op->n - n) : DP_NR;
+    int8_t *tiles = POINTER(int8_t, op->tiles) + block * dp_block_bytes(op->k);
+    int32_t *col_sum = POINTER(int32_t, op->col_sum) + n;
+    const char *w = POINTER(const char, op->x);
+    if (op->kind == DP_OP_PACK) {
+      dp_pack_block_s8((const int8_t *)w + n * op->k, op->k, channels, op->k, tiles, col_sum);
+    } else if (op->kind == DP_OP_PACK_TRANSPOSED) {
+      dp_pack_block_transposed_s8((const int8_t *)w + n, op->n, channels, op->k, tiles, col_sum);
+    } else {
+      w += n * op->k * dp_type_bytes(op->x_type);
+      int bad = dp_quantize_pack_block(w, (dp_type)op->x_type, channels, op->k, tiles, col_sum,
+                                       POINTER(float, op->scale) + n);
+      uint32_t none = 0;
+      if (bad >= 0) atomic_compare_exchange_strong(place->fault, &none, (uint32_t)(n + (size_t)bad + 1));
+    }
+  }
+  return 0;
+}
+
+static uint64_t pack_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return dp_blocks(op->n);
+}
+
+static uint64_t pack_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * DP_NR * 16;
+}
+
+const dp_op_type dp_op_pack = {
+    .pieces = pack_pieces, .cost = pack_cost, .run = run_pack, .grain = 1};

@@ -1,0 +1,53 @@
+/* roofline.c: what bounds all other ops, and ops that do nothing. */
+#include "op.h"
+
+enum {
+  READ_BYTES = 1 << 20,  /* a piece of DP_OP_READ */
+  PEAK_ROUNDS = 1 << 13, /* a piece of DP_OP_PEAK */
+};
+
+/* ---- rooflines: n pieces; y is a uint64 that counts bytes or multiply-adds -------------------- */
+
+static uint64_t run_read(const dp_place *place, uint64_t first, uint64_t last) {
+  static _Atomic uint64_t sink;
+  const dp_op *op = place->op;
+  const char *x = POINTER(const char, op->x) + first * READ_BYTES;
+  const size_t bytes = (last - first) * READ_BYTES;
+  atomic_fetch_xor_explicit(&sink, place->kernels->read(x, bytes), memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, op->y), bytes, memory_order_relaxed);
+  return 0;
+}
+
+static uint64_t run_peak(const dp_place *place, uint64_t first, uint64_t last) {
+  static _Atomic int32_t sink;
+  int32_t result = 0;
+  uint64_t macs = place->kernels->peak((last - first) * PEAK_ROUNDS, &result);
+  atomic_fetch_xor_explicit(&sink, result, memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), macs, memory_order_relaxed);
+  return 0;
+}
+
+static uint64_t run_nothing(const dp_place *place, uint64_t first, uint64_t last) { return 0; }
+
+static uint64_t n_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return op->n; }
+
+static uint64_t one_piece(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return 1; }
+
+static uint64_t one_each(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return threads;
+}
+
+static uint64_t read_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return READ_BYTES;
+}
+
+static uint64_t whole_claim(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return DP_CLAIM_MACS;
+}
+
+const dp_op_type dp_op_read = {.pieces = n_pieces, .cost = read_cost, .run = run_read, .grain = 1};
+const dp_op_type dp_op_peak = {.pieces = n_pieces, .cost = whole_claim, .run = run_peak, .grain = 1};
+const dp_op_type dp_op_empty = {
+    .pieces = one_piece, .cost = whole_claim, .run = run_nothing, .grain = 1};
+const dp_op_type dp_op_meet = {
+    .pieces = one_each, .cost = whole_claim, .run = run_nothing, .grain = 1, .pinned = 1};
