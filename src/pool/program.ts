@@ -16,6 +16,13 @@ export const OpKind = {
   peak: 8,
   meet: 9,
   float: 10,
+  embed: 11,
+  norm: 12,
+  dense: 13,
+  rotate: 14,
+  attend: 15,
+  merge: 16,
+  pick: 17,
 } as const
 
 /** dp_op_flags in C: together with the op before; x, y are tables of row addresses. */
@@ -46,6 +53,10 @@ export interface NativeOp {
   xq?: number
   xScale?: number
   u?: number
+  rows?: number
+  attention?: number
+  eps?: number
+  wType?: number
 }
 
 /** Which share of an op's work a call of its TypeScript function is to do. */
@@ -97,6 +108,18 @@ export function writeOp(words: Uint32Array, at: number, op: NativeOp): void {
   writeAddress(words, at + 20, op.xq)
   writeAddress(words, at + 22, op.xScale)
   writeAddress(words, at + 24, op.u)
+  writeAddress(words, at + 26, op.rows)
+  writeAddress(words, at + 28, op.attention)
+  words[at + 30] = floatBits(op.eps)
+  words[at + 31] = op.wType ?? 0
+}
+
+const float = new Float32Array(1)
+const floatWord = new Uint32Array(float.buffer)
+
+function floatBits(value = 0): number {
+  float[0] = value
+  return floatWord[0]
 }
 
 function writeAddress(words: Uint32Array, at: number, address = 0): void {
