@@ -55,8 +55,8 @@ export async function readReport(file: string): Promise<Report> {
 }
 
 /**
- * Tells what got worse and what got better from one run to another. A ratio is worse where it is lower,
- * everything else where it is higher; either way by more than the noise of the two runs together.
+ * Tells what got worse and what got better from one run to another. A ratio to a bound is worse where it
+ * is lower, everything else where it is higher; either way by more than the noise of the two runs together.
  */
 export function compareReports(before: Report, after: Report): Comparison {
   const old = new Map(figuresOf(before).map((figure) => [figure.name, figure]))
@@ -93,10 +93,13 @@ function figuresOf({ suites }: Report): Figure[] {
   return suites.flatMap((suite) => suite.lines.map((line) => figureOf(suite.name, line)))
 }
 
-/** A line's ratio to its bound, for a busy machine spoils that the least, or else its median. */
+/**
+ * The median of a line: of a duration's ratio to its bound, where it has one, for a busy machine spoils
+ * that the least; or else of what was measured.
+ */
 function figureOf(suite: string, { name, unit, measured, speeds = [] }: Line): Figure {
   const title = `${suite}: ${name}`
-  const bound = speeds.find((speed) => speed.bound !== undefined)?.bound
+  const bound = unit === 'us' ? speeds.find((speed) => speed.bound !== undefined)?.bound : undefined
   if (bound === undefined) return { name: title, unit, better: 'lower', ...spreadOf(measured) }
   return { name: title, unit: `of ${bound.name}`, better: 'higher', ...spreadOf(bound.ratio) }
 }

@@ -13,12 +13,25 @@ import { forward } from './suites/forward.js'
 import { gemm } from './suites/gemm.js'
 import { gemv } from './suites/gemv.js'
 import { idle } from './suites/idle.js'
+import { memory } from './suites/memory.js'
 import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
 import { scaling } from './suites/scaling.js'
+import { smallBatches } from './suites/small-batches.js'
 import { printComparison, printHead, printLine, printRooflines, printSuite } from './table.js'
 
-const suites: Suite[] = [region, forward, calls, gemv, gemm, oversubscribed, eventLoop, idle]
+const suites: Suite[] = [
+  region,
+  forward,
+  calls,
+  gemv,
+  smallBatches,
+  gemm,
+  oversubscribed,
+  eventLoop,
+  idle,
+  memory,
+]
 
 /** Run only where `--scope` names them. */
 const extra: Suite[] = [scaling]

@@ -22,12 +22,24 @@ export interface Round {
  * @param look measures the bound, a rate
  */
 export function timeByTurns(call: () => unknown, look: () => number): Round[] {
+  return timeAllByTurns([call], look)[0]
+}
+
+/**
+ * The same for several calls, which all take a turn in every round, so that one may be held against
+ * another.
+ *
+ * @returns the rounds of each call
+ */
+export function timeAllByTurns(calls: (() => unknown)[], look: () => number): Round[][] {
+  const rounds: Round[][] = calls.map(() => [])
   let before = look()
-  return Array.from({ length: ROUNDS }, () => {
-    const micros = timeSync(call, BUDGET)
+  for (let i = 0; i < ROUNDS; i++) {
+    const turns = calls.map((call) => timeSync(call, BUDGET))
     const after = look()
     const bound = (before + after) / 2
     before = after
-    return { micros, bound }
-  })
+    for (const [j, micros] of turns.entries()) rounds[j].push({ micros, bound })
+  }
+  return rounds
 }

@@ -46,6 +46,11 @@ export function boundSpeed(
   return { ...speed(unit, amount, rounds), bound: { name: bound, median, ratio } }
 }
 
+/** The durations of calls over those of others that took turns with them, round by round. */
+export function timesOf(rounds: Round[], others: Round[]): Summary {
+  return summarize(rounds.map(({ micros }, i) => medianOf(micros) / medianOf(others[i].micros)))
+}
+
 /** The durations of all calls, microseconds. */
 export function summarizeCalls(rounds: Round[]): Summary {
   return summarize(rounds.flatMap(({ micros }) => micros))

@@ -27,7 +27,8 @@ export interface Context {
 /** One thing measured. Its name is unique within the suite. */
 export interface Line {
   name: string
-  unit: 'us' | '%'
+  /** Microseconds, a share, times of something else, bytes. */
+  unit: 'us' | '%' | 'x' | 'B'
   /** In `unit`. */
   measured: Summary
   speeds?: Speed[]

@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compareReports } from '../../dist/bench/compare.js'
+import type { Report } from '../../dist/bench/report.js'
 import { dotpool } from './run.js'
 
 let folder: string
@@ -68,6 +70,32 @@ test('bench --compare tells what is beyond the noise, and fails on what is worse
   expect(JSON.parse(await readFile(after, 'utf8')).suites[0].lines.length).toBe(4)
 })
 
+test('a batch that takes longer beside one row is worse, at the same fraction of the bound', () => {
+  const [before, after] = [1.2, 1.5].map(batchesReport)
+  const { compared, regressions, improvements } = compareReports(before, after)
+  expect(compared).toBe(1)
+  expect(regressions).toMatchObject([{ name: 'batches: M=8', unit: 'x', before: 1.2, after: 1.5 }])
+  expect(improvements).toEqual([])
+  expect(compareReports(after, before).improvements.length).toBe(1)
+})
+
+test('a weight takes one byte of resident memory, also after prefill', async () => {
+  const file = join(folder, 'memory.json')
+  const scope = ['bench', '--scope', 'memory', '--threads', '2']
+  const { code, stdout, stderr } = await dotpool([...scope, '--json', file])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^after M=512 on all +3 .* B$/m)
+
+  const [{ lines }] = JSON.parse(await readFile(file, 'utf8')).suites
+  expect(lines.length).toBeGreaterThanOrEqual(3)
+  for (const { unit, measured } of lines) {
+    expect(unit).toBe('B')
+    expect(measured.min).toBeGreaterThan(0.95)
+    expect(measured.max).toBeLessThan(1.1)
+  }
+})
+
 test.each([
   [['--scope', 'nonsense'], {}, 'scope: expected names out of region,'],
   [['--scope', 'region'], { DOTPOOL_ISA: 'typescript' }, 'needs native kernels'],
@@ -82,4 +110,19 @@ test.each([
 
 function scale(summary: Record<string, number>, factor: number): void {
   for (const key of ['min', 'median', 'p99', 'max']) summary[key] *= factor
+}
+
+/** A report of one line, whose samples are all alike. */
+function batchesReport(times: number): Report {
+  const all = (value: number) => ({
+    samples: 20,
+    min: value,
+    median: value,
+    p99: value,
+    max: value,
+  })
+  const bound = { name: 'read', median: 30, ratio: all(0.8) }
+  const speeds = [{ unit: 'GB/s', median: 24, bound }]
+  const lines = [{ name: 'M=8', unit: 'x', measured: all(times), speeds }]
+  return { suites: [{ name: 'batches', lines }] } as Partial<Report> as Report
 }
