@@ -77,7 +77,8 @@ export interface Native {
   regionInit(region: number, threads: number): void
   rowStride(region: number, k: number): number
   adviseHugePages(address: number, bytes: number): number
-  publish(region: number, opCount: number, silent: number): number
+  progressBytes(threads: number): number
+  publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   serve(region: number, index: number, spinNanos: number, sliceNanos: number): number
   help(region: number, epoch: number): void
 }
@@ -116,8 +117,11 @@ function bind(): Native {
     adviseHugePages: library.func(
       'int dp_advise_huge_pages(uint64_t address, uint64_t bytes)',
     ) as Native['adviseHugePages'],
+    progressBytes: library.func(
+      'uint64_t dp_progress_bytes(uint32_t threads)',
+    ) as Native['progressBytes'],
     publish: library.func(
-      'uint32_t dp_publish(uint64_t region, uint32_t op_count, uint32_t silent)',
+      'uint32_t dp_publish(uint64_t region, uint64_t ops, uint64_t progress, uint32_t op_count, uint32_t silent)',
     ) as Native['publish'],
     serve: library.func(
       'int dp_serve(uint64_t region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns)',

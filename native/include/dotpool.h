@@ -23,7 +23,7 @@
 #define DP_CACHE_LINE 64
 #define DP_MAX_WORKERS 256
 #define DP_RING 32      /* programs that can be in flight */
-#define DP_SLOT_OPS 16  /* ops in one program */
+#define DP_SLOT_OPS 16  /* ops of a program that lies in its slot; a kept one may have any number */
 #define DP_MAX_K 131072 /* 131072 * 127 * 128 < 2^31: int32 sums cannot overflow */
 
 #define DP_PAGE 64      /* positions of one page of keys and values */
@@ -48,6 +48,7 @@ typedef enum dp_op_kind {
   DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
   DP_OP_ATTEND = 15,      /* out = softmax(q . keys) . values, or parts of it, a page each */
   DP_OP_MERGE = 16,       /* out = those parts put together */
+  DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_PICK = 17,        /* the next id of each row of logits, or how likely a given one was */
 } dp_op_kind;
 
@@ -130,7 +131,7 @@ typedef struct dp_op {
   uint64_t col_sum; /* int32 [N] padded to 64: sum over k of w[n, k] */
   uint64_t scale;   /* float32 [N] padded to 64 */
   uint64_t bias;    /* float32 [N] padded to 64, or 0 */
-  uint64_t xq;      /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned */
+  uint64_t xq;      /* quantised rows, or 0; dp_row_stride(K) bytes each, 64-byte aligned */
   uint64_t x_scale; /* float32 [M] */
   uint64_t u;       /* [M, K] of x's type, or 0: see dp_activation */
   uint64_t rows;    /* dp_row [M], dp_pick [M]; for NORM uint32 [M]: which rows of x and u, or 0 */
@@ -139,7 +140,10 @@ typedef struct dp_op {
   uint32_t w_type;  /* dp_type of weights that are no tiles */
 } dp_op;
 
-/* How far the workers have come with one op. Written by dp_publish, then only by workers. */
+/*
+ * How far the workers have come with one op. Written by dp_publish, then only by workers. One follows
+ * the other by dp_progress_bytes(threads), for `range` is only as long as there are workers.
+ */
 typedef struct dp_progress {
   alignas(DP_CACHE_LINE) _Atomic uint32_t done;  /* units finished */
   alignas(DP_CACHE_LINE) _Atomic uint32_t units; /* units in all */
@@ -161,8 +165,10 @@ typedef struct dp_slot {
   _Atomic uint32_t completed; /* = epoch once every op is done */
   _Atomic uint32_t aborted; /* = epoch if what is not yet claimed shall be skipped */
   _Atomic uint32_t fault;   /* 1 + the index that an op found wrong, or 0 */
-  dp_op ops[DP_SLOT_OPS];
-  dp_progress progress[DP_SLOT_OPS];
+  _Atomic uint64_t ops;      /* dp_op [op_count]: `own_ops`, or where the publisher keeps them */
+  _Atomic uint64_t progress; /* dp_progress [op_count], likewise */
+  alignas(DP_CACHE_LINE) dp_op own_ops[DP_SLOT_OPS];
+  dp_progress own_progress[DP_SLOT_OPS];
 } dp_slot;
 
 /* Where a worker's seat in the region stands; only JavaScript changes it, C only reads it. */
@@ -235,11 +241,17 @@ DP_EXPORT int dp_advise_huge_pages(void *address, uint64_t bytes);
 /* ---- running --------------------------------------------------------------------------------- */
 
 /*
- * Publishes the `op_count` ops that lie in the slot of the next epoch and rings the doorbell.
+ * Publishes `op_count` ops and rings the doorbell. They lie in the slot of the next epoch, or, if `ops`
+ * is not NULL, there, with `progress` of op_count * dp_progress_bytes(threads) bytes, 64-byte aligned;
+ * both stay untouched until the program is complete, and readable until its slot holds another one.
  * `silent`: the caller will wait in dp_help, so nobody needs a notice. Returns the epoch. The slot
  * must be free: the program 32 epochs ago is complete. One publisher at a time.
  */
-DP_EXPORT uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent);
+DP_EXPORT uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress,
+                              uint32_t op_count, uint32_t silent);
+
+/* Bytes from the progress of one op to that of the next in a region of `threads` workers. */
+DP_EXPORT uint64_t dp_progress_bytes(uint32_t threads);
 
 typedef enum dp_leave {
   DP_LEAVE_IDLE = 0,     /* nothing was published for spin_ns: park */

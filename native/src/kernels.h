@@ -47,7 +47,7 @@ typedef void dp_epilogue_fn(const int32_t *acc, size_t count, float x_scale, con
 
 /*
  * out[k] = activation(g[k]) * u[k]; for bfloat16 each of the two steps is rounded to bfloat16.
- * g, u: [K], any alignment of their element. out: the same type [K], 64-byte aligned.
+ * g, u, out: the same type [K], any alignment of their element.
  */
 typedef void dp_gate_fn(const void *g, const void *u, size_t k, dp_activation activation, void *out);
 

@@ -17,6 +17,7 @@ static const dp_op_type *const types[] = {
     [DP_OP_PEAK] = &dp_op_peak,
     [DP_OP_MEET] = &dp_op_meet,
     [DP_OP_FLOAT] = &dp_op_float,
+    [DP_OP_GATE] = &dp_op_gate,
 };
 
 uint64_t dp_scratch_bytes(const dp_kernels *kernels) {

@@ -18,7 +18,10 @@
  *     ranges are empty. A worker that still believes in it finds them empty or finds another epoch,
  *     and goes on. It cannot claim.
  *   - once a claim has succeeded, the program cannot complete before the claimed units are done, so
- *     the op may be read from the slot without further care.
+ *     the op may be read without further care.
+ *   - a program may be kept outside of its slot and be published again when it is complete; its ranges
+ *     then name another epoch. Its memory stays readable for a while after its last run: see Control in
+ *     src/pool/control.ts.
  *
  * What orders memory:
  *
@@ -151,19 +154,35 @@ static void set_seats(dp_region *region, uint32_t seats) {
 
 /* ---- publishing --------------------------------------------------------------------------------- */
 
-uint32_t dp_publish(dp_region *region, uint32_t op_count, uint32_t silent) {
+uint64_t dp_progress_bytes(uint32_t threads) {
+  const uint64_t bytes = offsetof(dp_progress, range) + threads * sizeof(uint64_t);
+  return (bytes + DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
+}
+
+static inline dp_progress *progress_at(uint64_t first, uint32_t i, uint32_t threads) {
+  return (dp_progress *)(uintptr_t)(first + i * dp_progress_bytes(threads));
+}
+
+uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, uint32_t op_count,
+                    uint32_t silent) {
   const uint32_t epoch = atomic_load_explicit(&region->epoch, memory_order_relaxed) + 1;
   dp_slot *slot = slot_of(region, epoch);
+  if (ops == NULL) {
+    ops = slot->own_ops;
+    progress = slot->own_progress;
+  }
   atomic_store_explicit(&slot->epoch, epoch, memory_order_release);
-  atomic_store_explicit(&slot->op_count, op_count, memory_order_relaxed);
+  atomic_store_explicit(&slot->ops, (uint64_t)(uintptr_t)ops, memory_order_release);
+  atomic_store_explicit(&slot->progress, (uint64_t)(uintptr_t)progress, memory_order_release);
+  atomic_store_explicit(&slot->op_count, op_count, memory_order_release);
   atomic_store_explicit(&slot->silent, silent, memory_order_relaxed);
   atomic_store_explicit(&slot->fault, 0, memory_order_relaxed);
   atomic_store_explicit(&slot->ops_done, 0, memory_order_relaxed);
   if (!silent) set_seats(region, region->threads);
   for (uint32_t i = 0; i < op_count; i++) {
-    const dp_op *op = &slot->ops[i];
-    const dp_plan plan = dp_plan_op(op, kernels_of(region), region->threads);
-    share_out(&slot->progress[i], epoch, plan, op->flags & DP_TOGETHER, region->threads);
+    const dp_plan plan = dp_plan_op(&ops[i], kernels_of(region), region->threads);
+    share_out(progress_at((uint64_t)(uintptr_t)progress, i, region->threads), epoch, plan,
+              ops[i].flags & DP_TOGETHER, region->threads);
   }
   atomic_store_explicit(&region->epoch, epoch, memory_order_seq_cst);
   return epoch;
@@ -214,16 +233,42 @@ static void count_time(dp_stay *stay, _Atomic uint64_t *counter) {
   stay->clock = now;
 }
 
+/* A program as a worker found it. */
+typedef struct dp_program {
+  dp_slot *slot;
+  uint32_t epoch, op_count;
+  const dp_op *ops;
+  uint64_t progress;
+} dp_program;
+
+/*
+ * Reads where the ops of program `epoch` are. False: its slot holds another one. The slot may change
+ * hands in between; then what was read is not of this program, and the second look at the epoch, which
+ * was written before all else, tells.
+ */
+static bool find_program(dp_region *region, uint32_t epoch, dp_program *program) {
+  dp_slot *slot = slot_of(region, epoch);
+  if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) return false;
+  program->slot = slot;
+  program->epoch = epoch;
+  program->ops = (const dp_op *)(uintptr_t)atomic_load_explicit(&slot->ops, memory_order_acquire);
+  program->progress = atomic_load_explicit(&slot->progress, memory_order_acquire);
+  program->op_count = atomic_load_explicit(&slot->op_count, memory_order_acquire);
+  return atomic_load_explicit(&slot->epoch, memory_order_relaxed) == epoch;
+}
+
 /* Runs what this worker can claim of op `i`. FINISHED: it ran the last unit of the program. */
-static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) {
+static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i) {
   dp_region *region = stay->region;
   dp_worker *worker = stay->worker;
-  dp_progress *progress = &slot->progress[i];
+  dp_slot *slot = program->slot;
+  const uint32_t epoch = program->epoch;
+  dp_progress *progress = progress_at(program->progress, i, region->threads);
   dp_claim claim;
   while (claim_units(progress, epoch, worker->index, region->threads, &claim)) {
     if (atomic_load_explicit(&slot->aborted, memory_order_relaxed) != epoch) {
       dp_place place = {
-          .op = &slot->ops[i],
+          .op = &program->ops[i],
           .kernels = kernels_of(region),
           .epoch = epoch,
           .span = atomic_load_explicit(&progress->span, memory_order_relaxed),
@@ -238,9 +283,8 @@ static outcome run_op(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32_t i) 
     const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
     const uint32_t n = claim.last - claim.first;
     if (atomic_fetch_add_explicit(&progress->done, n, memory_order_acq_rel) + n == units) {
-      const uint32_t op_count = atomic_load_explicit(&slot->op_count, memory_order_relaxed);
       const uint32_t ops = atomic_fetch_add_explicit(&slot->ops_done, 1, memory_order_acq_rel) + 1;
-      if (ops < op_count) return PASSED;
+      if (ops < program->op_count) return PASSED;
       atomic_store_explicit(&slot->completed, epoch, memory_order_seq_cst);
       return FINISHED;
     }
@@ -264,27 +308,28 @@ static outcome wait_for_ops(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32
 /* Asks for all lines that the program's first op takes, so that they come together. */
 static inline void fetch_slot(const dp_slot *slot, uint32_t index) {
   __builtin_prefetch(slot, 1);
-  __builtin_prefetch(&slot->ops[0]);
-  __builtin_prefetch((const char *)&slot->ops[0] + DP_CACHE_LINE);
-  __builtin_prefetch(&slot->progress[0].done, 1);
-  __builtin_prefetch(&slot->progress[0].units);
-  __builtin_prefetch(&slot->progress[0].range[index], 1);
+  __builtin_prefetch(&slot->own_ops[0]);
+  __builtin_prefetch((const char *)&slot->own_ops[0] + DP_CACHE_LINE);
+  __builtin_prefetch(&slot->own_progress[0].done, 1);
+  __builtin_prefetch(&slot->own_progress[0].units);
+  __builtin_prefetch(&slot->own_progress[0].range[index], 1);
 }
 
 /* Runs this worker's share of program `epoch`, from the op where it left off. */
 static outcome run_program(dp_stay *stay, uint32_t epoch) {
   dp_worker *worker = stay->worker;
-  dp_slot *slot = slot_of(stay->region, epoch);
-  fetch_slot(slot, worker->index);
-  if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) return PASSED;
-  const uint32_t op_count = atomic_load_explicit(&slot->op_count, memory_order_relaxed);
+  dp_program program;
+  fetch_slot(slot_of(stay->region, epoch), worker->index);
+  if (!find_program(stay->region, epoch, &program)) return PASSED;
+  if (atomic_load_explicit(&program.slot->completed, memory_order_acquire) == epoch) return PASSED;
   if (worker->entered != epoch) count(&worker->stats.regions, 1);
   worker->entered = epoch;
-  for (uint32_t i = worker->op; i < op_count; i++) {
+  for (uint32_t i = worker->op; i < program.op_count; i++) {
+    const dp_progress *progress = progress_at(program.progress, i, stay->region->threads);
     const bool together =
-        i == 0 || atomic_load_explicit(&slot->progress[i].together, memory_order_relaxed);
-    if (!together && wait_for_ops(stay, slot, epoch, i) == LEAVING) return LEAVING;
-    const outcome how = run_op(stay, slot, epoch, i);
+        i == 0 || atomic_load_explicit(&progress->together, memory_order_relaxed);
+    if (!together && wait_for_ops(stay, program.slot, epoch, i) == LEAVING) return LEAVING;
+    const outcome how = run_op(stay, &program, i);
     if (how != PASSED) return how;
     worker->op = i + 1;
   }
@@ -387,7 +432,7 @@ void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {
       offsetof(dp_worker, seat),    offsetof(dp_worker, cursor),  offsetof(dp_worker, op),
       offsetof(dp_worker, entered), offsetof(dp_worker, stats),   offsetof(dp_region, ring),
       sizeof(dp_slot),              offsetof(dp_slot, completed), offsetof(dp_slot, aborted),
-      offsetof(dp_slot, fault),     offsetof(dp_slot, ops),       sizeof(dp_op),
+      offsetof(dp_slot, fault),     offsetof(dp_slot, own_ops),       sizeof(dp_op),
       DP_RING,                      DP_SLOT_OPS,
   };
   memcpy(out, words, sizeof words);

@@ -23,8 +23,8 @@ bool is_complete(const arena *arena, uint32_t epoch) {
 
 uint32_t publish(const arena *arena, const dp_op *ops, uint32_t op_count, bool silent) {
   dp_slot *slot = slot_at(arena, atomic_load(&arena->region->epoch) + 1);
-  memcpy(slot->ops, ops, op_count * sizeof *ops);
-  return dp_publish(arena->region, op_count, silent);
+  memcpy(slot->own_ops, ops, op_count * sizeof *ops);
+  return dp_publish(arena->region, NULL, NULL, op_count, silent);
 }
 
 uint32_t run_alone(const arena *arena, const dp_op *ops, uint32_t op_count) {

@@ -135,12 +135,16 @@ static void push_op(linear_call *call, dp_op op, dp_op_kind kind) {
 }
 
 /* What makes the input ready: nothing for the ops that do that themselves. Returns the multiplication. */
-static dp_op_kind push_quantize(linear_call *call, dp_op op) {
+static dp_op_kind push_quantize(linear_call *call, dp_op *op) {
   const linear_case *linear = call->linear;
   if (!linear->quantises) return DP_OP_FLOAT;
-  if (linear->m == 1 && linear->x_type != DP_S8 && !call->scattered && !one_in(4)) return DP_OP_GEMV;
-  push_op(call, op, DP_OP_QUANTIZE);
-  return DP_OP_GEMM;
+  const bool single = linear->m == 1 && linear->x_type != DP_S8;
+  if (single && !one_in(3)) {
+    op->xq = 0;
+    return DP_OP_GEMV;
+  }
+  push_op(call, *op, DP_OP_QUANTIZE);
+  return single && one_in(2) ? DP_OP_GEMV : DP_OP_GEMM;
 }
 
 static void scatter_input(linear_call *call, dp_op *op) {
@@ -203,7 +207,7 @@ linear_call make_linear_call(const linear_case *linear) {
     push_op(&call, pack, DP_OP_PACK);
   }
   if (call.scattered) scatter_input(&call, &op);
-  const dp_op_kind kind = push_quantize(&call, op);
+  const dp_op_kind kind = push_quantize(&call, &op);
   for (uint32_t r = 0; r < results; r++) push_multiply(&call, op, kind);
   return call;
 }

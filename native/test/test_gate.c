@@ -26,7 +26,7 @@ static void test_bits(dp_type type, size_t k) {
   const dp_activation activation = (dp_activation)random_between(DP_ACT_SILU, DP_ACT_RELU2);
   const size_t size = type == DP_BF16 ? 2 : 4;
   block g = random_values(type, k), u = random_values(type, k);
-  block out = make_output(k * size, 0), expected = make_output(k * size, 0);
+  block out = make_output(k * size, random_offset(size)), expected = make_output(k * size, 0);
   (type == DP_BF16 ? kernels->gate_bf16 : kernels->gate_f32)(g.at, u.at, k, activation, out.at);
   (type == DP_BF16 ? dp_gate_bf16_scalar : dp_gate_f32_scalar)(g.at, u.at, k, activation, expected.at);
   size_t i = 0;

@@ -59,6 +59,30 @@ static void test_meeting(void) {
   free_arena(&arena);
 }
 
+/* A program that is kept outside of its slot has any number of ops and may run again and again. */
+static void test_kept_program(void) {
+  enum { OPS = 5 * DP_SLOT_OPS };
+  arena arena = make_arena(random_between(1, 5));
+  linear_case linear = make_linear_case(4, 100, 30);
+  linear_call call = make_linear_call(&linear);
+  dp_op ops[OPS] = {{0}}; /* empty ones, then the call */
+  memcpy(ops + OPS - call.op_count, call.ops, call.op_count * sizeof *ops);
+  const uint32_t threads = arena.region->threads;
+  block progress = make_output(OPS * dp_progress_bytes(threads), 0);
+  for (int run = 0; run < 3; run++) {
+    const uint32_t epoch = dp_publish(arena.region, ops, progress.at, OPS, false);
+    for (uint32_t w = 0; w < threads && !is_complete(&arena, epoch); w++) serve(&arena, w);
+    check(is_complete(&arena, epoch), "a kept program hangs");
+    check_linear_call(&call, "kept");
+    atomic_store(&arena.region->notice, 0);
+  }
+  check(edges_hold(&progress), "a kept program's progress goes past its memory");
+  free_block(&progress);
+  free_linear_call(&call);
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
 /* However short its stays, a worker gets on with the program. */
 static void test_slices(void) {
   arena arena = make_arena(1);
@@ -178,6 +202,7 @@ static void test_full_ring(void) {
 void test_region(void) {
   test_reasons_to_leave();
   test_meeting();
+  test_kept_program();
   test_slices();
   test_abort();
   test_abort_between_ops();

@@ -1,5 +1,6 @@
 import type { Native } from '../native.js'
 import { sharedBytes } from './memory.js'
+import { OpList } from './op-list.js'
 import { type Program, writeOp } from './program.js'
 import type { WorkerStats } from './stats.js'
 
@@ -13,6 +14,11 @@ export class Control {
   readonly words: Int32Array<SharedArrayBuffer>
   readonly #unsigned: Uint32Array<SharedArrayBuffer>
   readonly #counters: BigUint64Array<SharedArrayBuffer>
+  /**
+   * By slot, the list of ops that it names, if any: a worker that was put to sleep while it looked for
+   * something to claim may read there until it finds that the program is complete.
+   */
+  readonly #lists: (OpList | undefined)[] = []
 
   constructor(native: Native, threads: number) {
     const bytes = sharedBytes(native.regionBytes(threads))
@@ -59,11 +65,17 @@ export class Control {
 
   /** Writes the program into the slot of `epoch`, the next, and rings the doorbell. */
   publish(program: Program, epoch: number, silent: boolean): void {
-    const { slotOps, opBytes } = this.native.layout
+    const { slotOps, opBytes, ringLength } = this.native.layout
     const ops = program.native()
-    const at = this.#slot(epoch, slotOps)
-    for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + (i * opBytes) / 4, ops[i])
-    this.native.publish(this.address, ops.length, Number(silent))
+    const kept = ops instanceof OpList
+    this.#lists[epoch % ringLength] = kept ? ops : undefined
+    if (kept) {
+      this.native.publish(this.address, ops.address, ops.progress, ops.length, Number(silent))
+    } else {
+      const at = this.#slot(epoch, slotOps)
+      for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + (i * opBytes) / 4, ops[i])
+      this.native.publish(this.address, 0, 0, ops.length, Number(silent))
+    }
   }
 
   isComplete(epoch: number): boolean {

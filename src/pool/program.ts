@@ -1,3 +1,5 @@
+import type { OpList } from './op-list.js'
+
 /*
  * What ops hand to the pool. A program is written twice: as ops that the C interpreter runs, and as
  * TypeScript functions for machines without the native library.
@@ -23,6 +25,7 @@ export const OpKind = {
   attend: 15,
   merge: 16,
   pick: 17,
+  gate: 18,
 } as const
 
 /** dp_op_flags in C: together with the op before; x, y are tables of row addresses. */
@@ -81,8 +84,11 @@ export interface ScriptOp {
 
 /** Work for the whole pool: ops that run one after the other, each on all workers. */
 export interface Program {
-  /** The ops for C, at most sixteen. Buffers behind the addresses stay referenced by the program. */
-  native(): NativeOp[]
+  /**
+   * The ops for C: at most sixteen, or a list of any length that the caller keeps and may run again once
+   * it has been released. Buffers behind the addresses stay referenced by the program.
+   */
+  native(): NativeOp[] | OpList
   /** The same in TypeScript. */
   script(): ScriptOp[]
   /** Called once no worker can touch the program's memory any more, however the call ended. */

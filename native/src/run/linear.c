@@ -25,10 +25,17 @@ static float quantize_input(const dp_place *place, uint64_t m, void *xq) {
   return (is_bf16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32)(input, op->k, xq);
 }
 
-/* ---- GEMV: x[K] (, u[K]), tiles, scale, bias -> y[N]; pieces are columns of 16 channels -------- */
+/* ---- GEMV: x[K] (, u[K]) or xq, x_scale, tiles, scale, bias -> y[N]; pieces are columns of 16 channels -------- */
 
-/* Every worker quantises the row for itself: that takes a microsecond, a barrier takes as long. */
+/*
+ * Where no op has quantised the row, every worker does so for itself: that takes a microsecond, a
+ * barrier takes as long.
+ */
 static const void *quantized_row(const dp_place *place, float *scale) {
+  if (place->op->xq != 0) {
+    *scale = *POINTER(const float, place->op->x_scale);
+    return POINTER(const void, place->op->xq);
+  }
   dp_worker *worker = place->worker;
   void *row = dp_scratch_quantized(worker);
   if (worker->row_epoch != place->epoch || worker->row_address != place->op->x) {
@@ -61,7 +68,7 @@ static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
     kernels->gemv(row, w, quads, (uint32_t)columns, col_sum + n, acc);
     size_t count = columns * DP_COLUMN < op->n - n ? columns * DP_COLUMN : op->n - n;
     epilogue(acc, count, x_scale, w_scale + n, bias == NULL ? NULL : bias + n,
-             POINTER(char, op->y) + n * y_bytes);
+             dp_y_row(op, 0) + n * y_bytes);
     column += columns;
   }
   return (last - first) * quads * DP_COLUMN * DP_KR;
