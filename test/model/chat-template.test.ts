@@ -65,12 +65,13 @@ describe('ChatML', () => {
   })
 
   it('gives any content back as it is', () => {
+    const template = parse(chatMl)
     const role = fc.constantFrom('user' as const, 'assistant' as const)
     const content = fc.string({ unit: 'binary' }).filter((text) => !text.includes('</think>'))
     fc.assert(
       fc.property(fc.array(fc.record({ role, content }), { minLength: 1 }), (messages) => {
         const turns = messages.map((m) => `<|im_start|>${m.role}\n${m.content}<|im_end|>\n`)
-        expect(render(chatMl, messages)).toBe(`${turns.join('')}<|im_start|>assistant\n`)
+        expect(template.render(messages)).toBe(`${turns.join('')}<|im_start|>assistant\n`)
       }),
     )
   })
