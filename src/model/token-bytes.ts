@@ -15,22 +15,30 @@ export interface TokenSpelling {
 }
 
 /**
- * Reads the `decoder` of a tokenizer.json: byte-level (GPT-2, Qwen, Llama 3), or a sequence with byte
- * fallback (SentencePiece, Llama 2).
+ * Reads the `decoder` of a tokenizer.json: byte-level (GPT-2, Qwen, Llama 3), or SentencePiece's, as
+ * steps (Llama 2, Mistral) or as one (`Metaspace`).
  *
  * @param file named in errors
  * @param decoder the parsed field
- * @throws FormatError naming a decoder that is neither
+ * @throws FormatError naming a decoder or a step that is none of these
  */
 export function parseDecoder(file: string, decoder: unknown): TokenSpelling {
   const fields = new Fields(file, decoder, 'decoder')
-  fields.only('type', 'ByteLevel', 'Sequence')
-  if (fields.values.type === 'ByteLevel') return { bytes: byteLevel, dropsFirstSpace: false }
+  fields.only('type', 'ByteLevel', 'Metaspace', 'Sequence')
+  if (fields.values.type !== 'Sequence') return parseSteps(file, [fields])
   const steps = fields.list('decoders').map((step) => new Fields(file, step, 'decoder.decoders'))
+  return parseSteps(file, steps)
+}
+
+function parseSteps(file: string, steps: readonly Fields[]): TokenSpelling {
+  if (steps.some(({ values }) => values.type === 'ByteLevel')) {
+    for (const step of steps) step.only('type', 'ByteLevel', 'Fuse')
+    return { bytes: byteLevel, dropsFirstSpace: false }
+  }
   const replacements: [string, string][] = []
   let dropsFirstSpace = false
   for (const step of steps) {
-    step.only('type', 'Replace', 'ByteFallback', 'Fuse', 'Strip')
+    step.only('type', 'Replace', 'ByteFallback', 'Fuse', 'Strip', 'Metaspace')
     if (step.values.type === 'Replace') replacements.push(parseReplace(file, step))
     if (step.values.type === 'Strip') {
       step.only('content', ' ')
@@ -38,8 +46,17 @@ export function parseDecoder(file: string, decoder: unknown): TokenSpelling {
       step.only('stop', 0)
       dropsFirstSpace = true
     }
+    if (step.values.type === 'Metaspace') {
+      replacements.push([parseSpace(file, step), ' '])
+      dropsFirstSpace ||= prependsSpace(step)
+    }
   }
-  return { bytes: (token) => byteFallback(token, replacements), dropsFirstSpace }
+  const spell = (token: string) => literal(replaceAll(token, replacements))
+  const hasBytes = steps.some(({ values }) => values.type === 'ByteFallback')
+  return {
+    bytes: hasBytes ? (token) => byteOfFallback(token) ?? spell(token) : spell,
+    dropsFirstSpace,
+  }
 }
 
 function parseReplace(file: string, step: Fields): [string, string] {
@@ -49,6 +66,20 @@ function parseReplace(file: string, step: Fields): [string, string] {
   throw new FormatError(file, `decoder: Replace of ${show(pattern)} is not supported`)
 }
 
+/** The character that a Metaspace step has for a space. */
+function parseSpace(file: string, step: Fields): string {
+  const space = step.values.replacement ?? '\u2581'
+  if (typeof space === 'string' && space !== '') return space
+  throw new FormatError(file, `decoder: Metaspace of ${show(space)} is not supported`)
+}
+
+/** Older files say it with `add_prefix_space`. */
+function prependsSpace(step: Fields): boolean {
+  step.only('prepend_scheme', 'always', 'first', 'never', undefined)
+  const scheme = step.values.prepend_scheme ?? undefined
+  return scheme === undefined ? step.boolean('add_prefix_space', true) : scheme !== 'never'
+}
+
 const encoder = new TextEncoder()
 
 /** The UTF-8 bytes of a token that stands for itself. */
@@ -56,10 +87,14 @@ export function literal(token: string): Uint8Array {
   return encoder.encode(token)
 }
 
-function byteFallback(token: string, replacements: readonly [string, string][]): Uint8Array {
+/** The byte that a token such as `<0x0A>` stands for. */
+function byteOfFallback(token: string): Uint8Array | undefined {
   const [, byte] = /^<0x([0-9A-F]{2})>$/.exec(token) ?? []
-  if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16))
-  return literal(replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token))
+  return byte === undefined ? undefined : Uint8Array.of(Number.parseInt(byte, 16))
+}
+
+function replaceAll(token: string, replacements: readonly [string, string][]): string {
+  return replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token)
 }
 
 function byteLevel(token: string): Uint8Array {

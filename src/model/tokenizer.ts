@@ -6,6 +6,14 @@ import { literal, parseDecoder, type TokenSpelling } from './token-bytes.js'
 
 const nothing = new Uint8Array(0)
 
+export interface EncodeOptions {
+  /**
+   * Puts the special ids around the text that the tokenizer has for it, such as one that begins it;
+   * true by default. Text of a chat template spells its own.
+   */
+  addSpecialTokens?: boolean | undefined
+}
+
 /** Text to ids and back, as a checkpoint's tokenizer.json says. */
 export class Tokenizer {
   readonly #encoder: Encoder
@@ -36,14 +44,14 @@ export class Tokenizer {
   }
 
   /**
-   * The ids of a text, with the special ids that the tokenizer puts around it, such as one that
-   * begins it. Special tokens spelled out in the text become their ids.
+   * The ids of a text. Special tokens spelled out in it become their ids.
    *
    * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it
    */
-  encode(text: string): number[] {
+  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
     if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
-    const ids: (number | undefined)[] = this.#encoder.encode(text).ids
+    const options = { add_special_tokens: addSpecialTokens }
+    const ids: (number | undefined)[] = this.#encoder.encode(text, options).ids
     if (ids.includes(undefined)) {
       throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
     }

@@ -41,4 +41,50 @@ describe('StopFinder', () => {
       }),
     )
   })
+
+  /** Emoji that begin with the same half of a surrogate pair, among them. */
+  const unit = fc.constantFrom('a', 'b', '😀', '😁')
+  const units = fc.array(fc.string({ unit, maxLength: 6 }), { maxLength: 8 })
+  const someStops = fc.array(fc.string({ unit, minLength: 1, maxLength: 4 }), { maxLength: 3 })
+
+  it('ends the text before the stop that a reader would see first', () => {
+    fc.assert(
+      fc.property(someStops, units, (stops, pieces) => {
+        const { given, found } = run(stops, pieces)
+        const expected = readUntilStop(stops, pieces.join(''))
+        expect({ text: given.join(''), found }).toEqual(expected)
+        expect(given.every((piece) => !/\p{Surrogate}/u.test(piece))).toBe(true)
+      }),
+    )
+  })
+
+  it('gives a piece at once but for what begins a stop', () => {
+    fc.assert(
+      fc.property(someStops, units, (stops, pieces) => {
+        const finder = new StopFinder(stops)
+        let text = ''
+        let given = ''
+        for (const piece of pieces) {
+          text += piece
+          given += finder.push(piece)
+          if (finder.found) return
+          const held = text.slice(given.length)
+          expect(text).toBe(given + held)
+          expect(held === '' || stops.some((stop) => stop.startsWith(held))).toBe(true)
+        }
+      }),
+    )
+  })
 })
+
+/** Reads character by character until the text ends in a stop, of several the longest. */
+function readUntilStop(stops: string[], text: string): { text: string; found: boolean } {
+  for (let end = 0; end <= text.length; end++) {
+    const read = text.slice(0, end)
+    const lengths = stops.filter((stop) => read.endsWith(stop)).map((stop) => stop.length)
+    if (lengths.length > 0) {
+      return { text: read.slice(0, end - Math.max(...lengths)), found: true }
+    }
+  }
+  return { text, found: false }
+}
