@@ -66,6 +66,14 @@ export class PoolBrokenError extends DotpoolError {
   }
 }
 
+/** The network's numbers have run out of hand, e.g. because a weight is broken. */
+export class NotANumberError extends DotpoolError {
+  /** @param what which numbers; @param position of the id whose they are */
+  constructor(what: string, position: number) {
+    super('ERR_DOTPOOL_NOT_A_NUMBER', `${what} at position ${position} are not all numbers`)
+  }
+}
+
 /** A file is not what its format says. `file` names it, the message says where it breaks. */
 export class FormatError extends DotpoolError {
   readonly file: string

@@ -1,11 +1,21 @@
-import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
+import type { ChatMessage } from './chat-template.js'
+import { DrawJob, type LogitsProcessor } from './decoder/jobs.js'
 import type { Model } from './model.js'
-import { Sampler, type SamplerOptions } from './sampler.js'
+import { Sampler, type Sampling } from './sampler.js'
 import { StopFinder } from './stop-finder.js'
 
-export interface GenerateIdsOptions extends SamplerOptions {
+export interface GenerateIdsOptions {
   /** The most ids to generate; 256 by default. The model's context may end before. */
   maxTokens?: number | undefined
+  /** How ids are chosen; by default always the best. */
+  sampling?: Sampling | undefined
+  /** Makes the draws repeatable: an integer in [0, 2^32). */
+  seed?: number | undefined
+  /** Called with the logits of every step, to change them before an id is drawn. */
+  processors?: readonly LogitsProcessor[] | undefined
+  /** Goes on behind ids that end a text. */
+  ignoreEnd?: boolean | undefined
   /** Stops the work; the next step rejects with its reason. */
   signal?: AbortSignal | undefined
 }
@@ -15,24 +25,32 @@ export interface GenerateOptions extends GenerateIdsOptions {
   stop?: readonly string[] | undefined
 }
 
+/** Text, a conversation, or the ids of either. */
+export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
+
 /**
  * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
  *
- * @throws ArgumentError at once; whatever the model throws, at the step where it does
+ * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateIds(
   model: Model,
   ids: ArrayLike<number>,
-  { maxTokens = 256, signal, ...sampling }: GenerateIdsOptions,
+  options: GenerateIdsOptions,
 ): AsyncGenerator<number, void, void> {
+  const { maxTokens = 256, sampling = {}, seed, processors = [], signal } = options
+  checkSignal(signal)
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
+  checkProcessors(processors)
   model.checkIds(ids)
-  const room = model.config.maxPositionEmbeddings - ids.length
+  const room = model.maxContext - ids.length
   if (room < 1) {
-    const most = model.config.maxPositionEmbeddings - 1
+    const most = model.maxContext - 1
     throw new ArgumentError('ids', `at most ${most}, to leave room for one more`, `${ids.length}`)
   }
-  return steps(model, ids, Math.min(maxTokens, room), new Sampler(sampling), signal)
+  const count = Math.min(maxTokens, room)
+  const sampler = new Sampler(sampling, seed, ids, ids.length + count)
+  return steps(model, ids, count, sampler, options)
 }
 
 async function* steps(
@@ -40,16 +58,20 @@ async function* steps(
   ids: ArrayLike<number>,
   count: number,
   sampler: Sampler,
-  signal: AbortSignal | undefined,
+  { processors = [], ignoreEnd = false, signal }: GenerateIdsOptions,
 ): AsyncGenerator<number, void, void> {
-  const cache = model.createCache(ids.length + count)
-  let next = ids
-  for (let i = 0; i < count; i++) {
-    signal?.throwIfAborted()
-    const id = sampler.pick(await model.forward(next, cache, { signal }))
-    if (model.config.eosTokenIds.includes(id)) return
-    yield id
-    next = [id]
+  const sequence = model.begin(ids, ids.length + count)
+  try {
+    let next: ArrayLike<number> = Array.from(ids).slice(sequence.ids.length)
+    for (let i = 0; i < count; i++) {
+      const id = await model.run(new DrawJob(sequence, next, sampler.next(), processors, signal))
+      if (!ignoreEnd && model.config.eosTokenIds.includes(id)) return
+      yield id
+      sampler.accept(id)
+      next = [id]
+    }
+  } finally {
+    model.end(sequence)
   }
 }
 
@@ -57,15 +79,15 @@ async function* steps(
  * Continues a prompt as text. Each piece is whole code points; together they are the text that
  * follows the prompt's.
  *
- * @throws ArgumentError at once; whatever the model throws, at the step where it does
+ * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateText(
   model: Model,
-  prompt: string | ArrayLike<number>,
+  prompt: Prompt,
   { stop = [], ...options }: GenerateOptions,
 ): AsyncGenerator<string, void, void> {
   checkStops(stop)
-  const ids = typeof prompt === 'string' ? model.tokenizer.encode(prompt) : prompt
+  const ids = model.encode(prompt)
   return pieces(model, ids, generateIds(model, ids, options), new StopFinder(stop))
 }
 
@@ -85,8 +107,15 @@ async function* pieces(
   if (rest !== '') yield rest
 }
 
+function checkProcessors(processors: readonly LogitsProcessor[]): void {
+  if (!Array.isArray(processors) || processors.some((process) => typeof process !== 'function')) {
+    throw new ArgumentError('processors', 'an array of functions', describe(processors))
+  }
+}
+
 /** Half a surrogate pair would split a code point. */
 function checkStops(stops: readonly string[]): void {
+  if (!Array.isArray(stops)) throw new ArgumentError('stop', 'an array', describe(stops))
   for (const stop of stops) {
     if (typeof stop !== 'string' || stop === '' || /\p{Surrogate}/u.test(stop)) {
       throw new ArgumentError('stop', 'non-empty, well-formed strings', describe(stop))

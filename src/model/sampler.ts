@@ -1,83 +1,90 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { sharedBytes } from '../pool/memory.js'
+import type { Draw } from './decoder/batch.js'
 import { seededRandom } from './random.js'
 
-export interface SamplerOptions {
+/**
+ * How the next id is chosen. In this order: the repetition penalty, the temperature, top-k, top-p and
+ * min-p, as transformers does.
+ */
+export interface Sampling {
   /** Divides the logits: below 1 sharpens, above 1 flattens. 0, the default, takes the best id. */
   temperature?: number | undefined
   /** Only the so many best ids can be drawn. All by default. */
   topK?: number | undefined
   /** Only the best ids that together have this probability can be drawn. 1 by default. */
   topP?: number | undefined
-  /** Makes the draws repeatable: an integer in [0, 2^32). */
-  seed?: number | undefined
+  /** Only ids at least this times as likely as the best can be drawn. 0 by default. */
+  minP?: number | undefined
+  /**
+   * Divides the positive logits of ids that the text holds already, and multiplies negative ones. 1 by
+   * default. https://arxiv.org/abs/1909.05858
+   */
+  repetitionPenalty?: number | undefined
 }
 
-/** Draws the next id from logits: temperature, then top-k, then top-p, as transformers does. */
+/** Tells a step how to draw the next id of one text. */
 export class Sampler {
-  readonly #temperature: number
-  readonly #topK: number
-  readonly #topP: number
+  readonly #draw: Omit<Draw, 'random' | 'seenCount'>
   readonly #random: () => number
-
-  /** @throws ArgumentError */
-  constructor({ temperature = 0, topK, topP = 1, seed }: SamplerOptions = {}) {
-    if (!(temperature >= 0 && Number.isFinite(temperature))) {
-      throw new ArgumentError('temperature', 'a finite number, at least 0', describe(temperature))
-    }
-    if (topK !== undefined) checkInteger('topK', topK, 1, 2 ** 31)
-    if (!(topP > 0 && topP <= 1)) {
-      throw new ArgumentError('topP', 'a number in (0, 1]', describe(topP))
-    }
-    if (seed !== undefined) checkInteger('seed', seed, 0, 2 ** 32 - 1)
-    this.#temperature = temperature
-    this.#topK = topK ?? Number.POSITIVE_INFINITY
-    this.#topP = topP
-    this.#random = seededRandom(seed ?? randomInt(2 ** 32))
-  }
+  readonly #seen = new Set<number>()
 
   /**
-   * @param logits float32 [vocabSize], without NaN
-   * @returns the id; of equally good ones the lowest where the temperature is 0
-   * @throws ArgumentError if a logit is NaN
+   * @param sampling as the caller gave it
+   * @param seed an integer in [0, 2^32) makes the draws repeatable
+   * @param ids of the prompt
+   * @param capacity the most ids that the text may come to hold
+   * @throws ArgumentError
    */
-  pick(logits: Float32Array): number {
-    const best = argmax(logits)
-    if (this.#temperature === 0) return best
-    const weightOf = (logit: number) => Math.exp((logit - logits[best]) / this.#temperature)
-    const least = this.#leastLogit(logits, weightOf)
-    let total = 0
-    for (const logit of logits) if (logit >= least) total += weightOf(logit)
-    let left = this.#random() * total
-    for (let id = 0; id < logits.length; id++) {
-      if (logits[id] < least) continue
-      left -= weightOf(logits[id])
-      if (left < 0) return id
+  constructor(
+    sampling: Sampling,
+    seed: number | undefined,
+    ids: ArrayLike<number>,
+    capacity: number,
+  ) {
+    const { temperature = 0, topK, topP = 1, minP = 0, repetitionPenalty = 1 } = sampling
+    checkNumber('temperature', temperature, 'at least 0', (t) => t >= 0)
+    if (topK !== undefined) checkInteger('topK', topK, 1, 2 ** 31)
+    checkNumber('topP', topP, 'in (0, 1]', (p) => p > 0 && p <= 1)
+    checkNumber('minP', minP, 'in [0, 1]', (p) => p >= 0 && p <= 1)
+    checkNumber('repetitionPenalty', repetitionPenalty, 'above 0', (p) => p > 0)
+    if (seed !== undefined) checkInteger('seed', seed, 0, 2 ** 32 - 1)
+    this.#random = seededRandom(seed ?? randomInt(2 ** 32))
+    const penalises = repetitionPenalty !== 1
+    const seen = penalises ? sharedBytes(capacity * 4) : undefined
+    this.#draw = {
+      temperature,
+      topP,
+      minP,
+      topK: topK ?? 0,
+      penalty: repetitionPenalty,
+      seen: seen && new Uint32Array(seen.buffer, seen.byteOffset, capacity),
     }
-    return best // rounding left a crumb
+    for (let i = 0; i < ids.length; i++) this.accept(ids[i])
   }
 
-  /** The smallest logit that top-k and top-p admit. Ids that tie with it are admitted, too. */
-  #leastLogit(logits: Float32Array, weightOf: (logit: number) => number): number {
-    if (this.#topK >= logits.length && this.#topP === 1) return Number.NEGATIVE_INFINITY
-    const best = logits.slice().sort().reverse().subarray(0, this.#topK)
-    let total = 0
-    for (const logit of best) total += weightOf(logit)
-    let sum = 0
-    for (const logit of best) {
-      sum += weightOf(logit)
-      if (sum >= this.#topP * total) return logit
-    }
-    return best[best.length - 1]
+  /** How to draw the next id; takes the next random number. */
+  next(): Draw {
+    return { ...this.#draw, random: this.#random() * 2 ** 32, seenCount: this.#seen.size }
+  }
+
+  /** The text has come to hold `id`. */
+  accept(id: number): void {
+    const { seen } = this.#draw
+    if (seen === undefined || this.#seen.has(id)) return
+    seen[this.#seen.size] = id
+    this.#seen.add(id)
   }
 }
 
-/** The index of the largest value, the lowest of several. */
-function argmax(values: Float32Array): number {
-  let best = 0
-  for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) throw new ArgumentError('logits', 'numbers', `NaN at id ${i}`)
-    if (values[i] > values[best]) best = i
+function checkNumber(
+  argument: string,
+  value: unknown,
+  range: string,
+  isFine: (value: number) => boolean,
+): void {
+  if (typeof value !== 'number' || !Number.isFinite(value) || !isFine(value)) {
+    throw new ArgumentError(argument, `a finite number ${range}`, describe(value))
   }
-  return best
 }

@@ -24,9 +24,9 @@ export interface Rows {
   activation: number
 }
 
-/** Rows ready to be multiplied: one as it is, or any number that an op has quantised. */
+/** Rows ready to be multiplied: any number that an op has quantised, or one, which GEMV quantises. */
 export interface ReadyRows extends Rows {
-  /** Addresses of the quantised rows and their scales; 0 for a row that GEMV quantises. */
+  /** Addresses of the quantised rows and their scales; 0 for a row that is not quantised yet. */
   xq: number
   xScale: number
 }
@@ -59,7 +59,7 @@ export function quantizeOps(
 export function multiplyOp(rows: ReadyRows, weight: Weight, y: number, flags = 0): NativeOp {
   const { tiles, colSum, scale, bias } = weight.addresses
   return {
-    kind: rows.xq === 0 ? OpKind.gemv : OpKind.gemm,
+    kind: rows.count === 1 ? OpKind.gemv : OpKind.gemm,
     xType: rows.type,
     yType: rows.type,
     m: rows.count,

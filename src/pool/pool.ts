@@ -4,7 +4,8 @@ import { checkShape, sizeOf, Tensor, type TensorType } from '../tensor.js'
 import { usableThreads } from './cpus.js'
 import type { Engine } from './engine.js'
 import { Staging, sharedArray } from './memory.js'
-import type { Program } from './program.js'
+import { OpList } from './op-list.js'
+import type { NativeOp, Program } from './program.js'
 import { Region } from './region.js'
 import { ScriptEngine } from './script.js'
 import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats.js'
@@ -124,6 +125,11 @@ export class Pool {
   /** @internal See {@link Engine.rowStride}. */
   rowStride(k: number): number {
     return this.#engine.rowStride(k)
+  }
+
+  /** @internal Ops that are kept to be run again and again. Only where there is C. */
+  opList(ops: readonly NativeOp[]): OpList {
+    return new OpList(this.#native as Native, this.threads, ops)
   }
 
   /** @internal Memory for the length of a call. */

@@ -1,0 +1,72 @@
+import { type CacheType, headBytes } from '../../ops/kv-page.js'
+import { sharedBytes } from '../../pool/memory.js'
+import type { Pool } from '../../pool/pool.js'
+import { NativeType } from '../../pool/program.js'
+import type { Network } from './network.js'
+import type { Workspace } from './workspace.js'
+
+/** dp_attention, in 32-bit words. */
+const WORDS = 28
+const SPLIT = 7
+const PART_PAGES = 26
+
+/** What every layer's attention works with, where C reads it: dp_attention [layers]. */
+export class AttentionTable {
+  readonly #base: number
+  readonly #words: Uint32Array
+
+  constructor(
+    pool: Pool,
+    { config, norms }: Network,
+    workspace: Workspace,
+    rotations: Float32Array,
+    cacheType: CacheType,
+  ) {
+    const layers = config.numHiddenLayers
+    const bytes = sharedBytes(layers * WORDS * 4)
+    this.#base = pool.addressOf(bytes)
+    this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
+    const floats = new Float32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
+    const addresses = new BigUint64Array(bytes.buffer, bytes.byteOffset, (layers * WORDS) / 2)
+    const addressOf = (view: ArrayBufferView | undefined) =>
+      BigInt(view === undefined ? 0 : pool.addressOf(view))
+    const { numAttentionHeads, numKeyValueHeads, headDim } = config
+    const layerBytes = numKeyValueHeads * headBytes(cacheType, headDim)
+    for (let i = 0; i < layers; i++) {
+      const name = `model.layers.${i}.self_attn`
+      const at = i * WORDS
+      const window = config.windows[i] ?? 0
+      this.#words.set([numAttentionHeads, numKeyValueHeads, headDim, window], at)
+      this.#words[at + 4] = NativeType[cacheType]
+      floats.set([config.rmsNormEps, 1 / Math.sqrt(headDim)], at + 5)
+      addresses.set(
+        [
+          ...[workspace.q, workspace.k, workspace.v].map(addressOf),
+          addressOf(norms.get(`${name}.q_norm`)),
+          addressOf(norms.get(`${name}.k_norm`)),
+          addressOf(rotations),
+          BigInt(i * layerBytes),
+          addressOf(workspace.attended),
+        ],
+        at / 2 + 4,
+      )
+    }
+    this.#parts = addresses
+  }
+
+  readonly #parts: BigUint64Array
+
+  /** Where C finds a layer's. */
+  address(layer: number): number {
+    return this.#base + layer * WORDS * 4
+  }
+
+  /** Has attention write its parts, of so many pages a row, to memory at `parts`; 0: whole rows. */
+  split(parts: number, pages: number): void {
+    for (let at = 0; at < this.#words.length; at += WORDS) {
+      this.#words[at + SPLIT] = parts === 0 ? 0 : 1
+      this.#words[at + PART_PAGES] = pages
+      this.#parts[at / 2 + 12] = BigInt(parts)
+    }
+  }
+}

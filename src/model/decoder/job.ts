@@ -1,0 +1,75 @@
+import { heed } from '../../pool/abort.js'
+import type { Batch, Pick } from './batch.js'
+import type { Sequence } from './sequence.js'
+
+/**
+ * Ids that shall run through the network behind those of a sequence, in one step or several, and what is
+ * wanted of their logits.
+ */
+export abstract class Job<Result> {
+  readonly sequence: Sequence
+  readonly ids: ArrayLike<number>
+  /** Settles once all ids are through, or the job has failed. */
+  readonly result: Promise<Result>
+  /** How many of the ids are through. */
+  done = 0
+  #settled = false
+  #resolve!: (result: Result) => void
+  #reject!: (error: unknown) => void
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort = () => this.fail(this.#signal?.reason)
+  /** Called when the job fails. */
+  onFail: (() => void) | undefined
+
+  constructor(sequence: Sequence, ids: ArrayLike<number>, signal?: AbortSignal) {
+    this.sequence = sequence
+    this.ids = ids
+    this.#signal = signal
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (signal?.aborted) this.fail(signal.reason)
+    else heed(signal, this.#onAbort)
+  }
+
+  get remaining(): number {
+    return this.ids.length - this.done
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  /** What is wanted of the logits of id `i`; undefined if nothing. */
+  abstract pick(i: number): Pick | undefined
+
+  /**
+   * Takes what came of it.
+   *
+   * @param logits of the id, good until the next step; PICK may have used them up
+   * @returns what to do with the logits besides, if anything
+   */
+  abstract take(i: number, batch: Batch, output: number, logits: Float32Array): Pick | undefined
+
+  /** What the job comes to, once every output was taken. */
+  protected abstract finish(): Result
+
+  /** All ids are through. */
+  complete(): void {
+    if (this.#settle()) this.#resolve(this.finish())
+  }
+
+  fail(error: unknown): void {
+    if (!this.#settle()) return
+    this.#reject(error)
+    this.onFail?.()
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    return true
+  }
+}

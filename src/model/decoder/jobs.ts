@@ -1,0 +1,110 @@
+import { NotANumberError } from '../../errors.js'
+import type { Batch, Draw, Pick } from './batch.js'
+import { Job } from './job.js'
+import type { Sequence } from './sequence.js'
+
+/**
+ * Changes logits in place before an id is drawn from them.
+ *
+ * @param logits float32 [vocabSize] of the next id
+ * @param ids all ids so far, the prompt's among them
+ */
+export type LogitsProcessor = (logits: Float32Array, ids: readonly number[]) => void
+
+/** Draws the id that follows. */
+export class DrawJob extends Job<number> {
+  readonly #draw: Draw
+  readonly #processors: readonly LogitsProcessor[]
+  #processed = false
+  #id = 0
+
+  constructor(
+    sequence: Sequence,
+    ids: ArrayLike<number>,
+    draw: Draw,
+    processors: readonly LogitsProcessor[],
+    signal?: AbortSignal,
+  ) {
+    super(sequence, ids, signal)
+    this.#draw = draw
+    this.#processors = processors
+  }
+
+  pick(i: number): Pick | undefined {
+    if (i < this.ids.length - 1) return undefined
+    if (this.#processors.length > 0) return { action: 'nothing' }
+    return { action: 'draw', draw: this.#draw }
+  }
+
+  take(_: number, batch: Batch, output: number, logits: Float32Array): Pick | undefined {
+    if (this.#processors.length > 0 && !this.#processed) {
+      this.#processed = true
+      const ids = [...this.sequence.ids]
+      for (const process of this.#processors) process(logits, ids)
+      return { action: 'draw', draw: this.#draw }
+    }
+    const id = batch.drawnId(output)
+    if (id === undefined) throw new NotANumberError('logits', this.sequence.ids.length)
+    this.#id = id
+    return undefined
+  }
+
+  protected finish(): number {
+    return this.#id
+  }
+}
+
+/** How surprised the model is by every id but the first, given those before it: nats, their sum. */
+export class ScoreJob extends Job<number> {
+  readonly #targets: ArrayLike<number>
+  #sum = 0
+
+  /** @param ids at least two */
+  constructor(sequence: Sequence, ids: readonly number[], signal?: AbortSignal) {
+    super(sequence, ids.slice(0, -1), signal)
+    this.#targets = ids
+  }
+
+  pick(i: number): Pick {
+    return { action: 'score', id: this.#targets[i + 1] }
+  }
+
+  take(i: number, batch: Batch, output: number): undefined {
+    const nll = batch.nll(output)
+    if (Number.isNaN(nll)) throw new NotANumberError('logits', i)
+    this.#sum += nll
+  }
+
+  protected finish(): number {
+    return this.#sum
+  }
+}
+
+/** The logits of every id. */
+export class LogitsJob extends Job<Float32Array> {
+  readonly #logits: Float32Array
+  readonly #vocabSize: number
+
+  constructor(
+    sequence: Sequence,
+    ids: ArrayLike<number>,
+    vocabSize: number,
+    signal?: AbortSignal,
+  ) {
+    super(sequence, ids, signal)
+    this.#logits = new Float32Array(ids.length * vocabSize)
+    this.#vocabSize = vocabSize
+  }
+
+  pick(): Pick {
+    return { action: 'nothing' }
+  }
+
+  take(i: number, _batch: Batch, _output: number, logits: Float32Array): undefined {
+    this.#logits.set(logits, i * this.#vocabSize)
+  }
+
+  protected finish(): Float32Array {
+    return this.#logits
+  }
+}
