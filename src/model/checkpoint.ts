@@ -1,22 +1,38 @@
 import { join } from 'node:path'
-import { FormatError } from '../errors.js'
+import { ArgumentError, checkInteger, describe, FormatError } from '../errors.js'
 import type { Tensor } from '../tensor.js'
-import { type ModelConfig, parseConfig } from './config.js'
-import { readJson } from './files.js'
-import { type ReadOptions, Safetensors } from './safetensors.js'
+import { type CheckpointTexts, readTexts } from './checkpoint-texts.js'
+import type { ModelConfig } from './config.js'
+import type { ReadOptions, Safetensors } from './safetensors.js'
 import type { TensorEntry } from './safetensors-header.js'
-import { Tokenizer } from './tokenizer.js'
+import { Shards } from './shards.js'
+import type { Tokenizer } from './tokenizer.js'
 
-/** A folder with config.json, tokenizer.json and model.safetensors, opened and checked. */
+/** The largest piece of {@link Checkpoint.chunks}, bytes. */
+const PIECE = 16 << 20
+
+/**
+ * A model's folder, opened and checked: config.json and the tensors, in one safetensors file or
+ * several; where they are there, the tokenizer and the files that say how to talk to the model.
+ */
 export class Checkpoint {
+  readonly folder: string
+  /** Of config.json, with the ids that generation_config.json adds to those that end a text. */
   readonly config: ModelConfig
-  readonly tokenizer: Tokenizer
-  readonly #tensors: Safetensors
+  /** tokenizer_config.json as it is; empty if there is none. */
+  readonly tokenizerConfig: Readonly<Record<string, unknown>>
+  /** Renders a conversation as text, Jinja: chat_template.jinja, or the tokenizer_config's. */
+  readonly chatTemplate: string | undefined
+  readonly #tokenizer: Tokenizer | undefined
+  readonly #shards: Shards
 
-  private constructor(config: ModelConfig, tokenizer: Tokenizer, tensors: Safetensors) {
-    this.config = config
-    this.tokenizer = tokenizer
-    this.#tensors = tensors
+  private constructor(folder: string, texts: CheckpointTexts, shards: Shards) {
+    this.folder = folder
+    this.config = texts.config
+    this.tokenizerConfig = texts.tokenizerConfig
+    this.chatTemplate = texts.chatTemplate
+    this.#tokenizer = texts.tokenizer
+    this.#shards = shards
   }
 
   /**
@@ -26,29 +42,46 @@ export class Checkpoint {
    *   know; nothing stays open then
    */
   static async open(folder: string): Promise<Checkpoint> {
-    const configFile = join(folder, 'config.json')
-    const config = parseConfig(configFile, await readJson(configFile))
-    const tokenizerFile = join(folder, 'tokenizer.json')
-    const tokenizer = Tokenizer.parse(tokenizerFile, await readJson(tokenizerFile))
-    const tensors = await Safetensors.open(join(folder, 'model.safetensors'))
-    return new Checkpoint(config, tokenizer, tensors)
+    return new Checkpoint(folder, await readTexts(folder), await Shards.open(folder))
   }
 
-  /** The file of the tensors. */
+  /** @throws FormatError if the folder has no tokenizer.json */
+  get tokenizer(): Tokenizer {
+    if (this.#tokenizer !== undefined) return this.#tokenizer
+    throw new FormatError(join(this.folder, 'tokenizer.json'), 'is missing, so there is no text')
+  }
+
+  /** The file of the tensors, or the index of their files. */
   get file(): string {
-    return this.#tensors.file
+    return this.#shards.file
   }
 
   /** Names of all tensors. */
   get names(): string[] {
-    return [...this.#tensors.entries.keys()]
+    return this.#shards.names
+  }
+
+  /**
+   * The file that holds a tensor.
+   *
+   * @throws FormatError if there is no such tensor
+   */
+  fileOf(name: string): string {
+    return this.#shards.of(name).file
   }
 
   /** @throws FormatError if there is no such tensor */
   entry(name: string): TensorEntry {
-    const entry = this.#tensors.entries.get(name)
-    if (entry === undefined) throw new FormatError(this.file, `tensor ${name} is missing`)
-    return entry
+    return this.#shards.of(name).entry(name)
+  }
+
+  /**
+   * A tensor's dtype as the file spells it, e.g. `BF16`.
+   *
+   * @throws FormatError if there is no such tensor
+   */
+  dtype(name: string): string {
+    return this.entry(name).dtype
   }
 
   /**
@@ -59,18 +92,82 @@ export class Checkpoint {
    *   {@link close}
    */
   async read(name: string, dims: readonly number[], options?: ReadOptions): Promise<Tensor> {
-    const found = this.entry(name).dims
-    if (found.length !== dims.length || found.some((d, i) => d !== dims[i])) {
-      throw new FormatError(this.file, `tensor ${name}: expected shape [${dims}], got [${found}]`)
+    return await this.#shaped(name, dims).read(name, options)
+  }
+
+  /**
+   * Reads a tensor of F32, BF16 or F16 as float32 into shared memory.
+   *
+   * @param dims the shape it must have
+   * @throws as {@link read}
+   */
+  async readFloat(
+    name: string,
+    dims: readonly number[],
+    options?: ReadOptions,
+  ): Promise<Float32Array> {
+    return await this.#shaped(name, dims).readFloat(name, options)
+  }
+
+  /**
+   * Reads the bytes of the rows [firstRow, lastRow) of a matrix, as the file has them. So a weight of
+   * any size can be worked on while it streams.
+   *
+   * @param into filled; as long as those rows
+   * @throws ArgumentError for rows that are not there or a buffer of another length; FormatError if
+   *   the tensor is missing, not a matrix, or cannot be read; DisposedError after {@link close}
+   */
+  async readRows(
+    name: string,
+    firstRow: number,
+    lastRow: number,
+    into: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { dims, byteLength } = this.entry(name)
+    if (dims.length !== 2) {
+      const problem = `tensor ${name}: expected a matrix, got shape [${dims}]`
+      throw new FormatError(this.fileOf(name), problem)
     }
-    return await this.#tensors.read(name, options)
+    checkInteger('firstRow', firstRow, 0, dims[0])
+    checkInteger('lastRow', lastRow, firstRow, dims[0])
+    const rowBytes = dims[0] === 0 ? 0 : byteLength / dims[0]
+    const expected = (lastRow - firstRow) * rowBytes
+    if (!(into instanceof Uint8Array) || into.byteLength !== expected) {
+      throw new ArgumentError('into', `a Uint8Array of ${expected} bytes`, describe(into))
+    }
+    await this.#shards.of(name).readBytes(name, firstRow * rowBytes, into, { signal })
+  }
+
+  /**
+   * All bytes of a tensor in order, as the file has them, in pieces of at most 16 MiB. A piece
+   * is good until the next one is asked for.
+   *
+   * @throws at the first step what {@link read} throws
+   */
+  async *chunks(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    const shard = this.#shards.of(name)
+    const { byteLength } = shard.entry(name)
+    const piece = new Uint8Array(Math.min(byteLength, PIECE))
+    for (let done = 0; done < byteLength; done += piece.byteLength) {
+      const chunk = piece.subarray(0, byteLength - done)
+      await shard.readBytes(name, done, chunk, { signal })
+      yield chunk
+    }
   }
 
   async close(): Promise<void> {
-    await this.#tensors.close()
+    await this.#shards.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #shaped(name: string, dims: readonly number[]): Safetensors {
+    const shard = this.#shards.of(name)
+    const found = shard.entry(name).dims
+    if (found.length === dims.length && found.every((d, i) => d === dims[i])) return shard
+    throw new FormatError(shard.file, `tensor ${name}: expected shape [${dims}], got [${found}]`)
   }
 }

@@ -1,8 +1,18 @@
 import { FormatError } from '../errors.js'
 import { Fields, show } from './fields.js'
+import { parseQuantization, type Quantization } from './quantization-config.js'
+import { contextLength, parseRope, type RopeConfig } from './rope-config.js'
 
 /** The decoders that this version builds, by the name in `architectures`. */
-const architectures = { Qwen3ForCausalLM: 'qwen3', LlamaForCausalLM: 'llama' } as const
+const architectures = {
+  Qwen3ForCausalLM: 'qwen3',
+  Qwen2ForCausalLM: 'qwen2',
+  LlamaForCausalLM: 'llama',
+  MistralForCausalLM: 'mistral',
+} as const
+
+/** Bounds what a hostile file can make us build before any tensor is looked for. */
+const MAX_LAYERS = 10_000
 
 export type Architecture = (typeof architectures)[keyof typeof architectures]
 
@@ -17,20 +27,27 @@ export interface ModelConfig {
   /** Each serves numAttentionHeads / numKeyValueHeads query heads. */
   readonly numKeyValueHeads: number
   readonly headDim: number
-  /** The most ids of one sequence. */
+  /** The most ids of one sequence; more than the file says where RoPE stretches it. */
   readonly maxPositionEmbeddings: number
+  /**
+   * For every layer how many positions an id attends to, itself among them; undefined for all that
+   * came before.
+   */
+  readonly windows: readonly (number | undefined)[]
   readonly rmsNormEps: number
   readonly ropeTheta: number
+  readonly rope: RopeConfig
   /** The head's weight is the embedding. */
   readonly tieWordEmbeddings: boolean
-  /** q, k, v and o have a bias. */
-  readonly attentionBias: boolean
+  /** q, k and v have a bias. */
+  readonly qkvBias: boolean
+  /** o has a bias. */
+  readonly outputBias: boolean
   /** gate, up and down have a bias. */
   readonly mlpBias: boolean
   /** Ids that end a text. */
   readonly eosTokenIds: readonly number[]
-  /** How the checkpoint stores its Linears: `w8a8` for int8 weights with float32 scales. */
-  readonly quantization: 'w8a8' | 'none'
+  readonly quantization: Quantization
 }
 
 /**
@@ -45,30 +62,30 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
   const fields = new Fields(file, json)
   const architecture = parseArchitecture(file, fields)
   fields.only('hidden_act', 'silu', undefined)
-  fields.only('use_sliding_window', false, undefined)
-  for (const type of fields.list('layer_types')) {
-    if (type !== 'full_attention') {
-      throw new FormatError(file, `layer_types ${show(type)} is not supported`)
-    }
-  }
   const hiddenSize = fields.integer('hidden_size', 1)
   const numAttentionHeads = fields.integer('num_attention_heads', 1)
+  const numHiddenLayers = fields.integer('num_hidden_layers', 1)
+  if (numHiddenLayers > MAX_LAYERS) {
+    throw new FormatError(file, `num_hidden_layers ${numHiddenLayers} is above ${MAX_LAYERS}`)
+  }
+  const rope = parseRope(file, fields)
   const config: ModelConfig = {
     architecture,
     vocabSize: fields.integer('vocab_size', 1),
     hiddenSize,
     intermediateSize: fields.integer('intermediate_size', 1),
-    numHiddenLayers: fields.integer('num_hidden_layers', 1),
+    numHiddenLayers,
     numAttentionHeads,
     numKeyValueHeads: fields.integer('num_key_value_heads', 1, numAttentionHeads),
     headDim: fields.integer('head_dim', 2, hiddenSize / numAttentionHeads),
-    maxPositionEmbeddings: fields.integer('max_position_embeddings', 1),
-    rmsNormEps: fields.positive('rms_norm_eps'),
-    ropeTheta: parseRopeTheta(fields),
+    maxPositionEmbeddings: contextLength(rope, fields.integer('max_position_embeddings', 1)),
+    windows: parseWindows(file, fields, architecture, numHiddenLayers),
+    rmsNormEps: fields.above('rms_norm_eps', 0),
+    ropeTheta: rope.theta,
+    rope,
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
-    attentionBias: fields.boolean('attention_bias', false),
-    mlpBias: fields.boolean('mlp_bias', false),
-    eosTokenIds: parseTokenIds(file, fields),
+    ...parseBiases(fields, architecture),
+    eosTokenIds: fields.ids('eos_token_id'),
     quantization: parseQuantization(fields.object('quantization_config')),
   }
   if (config.numAttentionHeads % config.numKeyValueHeads !== 0) {
@@ -92,45 +109,49 @@ function parseArchitecture(file: string, fields: Fields): Architecture {
   throw new FormatError(file, `architecture ${show(name)} is not supported, only ${known}`)
 }
 
-/** Flat in older checkpoints, under rope_parameters in newer ones. */
-function parseRopeTheta(fields: Fields): number {
-  const scaling = fields.object('rope_scaling')
-  scaling?.only(scaling.values.type === undefined ? 'rope_type' : 'type', 'default')
-  const parameters = fields.object('rope_parameters') ?? fields
-  parameters.only('rope_type', 'default', undefined)
-  parameters.only('partial_rotary_factor', 1, undefined)
-  return parameters.positive('rope_theta', 10_000)
+/** Qwen2 and Mistral leave no choice. */
+function parseBiases(fields: Fields, architecture: Architecture) {
+  const fixed = architecture === 'qwen2' || architecture === 'mistral'
+  const chosen = !fixed && fields.boolean('attention_bias', false)
+  return {
+    qkvBias: architecture === 'qwen2' || chosen,
+    outputBias: chosen,
+    mlpBias: fields.boolean('mlp_bias', false),
+  }
 }
 
-/** One id, a list of them, or none. */
-function parseTokenIds(file: string, fields: Fields): number[] {
-  const eos = fields.values.eos_token_id ?? []
-  const ids: unknown[] = Array.isArray(eos) ? eos : [eos]
-  if (ids.some((id) => !Number.isInteger(id) || (id as number) < 0)) {
-    throw new FormatError(file, `eos_token_id: ${show(eos)} is no id, nor a list of ids`)
+/**
+ * The window of every layer. All of Mistral's layers slide, if there is a window; of Qwen's those that
+ * `layer_types` names, or else those from `max_window_layers` on.
+ */
+function parseWindows(
+  file: string,
+  fields: Fields,
+  architecture: Architecture,
+  layers: number,
+): (number | undefined)[] {
+  const window = parseWindow(fields, architecture)
+  const chooses = architecture === 'qwen2' || architecture === 'qwen3'
+  const firstSliding = chooses ? fields.integer('max_window_layers', 0, 28) : 0
+  const types = fields.list('layer_types')
+  if (types.length !== 0 && types.length !== layers) {
+    throw new FormatError(file, `layer_types names ${types.length} of ${layers} layers`)
   }
-  return ids as number[]
+  return Array.from({ length: layers }, (_, i) => {
+    const slides = window !== undefined && i >= firstSliding
+    const implied = slides ? 'sliding_attention' : 'full_attention'
+    const type = types[i] ?? implied
+    if (type === 'full_attention' && (chooses || !slides)) return undefined
+    if (type === 'sliding_attention' && window !== undefined) return window
+    throw new FormatError(file, `layer_types ${show(type)} is not supported here, only ${implied}`)
+  })
 }
 
-/** Of the compressed-tensors schemes, int8 weights per channel with dynamic int8 activations. */
-function parseQuantization(fields: Fields | undefined): 'w8a8' | 'none' {
-  if (fields === undefined) return 'none'
-  fields.only('quant_method', 'compressed-tensors')
-  fields.only('format', 'int-quantized')
-  fields.only('kv_cache_scheme', undefined)
-  for (const group of fields.required('config_groups').objects()) {
-    const weights = group.required('weights')
-    weights.only('num_bits', 8)
-    weights.only('type', 'int')
-    weights.only('symmetric', true)
-    weights.only('strategy', 'channel', 'tensor')
-    const activations = group.required('input_activations')
-    activations.only('num_bits', 8)
-    activations.only('type', 'int')
-    activations.only('symmetric', true)
-    activations.only('strategy', 'token')
-    activations.only('dynamic', true)
-    group.only('output_activations', undefined)
-  }
-  return 'w8a8'
+function parseWindow(fields: Fields, architecture: Architecture): number | undefined {
+  if (architecture === 'llama' || architecture === 'mistral') {
+    fields.only('use_sliding_window', false, undefined)
+  } else if (!fields.boolean('use_sliding_window', false)) return undefined
+  // null means none here; only a file that does not say has the default
+  const none = architecture === 'llama' || fields.values.sliding_window === null
+  return none ? undefined : fields.integer('sliding_window', 1, 4096)
 }

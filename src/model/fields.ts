@@ -32,11 +32,19 @@ export class Fields {
     throw this.#wrong(key, value, `an integer of at least ${min}`)
   }
 
-  /** A finite number above zero. */
-  positive(key: string, fallback?: number): number {
+  /** A finite number above `bound`. */
+  above(key: string, bound: number, fallback?: number): number {
     const value = this.values[key] ?? fallback
-    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value
-    throw this.#wrong(key, value, 'a positive number')
+    if (typeof value === 'number' && value > bound && Number.isFinite(value)) return value
+    throw this.#wrong(key, value, `a number above ${bound}`)
+  }
+
+  /** A finite number, not negative; undefined where there is none. */
+  optional(key: string): number | undefined {
+    const value = this.values[key] ?? undefined
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value
+    throw this.#wrong(key, value, 'a number of at least 0')
   }
 
   boolean(key: string, fallback: boolean): boolean {
@@ -45,11 +53,26 @@ export class Fields {
     throw this.#wrong(key, value, 'true or false')
   }
 
+  /** A text; undefined where there is none. */
+  text(key: string): string | undefined {
+    const value = this.values[key] ?? undefined
+    if (value === undefined || typeof value === 'string') return value
+    throw this.#wrong(key, value, 'a text')
+  }
+
   /** A list; a missing one is empty. */
   list(key: string): unknown[] {
     const value = this.values[key] ?? []
     if (Array.isArray(value)) return value
     throw this.#wrong(key, value, 'a list')
+  }
+
+  /** Ids of tokens: one id, a list of them, or none. */
+  ids(key: string): number[] {
+    const value = this.values[key] ?? []
+    const ids: unknown[] = Array.isArray(value) ? value : [value]
+    if (ids.every((id) => Number.isInteger(id) && (id as number) >= 0)) return ids as number[]
+    throw this.#wrong(key, value, 'an id, or a list of ids')
   }
 
   /** The fields of the object under `key`; undefined where there is none. */

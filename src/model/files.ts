@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { FormatError } from '../errors.js'
 import { parseJson } from './json.js'
 
@@ -39,11 +39,30 @@ export async function readFully(
  * @throws FormatError if it cannot be read, or is not JSON as {@link parseJson} takes it
  */
 export async function readJson(file: string): Promise<unknown> {
-  const handle = await openFile(file)
+  return parseJson(file, await reading(file, readFile(file)))
+}
+
+/**
+ * Reads a text file, UTF-8.
+ *
+ * @throws FormatError if it cannot be read
+ */
+export async function readText(file: string): Promise<string> {
+  return await reading(file, readFile(file, 'utf8'))
+}
+
+/**
+ * Awaits the contents of a file that need not be there.
+ *
+ * @returns undefined if it is not
+ */
+export async function ifThere<T>(contents: Promise<T>): Promise<T | undefined> {
   try {
-    return parseJson(file, await reading(file, handle.readFile()))
-  } finally {
-    await handle.close()
+    return await contents
+  } catch (error) {
+    const { cause } = error as { cause?: NodeJS.ErrnoException }
+    if (error instanceof FormatError && cause?.code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -20,17 +20,17 @@ export const HEAD = 'lm_head'
 
 /** Every Linear by name, in the order in which a forward uses them. */
 export function linearSpecs(config: ModelConfig): Map<string, LinearSpec> {
-  const { hiddenSize, intermediateSize, attentionBias, mlpBias } = config
+  const { hiddenSize, intermediateSize, qkvBias, outputBias, mlpBias } = config
   const q = config.numAttentionHeads * config.headDim
   const kv = config.numKeyValueHeads * config.headDim
   const specs = new Map<string, LinearSpec>()
   const add = (name: string, inFeatures: number, outFeatures: number, bias: boolean) =>
     specs.set(name, { name, weight: `${name}.weight`, inFeatures, outFeatures, bias })
   for (const layer of layerNames(config)) {
-    add(`${layer}.self_attn.q_proj`, hiddenSize, q, attentionBias)
-    add(`${layer}.self_attn.k_proj`, hiddenSize, kv, attentionBias)
-    add(`${layer}.self_attn.v_proj`, hiddenSize, kv, attentionBias)
-    add(`${layer}.self_attn.o_proj`, q, hiddenSize, attentionBias)
+    add(`${layer}.self_attn.q_proj`, hiddenSize, q, qkvBias)
+    add(`${layer}.self_attn.k_proj`, hiddenSize, kv, qkvBias)
+    add(`${layer}.self_attn.v_proj`, hiddenSize, kv, qkvBias)
+    add(`${layer}.self_attn.o_proj`, q, hiddenSize, outputBias)
     add(`${layer}.mlp.gate_proj`, hiddenSize, intermediateSize, mlpBias)
     add(`${layer}.mlp.up_proj`, hiddenSize, intermediateSize, mlpBias)
     add(`${layer}.mlp.down_proj`, intermediateSize, hiddenSize, mlpBias)

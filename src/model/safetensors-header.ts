@@ -8,7 +8,7 @@ import { isObject, show } from './fields.js'
  */
 
 /** Bytes per element of every dtype of the format. */
-const itemSizes = new Map([
+export const itemSizes: ReadonlyMap<string, number> = new Map([
   ['BOOL', 1],
   ['U8', 1],
   ['I8', 1],

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError } from '../errors.js'
 import { Linear } from '../ops/linear.js'
 import type { Pool } from '../pool/pool.js'
-import type { Tensor } from '../tensor.js'
+import { Tensor } from '../tensor.js'
 import type { Checkpoint } from './checkpoint.js'
 import { FloatProjection } from './float-projection.js'
 import type { LinearSpec } from './parameters.js'
@@ -24,7 +24,7 @@ export interface StoredLinear {
 
 /** Whether the checkpoint holds this Linear as int8. */
 export function isStoredInt8(checkpoint: Checkpoint, spec: LinearSpec): boolean {
-  return checkpoint.entry(spec.weight).dtype === 'I8'
+  return checkpoint.dtype(spec.weight) === 'I8'
 }
 
 /** The tensors that {@link readLinear} reads. */
@@ -39,14 +39,20 @@ export function tensorsOf(checkpoint: Checkpoint, spec: LinearSpec): string[] {
 /** @throws FormatError if a tensor is missing, or not of the shape or dtype it should have */
 export async function readLinear(reader: TensorReader, spec: LinearSpec): Promise<StoredLinear> {
   const { outFeatures: N, inFeatures: K } = spec
-  const weight = await reader.read(spec.weight, [N, K])
-  if (weight.type === 'int32') {
-    const problem = `tensor ${spec.weight}: I32 is none of F32, BF16, I8`
-    throw new FormatError(reader.checkpoint.file, problem)
-  }
+  const weight = await readWeight(reader, spec.weight, [N, K])
   const scale = weight.type === 'int8' ? await readScale(reader, spec) : undefined
   const bias = spec.bias ? await reader.readFloat(biasOf(spec), [N]) : undefined
   return { spec, weight, scale, bias }
+}
+
+/** BF16 stays as it is, because it can be quantised so; F16 is widened. */
+async function readWeight(reader: TensorReader, name: string, dims: number[]): Promise<Tensor> {
+  const { checkpoint } = reader
+  const dtype = checkpoint.dtype(name)
+  if (dtype === 'F16') return new Tensor('float32', await reader.readFloat(name, dims), dims)
+  if (['F32', 'BF16', 'I8'].includes(dtype)) return await reader.read(name, dims)
+  const problem = `tensor ${name}: ${dtype} is none of F32, BF16, F16, I8`
+  throw new FormatError(checkpoint.fileOf(name), problem)
 }
 
 async function readScale(reader: TensorReader, spec: LinearSpec): Promise<Float32Array> {

@@ -34,6 +34,35 @@ export function tileIndex(n: number, k: number, inFeatures: number): number {
 }
 
 /**
+ * Takes rows [firstRow, lastRow) out of the packed tiles.
+ *
+ * @param tiles of int8 [N, K]
+ * @param inFeatures K
+ * @param out int8 [lastRow - firstRow, K], row-major; a new array by default
+ * @throws ArgumentError if the tiles do not hold those rows, or `out` has another length
+ */
+export function unpackTiles(
+  tiles: Int8Array,
+  inFeatures: number,
+  firstRow: number,
+  lastRow: number,
+  out: Int8Array = new Int8Array(Math.max(0, lastRow - firstRow) * inFeatures),
+): Int8Array {
+  checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
+  checkInteger('lastRow', lastRow, 0, Math.floor(tiles.length / paddedK(inFeatures)))
+  checkInteger('firstRow', firstRow, 0, lastRow)
+  const size = (lastRow - firstRow) * inFeatures
+  if (out.length !== size) throw new ArgumentError('out', `length ${size}`, describe(out))
+  for (let n = firstRow, row = 0; n < lastRow; n++, row += inFeatures) {
+    for (let k = 0, at = tileIndex(n, 0, inFeatures); k < inFeatures; k += KR, at += NR * KR) {
+      const count = Math.min(KR, inFeatures - k)
+      for (let i = 0; i < count; i++) out[row + k + i] = tiles[at + i]
+    }
+  }
+  return out
+}
+
+/**
  * Packs int8 weights [N, K] into the SDOT layout [K/4, N/4, 4, 4] of other runtimes:
  * `packed[k / 4][n / 4][n % 4][k % 4] = w[n][k]`.
  *

@@ -21,9 +21,12 @@ describe('config.json', () => {
       headDim: 64,
       maxPositionEmbeddings: 1024,
       rmsNormEps: 1e-6,
+      windows: new Array(6).fill(undefined),
       ropeTheta: 1e6,
+      rope: { type: 'default', theta: 1e6 },
       tieWordEmbeddings: true,
-      attentionBias: false,
+      qkvBias: false,
+      outputBias: false,
       mlpBias: false,
       eosTokenIds: [0],
       quantization: 'w8a8',
@@ -45,6 +48,177 @@ describe('config.json', () => {
   })
 })
 
+describe('biases', () => {
+  const biases = (architecture: string, changes: object) => {
+    const config = parse({ architectures: [architecture], ...changes })
+    return [config.qkvBias, config.outputBias]
+  }
+
+  it('of q, k, v and of o are as the architecture has them, or as the file says', () => {
+    for (const attention_bias of [true, false]) {
+      expect(biases('Qwen2ForCausalLM', { attention_bias })).toEqual([true, false])
+      expect(biases('MistralForCausalLM', { attention_bias })).toEqual([false, false])
+      for (const name of ['Qwen3ForCausalLM', 'LlamaForCausalLM']) {
+        expect(biases(name, { attention_bias })).toEqual([attention_bias, attention_bias])
+      }
+    }
+  })
+})
+
+describe('sliding windows', () => {
+  const windows = (architecture: string, changes: object) =>
+    parse({ architectures: [architecture], layer_types: undefined, ...changes }).windows
+  const all = (window: number | undefined) => new Array(6).fill(window)
+  const [full, sliding] = ['full_attention', 'sliding_attention']
+  const mixed = [full, sliding, full, sliding, full, sliding]
+
+  it('are in all layers of Mistral, unless the file says null', () => {
+    expect(windows('MistralForCausalLM', { sliding_window: 100 })).toEqual(all(100))
+    expect(windows('MistralForCausalLM', { sliding_window: undefined })).toEqual(all(4096))
+    expect(windows('MistralForCausalLM', { sliding_window: null })).toEqual(all(undefined))
+  })
+
+  it.each(['Qwen2ForCausalLM', 'Qwen3ForCausalLM'])('are in some layers of %s', (name) => {
+    const window = { sliding_window: 100, use_sliding_window: true }
+    expect(windows(name, { sliding_window: 100 })).toEqual(all(undefined))
+    expect(windows(name, window)).toEqual(all(undefined)) // layer 28 and on
+    expect(windows(name, { ...window, max_window_layers: 4 })).toEqual([
+      ...new Array(4).fill(undefined),
+      100,
+      100,
+    ])
+    expect(windows(name, { ...window, max_window_layers: 0, layer_types: mixed })).toEqual(
+      mixed.map((type) => (type === sliding ? 100 : undefined)),
+    )
+    expect(windows(name, { ...window, sliding_window: null, max_window_layers: 0 })).toEqual(
+      all(undefined),
+    )
+  })
+
+  it('are unknown to Llama', () => {
+    expect(windows('LlamaForCausalLM', { sliding_window: 100 })).toEqual(all(undefined))
+  })
+
+  it.each<[string, string, object, RegExp]>([
+    ['another kind', 'Qwen3', { layer_types: all('linear_attention' as never) }, /"linear_attent/],
+    ['no window', 'Qwen3', { layer_types: mixed }, /"sliding_attention" is not supported here/],
+    ['too few layers', 'Qwen3', { layer_types: [full] }, /names 1 of 6 layers/],
+    ['Llama layers', 'Llama', { layer_types: mixed }, /"sliding_attention" is not supported here/],
+    ['Llama', 'Llama', { use_sliding_window: true }, /use_sliding_window true/],
+    ['Mistral layers', 'Mistral', { layer_types: mixed, sliding_window: 9 }, /"full_attention"/],
+    ['an empty window', 'Mistral', { sliding_window: 0 }, /sliding_window: expected an integer/],
+  ])('are refused: %s', (_, name, changes, message) => {
+    expect(() => windows(`${name}ForCausalLM`, changes)).toThrow(message)
+  })
+})
+
+describe('RoPE', () => {
+  const rope = (changes: object) => parse({ rope_parameters: undefined, ...changes }).rope
+  const theta = 5e5
+
+  it('is read from flat and from nested files', () => {
+    expect(rope({ rope_theta: theta })).toEqual({ type: 'default', theta })
+    const scaling = { type: 'linear', factor: 4 }
+    const linear = { type: 'linear', theta, factor: 4 }
+    expect(rope({ rope_theta: theta, rope_scaling: scaling })).toEqual(linear)
+    expect(
+      rope({ rope_parameters: { rope_type: 'linear', factor: 4, rope_theta: theta } }),
+    ).toEqual(linear)
+  })
+
+  it('of every type has its parameters', () => {
+    const of = (rope_scaling: object) => rope({ rope_theta: theta, rope_scaling })
+    expect(of({ rope_type: 'dynamic', factor: 2 })).toEqual({
+      type: 'dynamic',
+      theta,
+      factor: 2,
+      originalMaxPositionEmbeddings: 1024,
+    })
+    const llama3 = {
+      rope_type: 'llama3',
+      factor: 32,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+    }
+    expect(of(llama3)).toEqual({
+      type: 'llama3',
+      theta,
+      factor: 32,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalMaxPositionEmbeddings: 8192,
+    })
+    const yarn = {
+      type: 'yarn',
+      theta,
+      factor: 4,
+      originalMaxPositionEmbeddings: 1024,
+      attentionFactor: undefined,
+      mscale: undefined,
+      mscaleAllDim: undefined,
+      betaFast: 32,
+      betaSlow: 1,
+      truncate: true,
+    }
+    expect(of({ rope_type: 'yarn', factor: 4 })).toEqual(yarn)
+    const chosen = { attention_factor: 1.1, mscale: 0.7, mscale_all_dim: 0.8, truncate: false }
+    const betas = { beta_fast: 16, beta_slow: 2, original_max_position_embeddings: 256 }
+    expect(of({ rope_type: 'yarn', ...chosen, ...betas })).toEqual({
+      ...yarn,
+      factor: 4, // 1024 / 256
+      originalMaxPositionEmbeddings: 256,
+      attentionFactor: 1.1,
+      mscale: 0.7,
+      mscaleAllDim: 0.8,
+      betaFast: 16,
+      betaSlow: 2,
+      truncate: false,
+    })
+  })
+
+  it('stretches the context where the file gives the length before', () => {
+    const length = (rope_scaling: object) => parse({ rope_scaling }).maxPositionEmbeddings
+    expect(length({ type: 'yarn', factor: 4, original_max_position_embeddings: 1024 })).toBe(4096)
+    expect(length({ type: 'yarn', factor: 4, original_max_position_embeddings: 256 })).toBe(1024)
+    expect(length({ type: 'dynamic', factor: 2.5 })).toBe(2560)
+    expect(length({ type: 'linear', factor: 2 })).toBe(1024)
+  })
+
+  it.each<[string, object, RegExp]>([
+    [
+      'a type of later',
+      { rope_type: 'longrope' },
+      /rope_type "longrope" is not supported, only def/,
+    ],
+    ['an old type', { type: 'su' }, /rope_type "su"/],
+    ['a stretch of no type', { factor: 2 }, /rope_scaling\.factor 2 is not supported/],
+    [
+      'no factor',
+      { type: 'linear' },
+      /rope_scaling\.factor: expected a number above 0, got nothing/,
+    ],
+    ['a factor of text', { type: 'dynamic', factor: '2' }, /factor: expected a number.*got "2"/],
+    [
+      'equal bands',
+      { type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 4 },
+      /high_freq_factor 4 is not above low_freq_factor 4/,
+    ],
+    [
+      'a negative mscale',
+      { type: 'yarn', factor: 2, mscale: -1 },
+      /mscale: expected a number of at/,
+    ],
+    [
+      'part of the head',
+      { partial_rotary_factor: 0.5 },
+      /rope_scaling\.partial_rotary_factor 0\.5/,
+    ],
+  ])('is refused: %s', (_, rope_scaling, message) => {
+    expect(() => rope({ rope_scaling })).toThrow(message)
+  })
+})
+
 describe('a config.json that is refused', () => {
   const withGroup = (changes: object) => ({
     quantization_config: {
@@ -63,11 +237,6 @@ describe('a config.json that is refused', () => {
     ['inherited architecture', { architectures: ['toString'] }, /architecture "toString"/],
     ['no architecture', { architectures: [] }, /architecture nothing is not supported, only Qwen3/],
     ['activation', { hidden_act: 'gelu' }, /hidden_act "gelu" is not supported, only "silu"/],
-    ['sliding window', { use_sliding_window: true }, /use_sliding_window true/],
-    ['layer type', { layer_types: ['linear_attention'] }, /layer_types "linear_attention"/],
-    ['rope type', { rope_parameters: { rope_type: 'yarn' } }, /rope_parameters\.rope_type "yarn"/],
-    ['rope scaling', { rope_scaling: { rope_type: 'llama3' } }, /rope_scaling\.rope_type "llama3"/],
-    ['old rope scaling', { rope_scaling: { type: 'linear' } }, /rope_scaling\.type "linear"/],
     [
       'partial rotary',
       { partial_rotary_factor: 0.5, rope_parameters: null },
@@ -76,18 +245,19 @@ describe('a config.json that is refused', () => {
     [
       'rope_theta',
       { rope_parameters: { rope_theta: 0 } },
-      /rope_theta: expected a positive number/,
+      /rope_theta: expected a number above 1, got 0/,
     ],
     ['missing size', { vocab_size: undefined }, /vocab_size: expected an integer.*got nothing/],
     ['negative size', { num_hidden_layers: -1 }, /num_hidden_layers: .*got -1/],
+    ['endless layers', { num_hidden_layers: 1e9 }, /num_hidden_layers 1000000000 is above 10000/],
     ['giant size', { hidden_size: 2 ** 31 }, /hidden_size: .*got 2147483648/],
     ['text for a size', { hidden_size: '256' }, /hidden_size: .*got "256"/],
     ['uneven heads', { num_key_value_heads: 3 }, /3 key\/value heads do not divide 8/],
     ['odd head', { head_dim: 33 }, /head_dim 33 is odd/],
     ['fractional head', { head_dim: null, hidden_size: 100 }, /head_dim: expected an integer/],
-    ['eps', { rms_norm_eps: 0 }, /rms_norm_eps: expected a positive number/],
+    ['eps', { rms_norm_eps: 0 }, /rms_norm_eps: expected a number above 0/],
     ['flag', { tie_word_embeddings: 1 }, /tie_word_embeddings: expected true or false, got 1/],
-    ['eos', { eos_token_id: 'end' }, /eos_token_id: "end" is no id/],
+    ['eos', { eos_token_id: 'end' }, /eos_token_id: expected an id.*got "end"/],
     [
       'quantizer',
       { quantization_config: { ...w8a8, quant_method: 'gptq' } },

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs'
 import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -6,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { DisposedError, FormatError } from '#src/errors.js'
 import { Safetensors } from '#src/model/safetensors.js'
 import { loadNative } from '#src/native.js'
+import { expectNothingOpen } from './open-files.js'
 import {
   expectFormatError,
   f32,
@@ -151,6 +151,18 @@ describe('a header that breaks the format', () => {
   })
 })
 
+it('refuses a tensor larger than any buffer, before it reads', async () => {
+  await using folder = await temporaryFolder()
+  const file = join(folder.path, 'x.safetensors')
+  const size = 2 ** 43
+  const header = { t: { dtype: 'I8', shape: [size], data_offsets: [0, size] } }
+  const bytes = withHeader(JSON.stringify(header))
+  await writeFile(file, bytes)
+  await truncate(file, bytes.length + size) // sparse
+  await using tensors = await Safetensors.open(file)
+  await expectFormatError(tensors.read('t'), /tensor t: no buffer of 8796093022208 bytes/)
+})
+
 it('names a file that cannot be read', async () => {
   await using folder = await temporaryFolder()
   await expectFormatError(
@@ -196,9 +208,7 @@ describe('any bytes', () => {
 
   it('either read as tensors or throw a FormatError, and nothing stays open', async () => {
     await using folder = await temporaryFolder()
-    const openFiles = () =>
-      process.platform === 'linux' ? readdirSync('/proc/self/fd').length : undefined
-    const before = openFiles()
+    using _open = expectNothingOpen()
     let read = 0
     await fc.assert(
       fc.asyncProperty(files, async (bytes) => {
@@ -212,6 +222,62 @@ describe('any bytes', () => {
       { numRuns: 1500 },
     )
     expect(read).toBeGreaterThan(0)
-    expect(openFiles()).toBe(before)
+  })
+
+  /** A file of random tensors, some of its bytes changed or cut off. */
+  const mutated = fc
+    .tuple(
+      fc.dictionary(
+        fc.string(),
+        fc.tuple(
+          fc.constantFrom('F32', 'BF16', 'F16', 'I8', 'I32'),
+          fc.array(fc.nat(5), { maxLength: 3 }),
+        ),
+        { maxKeys: 4 },
+      ),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 2 }),
+      fc.oneof({ arbitrary: fc.constant(null), weight: 3 }, fc.nat()),
+    )
+    .map(([tensors, changes, cut]) => {
+      const stored = Object.entries(tensors).map(([name, [dtype, shape]]) => {
+        const itemSize = { F32: 4, I32: 4, BF16: 2, F16: 2, I8: 1 }[dtype]
+        const size = shape.reduce((a, b) => a * b, itemSize)
+        return [name, { dtype, shape, data: Uint8Array.from({ length: size }, (_, i) => i * 7) }]
+      })
+      const bytes = Uint8Array.from(safetensors(Object.fromEntries(stored)))
+      for (const [at, value] of changes) bytes[at % bytes.length] = value
+      return cut === null ? bytes : bytes.subarray(0, cut % (bytes.length + 1))
+    })
+
+  it('read exactly, within the size of the file, where they read at all', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'x.safetensors')
+    using _open = expectNothingOpen()
+    let read = 0
+    await fc.assert(
+      fc.asyncProperty(mutated, async (bytes) => {
+        await writeFile(file, bytes)
+        try {
+          await using tensors = await Safetensors.open(file)
+          const view = new DataView(bytes.buffer, bytes.byteOffset)
+          let end = 8 + Number(view.getBigUint64(0, true))
+          for (const [name, { dtype, byteLength }] of tensors.entries) {
+            const into = new Uint8Array(byteLength)
+            await tensors.readBytes(name, 0, into)
+            const inFile = bytes.subarray(end, end + byteLength)
+            expect(Buffer.compare(into, inFile)).toBe(0)
+            end += byteLength
+            if (dtype === 'F16') await tensors.readFloat(name)
+            else await tensors.read(name)
+          }
+          expect(end).toBe(bytes.length)
+          read++
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error
+        }
+      }),
+      { numRuns: 1000 },
+    )
+    expect(read).toBeGreaterThan(100)
   })
 })

@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import { type ModelConfig, parseConfig } from './config.js'
+import { Fields, isObject } from './fields.js'
+import { ifThere, readJson, readText } from './files.js'
+import { Tokenizer } from './tokenizer.js'
+
+/** What a checkpoint says beside its tensors. */
+export interface CheckpointTexts {
+  /** With the ids that generation_config.json adds to those that end a text. */
+  config: ModelConfig
+  tokenizer: Tokenizer | undefined
+  tokenizerConfig: Record<string, unknown>
+  chatTemplate: string | undefined
+}
+
+/**
+ * Reads the JSON and text files of a checkpoint. Only config.json must be there.
+ *
+ * @throws FormatError naming the file that is missing, broken, or of a kind this version does not know
+ */
+export async function readTexts(folder: string): Promise<CheckpointTexts> {
+  const configFile = join(folder, 'config.json')
+  const config = parseConfig(configFile, await readJson(configFile))
+  const generation = await readFields(join(folder, 'generation_config.json'))
+  const eosTokenIds = new Set([...config.eosTokenIds, ...(generation?.ids('eos_token_id') ?? [])])
+
+  const tokenizerFile = join(folder, 'tokenizer.json')
+  const tokenizer = await ifThere(readJson(tokenizerFile))
+  const tokenizerConfig = await readFields(join(folder, 'tokenizer_config.json'))
+  return {
+    config: { ...config, eosTokenIds: [...eosTokenIds] },
+    tokenizer: tokenizer === undefined ? undefined : Tokenizer.parse(tokenizerFile, tokenizer),
+    tokenizerConfig: tokenizerConfig?.values ?? {},
+    chatTemplate:
+      (await ifThere(readText(join(folder, 'chat_template.jinja')))) ??
+      (tokenizerConfig && templateIn(tokenizerConfig)),
+  }
+}
+
+/** The fields of a JSON file that need not be there. */
+async function readFields(file: string): Promise<Fields | undefined> {
+  const json = await ifThere(readJson(file))
+  return json === undefined ? undefined : new Fields(file, json)
+}
+
+/** One template, or several with names, of which `default` is for plain conversations. */
+function templateIn(tokenizerConfig: Fields): string | undefined {
+  const template = tokenizerConfig.values.chat_template
+  if (!Array.isArray(template)) return tokenizerConfig.text('chat_template')
+  const named = template.find((entry) => isObject(entry) && entry.name === 'default')
+  return typeof named?.template === 'string' ? named.template : undefined
+}

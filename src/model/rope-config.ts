@@ -1,0 +1,158 @@
+import { FormatError } from '../errors.js'
+import { type Fields, show } from './fields.js'
+
+/**
+ * How angles grow with positions, by the name in `rope_type`. Lengths are in positions; `theta` is the
+ * base whose powers are the wavelengths.
+ */
+export type RopeConfig = DefaultRope | LinearRope | DynamicRope | Llama3Rope | YarnRope
+
+interface Rope<Type extends string> {
+  readonly type: Type
+  readonly theta: number
+}
+
+/** https://arxiv.org/abs/2104.09864 as it is. */
+export type DefaultRope = Rope<'default'>
+
+/** Positions divided by `factor`, https://arxiv.org/abs/2306.15595 */
+export interface LinearRope extends Rope<'linear'> {
+  readonly factor: number
+}
+
+/** NTK-aware: theta grows with the length of the text, once that exceeds the original one. */
+export interface DynamicRope extends Rope<'dynamic'> {
+  readonly factor: number
+  readonly originalMaxPositionEmbeddings: number
+}
+
+/** Llama 3.1: long waves are divided by `factor`, short ones stay, those between are blended. */
+export interface Llama3Rope extends Rope<'llama3'> {
+  readonly factor: number
+  readonly originalMaxPositionEmbeddings: number
+  /** Waves longer than the original length divided by this are long. */
+  readonly lowFreqFactor: number
+  /** Waves shorter than the original length divided by this are short. */
+  readonly highFreqFactor: number
+}
+
+/** https://arxiv.org/abs/2309.00071 */
+export interface YarnRope extends Rope<'yarn'> {
+  readonly factor: number
+  readonly originalMaxPositionEmbeddings: number
+  /** Multiplies cosines and sines; by default it follows from `factor` and the two mscales. */
+  readonly attentionFactor: number | undefined
+  readonly mscale: number | undefined
+  readonly mscaleAllDim: number | undefined
+  /** Pairs that turn more often than this over the original length stay as they are. */
+  readonly betaFast: number
+  /** Pairs that turn less often than this are divided by `factor`. */
+  readonly betaSlow: number
+  /** The bounds of the blend are rounded outwards to whole pairs. */
+  readonly truncate: boolean
+}
+
+/**
+ * Reads RoPE's parameters: flat with `rope_scaling` in older files, under `rope_parameters` in newer
+ * ones.
+ *
+ * @param file named in errors
+ * @param fields of config.json
+ * @throws FormatError, by name for a type that this version does not know
+ */
+export function parseRope(file: string, fields: Fields): RopeConfig {
+  const parameters = fields.object('rope_scaling') ?? fields.object('rope_parameters') ?? fields
+  for (const part of [fields, parameters]) part.only('partial_rotary_factor', 1, undefined)
+  const theta = parameters.above('rope_theta', 1, fields.above('rope_theta', 1, 10_000))
+  const type = ropeType(fields, parameters)
+  if (type === 'default') return { type, theta }
+
+  const original = () =>
+    parameters.integer('original_max_position_embeddings', 1, originalLength(fields))
+  switch (type) {
+    case 'linear':
+      return { type, theta, factor: parameters.above('factor', 0) }
+    case 'dynamic':
+      return {
+        type,
+        theta,
+        factor: parameters.above('factor', 0),
+        originalMaxPositionEmbeddings: fields.integer('max_position_embeddings', 1),
+      }
+    case 'llama3':
+      return parseLlama3(file, theta, original(), parameters)
+    case 'yarn':
+      return parseYarn(fields, theta, original(), parameters)
+    default: {
+      const known = 'default, linear, dynamic, llama3, yarn'
+      throw new FormatError(file, `rope_type ${show(type)} is not supported, only ${known}`)
+    }
+  }
+}
+
+/**
+ * The most positions that this kind of RoPE is meant for. Files differ in whether
+ * `max_position_embeddings` is the length before or after it was stretched.
+ */
+export function contextLength(rope: RopeConfig, maxPositionEmbeddings: number): number {
+  if (rope.type !== 'dynamic' && rope.type !== 'yarn') return maxPositionEmbeddings
+  const stretched = Math.floor(rope.factor * rope.originalMaxPositionEmbeddings)
+  return Math.max(maxPositionEmbeddings, stretched)
+}
+
+function ropeType(fields: Fields, parameters: Fields): unknown {
+  if (parameters === fields) return 'default'
+  const type = parameters.values.rope_type ?? parameters.values.type
+  // a stretch of an unknown kind is not none
+  if (type === undefined) parameters.only('factor', undefined)
+  return type ?? 'default'
+}
+
+function originalLength(fields: Fields): number {
+  const trained = fields.integer('max_position_embeddings', 1)
+  return fields.integer('original_max_position_embeddings', 1, trained)
+}
+
+function parseLlama3(
+  file: string,
+  theta: number,
+  originalMaxPositionEmbeddings: number,
+  parameters: Fields,
+): Llama3Rope {
+  const lowFreqFactor = parameters.above('low_freq_factor', 0)
+  const highFreqFactor = parameters.above('high_freq_factor', 0)
+  if (highFreqFactor <= lowFreqFactor) {
+    const problem = `high_freq_factor ${highFreqFactor} is not above low_freq_factor ${lowFreqFactor}`
+    throw new FormatError(file, problem)
+  }
+  const factor = parameters.above('factor', 0)
+  return {
+    type: 'llama3',
+    theta,
+    factor,
+    originalMaxPositionEmbeddings,
+    lowFreqFactor,
+    highFreqFactor,
+  }
+}
+
+function parseYarn(
+  fields: Fields,
+  theta: number,
+  originalMaxPositionEmbeddings: number,
+  parameters: Fields,
+): YarnRope {
+  const stretch = fields.integer('max_position_embeddings', 1) / originalMaxPositionEmbeddings
+  return {
+    type: 'yarn',
+    theta,
+    factor: parameters.above('factor', 0, stretch),
+    originalMaxPositionEmbeddings,
+    attentionFactor: parameters.optional('attention_factor'),
+    mscale: parameters.optional('mscale'),
+    mscaleAllDim: parameters.optional('mscale_all_dim'),
+    betaFast: parameters.above('beta_fast', 0, 32),
+    betaSlow: parameters.above('beta_slow', 0, 1),
+    truncate: parameters.boolean('truncate', true),
+  }
+}
