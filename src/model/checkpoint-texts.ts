@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { type ModelConfig, parseConfig } from './config.js'
-import { Fields, isObject } from './fields.js'
-import { ifThere, readJson, readText } from './files.js'
+import type { ChatTemplate } from './chat-template.js'
+import { Fields } from './fields.js'
+import { ifThere, readJson } from './files.js'
+import { readChatTemplate } from './read-chat-template.js'
 import { Tokenizer } from './tokenizer.js'
 
 /** What a checkpoint says beside its tensors. */
@@ -9,8 +11,7 @@ export interface CheckpointTexts {
   /** With the ids that generation_config.json adds to those that end a text. */
   config: ModelConfig
   tokenizer: Tokenizer | undefined
-  tokenizerConfig: Record<string, unknown>
-  chatTemplate: string | undefined
+  chatTemplate: ChatTemplate
 }
 
 /**
@@ -26,14 +27,10 @@ export async function readTexts(folder: string): Promise<CheckpointTexts> {
 
   const tokenizerFile = join(folder, 'tokenizer.json')
   const tokenizer = await ifThere(readJson(tokenizerFile))
-  const tokenizerConfig = await readFields(join(folder, 'tokenizer_config.json'))
   return {
     config: { ...config, eosTokenIds: [...eosTokenIds] },
     tokenizer: tokenizer === undefined ? undefined : Tokenizer.parse(tokenizerFile, tokenizer),
-    tokenizerConfig: tokenizerConfig?.values ?? {},
-    chatTemplate:
-      (await ifThere(readText(join(folder, 'chat_template.jinja')))) ??
-      (tokenizerConfig && templateIn(tokenizerConfig)),
+    chatTemplate: await readChatTemplate(folder),
   }
 }
 
@@ -41,12 +38,4 @@ export async function readTexts(folder: string): Promise<CheckpointTexts> {
 async function readFields(file: string): Promise<Fields | undefined> {
   const json = await ifThere(readJson(file))
   return json === undefined ? undefined : new Fields(file, json)
-}
-
-/** One template, or several with names, of which `default` is for plain conversations. */
-function templateIn(tokenizerConfig: Fields): string | undefined {
-  const template = tokenizerConfig.values.chat_template
-  if (!Array.isArray(template)) return tokenizerConfig.text('chat_template')
-  const named = template.find((entry) => isObject(entry) && entry.name === 'default')
-  return typeof named?.template === 'string' ? named.template : undefined
 }

@@ -1,6 +1,6 @@
-import { join } from 'node:path'
 import { ArgumentError, checkInteger, describe, FormatError } from '../errors.js'
 import type { Tensor } from '../tensor.js'
+import type { ChatTemplate } from './chat-template.js'
 import { type CheckpointTexts, readTexts } from './checkpoint-texts.js'
 import type { ModelConfig } from './config.js'
 import type { ReadOptions, Safetensors } from './safetensors.js'
@@ -19,19 +19,16 @@ export class Checkpoint {
   readonly folder: string
   /** Of config.json, with the ids that generation_config.json adds to those that end a text. */
   readonly config: ModelConfig
-  /** tokenizer_config.json as it is; empty if there is none. */
-  readonly tokenizerConfig: Readonly<Record<string, unknown>>
-  /** Renders a conversation as text, Jinja: chat_template.jinja, or the tokenizer_config's. */
-  readonly chatTemplate: string | undefined
-  readonly #tokenizer: Tokenizer | undefined
+  /** Of tokenizer.json, if there is one. */
+  readonly tokenizer: Tokenizer | undefined
+  readonly chatTemplate: ChatTemplate
   readonly #shards: Shards
 
   private constructor(folder: string, texts: CheckpointTexts, shards: Shards) {
     this.folder = folder
     this.config = texts.config
-    this.tokenizerConfig = texts.tokenizerConfig
+    this.tokenizer = texts.tokenizer
     this.chatTemplate = texts.chatTemplate
-    this.#tokenizer = texts.tokenizer
     this.#shards = shards
   }
 
@@ -43,12 +40,6 @@ export class Checkpoint {
    */
   static async open(folder: string): Promise<Checkpoint> {
     return new Checkpoint(folder, await readTexts(folder), await Shards.open(folder))
-  }
-
-  /** @throws FormatError if the folder has no tokenizer.json */
-  get tokenizer(): Tokenizer {
-    if (this.#tokenizer !== undefined) return this.#tokenizer
-    throw new FormatError(join(this.folder, 'tokenizer.json'), 'is missing, so there is no text')
   }
 
   /** The file of the tensors, or the index of their files. */
@@ -162,6 +153,11 @@ export class Checkpoint {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @throws FormatError unless there is such a tensor, of shape `dims` */
+  checkShape(name: string, dims: readonly number[]): void {
+    this.#shaped(name, dims)
   }
 
   #shaped(name: string, dims: readonly number[]): Safetensors {

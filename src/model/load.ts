@@ -1,86 +1,108 @@
-import { ArgumentError, describe, FormatError } from '../errors.js'
-import type { Pool } from '../pool/pool.js'
-import { Tensor } from '../tensor.js'
+import { join } from 'node:path'
+import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
+import type { DenseWeight } from '../ops/dense-weight.js'
+import type { CacheType } from '../ops/kv-page.js'
+import { sharedArray } from '../pool/memory.js'
+import { checkPool, type Pool } from '../pool/pool.js'
 import { Checkpoint } from './checkpoint.js'
-import { Decoder } from './decoder.js'
-import { Model } from './model.js'
-import { EMBEDDING, type LinearSpec, linearSpecs, normSizes } from './parameters.js'
+import type { ModelParts } from './model.js'
+import { EMBEDDING, HEAD, type LinearSpec, linearSpecs, normSizes } from './parameters.js'
 import { makeEach } from './projection.js'
 import type { ReadOptions } from './safetensors.js'
-import { defaultSkip, type Skip, skipMatcher } from './skip.js'
-import {
-  isStoredInt8,
-  readLinear,
-  type StoredLinear,
-  tensorsOf,
-  toFloatProjection,
-  toLinear,
-} from './stored-linear.js'
+import { type Skip, skipMatcher } from './skip.js'
+import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './stored-linear.js'
+import { readDense } from './stored-dense.js'
 import { TensorReader } from './tensor-reader.js'
 
 export interface LoadOptions extends ReadOptions {
   /**
-   * `w8a8` runs Linears in int8 on the pool, `none` in float32 on this thread. By default as the
-   * checkpoint is stored.
+   * `w8a8` runs Linears in int8, `none` in float32 with weights as the checkpoint has them. By default
+   * as the checkpoint is stored.
    */
   quantize?: 'w8a8' | 'none' | undefined
   /**
-   * Linears that stay float32 under `w8a8`. By default those that a W8A8 checkpoint stores as floats;
-   * `lm_head` of any other.
+   * Linears that stay float under `w8a8`, such as `lm_head`. By default those that a W8A8 checkpoint
+   * stores as floats, but not the head, which is the largest of all.
    */
   skip?: Skip | undefined
+  /**
+   * How keys and values are kept: `int8` takes half the memory of `bf16`, and half the time where texts
+   * are long. By default `bf16`, and `f32` where nothing is quantised.
+   */
+  kv?: 'f32' | 'bf16' | 'int8' | undefined
+  /** The most ids of one text; by default what the model was made for. */
+  maxContext?: number | undefined
 }
 
+const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
+
 /**
- * Loads a Qwen3 or Llama checkpoint: a folder with config.json, tokenizer.json, model.safetensors.
- * Weights are read one by one, so that memory holds the model and one tensor.
+ * What {@link Model.load} loads.
  *
- * @param pool runs the int8 Linears; null will do where there are none
- * @param options `onProgress` counts bytes of weights
- * @throws FormatError naming file and tensor, ArgumentError, the signal's reason, what the pool throws
+ * @throws as it does
  */
-export async function loadModel(
-  pool: Pool | null,
+export async function loadParts(
+  pool: Pool,
   folder: string,
-  options: LoadOptions = {},
-): Promise<Model> {
+  options: LoadOptions,
+): Promise<ModelParts> {
+  checkPool(pool)
+  checkSignal(options.signal)
   await using checkpoint = await Checkpoint.open(folder)
-  const { config, tokenizer } = checkpoint
+  const { config, tokenizer, chatTemplate } = checkpoint
   const linears = linearSpecs(config)
-  const runsInt8 = chooseInt8(pool, checkpoint, linears, options)
+  const quantize = chooseQuantize(checkpoint, options)
+  const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
+  const cacheType = chooseCacheType(quantize, options)
+  const maxContext = chooseContext(config.maxPositionEmbeddings, options)
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
 
   const reader = new TensorReader(checkpoint, [...tensors], options)
-  const embedding = await readEmbedding(reader)
   const norms = await readNorms(reader)
-  const projections = await makeEach(linears, async (spec) => {
-    const stored =
-      spec.weight === EMBEDDING ? tiedTo(embedding, spec) : await readLinear(reader, spec)
-    return runsInt8(spec)
-      ? await toLinear(pool as Pool, checkpoint.file, stored, options.signal)
-      : await toFloatProjection(stored, options.signal)
-  })
-  return new Model(pool, tokenizer, new Decoder(config, embedding, norms, projections))
+  const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
+  const projections = await makeEach(linears, async (spec) =>
+    runsInt8(spec)
+      ? await toLinear(pool, reader, spec)
+      : await toFloatLinear(pool, reader, spec, spec.weight === EMBEDDING ? embedding : undefined),
+  )
+  const network = { config, embedding, norms, projections }
+  return { pool, folder, network, cacheType, maxContext, tokenizer, chatTemplate }
+}
+
+function chooseQuantize(
+  checkpoint: Checkpoint,
+  { quantize = checkpoint.config.quantization }: LoadOptions,
+): 'w8a8' | 'none' {
+  if (quantize === 'w8a8' || quantize === 'none') return quantize
+  throw new ArgumentError('quantize', "'w8a8' or 'none'", describe(quantize))
+}
+
+function chooseCacheType(quantize: 'w8a8' | 'none', { kv }: LoadOptions): CacheType {
+  const name = kv ?? (quantize === 'none' ? 'f32' : 'bf16')
+  if (Object.hasOwn(cacheTypes, name)) return cacheTypes[name]
+  throw new ArgumentError('kv', `one of ${Object.keys(cacheTypes).join(', ')}`, describe(kv))
+}
+
+function chooseContext(most: number, { maxContext = most }: LoadOptions): number {
+  checkInteger('maxContext', maxContext, 2, most)
+  return maxContext
 }
 
 /** Which Linears run in int8. */
 function chooseInt8(
-  pool: Pool | null,
   checkpoint: Checkpoint,
   linears: ReadonlyMap<string, LinearSpec>,
-  { quantize = checkpoint.config.quantization, skip }: LoadOptions,
+  quantize: 'w8a8' | 'none',
+  skip: Skip | undefined,
 ): (spec: LinearSpec) => boolean {
-  if (quantize !== 'w8a8' && quantize !== 'none') {
-    throw new ArgumentError('quantize', "'w8a8' or 'none'", describe(quantize))
-  }
   if (quantize === 'none') return () => false
-  if (pool === null) throw new ArgumentError('pool', 'a Pool, to run int8 Linears on', 'null')
-  if (skip === undefined && checkpoint.config.quantization === 'w8a8') {
-    return (spec) => isStoredInt8(checkpoint, spec)
+  if (skip !== undefined) {
+    const skipped = skipMatcher(skip, [...linears.keys()])
+    return ({ name }) => skipped(name) === undefined
   }
-  const skipped = skipMatcher(skip ?? defaultSkip, [...linears.keys()])
-  return ({ name }) => skipped(name) === undefined
+  if (checkpoint.config.quantization === 'none') return () => true
+  return (spec) => spec.name === HEAD || isStoredInt8(checkpoint, spec)
 }
 
 function tensorsOfModel(
@@ -103,14 +125,10 @@ function refuseOthers(checkpoint: Checkpoint, tensors: ReadonlySet<string>): voi
   for (const name of checkpoint.names) {
     const harmless = name === 'lm_head.weight' || name.endsWith('.rotary_emb.inv_freq')
     if (!tensors.has(name) && !harmless) {
-      throw new FormatError(checkpoint.file, `tensor ${name} belongs to no part of the model`)
+      const problem = `tensor ${name} belongs to no part of the model`
+      throw new FormatError(checkpoint.fileOf(name), problem)
     }
   }
-}
-
-async function readEmbedding(reader: TensorReader): Promise<Float32Array> {
-  const { vocabSize, hiddenSize } = reader.checkpoint.config
-  return await reader.readFloat(EMBEDDING, [vocabSize, hiddenSize])
 }
 
 async function readNorms(reader: TensorReader): Promise<Map<string, Float32Array>> {
@@ -119,10 +137,4 @@ async function readNorms(reader: TensorReader): Promise<Map<string, Float32Array
     norms.set(name, await reader.readFloat(`${name}.weight`, [size]))
   }
   return norms
-}
-
-/** The head of a model whose head is its embedding: the same memory. */
-function tiedTo(embedding: Float32Array, spec: LinearSpec): StoredLinear {
-  const weight = new Tensor('float32', embedding, [spec.outFeatures, spec.inFeatures])
-  return { spec, weight, scale: undefined, bias: undefined }
 }

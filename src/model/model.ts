@@ -1,98 +1,125 @@
 import { ArgumentError, DisposedError, describe } from '../errors.js'
+import type { CacheType } from '../ops/kv-page.js'
+import { pageBytes } from '../ops/kv-page.js'
 import type { Pool } from '../pool/pool.js'
+import { Tensor } from '../tensor.js'
+import type { ChatTemplate } from './chat-template.js'
 import type { ModelConfig } from './config.js'
-import type { Decoder } from './decoder.js'
+import type { Job } from './decoder/job.js'
+import { LogitsJob, ScoreJob } from './decoder/jobs.js'
+import type { Network } from './decoder/network.js'
+import { PagePool } from './decoder/page.js'
+import { PrefixCache } from './decoder/prefix-cache.js'
+import { Scheduler } from './decoder/scheduler.js'
+import { Sequence } from './decoder/sequence.js'
+import { Step } from './decoder/step.js'
 import {
   type GenerateIdsOptions,
   type GenerateOptions,
   generateIds,
   generateText,
+  type Prompt,
 } from './generate.js'
-import { KvCache } from './kv-cache.js'
+import { type LoadOptions, loadParts } from './load.js'
 import { meanNll, type NllOptions } from './nll.js'
 import type { Projection } from './projection.js'
-import type { Timing } from './timing.js'
+import { saveModel } from './save-model.js'
+import type { SaveOptions } from './save.js'
 import type { Tokenizer } from './tokenizer.js'
 
-export interface ModelForwardOptions {
-  /** Logits of every id, not of the last one only. */
-  allRows?: boolean | undefined
-  /** Stops the work; the call rejects with its reason, and the cache stays as it was. */
-  signal?: AbortSignal | undefined
+/** Pages of ended texts that are kept for prompts that begin alike, bytes. */
+const PREFIX_BYTES = 512 << 20
+
+/** What a model is made of. */
+export interface ModelParts {
+  readonly pool: Pool
+  /** The checkpoint's. */
+  readonly folder: string
+  readonly network: Network
+  /** How keys and values are kept. */
+  readonly cacheType: CacheType
+  /** The most ids of one sequence. */
+  readonly maxContext: number
+  readonly tokenizer: Tokenizer | undefined
+  readonly chatTemplate: ChatTemplate
 }
 
-/** A decoder with its tokenizer, ready to run. `loadModel` makes one. */
+/**
+ * A decoder, run by all workers of a pool: a step of all texts that are being written is one program.
+ * {@link Model.load} makes one.
+ */
 export class Model {
+  readonly pool: Pool
   readonly config: ModelConfig
-  readonly tokenizer: Tokenizer
-  /** Runs its int8 Linears. */
-  readonly pool: Pool | null
-  /** @internal */
-  readonly decoder: Decoder
-  readonly #busy = new WeakSet<KvCache>()
+  /** The checkpoint's folder. */
+  readonly folder: string
+  /** The most ids of one text, prompt and answer together. */
+  readonly maxContext: number
+  readonly #parts: ModelParts
+  readonly #step: Step
+  readonly #scheduler: Scheduler
+  readonly #pages: PagePool
+  readonly #prefixes: PrefixCache
   #disposed = false
 
-  constructor(pool: Pool | null, tokenizer: Tokenizer, decoder: Decoder) {
+  /** @internal */
+  constructor(parts: ModelParts) {
+    const { pool, network, cacheType, maxContext } = parts
     this.pool = pool
-    this.config = decoder.config
-    this.tokenizer = tokenizer
-    this.decoder = decoder
+    this.config = network.config
+    this.folder = parts.folder
+    this.maxContext = maxContext
+    this.#parts = parts
+    this.#step = new Step(pool, network, cacheType, maxContext)
+    this.#scheduler = new Scheduler(this.#step)
+    this.#pages = new PagePool(pool, pageBytes(network.config, cacheType))
+    this.#prefixes = new PrefixCache(Math.floor(PREFIX_BYTES / this.#pages.pageBytes))
   }
 
-  /** Where the time of this model's forwards went. */
-  get timing(): Timing {
-    return this.decoder.timing
+  /**
+   * Loads a checkpoint folder in the Hugging Face layout: config.json, tokenizer.json, and tensors in
+   * one safetensors file or several. A float weight is quantised while it streams from disk, so that
+   * memory never holds more than the packed model and a few megabytes.
+   *
+   * @param options `onProgress` counts bytes of weights
+   * @throws FormatError naming file and tensor, ArgumentError, the signal's reason, what the pool throws;
+   *   nothing stays allocated then
+   */
+  static async load(pool: Pool, folder: string, options: LoadOptions = {}): Promise<Model> {
+    return new Model(await loadParts(pool, folder, options))
+  }
+
+  /** @throws FormatError if the checkpoint has no tokenizer.json */
+  get tokenizer(): Tokenizer {
+    const { tokenizer, folder } = this.#parts
+    if (tokenizer !== undefined) return tokenizer
+    throw new ArgumentError('prompt', 'ids, for there is no tokenizer.json', `text for ${folder}`)
   }
 
   /** Every Linear by name, e.g. `model.layers.0.mlp.up_proj`, and `lm_head`. */
   get projections(): ReadonlyMap<string, Projection> {
-    return this.decoder.projections
+    return this.#parts.network.projections
   }
 
-  /**
-   * A cache for one sequence.
-   *
-   * @param capacity the most ids it can hold, in [1, config.maxPositionEmbeddings]
-   */
-  createCache(capacity: number): KvCache {
-    return new KvCache(this.config, capacity)
+  /** Weights that one id reads, bytes. */
+  get weightBytes(): number {
+    return [...this.projections.values()].reduce((sum, { weight }) => sum + weight.byteLength, 0)
   }
 
-  /**
-   * Runs ids through the network, behind those that the cache holds.
-   *
-   * @param ids M ids in [0, vocabSize), at least one
-   * @param cache of this model, not in use by another forward, with room for M more
-   * @returns logits, float32 [1, vocabSize] of the last id, or [M, vocabSize]
-   * @throws ArgumentError, DisposedError, the signal's reason, and whatever the pool throws
-   */
-  async forward(
-    ids: ArrayLike<number>,
-    cache: KvCache,
-    { allRows = false, signal }: ModelForwardOptions = {},
-  ): Promise<Float32Array> {
-    this.checkIds(ids)
-    this.#checkCache(cache, ids.length)
-    signal?.throwIfAborted()
-    this.#busy.add(cache)
-    try {
-      return await this.decoder.forward(ids, cache, allRows, signal)
-    } finally {
-      this.#busy.delete(cache)
-    }
+  /** Keys and values of one id, bytes. */
+  get cacheBytes(): number {
+    return this.#pages.pageBytes / PAGE
   }
 
   /**
    * Continues a prompt. The text streams as it comes, in pieces that never split a code point, and
-   * ends where the model ends it, before a stop string, or with the context.
+   * ends where the model ends it, before a stop string, or with the context. Calls that run at the same
+   * time share their steps, and each gets the text it would get alone.
    *
-   * @param prompt text, or the ids of one
-   * @throws ArgumentError at once; later what {@link forward} throws
+   * @param prompt text, messages for the checkpoint's chat template, or ids
+   * @throws ArgumentError at once; later the signal's reason, NotANumberError, what the pool throws
    */
-  generate(
-    prompt: string | ArrayLike<number>,
-    options: GenerateOptions = {},
-  ): AsyncGenerator<string, void, void> {
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, void, void> {
     return generateText(this, prompt, options)
   }
 
@@ -105,39 +132,123 @@ export class Model {
   }
 
   /**
+   * The logits of every id, given those before it.
+   *
+   * @param ids M of them, at least one and at most {@link maxContext}
+   * @returns float32 [M, vocabSize]
+   * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
+   */
+  async logits(
+    ids: ArrayLike<number>,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Tensor<'float32'>> {
+    this.checkIds(ids)
+    const { vocabSize } = this.config
+    const logits = await this.#alone(
+      ids.length,
+      (sequence) => new LogitsJob(sequence, ids, vocabSize, signal),
+    )
+    return new Tensor('float32', logits, [ids.length, vocabSize])
+  }
+
+  /**
    * Mean negative log likelihood of `ids`, nats per predicted id; exp() of it is the perplexity.
    *
    * @param ids at least two; windows of them are independent texts
-   * @throws ArgumentError, and what {@link forward} throws
+   * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
    */
   async nll(ids: ArrayLike<number>, options: NllOptions = {}): Promise<number> {
     return await meanNll(this, ids, options)
   }
 
   /**
-   * Puts Linears in place of those of the same names and disposes of the old ones. Not while a
-   * forward runs.
+   * Writes the model as a W8A8 checkpoint in the compressed-tensors layout, which {@link load} and other
+   * runtimes read. The folder appears as a whole at the end.
+   *
+   * @param folder new, or empty
+   * @throws ArgumentError for a folder that cannot be written or holds something; FormatError if the
+   *   folder that the model came from has changed; the signal's reason
+   */
+  async save(folder: string, options: SaveOptions = {}): Promise<void> {
+    this.#check()
+    await saveModel(this, folder, options)
+  }
+
+  /**
+   * Puts Linears in place of those of the same names and disposes of the old ones. Not while anything
+   * is being generated.
    */
   replaceProjections(projections: ReadonlyMap<string, Projection>): void {
+    const mine = this.#parts.network.projections
     for (const [name, projection] of projections) {
-      this.decoder.projections.get(name)?.dispose()
-      this.decoder.projections.set(name, projection)
+      mine.get(name)?.dispose()
+      mine.set(name, projection)
     }
+    this.#prefixes.clear()
+    this.#step.recompile()
   }
 
-  /** Lets go of the weights of all Linears. Calls after that throw a DisposedError. */
-  dispose(): void {
+  /** Lets go of all weights. What is being generated is rejected with a DisposedError, as later calls. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return
     this.#disposed = true
-    for (const projection of this.decoder.projections.values()) projection.dispose()
+    await this.#scheduler.end(new DisposedError('the model'))
+    this.#prefixes.clear()
+    for (const projection of this.projections.values()) projection.dispose()
   }
 
-  [Symbol.dispose](): void {
-    this.dispose()
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
   }
 
-  /** @internal Throws an ArgumentError unless `ids` are what {@link forward} takes. */
+  toString(): string {
+    const { architecture, numHiddenLayers } = this.config
+    const megabytes = Math.round(this.weightBytes / 1e6)
+    return `Model(${architecture}, layers=${numHiddenLayers}, weights=${megabytes} MB) on ${this.pool}`
+  }
+
+  // ---- for what is built on it --------------------------------------------------------------------
+
+  /** @internal The ids of a prompt. */
+  encode(prompt: Prompt): ArrayLike<number> {
+    if (typeof prompt === 'string') return this.tokenizer.encode(prompt)
+    if (Array.isArray(prompt) && prompt.some((item) => typeof item === 'object')) {
+      const text = this.#parts.chatTemplate.render(prompt)
+      return this.tokenizer.encode(text, { addSpecialTokens: false })
+    }
+    return prompt as ArrayLike<number>
+  }
+
+  /** @internal A sequence that begins as `ids` do, with as many of their keys and values as are known. */
+  begin(ids: ArrayLike<number>, capacity: number): Sequence {
+    this.#check()
+    const sequence = new Sequence(this.pool, this.#pages, capacity)
+    const known = this.#prefixes.find(ids)
+    // the last id has to run all the same: its logits are wanted
+    if (known !== undefined) sequence.fork(known.sequence, Math.min(known.count, ids.length - 1))
+    this.#prefixes.add(sequence)
+    return sequence
+  }
+
+  /** @internal The sequence has ended. */
+  end(sequence: Sequence): void {
+    this.#prefixes.retire(sequence)
+  }
+
+  /** @internal */
+  run<Result>(job: Job<Result>): Promise<Result> {
+    if (this.#disposed) job.fail(new DisposedError('the model'))
+    return this.#scheduler.run(job)
+  }
+
+  /** @internal The sum of the NLLs of all ids but the first, nats. */
+  async score(ids: readonly number[], signal?: AbortSignal): Promise<number> {
+    return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
+  }
+
+  /** @internal Throws an ArgumentError unless `ids` are some of this model's, and fit its context. */
   checkIds(ids: ArrayLike<number>): void {
-    if (this.#disposed) throw new DisposedError('the model')
+    this.#check()
     if (!(ids?.length > 0)) throw new ArgumentError('ids', 'at least one id', describe(ids))
     const { vocabSize } = this.config
     for (let i = 0; i < ids.length; i++) {
@@ -147,19 +258,20 @@ export class Model {
     }
   }
 
-  #checkCache(cache: KvCache, count: number): void {
-    if (cache.config !== this.config) {
-      throw new ArgumentError('cache', 'one of this model', 'one of another')
-    }
-    if (this.#busy.has(cache)) {
-      throw new ArgumentError('cache', 'one that no other forward uses', 'one in use')
-    }
-    if (count > cache.capacity - cache.length) {
-      throw new ArgumentError(
-        'ids',
-        `at most ${cache.capacity - cache.length}, for which the cache has room`,
-        `${count}`,
-      )
+  #check(): void {
+    if (this.#disposed) throw new DisposedError('the model')
+  }
+
+  /** Runs a job of a sequence of its own. */
+  async #alone<Result>(
+    capacity: number,
+    makeJob: (sequence: Sequence) => Job<Result>,
+  ): Promise<Result> {
+    const sequence = new Sequence(this.pool, this.#pages, capacity)
+    try {
+      return await this.run(makeJob(sequence))
+    } finally {
+      sequence.release()
     }
   }
 }

@@ -1,4 +1,4 @@
-import { ArgumentError, checkInteger } from '../errors.js'
+import { ArgumentError, checkInteger, checkSignal } from '../errors.js'
 import type { Model } from './model.js'
 
 export interface NllOptions {
@@ -22,38 +22,17 @@ export async function meanNll(
   ids: ArrayLike<number>,
   { window, signal, onProgress }: NllOptions,
 ): Promise<number> {
-  const context = model.config.maxPositionEmbeddings
-  if (window !== undefined) checkInteger('window', window, 2, context)
+  checkSignal(signal)
+  if (window !== undefined) checkInteger('window', window, 2, model.maxContext)
   model.checkIds(ids)
   if (ids.length < 2) throw new ArgumentError('ids', 'at least 2, to predict one', `${ids.length}`)
-  const size = Math.min(window ?? 256, context, ids.length)
+  const size = Math.min(window ?? 256, model.maxContext, ids.length)
   const windows = Math.floor(ids.length / size)
   let sum = 0
   for (let w = 0; w < windows; w++) {
     const slice = Array.from({ length: size }, (_, i) => ids[w * size + i])
-    sum += await windowNll(model, slice, signal)
+    sum += await model.score(slice, signal)
     onProgress?.(w + 1, windows)
   }
   return sum / (windows * (size - 1))
-}
-
-async function windowNll(model: Model, ids: number[], signal?: AbortSignal): Promise<number> {
-  const predictions = ids.length - 1
-  const cache = model.createCache(predictions)
-  const logits = await model.forward(ids.slice(0, -1), cache, { allRows: true, signal })
-  const { vocabSize } = model.config
-  let sum = 0
-  for (let m = 0; m < predictions; m++) {
-    const row = logits.subarray(m * vocabSize, (m + 1) * vocabSize)
-    sum += logSumExp(row) - row[ids[m + 1]]
-  }
-  return sum
-}
-
-function logSumExp(x: Float32Array): number {
-  let max = x[0]
-  for (const value of x) max = Math.max(max, value)
-  let sum = 0
-  for (const value of x) sum += Math.exp(value - max)
-  return max + Math.log(sum)
 }

@@ -58,6 +58,11 @@ export function normSizes(config: ModelConfig): Map<string, number> {
   return sizes.set('model.norm', hiddenSize)
 }
 
+/** What the names of a layer's parts begin with. */
+export function layerName(i: number): string {
+  return `model.layers.${i}`
+}
+
 function layerNames(config: ModelConfig): string[] {
-  return Array.from({ length: config.numHiddenLayers }, (_, i) => `model.layers.${i}`)
+  return Array.from({ length: config.numHiddenLayers }, (_, i) => layerName(i))
 }

@@ -1,4 +1,3 @@
-import type { Tensor } from '../tensor.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ReadOptions } from './safetensors.js'
 
@@ -22,11 +21,18 @@ export class TensorReader {
     this.#total = names.reduce((bytes, name) => bytes + checkpoint.entry(name).byteLength, 0)
   }
 
-  /** See {@link Checkpoint.read}. */
-  async read(name: string, dims: readonly number[]): Promise<Tensor> {
-    const tensor = await this.checkpoint.read(name, dims, this.#options())
-    this.#done += this.checkpoint.entry(name).byteLength
-    return tensor
+  /** See {@link Checkpoint.readRows}. The tensor must be of shape `dims`. */
+  async readRows(
+    name: string,
+    dims: readonly [number, number],
+    first: number,
+    last: number,
+    into: Uint8Array,
+  ): Promise<void> {
+    this.checkpoint.checkShape(name, dims)
+    await this.checkpoint.readRows(name, first, last, into, this.signal)
+    this.#done += into.byteLength
+    this.#onProgress?.(this.#done, this.#total)
   }
 
   /** See {@link Checkpoint.readFloat}. */

@@ -12,7 +12,13 @@ import {
 import { Coalescer } from './coalescer.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
 import { floatShare, type LinearTask, oracle } from './oracle.js'
-import { type PackOptions, Weight, type WeightArray } from './weight.js'
+import {
+  type PackOptions,
+  Weight,
+  type WeightArray,
+  type WeightSource,
+  wholeWeight,
+} from './weight.js'
 
 /*
  * y[M, N] = (float(xq[M, K] . wq[N, K]) * xScale[M]) * wScale[N] (+ bias[N]), xq = quantise(x) row by row
@@ -91,7 +97,7 @@ export class Linear {
     const packed = new Weight(pool, inFeatures, outFeatures, bias)
     if (typeof scale === 'number') packed.scale.fill(scale, 0, outFeatures)
     else packed.scale.set(scale)
-    await packed.pack(pool, weight, options)
+    await packed.pack(pool, wholeWeight(weight, inFeatures), options)
     return new Linear(pool, packed)
   }
 
@@ -116,6 +122,26 @@ export class Linear {
     }
     checkWeightLength(source, options)
     const packed = new Weight(pool, options.inFeatures, options.outFeatures, options.bias)
+    await packed.pack(pool, wholeWeight(source, options.inFeatures), options)
+    return new Linear(pool, packed)
+  }
+
+  /**
+   * @internal From weights that come some channels at a time; memory holds the packed ones only.
+   *
+   * @param scale float32 [N] of int8 weights; float ones are quantised
+   */
+  static async fromSource(
+    pool: Pool,
+    source: WeightSource,
+    scale: Float32Array | undefined,
+    options: LinearOptions,
+  ): Promise<Linear> {
+    checkOptions(options)
+    const { inFeatures, outFeatures, bias } = options
+    if (scale !== undefined) checkChannels('scale', scale, outFeatures)
+    const packed = new Weight(pool, inFeatures, outFeatures, bias)
+    if (scale !== undefined) packed.scale.set(scale)
     await packed.pack(pool, source, options)
     return new Linear(pool, packed)
   }

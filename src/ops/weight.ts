@@ -16,8 +16,26 @@ import { notFinite } from './quantize.js'
 /** How much of the source is packed by one program, bytes: the event loop turns in between. */
 const CHUNK = 4 << 20
 
-/** A source of weights: int8, or float32 or bfloat16 bits that are quantised as they are packed. */
+/** Weights: int8, or float32 or bfloat16 bits that are quantised as they are packed. */
 export type WeightArray = Int8Array | Float32Array | Uint16Array
+
+/** Where weights [N, K] come from, some output channels at a time. */
+export interface WeightSource {
+  readonly bytesPerElement: number
+  /**
+   * The channels [first, last), row-major. The array is good until the next but one is asked for.
+   * Asked for in order, the next ones while the last ones are packed.
+   */
+  read(first: number, last: number): WeightArray | Promise<WeightArray>
+}
+
+/** All of a weight [N, K] that is there already. */
+export function wholeWeight(weight: WeightArray, inFeatures: number): WeightSource {
+  return {
+    bytesPerElement: weight.BYTES_PER_ELEMENT,
+    read: (first, last) => weight.subarray(first * inFeatures, last * inFeatures),
+  }
+}
 
 export interface PackOptions {
   signal?: AbortSignal | undefined
@@ -63,16 +81,23 @@ export class Weight {
    * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time; a float source is
    * quantised on the way and its scales are written.
    *
-   * @throws ArgumentError where a float source holds a NaN or an infinity, or is detached meanwhile
+   * @throws ArgumentError where a float source holds a NaN or an infinity, or is detached meanwhile;
+   *   what the source throws
    */
-  async pack(pool: Pool, source: WeightArray, options: PackOptions): Promise<void> {
+  async pack(pool: Pool, source: WeightSource, options: PackOptions): Promise<void> {
     const { inFeatures: K, outFeatures: N } = this
-    const rows = Math.max(1, Math.floor(CHUNK / (K * source.BYTES_PER_ELEMENT) / NR)) * NR
+    const rows = Math.max(1, Math.floor(CHUNK / (K * source.bytesPerElement) / NR)) * NR
+    const read = async (first: number) => await source.read(first, Math.min(first + rows, N))
+    let next = read(0)
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
-      const chunk = source.subarray(first * K, last * K)
-      if (chunk.length === 0)
+      const chunk = await next
+      if (chunk.length === 0) {
         throw new ArgumentError('weight', 'an attached array', 'a detached one')
+      }
+      if (last < N) next = read(last)
+      // who awaits it comes later
+      next.catch(() => {})
       const fault = await pool.run(new PackProgram(pool, this, chunk, first, last), options.signal)
       if (fault > 0) throw notFinite('weight', first + fault - 1)
       options.onProgress?.(last, N)

@@ -1,0 +1,40 @@
+import { DenseWeight } from '../ops/dense-weight.js'
+import type { Pool } from '../pool/pool.js'
+import { StoredRows } from './stored-rows.js'
+import type { TensorReader } from './tensor-reader.js'
+
+/** Read at a time, bytes. */
+const CHUNK = 8 << 20
+
+/**
+ * Reads a matrix of floats as it is stored: BF16 stays so, F16 becomes float32, and I8 too, each row
+ * times its scale.
+ *
+ * @param dims the shape it must have
+ * @throws FormatError if it is missing, or of another shape or dtype
+ */
+export async function readDense(
+  pool: Pool,
+  reader: TensorReader,
+  name: string,
+  dims: readonly [rows: number, columns: number],
+  scale?: Float32Array,
+): Promise<DenseWeight> {
+  const rows = new StoredRows(pool, reader, name, dims)
+  const [N, K] = dims
+  const isBf16 = rows.dtype === 'BF16'
+  const weight = new DenseWeight(pool, isBf16 ? 'bfloat16' : 'float32', N, K)
+  const step = Math.max(1, Math.floor(CHUNK / (K * 4)))
+  try {
+    for (let first = 0; first < N; first += step) {
+      const last = Math.min(first + step, N)
+      const values = isBf16
+        ? ((await rows.read(first, last)) as Uint16Array)
+        : await rows.readFloats(first, last, scale)
+      weight.set(first, values)
+    }
+    return weight
+  } finally {
+    rows.release()
+  }
+}

@@ -1,0 +1,91 @@
+import { f16ToFloat32 } from '../f16.js'
+import { bf16ToFloat32 } from '../bf16.js'
+import { FormatError } from '../errors.js'
+import type { WeightArray, WeightSource } from '../ops/weight.js'
+import { CallMemory } from '../pool/memory.js'
+import type { Pool } from '../pool/pool.js'
+import type { TensorReader } from './tensor-reader.js'
+
+/** How the elements of a weight are stored, and how they are held once read. */
+const formats = {
+  I8: { array: Int8Array, bytes: 1 },
+  BF16: { array: Uint16Array, bytes: 2 },
+  F16: { array: Uint16Array, bytes: 2 },
+  F32: { array: Float32Array, bytes: 4 },
+} as const
+
+/**
+ * A weight [N, K] of a checkpoint, read some rows at a time into two buffers in turn: while the rows in
+ * one are worked on, the next come into the other.
+ */
+export class StoredRows implements WeightSource {
+  readonly dtype: keyof typeof formats
+  readonly #reader: TensorReader
+  readonly #name: string
+  readonly #dims: readonly [rows: number, columns: number]
+  readonly #memory: CallMemory
+  #buffers: Uint8Array[] = []
+
+  /** @throws FormatError if there is no such tensor, or it is of another shape or dtype */
+  constructor(
+    pool: Pool,
+    reader: TensorReader,
+    name: string,
+    dims: readonly [rows: number, columns: number],
+  ) {
+    const { checkpoint } = reader
+    const dtype = checkpoint.dtype(name)
+    if (!Object.hasOwn(formats, dtype)) {
+      const problem = `tensor ${name}: ${dtype} is none of ${Object.keys(formats).join(', ')}`
+      throw new FormatError(checkpoint.fileOf(name), problem)
+    }
+    checkpoint.checkShape(name, dims)
+    this.dtype = dtype as keyof typeof formats
+    this.#reader = reader
+    this.#name = name
+    this.#dims = dims
+    this.#memory = new CallMemory(pool.staging)
+  }
+
+  /** Of an element as {@link read} gives it. */
+  get bytesPerElement(): number {
+    return this.dtype === 'F16' ? 4 : formats[this.dtype].bytes
+  }
+
+  /** Rows [first, last) as they are stored, but F16 as float32. */
+  async read(first: number, last: number): Promise<WeightArray> {
+    const { array: Stored, bytes } = formats[this.dtype]
+    const count = (last - first) * this.#dims[1]
+    const buffer = this.#nextBuffer(count)
+    // F16 goes where its float32 values will not overtake it
+    const stored = buffer.subarray(count * (this.bytesPerElement - bytes), count * this.bytesPerElement)
+    await this.#reader.readRows(this.#name, this.#dims, first, last, stored)
+    const elements = new Stored(stored.buffer, stored.byteOffset, count)
+    if (this.dtype !== 'F16') return elements
+    const floats = new Float32Array(buffer.buffer, buffer.byteOffset, count)
+    return f16ToFloat32(elements as Uint16Array, floats)
+  }
+
+  /** Rows [first, last) as float32, each times its scale if it is int8. */
+  async readFloats(first: number, last: number, scale?: Float32Array): Promise<Float32Array> {
+    const rows = await this.read(first, last)
+    if (rows instanceof Float32Array) return rows
+    if (rows instanceof Uint16Array) return bf16ToFloat32(rows)
+    const columns = this.#dims[1]
+    const factor = (i: number) => scale?.[first + Math.floor(i / columns)] ?? 1
+    return Float32Array.from(rows, (q, i) => q * factor(i))
+  }
+
+  /** Gives the buffers back. */
+  release(): void {
+    this.#buffers = []
+    this.#memory.release()
+  }
+
+  #nextBuffer(count: number): Uint8Array {
+    const size = count * this.bytesPerElement
+    if (this.#buffers.length < 2) this.#buffers.push(this.#memory.take(size))
+    else this.#buffers.reverse()
+    return this.#buffers[1] ?? this.#buffers[0]
+  }
+}
