@@ -98,18 +98,24 @@ typedef struct dp_attention {
   uint32_t padding;
 } dp_attention;
 
-/* What DP_OP_PICK shall do with a row of logits, and what came of it. */
+/*
+ * What DP_OP_PICK shall do with a row of logits, and what came of it. DRAW writes over the logits. A NaN among
+ * them is a fault, and nothing came of it. Of W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are
+ * admitted that are among the top_k largest; of these the largest that sum up to top_p of their sum; of these,
+ * what is at least min_p * 2^30; always with all that tie. The id is the first whose running sum of admitted
+ * W is above random / 2^32 of their sum. Where max l is infinite all ids that have it are alike.
+ */
 typedef struct dp_pick {
   uint32_t action; /* dp_pick_action */
   uint32_t id;     /* DRAW: the result; SCORE: whose logit is wanted */
   float logit, maximum, sum; /* SCORE: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
-  float temperature;  /* 0: the best id, the lowest of several */
+  float temperature;  /* finite; 0: the best id, the lowest of several */
   float top_p, min_p; /* 1 and 0: all ids */
   float penalty;      /* repetition penalty; 1: none */
   uint32_t top_k;     /* 0: all ids */
   uint32_t random;    /* uniform bits */
   uint32_t seen_count;
-  uint64_t seen;      /* uint32 [seen_count]: ids to penalise, each once */
+  uint64_t seen;      /* uint32 [seen_count]: ids to penalise, each once, all below N */
 } dp_pick;
 
 typedef enum dp_pick_action { DP_PICK_NOTHING = 0, DP_PICK_DRAW = 1, DP_PICK_SCORE = 2 } dp_pick_action;
@@ -137,7 +143,7 @@ typedef struct dp_op {
   uint64_t rows;    /* dp_row [M], dp_pick [M]; for NORM uint32 [M]: which rows of x and u, or 0 */
   uint64_t attention; /* dp_attention */
   float eps;
-  uint32_t w_type;  /* dp_type of weights that are no tiles */
+  uint32_t w_type;  /* dp_type of weights that are no tiles: rows of K padded to 16 with zeros */
 } dp_op;
 
 /*

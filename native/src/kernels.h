@@ -8,7 +8,8 @@
 #include "../include/dotpool.h"
 #include "layout.h"
 
-#define DP_MR_MAX 12 /* most rows of any GEMM tile */
+#define DP_MR_MAX 12    /* most rows of any GEMM tile */
+#define DP_DENSE_ROWS 4 /* most rows that the kernels of float weights take at once */
 
 /*
  * absmax, xScale = max(absmax, 1e-8) / 127; xq[k] = clamp(rne(x[k] * (127 / max(absmax, 1e-8))))
@@ -65,6 +66,29 @@ typedef void dp_dot_float_fn(const float *x, const int8_t *w, size_t quads, floa
 typedef void dp_finish_fn(const float *acc, size_t count, const float *w_scale, const float *bias,
                           void *y);
 
+/* y[k] = float(w[k]). w: float32 or bfloat16 [K]. y: float32 [K]. */
+typedef void dp_embed_fn(const void *w, dp_type type, size_t k, float *y);
+
+/* x[k] += u[k] unless u is NULL; y[k] = (x[k] * t) * w[k], t = 1 / sqrt(sum_k x[k]^2 / K + eps). */
+typedef void dp_rms_norm_fn(float *x, const float *u, const float *w, size_t k, float eps, float *y);
+
+/*
+ * y[m][n] = sum_k x[m][k] * float(w[n, k]) (+ bias[n]) for m < rows <= DP_DENSE_ROWS and n < channels.
+ * w: float32 or bfloat16 rows, dp_dense_stride(K) elements apart, padded with zeros, 64-byte aligned.
+ * x: float32 [K]; y: float32 [channels]; any alignment of their elements.
+ */
+typedef void dp_dense_fn(const float *const *x, uint32_t rows, const void *w, uint32_t channels,
+                         size_t k, const float *bias, float *const *y);
+
+/*
+ * Draws pick->id from logits [N], which are used up. Returns 1, and draws nothing, where one is NaN.
+ * Not for N > 2^22: sums of weights are to stay whole numbers in a double.
+ */
+typedef int dp_draw_fn(float *logits, size_t n, dp_pick *pick);
+
+/* Fills in pick->logit, maximum and sum for pick->id. Returns 1, and does not, where a logit is NaN. */
+typedef int dp_score_fn(const float *logits, size_t n, dp_pick *pick);
+
 /* Sum of the 64-bit words of bytes (a multiple of 256), as fast as memory gives them. */
 typedef uint64_t dp_read_fn(const void *x, size_t bytes);
 
@@ -93,6 +117,11 @@ typedef struct dp_kernels {
   dp_finish_fn *finish_f32, *finish_bf16;
   dp_read_fn *read;
   dp_peak_fn *peak;
+  dp_embed_fn *embed;
+  dp_rms_norm_fn *rms_norm;
+  dp_dense_fn *dense_f32, *dense_bf16;
+  dp_draw_fn *draw;
+  dp_score_fn *score;
 } dp_kernels;
 
 /*
@@ -109,7 +138,12 @@ typedef struct dp_kernels {
   dp_dot_float_fn dp_dot_float_64c4_##isa;                                               \
   dp_finish_fn dp_finish_f32_##isa, dp_finish_bf16_##isa;                                \
   dp_read_fn dp_read_##isa;                                                              \
-  dp_peak_fn dp_peak_##isa
+  dp_peak_fn dp_peak_##isa;                                                              \
+  dp_embed_fn dp_embed_##isa;                                                            \
+  dp_rms_norm_fn dp_rms_norm_##isa;                                                      \
+  dp_dense_fn dp_dense_f32_##isa, dp_dense_bf16_##isa;                                   \
+  dp_draw_fn dp_draw_##isa;                                                              \
+  dp_score_fn dp_score_##isa
 
 DP_DECLARE_KERNELS(scalar);
 dp_gemm_fn dp_gemm_s8_1x64c4_scalar;

@@ -20,4 +20,7 @@ static inline size_t dp_blocks(size_t n) { return (n + DP_NR - 1) / DP_NR; }
 static inline size_t dp_quads(size_t k) { return (k + DP_KR - 1) / DP_KR; }
 static inline size_t dp_block_bytes(size_t k) { return dp_quads(k) * DP_QUAD_BYTES; }
 
+/* Elements from one row of float weights to the next: 16 lanes need not stop short. */
+static inline size_t dp_dense_stride(size_t k) { return (k + 15) / 16 * 16; }
+
 #endif

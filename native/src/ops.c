@@ -18,6 +18,10 @@ static const dp_op_type *const types[] = {
     [DP_OP_MEET] = &dp_op_meet,
     [DP_OP_FLOAT] = &dp_op_float,
     [DP_OP_GATE] = &dp_op_gate,
+    [DP_OP_EMBED] = &dp_op_embed,
+    [DP_OP_NORM] = &dp_op_norm,
+    [DP_OP_DENSE] = &dp_op_dense,
+    [DP_OP_PICK] = &dp_op_pick,
 };
 
 uint64_t dp_scratch_bytes(const dp_kernels *kernels) {

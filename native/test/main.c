@@ -33,6 +33,10 @@ static void test_kernels(void) {
   test_float_dot();
   test_rooflines();
   test_ops();
+  test_embed();
+  test_norm();
+  test_dense();
+  test_pick();
 }
 #endif
 

@@ -133,6 +133,15 @@ double oracle_activate(dp_activation activation, double g) {
   }
 }
 
+float oracle_sum16(const float *values, size_t count) {
+  float sum[16] = {0};
+  for (size_t i = 0; i < count; i++) sum[i % 16] = sum[i % 16] + values[i];
+  for (int width = 8; width > 0; width /= 2) {
+    for (int l = 0; l < width; l++) sum[l] = sum[l] + sum[l + width];
+  }
+  return sum[0];
+}
+
 size_t oracle_tile_index(size_t n, size_t k, size_t in_features) {
   const size_t quads = (in_features + 3) / 4;
   return ((n / 64 * quads + k / 4) * 64 + n % 64) * 4 + k % 4;

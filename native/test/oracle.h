@@ -40,6 +40,9 @@ float oracle_dequantize_float(float acc, float w_scale, const float *bias);
 /* activation(g) in double precision. */
 double oracle_activate(dp_activation activation, double g);
 
+/* sum_i values[i]: sixteen sums of i mod 16, then halves of them added until one is left. */
+float oracle_sum16(const float *values, size_t count);
+
 /* Where w[n, k] lies among the packed tiles. */
 size_t oracle_tile_index(size_t n, size_t k, size_t in_features);
 

@@ -16,5 +16,9 @@ void test_rooflines(void);
 void test_ops(void);
 void test_region(void);
 void test_region_threads(void);
+void test_embed(void);
+void test_norm(void);
+void test_dense(void);
+void test_pick(void);
 
 #endif

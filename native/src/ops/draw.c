@@ -1,0 +1,85 @@
+/*
+ * draw.c: the next id, drawn from a row of logits: repetition penalty, temperature, then top-k, top-p and
+ * min-p, in the order and with the meanings that Hugging Face's transformers gives them.
+ *
+ * An id's weight is floor(e^((l - max l) / temperature) * 2^30). Weights are whole numbers, so that their
+ * sums are the same in any order. float32 holds them exactly, because it held them before the floor, and so
+ * they are written over the logits; like all floats that are not negative they are ordered as their bits.
+ */
+#include "../kernels.h"
+#include "exp.h"
+#include "maximum.h"
+#include "per_isa.h"
+#include "threshold.h"
+
+/* ---- the best ---------------------------------------------------------------------------------- */
+
+static uint32_t first_equal(const float *logits, size_t n, float value) {
+  for (size_t first = 0; first < n; first += BLOCK) {
+    const size_t count = block_of(first, n);
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) found |= logits[first + i] == value;
+    if (!found) continue;
+    size_t i = first;
+    while (logits[i] != value) i++;
+    return (uint32_t)i;
+  }
+  return 0;
+}
+
+static void penalise(float *logits, const dp_pick *pick) {
+  if (pick->penalty == 1.0f) return;
+  const uint32_t *seen = (const uint32_t *)(uintptr_t)pick->seen;
+  for (uint32_t i = 0; i < pick->seen_count; i++) {
+    float *logit = logits + seen[i];
+    *logit = *logit > 0.0f ? *logit / pick->penalty : *logit * pick->penalty;
+  }
+}
+
+/* ---- weights ----------------------------------------------------------------------------------- */
+
+/* Where the best is infinite, all that equal it weigh the same and all others nothing. */
+static void weigh(float *logits, size_t n, float maximum, float temperature) {
+  if (dp_magnitude(maximum) == DP_INFINITY_BITS) {
+    for (size_t i = 0; i < n; i++) logits[i] = logits[i] == maximum ? MOST : 0.0f;
+    return;
+  }
+  /* two loops: gcc 12 does not vectorise the one */
+  for (size_t i = 0; i < n; i++) logits[i] = dp_exp((logits[i] - maximum) / temperature) * MOST;
+  for (size_t i = 0; i < n; i++) logits[i] = (float)(int32_t)logits[i];
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+/* The first id at which the weights from `least` on sum up to more than `target`. */
+static uint32_t id_at(const float *weights, size_t n, float least, uint64_t target) {
+  uint64_t sum = 0;
+  size_t i = 0;
+  for (; i < n; i += BLOCK) {
+    const uint64_t block = sum_from(weights + i, block_of(i, n), least);
+    if (sum + block > target) break;
+    sum += block;
+  }
+  for (;; i++) {
+    if (weights[i] >= least) sum += (uint64_t)(int32_t)weights[i];
+    if (sum > target) return (uint32_t)i;
+  }
+}
+
+int DP_PER_ISA(dp_draw)(float *logits, size_t n, dp_pick *pick) {
+  penalise(logits, pick);
+  const float maximum = dp_maximum(logits, n);
+  if (maximum != maximum) return 1;
+  if (pick->temperature == 0.0f) {
+    pick->id = first_equal(logits, n, maximum);
+    return 0;
+  }
+  weigh(logits, n, maximum, pick->temperature);
+  const float least = threshold(logits, n, pick);
+  const uint64_t total = sum_from(logits, n, least);
+  /* floor(random * total / 2^32), without a product that overflows */
+  const uint64_t target =
+      pick->random * (total >> 32) + (pick->random * (total & UINT32_MAX) >> 32);
+  pick->id = id_at(logits, n, least, target);
+  return 0;
+}

@@ -1,0 +1,134 @@
+/* token.c: the float ops on the way from an id to the next one, around the Linears and the attention. */
+#include "../cpu.h"
+#include "op.h"
+
+enum {
+  CHANNELS = 16,         /* of a piece of DENSE */
+  UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
+};
+
+static uint64_t row_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return op->m;
+}
+
+/* ---- EMBED: rows[M], tiles (w[N, K]) -> y[M, K]; pieces are rows ------------------------------- */
+
+static uint64_t run_embed(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
+  for (uint64_t m = first; m < last; m++) {
+    const uint32_t id = POINTER(const dp_row, op->rows)[m].id;
+    place->kernels->embed(POINTER(const char, op->tiles) + id * bytes, (dp_type)op->w_type, op->k,
+                          POINTER(float, op->y) + m * op->k);
+  }
+  return (last - first) * bytes;
+}
+
+static uint64_t embed_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * 8;
+}
+
+const dp_op_type dp_op_embed = {
+    .pieces = row_pieces, .cost = embed_cost, .run = run_embed, .grain = 1};
+
+/* ---- NORM: x[., K] (, u[., K], rows[M]), scale -> x, y[M, K] or xq, x_scale[M]; pieces are rows -- */
+
+static uint64_t run_norm(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
+  const size_t k = op->k, stride = dp_row_stride(kernels, k);
+  for (uint64_t m = first; m < last; m++) {
+    const uint64_t row = op->rows == 0 ? m : POINTER(const uint32_t, op->rows)[m];
+    const float *u = op->u == 0 ? NULL : POINTER(const float, op->u) + row * k;
+    float *y = op->y == 0 ? dp_scratch_floats(place) : POINTER(float, op->y) + m * k;
+    kernels->rms_norm(POINTER(float, op->x) + row * k, u, POINTER(const float, op->scale), k, op->eps, y);
+    if (op->xq == 0) continue;
+    POINTER(float, op->x_scale)[m] =
+        kernels->quantize_row_f32(y, k, POINTER(char, op->xq) + m * stride);
+  }
+  return 0;
+}
+
+static uint64_t norm_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * 32;
+}
+
+const dp_op_type dp_op_norm = {
+    .pieces = row_pieces, .cost = norm_cost, .run = run_norm, .grain = 1};
+
+/* ---- DENSE: x[M, K], tiles (w[N, K]), bias -> y[M, N]; pieces are a chunk of rows times channels - */
+
+/* Chunk c is rows [M * c / chunks, M * (c + 1) / chunks): see shape_gemm. */
+static uint32_t dense_chunks(const dp_op *op, uint32_t threads) {
+  const uint64_t rows = dp_at_least(dp_cpu_l2_bytes() / 4 / (op->k * sizeof(float)), DP_DENSE_ROWS);
+  const uint64_t for_cache = dp_divide_up(op->m, rows);
+  const uint64_t most_for_sharing = dp_divide_up(op->m, DP_DENSE_ROWS);
+  uint64_t for_sharing =
+      dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_divide_up(op->n, CHANNELS));
+  if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
+  return dp_at_least(for_cache > for_sharing ? for_cache : for_sharing, 1);
+}
+
+static uint64_t run_dense(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  dp_dense_fn *dense = op->w_type == DP_BF16 ? place->kernels->dense_bf16 : place->kernels->dense_f32;
+  const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
+  const uint32_t chunks = dense_chunks(op, place->threads);
+  uint64_t read = 0;
+  for (uint64_t piece = first; piece < last; piece++) {
+    /* chunks of the same channels follow each other, so that those are read from memory once */
+    const uint64_t n = piece / chunks * CHANNELS, chunk = piece % chunks;
+    const uint32_t count = op->n - n < CHANNELS ? (uint32_t)(op->n - n) : CHANNELS;
+    const char *w = POINTER(const char, op->tiles) + n * bytes;
+    const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+    const uint64_t end = op->m * (chunk + 1) / chunks;
+    for (uint64_t m = op->m * chunk / chunks; m < end; m += DP_DENSE_ROWS) {
+      const uint32_t rows = end - m < DP_DENSE_ROWS ? (uint32_t)(end - m) : DP_DENSE_ROWS;
+      const float *x[DP_DENSE_ROWS];
+      float *y[DP_DENSE_ROWS];
+      for (uint32_t i = 0; i < rows; i++) {
+        x[i] = (const float *)dp_x_row(op, m + i);
+        y[i] = (float *)dp_y_row(op, m + i) + n;
+      }
+      dense(x, rows, w, count, op->k, bias, y);
+    }
+    read += count * bytes;
+  }
+  return read;
+}
+
+static uint64_t dense_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)dense_chunks(op, threads) * dp_divide_up(op->n, CHANNELS);
+}
+
+/* Reading, then multiplying. */
+static uint64_t dense_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  const uint64_t rows = dp_divide_up(op->m, dense_chunks(op, threads));
+  return (uint64_t)op->k * CHANNELS * (dp_type_bytes(op->w_type) + rows);
+}
+
+const dp_op_type dp_op_dense = {
+    .pieces = dense_pieces, .cost = dense_cost, .run = run_dense, .grain = 4};
+
+/* ---- PICK: x (logits[M, N]), rows[M] -> rows; pieces are rows ---------------------------------- */
+
+static uint64_t run_pick(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  for (uint64_t m = first; m < last; m++) {
+    dp_pick *pick = POINTER(dp_pick, op->rows) + m;
+    float *logits = POINTER(float, op->x) + m * op->n;
+    int is_nan = 0;
+    if (pick->action == DP_PICK_DRAW) is_nan = place->kernels->draw(logits, op->n, pick);
+    if (pick->action == DP_PICK_SCORE) is_nan = place->kernels->score(logits, op->n, pick);
+    uint32_t none = 0;
+    if (is_nan) atomic_compare_exchange_strong(place->fault, &none, (uint32_t)m + 1);
+  }
+  return 0;
+}
+
+static uint64_t pick_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->n * 32;
+}
+
+const dp_op_type dp_op_pick = {
+    .pieces = row_pieces, .cost = pick_cost, .run = run_pick, .grain = 1};

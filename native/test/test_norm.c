@@ -1,0 +1,104 @@
+/* test_norm.c: the residual add and the norm, as floats and quantised. */
+#include <math.h>
+#include <string.h>
+
+#include "../src/kernels.h"
+#include "arena.h"
+#include "oracle.h"
+#include "tests.h"
+
+enum { CASES = 120 };
+
+static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)block->at; }
+
+static block random_rows(uint32_t rows, uint32_t k, bool may_spoil) {
+  block values = make_input((size_t)rows * k * sizeof(float), 4);
+  for (uint32_t r = 0; r < rows; r++) {
+    float *row = (float *)values.at + (size_t)r * k;
+    random_floats(row, k);
+    if (may_spoil && one_in(10)) spoil(row, k);
+  }
+  return values;
+}
+
+/* x += u; y = (x * t) * w, t = 1 / sqrt(sum16(x * x) / K + eps) */
+static void norm_row(float *x, const float *u, const float *w, uint32_t k, float eps, float *y) {
+  for (uint32_t i = 0; i < k; i++) {
+    if (u != NULL) x[i] = x[i] + u[i];
+    y[i] = x[i] * x[i];
+  }
+  const float mean = oracle_sum16(y, k) / (float)k;
+  const float t = 1.0f / sqrtf(mean + eps);
+  for (uint32_t i = 0; i < k; i++) {
+    const float scaled = x[i] * t;
+    y[i] = scaled * w[i];
+  }
+}
+
+/* `total` rows of x and u, of which the op takes m, all in turn or those of an index. */
+static void test_case(uint32_t total, uint32_t k) {
+  const dp_kernels *kernels = dp_active_kernels();
+  const size_t bytes = k * sizeof(float), stride = dp_row_stride(kernels, k);
+  const uint32_t m = one_in(3) ? total : random_between(1, total);
+  const bool adds = one_in(2), floats = one_in(2), quantizes = !floats || one_in(3);
+  const float eps = one_in(2) ? 1e-6f : 1e-5f;
+  arena arena = make_arena(random_between(1, 4));
+  block x = make_output(total * bytes, random_offset(4)), source = random_rows(total, k, true);
+  block expected_x = make_input(total * bytes, 4), expected = make_input(m * bytes, 4);
+  block u = random_rows(total, k, false), w = random_rows(1, k, false), index = make_input(m * 4, 4);
+  block y = make_output(m * bytes, random_offset(4));
+  block xq = make_output(m * stride, 0), x_scale = make_output(m * 4, 0);
+  memcpy(x.at, source.at, x.bytes);
+  memcpy(expected_x.at, source.at, x.bytes);
+  /* the last m rows, from the back: each once */
+  uint32_t *row = index.at;
+  for (uint32_t i = 0; i < m; i++) row[i] = total - 1 - i;
+  const bool picks = m < total || one_in(2);
+  for (uint32_t i = 0; i < m; i++) {
+    const size_t at = (size_t)(picks ? row[i] : i) * k;
+    norm_row((float *)expected_x.at + at, adds ? (float *)u.at + at : NULL, w.at, k, eps,
+             (float *)expected.at + (size_t)i * k);
+  }
+  const dp_op op = {
+      .kind = DP_OP_NORM,
+      .m = m,
+      .k = k,
+      .x = address_of(&x),
+      .u = adds ? address_of(&u) : 0,
+      .scale = address_of(&w),
+      .eps = eps,
+      .rows = picks ? address_of(&index) : 0,
+      .y = floats ? address_of(&y) : 0,
+      .xq = quantizes ? address_of(&xq) : 0,
+      .x_scale = quantizes ? address_of(&x_scale) : 0,
+  };
+  run_alone(&arena, &op, 1);
+
+  for (size_t i = 0; i < (size_t)total * k; i++) {
+    check(same_float(((float *)x.at)[i], ((float *)expected_x.at)[i]),
+          "norm M %u, K %u: element %zu of x differs", m, k, i);
+  }
+  for (size_t i = 0; floats && i < (size_t)m * k; i++) {
+    check(same_float(((float *)y.at)[i], ((float *)expected.at)[i]),
+          "norm M %u, K %u: element %zu differs", m, k, i);
+  }
+  /* nobody but the kernels knows how a quantised row is stored */
+  block wanted = make_output(stride, 0);
+  for (uint32_t i = 0; quantizes && i < m; i++) {
+    const float scale = kernels->quantize_row_f32((float *)expected.at + (size_t)i * k, k, wanted.at);
+    check(same_float(((float *)x_scale.at)[i], scale), "norm M %u, K %u: scale %u differs", m, k, i);
+    check(memcmp((char *)xq.at + i * stride, wanted.at, k * kernels->activation_bytes) == 0,
+          "norm M %u, K %u: quantised row %u differs", m, k, i);
+  }
+  check(edges_hold(&x) && edges_hold(&y) && edges_hold(&xq) && edges_hold(&x_scale),
+        "norm M %u, K %u wrote beside its memory", m, k);
+  free_block(&x), free_block(&source), free_block(&expected_x), free_block(&expected), free_block(&u);
+  free_block(&w), free_block(&index), free_block(&y), free_block(&xq), free_block(&x_scale);
+  free_block(&wanted);
+  free_arena(&arena);
+}
+
+void test_norm(void) {
+  for (int i = 0; i < CASES; i++) test_case(random_between(1, 20), random_between(1, 130));
+  report("norm %s", dp_isa());
+}
