@@ -1,14 +1,13 @@
-import { ArgumentError } from '../errors.js'
+import { denseRows } from '../ops/dense-weight.js'
+import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
-import type { Pool } from '../pool/pool.js'
 import type { Checkpoint } from './checkpoint.js'
-import { FloatProjection } from './float-projection.js'
 import type { Model } from './model.js'
 import { linearSpecs } from './parameters.js'
 import { makeEach } from './projection.js'
 import type { ReadOptions } from './safetensors.js'
 import { defaultSkip, type Skip, skipMatcher } from './skip.js'
-import { isStoredInt8, readLinear, tensorsOf, toLinear } from './stored-linear.js'
+import { isStoredInt8, tensorsOf, toLinear } from './stored-linear.js'
 import { TensorReader } from './tensor-reader.js'
 
 /*
@@ -17,8 +16,6 @@ import { TensorReader } from './tensor-reader.js'
  */
 
 export interface ReplaceOptions extends ReadOptions {
-  /** Runs the new Linears; by default the pool that the model was loaded with. */
-  pool?: Pool | undefined
   /** Linears that stay as they are; `lm_head` by default. */
   skip?: Skip | undefined
 }
@@ -36,27 +33,29 @@ export interface SkippedLinear {
 }
 
 /**
- * Quantises the model's float32 Linears, per output channel, to run in int8 from now on. Not while a
- * forward runs.
+ * Quantises the model's float Linears, per output channel, to run in int8 from now on. Not while
+ * anything is being generated.
  *
- * @param options `onProgress` counts bytes of float32 weights
+ * @param options `onProgress` counts bytes of float weights
  * @throws ArgumentError, e.g. for a weight that is not finite; the signal's reason; what the pool
  *   throws. The model is then as it was
  */
 export async function quantizeLinears(
   model: Model,
-  { pool = poolOf(model), skip = defaultSkip, signal, onProgress }: ReplaceOptions = {},
+  { skip = defaultSkip, signal, onProgress }: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
-  const floats = new Map<string, FloatProjection>()
+  const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.projections)
   for (const [name, projection] of rest) {
-    if (projection instanceof FloatProjection) floats.set(name, projection)
+    if (projection instanceof FloatLinear) floats.set(name, projection)
     else skipped.push({ name, reason: 'is int8 already' })
   }
   const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
   let done = 0
-  const linears = await makeEach(floats, async ({ weight, bias, inFeatures, outFeatures }) => {
-    const linear = await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias, signal })
+  const linears = await makeEach(floats, async ({ weight }) => {
+    const { inFeatures, outFeatures, bias } = weight
+    const options = { inFeatures, outFeatures, bias, signal }
+    const linear = await Linear.fromSource(model.pool, denseRows(weight), undefined, options)
     done += weight.byteLength
     onProgress?.(done, total)
     return linear
@@ -67,7 +66,7 @@ export async function quantizeLinears(
 
 /**
  * Replaces the model's Linears by those that a checkpoint of the same shapes stores as int8. Not
- * while a forward runs.
+ * while anything is being generated.
  *
  * @param state the checkpoint, open
  * @param options `onProgress` counts bytes of the checkpoint
@@ -77,7 +76,7 @@ export async function quantizeLinears(
 export async function replaceLinears(
   model: Model,
   state: Checkpoint,
-  { pool = poolOf(model), skip = defaultSkip, ...options }: ReplaceOptions = {},
+  { skip = defaultSkip, ...options }: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
@@ -87,16 +86,9 @@ export async function replaceLinears(
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
   const reader = new TensorReader(state, tensors, options)
-  const linears = await makeEach(rest, async (spec) => {
-    return await toLinear(pool, state.file, await readLinear(reader, spec), options.signal)
-  })
+  const linears = await makeEach(rest, (spec) => toLinear(model.pool, reader, spec))
   model.replaceProjections(linears)
   return { replaced: [...linears.keys()], skipped }
-}
-
-function poolOf(model: Model): Pool {
-  if (model.pool === null) throw new ArgumentError('pool', 'a Pool', 'none, and the model has none')
-  return model.pool
 }
 
 /** Parts `linears` by the skip list. */

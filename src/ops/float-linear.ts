@@ -1,0 +1,66 @@
+import { checkSignal, DisposedError } from '../errors.js'
+import type { Pool } from '../pool/pool.js'
+import { type NativeOp, NativeType, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import { Input, Result } from './activations.js'
+import { denseScript } from './dense.js'
+import type { DenseWeight } from './dense-weight.js'
+
+/**
+ * `nn.Linear` with float weights, float32 or bfloat16, multiplied in float32 by all workers of a pool:
+ * for what must not be quantised. The same bits on every machine and at every thread count.
+ */
+export class FloatLinear {
+  readonly inFeatures: number
+  readonly outFeatures: number
+  /** @internal */
+  readonly pool: Pool
+  #weight: DenseWeight | undefined
+
+  /** @param weight [N, K], held without a copy */
+  constructor(pool: Pool, weight: DenseWeight) {
+    this.pool = pool
+    this.inFeatures = weight.inFeatures
+    this.outFeatures = weight.outFeatures
+    this.#weight = weight
+  }
+
+  /**
+   * y = x W^T (+ bias).
+   *
+   * @param x float32 [M * K]
+   * @returns float32 [M * N]
+   * @throws ArgumentError, DisposedError, PoolClosedError, QueueFullError, WorkerDiedError, or the
+   *   signal's reason
+   */
+  async forward(
+    x: Float32Array,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Float32Array> {
+    checkSignal(signal)
+    const call = new FloatLinearCall(this.pool, this.weight, x)
+    await this.pool.run(call, signal)
+    return call.result.finish() as Float32Array
+  }
+
+  /** Lets go of the weight. Calls in flight still finish; later ones throw DisposedError. */
+  dispose(): void {
+    this.#weight = undefined
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    const { inFeatures, outFeatures } = this
+    const type = this.#weight?.type
+    const bias = this.#weight?.bias !== undefined
+    return `Linear(in_features=${inFeatures}, out_features=${outFeatures}, bias=${bias}, dtype=${type})`
+  }
+
+  /** @internal The weight; throws a DisposedError if there is none any more. */
+  get weight(): DenseWeight {
+    if (this.#weight === undefined) throw new DisposedError('the Linear')
+    return this.#weight
+  }
+}
