@@ -194,8 +194,8 @@ typedef struct dp_worker {
   alignas(DP_CACHE_LINE) uint32_t cursor;       /* the last program this worker has left behind */
   uint32_t op;                                  /* where in program cursor + 1 it stands */
   uint32_t entered;                             /* the last program it took part in */
-  uint32_t row_epoch;                           /* which row its scratch holds, quantised: of which */
-  uint64_t row_address;                         /*   program, and where it came from */
+  uint32_t row_epoch, row_stage;                /* which row its scratch holds, quantised: when and */
+  uint64_t row_address;                         /*   from where it was read */
   float row_scale;
   uint64_t idle_since; /* when it last had work, or 0 */
   uint32_t index;   /* whose ranges it claims first */

@@ -24,7 +24,7 @@ dp_plan dp_plan_op(const dp_op *op, const dp_kernels *kernels, uint32_t threads)
 typedef struct dp_place {
   const dp_op *op;
   const dp_kernels *kernels;
-  uint32_t epoch; /* of the program, to know a quantised row again */
+  uint32_t epoch, stage; /* ops of one program that run together are of one stage */
   uint32_t span, threads;
   dp_worker *worker;
   _Atomic uint32_t *fault;

@@ -258,7 +258,7 @@ static bool find_program(dp_region *region, uint32_t epoch, dp_program *program)
 }
 
 /* Runs what this worker can claim of op `i`. FINISHED: it ran the last unit of the program. */
-static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i) {
+static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint32_t stage) {
   dp_region *region = stay->region;
   dp_worker *worker = stay->worker;
   dp_slot *slot = program->slot;
@@ -271,6 +271,7 @@ static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i) {
           .op = &program->ops[i],
           .kernels = kernels_of(region),
           .epoch = epoch,
+          .stage = stage,
           .span = atomic_load_explicit(&progress->span, memory_order_relaxed),
           .threads = region->threads,
           .worker = worker,
@@ -315,6 +316,12 @@ static inline void fetch_slot(const dp_slot *slot, uint32_t index) {
   __builtin_prefetch(&slot->own_progress[0].range[index], 1);
 }
 
+/* Whether op `i` need not wait for those before it. */
+static bool is_together(const dp_program *program, uint32_t i, uint32_t threads) {
+  const dp_progress *progress = progress_at(program->progress, i, threads);
+  return i == 0 || atomic_load_explicit(&progress->together, memory_order_relaxed);
+}
+
 /* Runs this worker's share of program `epoch`, from the op where it left off. */
 static outcome run_program(dp_stay *stay, uint32_t epoch) {
   dp_worker *worker = stay->worker;
@@ -324,12 +331,15 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
   if (atomic_load_explicit(&program.slot->completed, memory_order_acquire) == epoch) return PASSED;
   if (worker->entered != epoch) count(&worker->stats.regions, 1);
   worker->entered = epoch;
+  const uint32_t threads = stay->region->threads;
+  uint32_t stage = worker->op;
+  while (stage > 0 && is_together(&program, stage, threads)) stage--;
   for (uint32_t i = worker->op; i < program.op_count; i++) {
-    const dp_progress *progress = progress_at(program.progress, i, stay->region->threads);
-    const bool together =
-        i == 0 || atomic_load_explicit(&progress->together, memory_order_relaxed);
-    if (!together && wait_for_ops(stay, program.slot, epoch, i) == LEAVING) return LEAVING;
-    const outcome how = run_op(stay, &program, i);
+    if (!is_together(&program, i, threads)) {
+      if (wait_for_ops(stay, program.slot, epoch, i) == LEAVING) return LEAVING;
+      stage = i;
+    }
+    const outcome how = run_op(stay, &program, i, stage);
     if (how != PASSED) return how;
     worker->op = i + 1;
   }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import type { DrawOptions } from '../ops/pick-rows.js'
 import { sharedBytes } from '../pool/memory.js'
-import type { Draw } from './decoder/batch.js'
 import { seededRandom } from './random.js'
 
 /**
@@ -26,9 +26,11 @@ export interface Sampling {
 
 /** Tells a step how to draw the next id of one text. */
 export class Sampler {
-  readonly #draw: Omit<Draw, 'random' | 'seenCount'>
+  readonly #options: Omit<DrawOptions, 'random' | 'seen'>
   readonly #random: () => number
-  readonly #seen = new Set<number>()
+  /** What the text holds, each id once; only where that matters. */
+  readonly #seen: Uint32Array | undefined
+  readonly #known = new Set<number>()
 
   /**
    * @param sampling as the caller gave it
@@ -51,32 +53,29 @@ export class Sampler {
     checkNumber('repetitionPenalty', repetitionPenalty, 'above 0', (p) => p > 0)
     if (seed !== undefined) checkInteger('seed', seed, 0, 2 ** 32 - 1)
     this.#random = seededRandom(seed ?? randomInt(2 ** 32))
-    const penalises = repetitionPenalty !== 1
-    const seen = penalises ? sharedBytes(capacity * 4) : undefined
-    this.#draw = {
-      temperature,
-      topP,
-      minP,
-      topK: topK ?? 0,
-      penalty: repetitionPenalty,
-      seen: seen && new Uint32Array(seen.buffer, seen.byteOffset, capacity),
+    this.#options = { temperature, topP, minP, topK: topK ?? 0, penalty: repetitionPenalty }
+    if (repetitionPenalty !== 1) {
+      const bytes = sharedBytes(capacity * 4)
+      this.#seen = new Uint32Array(bytes.buffer, bytes.byteOffset, capacity)
     }
     for (let i = 0; i < ids.length; i++) this.accept(ids[i])
   }
 
   /** How to draw the next id; takes the next random number. */
-  next(): Draw {
-    return { ...this.#draw, random: this.#random() * 2 ** 32, seenCount: this.#seen.size }
+  next(): DrawOptions {
+    const seen = this.#seen?.subarray(0, this.#known.size) ?? nothing
+    return { ...this.#options, random: this.#random() * 2 ** 32, seen }
   }
 
   /** The text has come to hold `id`. */
   accept(id: number): void {
-    const { seen } = this.#draw
-    if (seen === undefined || this.#seen.has(id)) return
-    seen[this.#seen.size] = id
-    this.#seen.add(id)
+    if (this.#seen === undefined || this.#known.has(id)) return
+    this.#seen[this.#known.size] = id
+    this.#known.add(id)
   }
 }
+
+const nothing = new Uint32Array(new SharedArrayBuffer(0))
 
 function checkNumber(
   argument: string,

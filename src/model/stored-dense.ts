@@ -11,6 +11,7 @@ const CHUNK = 8 << 20
  * times its scale.
  *
  * @param dims the shape it must have
+ * @param parts float32 [rows]: the scales of I8; and a bias of the rows, to go with the matrix
  * @throws FormatError if it is missing, or of another shape or dtype
  */
 export async function readDense(
@@ -18,19 +19,19 @@ export async function readDense(
   reader: TensorReader,
   name: string,
   dims: readonly [rows: number, columns: number],
-  scale?: Float32Array,
+  parts: { scale?: Float32Array | undefined; bias?: Float32Array | undefined } = {},
 ): Promise<DenseWeight> {
   const rows = new StoredRows(pool, reader, name, dims)
   const [N, K] = dims
   const isBf16 = rows.dtype === 'BF16'
-  const weight = new DenseWeight(pool, isBf16 ? 'bfloat16' : 'float32', N, K)
+  const weight = new DenseWeight(pool, isBf16 ? 'bfloat16' : 'float32', N, K, parts.bias)
   const step = Math.max(1, Math.floor(CHUNK / (K * 4)))
   try {
     for (let first = 0; first < N; first += step) {
       const last = Math.min(first + step, N)
       const values = isBf16
         ? ((await rows.read(first, last)) as Uint16Array)
-        : await rows.readFloats(first, last, scale)
+        : await rows.readFloats(first, last, parts.scale)
       weight.set(first, values)
     }
     return weight

@@ -58,7 +58,7 @@ export async function toLinear(
 /**
  * In float32, with the weight as it is stored; int8 is dequantised.
  *
- * @param weight if it is there already
+ * @param weight if it is there already, as that of a tied head is
  * @throws as {@link toLinear}
  */
 export async function toFloatLinear(
@@ -67,12 +67,12 @@ export async function toFloatLinear(
   spec: LinearSpec,
   weight?: DenseWeight,
 ): Promise<FloatLinear> {
-  const { inFeatures, outFeatures } = spec
+  if (weight !== undefined) return new FloatLinear(pool, weight)
   const isInt8 = isStoredInt8(reader.checkpoint, spec)
   const scale = isInt8 ? await readScale(reader, spec) : undefined
-  const dense =
-    weight ?? (await readDense(pool, reader, spec.weight, [outFeatures, inFeatures], scale))
-  return new FloatLinear(pool, dense, await readBias(reader, spec))
+  const bias = await readBias(reader, spec)
+  const dims = [spec.outFeatures, spec.inFeatures] as const
+  return new FloatLinear(pool, await readDense(pool, reader, spec.weight, dims, { scale, bias }))
 }
 
 async function readBias(reader: TensorReader, spec: LinearSpec): Promise<Float32Array | undefined> {

@@ -38,9 +38,11 @@ static const void *quantized_row(const dp_place *place, float *scale) {
   }
   dp_worker *worker = place->worker;
   void *row = dp_scratch_quantized(worker);
-  if (worker->row_epoch != place->epoch || worker->row_address != place->op->x) {
+  if (worker->row_epoch != place->epoch || worker->row_stage != place->stage ||
+      worker->row_address != place->op->x) {
     worker->row_scale = quantize_input(place, 0, row);
     worker->row_epoch = place->epoch;
+    worker->row_stage = place->stage;
     worker->row_address = place->op->x;
   }
   *scale = worker->row_scale;

@@ -1,5 +1,6 @@
+import type { PickRows } from '../../ops/pick-rows.js'
 import { heed } from '../../pool/abort.js'
-import type { Batch, Pick } from './batch.js'
+import type { Pick } from './batch.js'
 import type { Sequence } from './sequence.js'
 
 /**
@@ -50,7 +51,7 @@ export abstract class Job<Result> {
    * @param logits of the id, good until the next step; PICK may have used them up
    * @returns what to do with the logits besides, if anything
    */
-  abstract take(i: number, batch: Batch, output: number, logits: Float32Array): Pick | undefined
+  abstract take(i: number, picks: PickRows, output: number, logits: Float32Array): Pick | undefined
 
   /** What the job comes to, once every output was taken. */
   protected abstract finish(): Result

@@ -1,5 +1,6 @@
 import { NotANumberError } from '../../errors.js'
-import type { Batch, Draw, Pick } from './batch.js'
+import type { DrawOptions, PickRows } from '../../ops/pick-rows.js'
+import type { Pick } from './batch.js'
 import { Job } from './job.js'
 import type { Sequence } from './sequence.js'
 
@@ -13,7 +14,7 @@ export type LogitsProcessor = (logits: Float32Array, ids: readonly number[]) => 
 
 /** Draws the id that follows. */
 export class DrawJob extends Job<number> {
-  readonly #draw: Draw
+  readonly #draw: DrawOptions
   readonly #processors: readonly LogitsProcessor[]
   #processed = false
   #id = 0
@@ -21,7 +22,7 @@ export class DrawJob extends Job<number> {
   constructor(
     sequence: Sequence,
     ids: ArrayLike<number>,
-    draw: Draw,
+    draw: DrawOptions,
     processors: readonly LogitsProcessor[],
     signal?: AbortSignal,
   ) {
@@ -36,14 +37,14 @@ export class DrawJob extends Job<number> {
     return { action: 'draw', draw: this.#draw }
   }
 
-  take(_: number, batch: Batch, output: number, logits: Float32Array): Pick | undefined {
+  take(_: number, picks: PickRows, output: number, logits: Float32Array): Pick | undefined {
     if (this.#processors.length > 0 && !this.#processed) {
       this.#processed = true
       const ids = [...this.sequence.ids]
       for (const process of this.#processors) process(logits, ids)
       return { action: 'draw', draw: this.#draw }
     }
-    const id = batch.drawnId(output)
+    const id = picks.id(output)
     if (id === undefined) throw new NotANumberError('logits', this.sequence.ids.length)
     this.#id = id
     return undefined
@@ -69,8 +70,9 @@ export class ScoreJob extends Job<number> {
     return { action: 'score', id: this.#targets[i + 1] }
   }
 
-  take(i: number, batch: Batch, output: number): undefined {
-    const nll = batch.nll(output)
+  take(i: number, picks: PickRows, output: number): undefined {
+    const { logit, maximum, sum } = picks.scored(output)
+    const nll = maximum + Math.log(sum) - logit
     if (Number.isNaN(nll)) throw new NotANumberError('logits', i)
     this.#sum += nll
   }
@@ -100,7 +102,7 @@ export class LogitsJob extends Job<Float32Array> {
     return { action: 'nothing' }
   }
 
-  take(i: number, _batch: Batch, _output: number, logits: Float32Array): undefined {
+  take(i: number, _picks: PickRows, _output: number, logits: Float32Array): undefined {
     this.#logits.set(logits, i * this.#vocabSize)
   }
 

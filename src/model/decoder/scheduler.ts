@@ -172,7 +172,7 @@ export class Scheduler {
       const open: Part['outputs'] = []
       try {
         for (const { i, output } of part.outputs) {
-          const pick = job.take(i, this.#batch, output, this.#step.logits(output))
+          const pick = job.take(i, this.#batch.picks, output, this.#step.logits(output))
           if (pick === undefined) continue
           open.push({ i, output })
           picks.push({ output, pick })

@@ -8,13 +8,15 @@ import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import type { Network } from './network.js'
 import { Rotations } from './rotations.js'
-import { type StepKind, type StepOp, StepOps } from './step-ops.js'
+import { type StepKind, NativeWriter } from './native-writer.js'
+import { ScriptWriter } from './script-writer.js'
+import { type Extent, type StepWriter, writeForward } from './forward.js'
 import { Workspace } from './workspace.js'
 
-/** A list of ops for C, and which of them work on how many rows. */
+/** Ops for C, and on which rows each of them works. */
 interface Compiled {
   list: OpList
-  ops: StepOp[]
+  extents: readonly Extent[]
 }
 
 /**
@@ -52,13 +54,13 @@ export class Step {
     const pages = Math.floor(last / PAGE) + 1
     const split = this.#split(pages)
     const kind = { oneRow: batch.rows === 1, oneOutput: batch.outputs === 1, split }
-    await this.#run('step', kind, (ops) => ops.all(), signal)
+    await this.#run('step', kind, signal)
   }
 
   /** Picks once more from the logits that are there. */
   async pickAgain(signal: AbortSignal): Promise<void> {
     const kind = { oneRow: false, oneOutput: false, split: false }
-    await this.#run('picks', kind, (ops) => ops.picks(), signal)
+    await this.#run('picks', kind, signal)
   }
 
   /** The logits of an output, float32 [vocabSize]; good until the next run. */
@@ -85,42 +87,56 @@ export class Step {
     return isFew
   }
 
-  async #run(
-    name: string,
-    kind: StepKind,
-    build: (ops: StepOps) => StepOp[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #run(what: 'step' | 'picks', kind: StepKind, signal: AbortSignal): Promise<void> {
     let release = () => {}
     const idle = new Promise<void>((resolve) => {
       release = resolve
     })
     const program: Program = {
-      native: () => this.#list(name, kind, build),
-      script: () => this.#script(name),
+      native: () => this.#native(what, kind),
+      script: () => this.#script(what),
       release,
     }
     const [outcome] = await Promise.allSettled([this.#pool.run(program, signal), idle])
     if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** The ops for C, made when first asked for, with the batch's number of rows. */
-  #list(name: string, kind: StepKind, build: (ops: StepOps) => StepOp[]): OpList {
-    const key = JSON.stringify([name, kind])
+  /** The ops for C, made when they are first asked for, set to the batch's rows. */
+  #native(what: 'step' | 'picks', kind: StepKind): OpList {
+    const key = JSON.stringify([what, kind])
     let compiled = this.#compiled.get(key)
     if (compiled === undefined) {
-      const ops = build(this.#ops(kind))
-      const list = this.#pool.opList(ops.map(({ op }) => op))
-      compiled = { list, ops }
+      compiled = this.#compile(what, kind)
       this.#compiled.set(key, compiled)
     }
-    const { list, ops } = compiled
-    for (let i = 0; i < ops.length; i++) list.setRows(i, this.batch[ops[i].extent])
+    const { list, extents } = compiled
+    extents.forEach((extent, i) => {
+      list.setRows(i, this.batch[extent])
+    })
     return list
   }
 
-  #ops(kind: StepKind): StepOps {
-    const { batch } = this
-    return new StepOps(this.#pool, this.#network, this.#workspace, batch, this.#attention, kind)
+  #compile(what: 'step' | 'picks', kind: StepKind): Compiled {
+    const writer = new NativeWriter(
+      this.#pool,
+      this.#network,
+      this.#workspace,
+      this.batch,
+      this.#attention,
+      kind,
+    )
+    this.#write(what, writer)
+    return { list: this.#pool.opList(writer.ops), extents: writer.extents }
+  }
+
+  #script(what: 'step' | 'picks'): ScriptOp[] {
+    const writer = new ScriptWriter(this.#network, this.#workspace, this.batch)
+    this.#write(what, writer)
+    return writer.ops
+  }
+
+  #write(what: 'step' | 'picks', writer: StepWriter): void {
+    if (what === 'step') writeForward(this.#network.config, this.#workspace, writer)
+    else writer.pick()
   }
 }

@@ -1,0 +1,85 @@
+import { type EmbeddingTask, embedding, embeddingShare, ROW_WORDS } from '../../ops/embedding.js'
+import { denseScript } from '../../ops/float-linear.js'
+import { Linear } from '../../ops/linear.js'
+import { linearScript } from '../../ops/linear-program.js'
+import { type GateTask, gateShare, oracle } from '../../ops/oracle.js'
+import { type PickTask, pick, pickShare } from '../../ops/pick.js'
+import { PickField } from '../../ops/pick-rows.js'
+import { type RmsNormTask, rmsNorm, rmsNormShare } from '../../ops/rms-norm.js'
+import type { ArgsOf, ScriptOp } from '../../pool/program.js'
+import type { Projection } from '../projection.js'
+import type { Batch } from './batch.js'
+import type { Extent, Source, StepWriter } from './forward.js'
+import type { Network } from './network.js'
+import type { Workspace } from './workspace.js'
+
+/** Writes a step of one batch for TypeScript, where no native library loads. */
+export class ScriptWriter implements StepWriter {
+  readonly ops: ScriptOp[] = []
+  readonly #network: Network
+  readonly #workspace: Workspace
+  readonly #batch: Batch
+
+  constructor(network: Network, workspace: Workspace, batch: Batch) {
+    this.#network = network
+    this.#workspace = workspace
+    this.#batch = batch
+  }
+
+  embed(): void {
+    const { data, inFeatures: width } = this.#network.embedding
+    const rows = this.#batch.rowWords.subarray(0, this.#batch.rows * ROW_WORDS)
+    const y = this.#rows(this.#workspace.residual, width, 'rows')
+    const args: ArgsOf<EmbeddingTask> = { rows, weight: data, y, width }
+    this.ops.push({ module: embedding, run: embeddingShare, args })
+  }
+
+  norm(name: string, adds: boolean, _takers: readonly string[], extent: Extent): void {
+    const { residual, delta, normed } = this.#workspace
+    const weight = this.#network.norms.get(name) as Float32Array
+    const outputs = this.#batch.outputRows.subarray(0, this.#batch.outputs)
+    const args: ArgsOf<RmsNormTask> = {
+      x: residual,
+      u: adds ? delta : undefined,
+      rows: extent === 'outputs' ? outputs : undefined,
+      weight,
+      eps: Math.fround(this.#network.config.rmsNormEps),
+      y: this.#rows(normed, weight.length, extent),
+    }
+    this.ops.push({ module: rmsNorm, run: rmsNormShare, args })
+  }
+
+  multiply(name: string, source: Source, y: Float32Array): void {
+    const projection = this.#network.projections.get(name) as Projection
+    const { inFeatures, outFeatures } = projection
+    const extent = 'normed' in source ? source.normed : 'rows'
+    const input = 'normed' in source ? this.#workspace.normed : source.x
+    const x = this.#rows(input, inFeatures, extent)
+    if ('up' in source && source.up !== undefined) {
+      const up = this.#rows(source.up, inFeatures, extent)
+      const args: ArgsOf<GateTask> = { activation: 'silu', gate: x, up }
+      this.ops.push({ module: oracle, run: gateShare, args })
+    }
+    const out = this.#rows(y, outFeatures, extent)
+    this.ops.push(
+      projection instanceof Linear
+        ? linearScript(x, projection.weight, out)
+        : denseScript(projection.weight, x, out),
+    )
+  }
+
+  pick(): void {
+    const { outputs, picks } = this.#batch
+    const args: ArgsOf<PickTask> = {
+      logits: this.#rows(this.#workspace.logits, this.#network.config.vocabSize, 'outputs'),
+      picks: picks.words.subarray(0, outputs * PickField.words),
+      seen: picks.seen.slice(0, outputs),
+    }
+    this.ops.push({ module: pick, run: pickShare, args })
+  }
+
+  /** The rows of a matrix that an op works on. */
+  #rows(matrix: Float32Array, columns: number, extent: Extent): Float32Array {
+    return matrix.subarray(0, this.#batch[extent] * columns)
+  }
+}
