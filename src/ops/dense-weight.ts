@@ -1,0 +1,88 @@
+import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { sharedArray } from '../pool/memory.js'
+import type { Pool } from '../pool/pool.js'
+import { arrayOf, type TensorData } from '../tensor.js'
+
+export type DenseType = 'float32' | 'bfloat16'
+
+/** Elements from one row of float weights to the next: whole lanes of sixteen. */
+export function denseStride(inFeatures: number): number {
+  return Math.ceil(inFeatures / 16) * 16
+}
+
+/**
+ * Float weights [N, K] in shared memory, as they are: an embedding, or a projection that is not quantised.
+ * Rows start 16 elements apart or a multiple of that, padded with zeros.
+ */
+export class DenseWeight<T extends DenseType = DenseType> {
+  readonly type: T
+  readonly inFeatures: number
+  readonly outFeatures: number
+  /** float32, or bfloat16 bits, [N, K padded to 16]. */
+  readonly data: TensorData[T]
+  /** float32 [N]. */
+  readonly bias: Float32Array | undefined
+  /** Where C finds the weights, and the bias; 0 where there is none, or no C. */
+  readonly address: number
+  readonly biasAddress: number
+
+  /**
+   * Zeros, to be filled by {@link set}.
+   *
+   * @param outFeatures N
+   * @param inFeatures K
+   * @param bias float32 [N], copied
+   * @throws ArgumentError if an argument does not fit
+   */
+  constructor(
+    pool: Pool,
+    type: T,
+    outFeatures: number,
+    inFeatures: number,
+    bias?: Float32Array | undefined,
+  ) {
+    if (type !== 'float32' && type !== 'bfloat16') {
+      throw new ArgumentError('type', "'float32' or 'bfloat16'", describe(type))
+    }
+    checkInteger('outFeatures', outFeatures, 1, 2 ** 31 - 1)
+    checkInteger('inFeatures', inFeatures, 1, 2 ** 31 - 1)
+    if (bias !== undefined && bias.length !== outFeatures) {
+      throw new ArgumentError('bias', `${outFeatures} elements`, describe(bias))
+    }
+    this.type = type
+    this.inFeatures = inFeatures
+    this.outFeatures = outFeatures
+    this.data = sharedArray(type, outFeatures * denseStride(inFeatures))
+    if (bias !== undefined) {
+      this.bias = sharedArray('float32', outFeatures)
+      this.bias.set(bias)
+    }
+    this.address = pool.addressOf(this.data)
+    this.biasAddress = this.bias === undefined ? 0 : pool.addressOf(this.bias)
+  }
+
+  /**
+   * Copies whole rows.
+   *
+   * @param firstRow which row of the weights is the first of `values`
+   * @param values float32 or bfloat16 bits, as the weights are, [rows, K]
+   * @throws ArgumentError if they are of another type, no whole rows, or more than fit
+   */
+  set(firstRow: number, values: TensorData[T]): void {
+    const { inFeatures: K, outFeatures: N } = this
+    const Expected = arrayOf[this.type]
+    checkInteger('firstRow', firstRow, 0, N - 1)
+    if (!(values instanceof Expected)) {
+      throw new ArgumentError('values', `${Expected.name} for ${this.type}`, describe(values))
+    }
+    const rows = values.length / K
+    if (!Number.isInteger(rows) || firstRow + rows > N) {
+      const expected = `whole rows of ${K} elements, at most ${N - firstRow}`
+      throw new ArgumentError('values', expected, describe(values))
+    }
+    const stride = denseStride(K)
+    for (let row = 0; row < rows; row++) {
+      this.data.set(values.subarray(row * K, (row + 1) * K), (firstRow + row) * stride)
+    }
+  }
+}

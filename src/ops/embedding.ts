@@ -1,0 +1,37 @@
+import { bf16ToFloat32 } from '../bf16.js'
+import type { Share } from '../pool/program.js'
+import { denseStride } from './dense-weight.js'
+import { rangeOf } from './share.js'
+
+/*
+ * y[m] = float(w[id[m]]): what the first layer of a model is given for a token.
+ */
+
+/** This module, for workers to import. */
+export const embeddingModule = import.meta.url
+
+/** 32-bit words of a dp_row in C; its id is the first. */
+export const ROW_WORDS = 4
+
+export interface EmbeddingTask extends Share {
+  /** dp_row [M]: which row of the weights each is. */
+  rows: Uint32Array
+  /** float32 or bfloat16 bits [N, K], rows padded as {@link DenseWeight} has them. */
+  weight: Float32Array | Uint16Array
+  /** float32 [M, K]. */
+  y: Float32Array
+  /** K */
+  width: number
+}
+
+/** Its share of the rows. */
+export function embeddingShare(task: EmbeddingTask): number {
+  const { rows, weight, y, width: K } = task
+  const [from, to] = rangeOf(task, rows.length / ROW_WORDS)
+  for (let m = from; m < to; m++) {
+    const at = rows[m * ROW_WORDS] * denseStride(K)
+    const row = weight.subarray(at, at + K)
+    y.set(row instanceof Float32Array ? row : bf16ToFloat32(row), m * K)
+  }
+  return 0
+}

@@ -1,0 +1,124 @@
+import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { isShared, sharedBytes } from '../pool/memory.js'
+import type { Pool } from '../pool/pool.js'
+
+/** dp_pick_action in C. */
+export const PickAction = { nothing: 0, draw: 1, score: 2 } as const
+
+/** Where the fields of a dp_pick in C are, in 32-bit words. */
+export const PickField = {
+  action: 0,
+  id: 1,
+  logit: 2,
+  maximum: 3,
+  sum: 4,
+  temperature: 5,
+  topP: 6,
+  minP: 7,
+  penalty: 8,
+  topK: 9,
+  random: 10,
+  seenCount: 11,
+  seen: 12,
+  words: 14,
+} as const
+
+/** How to draw an id; whoever sets it has checked it. */
+export interface DrawOptions {
+  /** Divides the logits; 0 takes the best id, the lowest of several. */
+  temperature: number
+  /** Only the so many likeliest ids; 0: all. */
+  topK: number
+  /** Of these, only the likeliest that have this probability together; 1: all. */
+  topP: number
+  /** Of these, only those at least so likely, relative to the likeliest; 0: all. */
+  minP: number
+  /** Repetition penalty: logits of seen ids are divided by it, or multiplied if negative; 1: none. */
+  penalty: number
+  /** 32 uniform bits. */
+  random: number
+  /** The ids to penalise, each once; uint32 in shared memory. */
+  seen: Uint32Array
+}
+
+/** What a probability is made of: e^(logit - maximum) / sum. */
+export interface Score {
+  logit: number
+  /** The largest of the logits. */
+  maximum: number
+  /** sum_n e^(logits[n] - maximum) */
+  sum: number
+}
+
+/** What to do with each of M rows of logits, and what came of it: dp_pick [M] in shared memory. */
+export class PickRows {
+  readonly words: Uint32Array
+  /** The ids to penalise in each row. */
+  readonly seen: Uint32Array[]
+  /** Where C finds the rows. */
+  readonly address: number
+  readonly #floats: Float32Array
+  readonly #pool: Pool
+
+  /** @param count M; at first nothing is done with any row */
+  constructor(pool: Pool, count: number) {
+    const bytes = sharedBytes(count * PickField.words * 4)
+    const length = count * PickField.words
+    this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, length)
+    this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
+    this.seen = Array.from({ length: count }, () => new Uint32Array(0))
+    this.#pool = pool
+    this.address = pool.addressOf(this.words)
+  }
+
+  /** Nothing shall come of row m. */
+  skip(m: number): void {
+    this.words[this.#at(m)] = PickAction.nothing
+  }
+
+  /** An id shall be drawn from row m, whose logits are written over. */
+  draw(m: number, options: DrawOptions): void {
+    const { seen } = options
+    if (!isShared(seen)) throw new ArgumentError('seen', 'shared memory', describe(seen.buffer))
+    const at = this.#at(m)
+    this.words[at] = PickAction.draw
+    this.#floats[at + PickField.temperature] = options.temperature
+    this.#floats[at + PickField.topP] = options.topP
+    this.#floats[at + PickField.minP] = options.minP
+    this.#floats[at + PickField.penalty] = options.penalty
+    this.words[at + PickField.topK] = options.topK
+    this.words[at + PickField.random] = options.random
+    this.words[at + PickField.seenCount] = seen.length
+    const address = this.#pool.addressOf(seen)
+    this.words[at + PickField.seen] = address
+    this.words[at + PickField.seen + 1] = address / 2 ** 32
+    this.seen[m] = seen
+  }
+
+  /** It shall be found out how likely `id` is in row m. */
+  score(m: number, id: number): void {
+    const at = this.#at(m)
+    this.words[at] = PickAction.score
+    this.words[at + PickField.id] = id
+  }
+
+  /** The id that was drawn from row m. */
+  id(m: number): number {
+    return this.words[this.#at(m) + PickField.id]
+  }
+
+  /** What was found out about row m. */
+  scored(m: number): Score {
+    const at = this.#at(m)
+    return {
+      logit: this.#floats[at + PickField.logit],
+      maximum: this.#floats[at + PickField.maximum],
+      sum: this.#floats[at + PickField.sum],
+    }
+  }
+
+  #at(m: number): number {
+    checkInteger('m', m, 0, this.seen.length - 1)
+    return m * PickField.words
+  }
+}

@@ -1,0 +1,132 @@
+import type { Share } from '../pool/program.js'
+import { exp } from './exp.js'
+import { PickAction, PickField } from './pick-rows.js'
+import { rangeOf } from './share.js'
+import { sum16 } from './sum16.js'
+
+/*
+ * The next id of each row of logits, or how likely a given one is:
+ *
+ *   W[n] = floor(e^((l[n] - max l) / temperature) * 2^30), of which top-k, then top-p, then min-p admit some;
+ *   id = the first n at which the running sum of admitted W is above random / 2^32 of their sum
+ *
+ * Whole numbers, so that sums are exact in any order. Repetition penalty: https://arxiv.org/abs/1909.05858,
+ * top-p: https://arxiv.org/abs/1904.09751, min-p: https://arxiv.org/abs/2407.01082.
+ */
+
+/** This module, for workers to import. */
+export const pickModule = import.meta.url
+
+const { fround } = Math
+
+/** The weight of the best id. */
+const MOST = 2 ** 30
+
+export interface PickTask extends Share {
+  /** float32 [M, N]; rows that are drawn from are written over. */
+  logits: Float32Array
+  /** dp_pick [M]. */
+  picks: Uint32Array
+  /** The ids to penalise in each row. */
+  seen: Uint32Array[]
+}
+
+/** Its share of the rows; 1 + the first with a NaN is the fault, and nothing comes of such a row. */
+export function pickShare(task: PickTask): number {
+  const { logits, picks, seen } = task
+  const M = picks.length / PickField.words
+  const N = logits.length / M
+  const [from, to] = rangeOf(task, M)
+  let fault = 0
+  for (let m = from; m < to; m++) {
+    const row = logits.subarray(m * N, (m + 1) * N)
+    const pick = picks.subarray(m * PickField.words, (m + 1) * PickField.words)
+    const action = pick[PickField.action]
+    let isGood = true
+    if (action === PickAction.draw) isGood = draw(row, pick, seen[m])
+    if (action === PickAction.score) isGood = score(row, pick)
+    if (!isGood) fault ||= m + 1
+  }
+  return fault
+}
+
+/** Both return false where a logit is NaN. */
+function draw(logits: Float32Array, pick: Uint32Array, seen: Uint32Array): boolean {
+  const floats = floatsOf(pick)
+  const temperature = floats[PickField.temperature]
+  penalise(logits, seen, floats[PickField.penalty])
+  const maximum = maximumOf(logits)
+  if (Number.isNaN(maximum)) return false
+  if (temperature === 0) {
+    pick[PickField.id] = logits.indexOf(maximum)
+    return true
+  }
+  const weights = weigh(logits, maximum, temperature)
+  const least = threshold(weights, pick)
+  const total = BigInt(sumFrom(weights, least))
+  const target = Number((BigInt(pick[PickField.random]) * total) >> 32n)
+  let [id, sum] = [-1, 0]
+  do {
+    id++
+    if (weights[id] >= least) sum += weights[id]
+  } while (sum <= target)
+  pick[PickField.id] = id
+  return true
+}
+
+function score(logits: Float32Array, pick: Uint32Array): boolean {
+  const maximum = maximumOf(logits)
+  if (Number.isNaN(maximum)) return false
+  const floats = floatsOf(pick)
+  floats[PickField.logit] = logits[pick[PickField.id]]
+  floats[PickField.maximum] = maximum
+  floats[PickField.sum] = sum16(logits.map((logit) => exp(fround(logit - maximum))))
+  return true
+}
+
+function floatsOf(words: Uint32Array): Float32Array {
+  return new Float32Array(words.buffer, words.byteOffset, words.length)
+}
+
+function maximumOf(logits: Float32Array): number {
+  return logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+}
+
+function penalise(logits: Float32Array, seen: Uint32Array, penalty: number): void {
+  for (const id of seen) {
+    logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
+  }
+}
+
+/** Where the best is infinite, all that equal it weigh the same and all others nothing. */
+function weigh(logits: Float32Array, maximum: number, temperature: number): Float64Array {
+  const weight = Number.isFinite(maximum)
+    ? (logit: number) => exp(fround(fround(logit - maximum) / temperature))
+    : (logit: number) => Number(logit === maximum)
+  return Float64Array.from(logits, (logit) => Math.floor(weight(logit) * MOST))
+}
+
+/** The sum of all weights that are at least `least`. */
+function sumFrom(weights: Float64Array, least: number): number {
+  return weights.reduce((sum, weight) => (weight >= least ? sum + weight : sum), 0)
+}
+
+/** The least weight that may be drawn. All that tie with it may be drawn, too. */
+function threshold(weights: Float64Array, pick: Uint32Array): number {
+  const floats = floatsOf(pick)
+  const [topK, topP, minP] = [pick[PickField.topK], floats[PickField.topP], floats[PickField.minP]]
+  const N = weights.length
+  let least = 1
+  if ((topK > 0 && topK < N) || topP < 1) {
+    const ascending = weights.slice().sort()
+    if (topK > 0 && topK < N) least = Math.max(least, ascending[N - topK])
+    if (topP < 1) {
+      const goal = topP * sumFrom(weights, least)
+      let [n, sum] = [N, 0]
+      do sum += ascending[--n]
+      while (sum < goal)
+      least = ascending[n]
+    }
+  }
+  return Math.max(least, Math.ceil(Math.min(minP, 1) * MOST))
+}

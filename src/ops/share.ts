@@ -1,0 +1,6 @@
+import type { Share } from '../pool/program.js'
+
+/** Which of `count` pieces a share is: [from, to). All shares together are all pieces, each once. */
+export function rangeOf({ part, parts }: Share, count: number): [from: number, to: number] {
+  return [Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts)]
+}

@@ -1,0 +1,56 @@
+import { bf16ToFloat32, type Pool } from 'dotpool'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { DenseWeight } from '#src/ops/dense-weight.js'
+import { embeddingModule, embeddingShare, ROW_WORDS } from '#src/ops/embedding.js'
+import { sharedArray } from '#src/pool/memory.js'
+import { NativeType, OpKind } from '#src/pool/program.js'
+import { createPool, isas } from '../support/isas.js'
+import { randomNumbers } from '../support/random.js'
+import { expectSameBits } from '../support/reference.js'
+import { anyRows, runOp, shareWords, toBf16 } from './support.js'
+
+const shapes = fc.record({
+  m: fc.integer({ min: 1, max: 20 }),
+  n: fc.integer({ min: 1, max: 30 }),
+  k: fc.integer({ min: 1, max: 70 }),
+  type: fc.constantFrom('float32', 'bfloat16'),
+  seed: fc.integer(),
+})
+
+describe.each(isas)('an embedding on %s', (isa) => {
+  let pool: Pool
+  beforeAll(async () => {
+    pool = await createPool(isa, { threads: 3 })
+  })
+  afterAll(async () => await pool.close())
+
+  it('widens the rows of the ids', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, async ({ m, n, k, type, seed }) => {
+        const random = randomNumbers(seed)
+        const floats = anyRows(n, k, random)
+        const values = type === 'float32' ? floats : toBf16(floats)
+        const weight = new DenseWeight(pool, type, n, k)
+        weight.set(0, values)
+        const ids = Array.from({ length: m }, () => Math.floor(random() * n))
+        const rows = shareWords(ids.flatMap((id) => [id, ...new Array(ROW_WORDS - 1).fill(9)]))
+        const y = sharedArray('float32', m * k)
+        const op = { kind: OpKind.embed, m, k, wType: NativeType[type], tiles: weight.address }
+        const args = { rows, weight: weight.data, y, width: k }
+        await runOp(
+          pool,
+          { ...op, rows: pool.addressOf(rows), y: pool.addressOf(y) },
+          { module: embeddingModule, run: embeddingShare, args },
+        )
+        const wide = values instanceof Float32Array ? values : bf16ToFloat32(values)
+        const expected = new Float32Array(m * k)
+        ids.forEach((id, i) => {
+          expected.set(wide.subarray(id * k, (id + 1) * k), i * k)
+        })
+        expectSameBits(y, expected)
+      }),
+      { numRuns: isa === 'typescript' ? 10 : 40 },
+    )
+  })
+})

@@ -1,0 +1,180 @@
+import type { Pool } from 'dotpool'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { exp } from '#src/ops/exp.js'
+import { pickModule, pickShare } from '#src/ops/pick.js'
+import { type DrawOptions, PickRows } from '#src/ops/pick-rows.js'
+import { OpKind } from '#src/pool/program.js'
+import { createPool, isas } from '../support/isas.js'
+import { randomNumbers } from '../support/random.js'
+import { expectSameBits } from '../support/reference.js'
+import { runOp, share, shareWords, whole } from './support.js'
+
+const { fround } = Math
+const INFINITY = Number.POSITIVE_INFINITY
+
+const plain: DrawOptions = {
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  penalty: 1,
+  random: 0,
+  seen: shareWords([]),
+}
+
+/** The sampler as one would write it without a thought for speed: sort, then cut the list three times. */
+function drawReference(source: Float32Array, options: DrawOptions): number {
+  const logits = source.slice()
+  const penalty = fround(options.penalty)
+  for (const id of options.seen) {
+    logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
+  }
+  const best = Math.max(...logits)
+  if (options.temperature === 0) return logits.indexOf(best)
+  const weightOf = (logit: number) => {
+    if (!Number.isFinite(best)) return logit === best ? 2 ** 30 : 0
+    const relative = fround(fround(logit - best) / fround(options.temperature))
+    return Math.trunc(exp(relative) * 2 ** 30)
+  }
+  let list = [...logits].map((logit, id) => ({ id, weight: weightOf(logit) }))
+  const ofList = () => list.reduce((sum, { weight }) => sum + weight, 0)
+  list = list.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight)
+  if (options.topK > 0 && options.topK < list.length) {
+    const last = list[options.topK - 1].weight
+    list = list.filter(({ weight }) => weight >= last)
+  }
+  if (options.topP < 1) {
+    const goal = Math.ceil(fround(options.topP) * ofList())
+    let sum = 0
+    const last = list.find(({ weight }) => {
+      sum += weight
+      return sum >= goal
+    })
+    list = list.filter(({ weight }) => weight >= (last?.weight ?? 0))
+  }
+  list = list.filter(({ weight }) => weight >= fround(options.minP) * 2 ** 30)
+  const target = (BigInt(options.random) * BigInt(ofList())) >> 32n
+  let sum = 0
+  for (const { id, weight } of list.sort((a, b) => a.id - b.id)) {
+    sum += weight
+    if (sum > target) return id
+  }
+  return -1
+}
+
+const logitsOf = {
+  ordinary: (random: () => number) => random() * 20 - 10,
+  tied: (random: () => number) => Math.floor(random() * 5),
+  'far apart': (random: () => number) => (random() - 0.5) * 6e38,
+  partly: (random: () => number) => (random() < 0.3 ? -INFINITY : random() * 6),
+  infinite: (random: () => number) => (random() < 0.3 ? INFINITY : random() * 6),
+  none: () => -INFINITY,
+}
+
+const cases = fc.record({
+  m: fc.integer({ min: 1, max: 6 }),
+  n: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1000, max: 1400 })),
+  kind: fc.constantFrom(...(Object.keys(logitsOf) as (keyof typeof logitsOf)[])),
+  temperature: fc.constantFrom(0, 0.2, 0.7, 1, 3),
+  topK: fc.constantFrom(0, 1, 5, 30, 1200),
+  topP: fc.constantFrom(0, 0.3, 0.9, 0.99, 1),
+  minP: fc.constantFrom(0, 1e-8, 0.05, 1),
+  penalty: fc.constantFrom(1, 1.2, 0.5),
+  random: fc.oneof(fc.nat(2 ** 31 - 1), fc.constant(2 ** 32 - 1)),
+  seed: fc.integer(),
+})
+
+function run(pool: Pool, logits: Float32Array, rows: PickRows): Promise<number> {
+  const m = rows.seen.length
+  const x = pool.addressOf(logits)
+  const native = { kind: OpKind.pick, m, n: logits.length / m, x, rows: rows.address }
+  const args = { logits, picks: rows.words, seen: rows.seen }
+  return runOp(pool, native, { module: pickModule, run: pickShare, args })
+}
+
+describe.each(isas)('picking ids on %s', (isa) => {
+  let pool: Pool
+  beforeAll(async () => {
+    pool = await createPool(isa, { threads: 3 })
+  })
+  afterAll(async () => await pool.close())
+
+  it('draws what a plain sampler draws', async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ m, n, kind, seed, ...options }) => {
+        const random = randomNumbers(seed)
+        const logits = new Float32Array(m * n).map(() => logitsOf[kind](random))
+        const rows = new PickRows(pool, m)
+        const asked = rows.seen.map((_, i): DrawOptions => {
+          const seen = shareWords([...new Set([0, n - 1, Math.floor(random() * n)])])
+          return { ...options, random: (options.random + i) >>> 0, seen }
+        })
+        asked.forEach((draw, i) => {
+          rows.draw(i, draw)
+        })
+        expect(await run(pool, share(logits), rows)).toBe(0)
+        const ids = asked.map((_, i) => rows.id(i))
+        const rowsOf = asked.map((_, i) => logits.subarray(i * n, (i + 1) * n))
+        expect(ids).toEqual(asked.map((draw, i) => drawReference(rowsOf[i], draw)))
+      }),
+      { numRuns: isa === 'typescript' ? 15 : 120 },
+    )
+  })
+
+  it('draws each id as often as its probability says', async () => {
+    const [n, draws] = [6, isa === 'typescript' ? 400 : 4000]
+    const logits = Float32Array.of(1, 0, -1, 2, 1.5, -3)
+    const random = randomNumbers(11)
+    const batch = 40
+    const counts = new Array<number>(n).fill(0)
+    for (let done = 0; done < draws; done += batch) {
+      const rows = new PickRows(pool, batch)
+      for (let i = 0; i < batch; i++) rows.draw(i, { ...plain, random: random() * 2 ** 32 })
+      const all = new Float32Array(batch * n)
+      for (let i = 0; i < batch; i++) all.set(logits, i * n)
+      await run(pool, share(all), rows)
+      for (let i = 0; i < batch; i++) counts[rows.id(i)]++
+    }
+    const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0)
+    const chiSquare = counts.reduce((sum, count, id) => {
+      const expected = (draws * Math.exp(logits[id])) / total
+      return sum + (count - expected) ** 2 / expected
+    }, 0)
+    // with 5 degrees of freedom one in a thousand is above
+    expect(chiSquare).toBeLessThan(20.5)
+  })
+
+  it('scores ids with the bits of the reference', async () => {
+    const [m, n] = [3, 700]
+    const random = randomNumbers(2)
+    const logits = share(new Float32Array(m * n).map(() => random() * 30 - 15))
+    const [rows, expected] = [new PickRows(pool, m), new PickRows(pool, m)]
+    for (let i = 0; i < m; i++) {
+      rows.score(i, i * 100)
+      expected.score(i, i * 100)
+    }
+    await run(pool, logits, rows)
+    pickShare({ logits, picks: expected.words, seen: expected.seen, ...whole })
+    expectSameBits(new Float32Array(rows.words), new Float32Array(expected.words))
+    for (let i = 0; i < m; i++) {
+      const row = logits.subarray(i * n, (i + 1) * n)
+      const { logit, maximum, sum } = rows.scored(i)
+      const all = row.reduce((total, l) => total + Math.exp(l - maximum), 0)
+      expect([logit, maximum]).toEqual([row[i * 100], Math.max(...row)])
+      expect(sum / all).toBeCloseTo(1, 5)
+    }
+  })
+
+  it('names a row with a NaN, and picks from the others', async () => {
+    const logits = share(Float32Array.of(1, 2, 0, Number.NaN, 5, 4, Number.NaN, 0))
+    const rows = new PickRows(pool, 4)
+    for (let i = 0; i < 3; i++) rows.draw(i, { ...plain, temperature: 0 })
+    expect(await run(pool, logits, rows)).toBe(2)
+    expect([0, 1, 2, 3].map((i) => rows.id(i))).toEqual([1, 0, 0, 0])
+    rows.skip(1)
+    expect(await run(pool, logits, rows)).toBe(0)
+    rows.score(3, 1)
+    expect(await run(pool, logits, rows)).toBe(4)
+  })
+})

@@ -1,0 +1,124 @@
+import type { Pool } from 'dotpool'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rmsNormModule, rmsNormShare } from '#src/ops/rms-norm.js'
+import { sharedArray, sharedBytes } from '#src/pool/memory.js'
+import { OpKind } from '#src/pool/program.js'
+import { createPool, isas } from '../support/isas.js'
+import { randomNumbers } from '../support/random.js'
+import { expectSameBits } from '../support/reference.js'
+import { anyRows, runOp, share, shareWords, whole } from './support.js'
+
+const shapes = fc.record({
+  total: fc.integer({ min: 1, max: 20 }),
+  k: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 300 })),
+  adds: fc.boolean(),
+  picks: fc.boolean(),
+  seed: fc.integer(),
+})
+
+describe.each(isas)('a norm on %s', (isa) => {
+  let pool: Pool
+  beforeAll(async () => {
+    pool = await createPool(isa, { threads: 3 })
+  })
+  afterAll(async () => await pool.close())
+
+  it('gives the bits of the reference', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, async ({ total, k, adds, picks, seed }) => {
+        const random = randomNumbers(seed)
+        const [x, u] = [anyRows(total, k, random), anyRows(total, k, random)]
+        const weight = share(anyRows(1, k, random))
+        const m = picks ? 1 + Math.floor(random() * total) : total
+        // the last rows, from the back
+        const rows = picks
+          ? shareWords(Array.from({ length: m }, (_, i) => total - 1 - i))
+          : undefined
+        const eps = Math.fround(1e-6)
+        const task = {
+          x: share(x),
+          u: adds ? share(u) : undefined,
+          rows,
+          weight,
+          eps,
+          y: sharedArray('float32', m * k),
+        }
+        const expected = { ...task, x: x.slice(), y: new Float32Array(m * k) }
+        rmsNormShare({ ...expected, ...whole })
+
+        const native = {
+          kind: OpKind.norm,
+          m,
+          k,
+          eps,
+          x: pool.addressOf(task.x),
+          u: task.u === undefined ? 0 : pool.addressOf(task.u),
+          rows: rows === undefined ? 0 : pool.addressOf(rows),
+          scale: pool.addressOf(weight),
+          y: pool.addressOf(task.y),
+        }
+        await runOp(pool, native, { module: rmsNormModule, run: rmsNormShare, args: task })
+        expectSameBits(task.y, expected.y)
+        expectSameBits(task.x, expected.x, 'x:')
+      }),
+      { numRuns: isa === 'typescript' ? 10 : 60 },
+    )
+  })
+
+  it.skipIf(isa === 'typescript')('quantises as the op that does only that', async () => {
+    const [m, k] = [7, 45]
+    const stride = pool.rowStride(k)
+    const random = randomNumbers(3)
+    const x = share(anyRows(m, k, random))
+    const weight = share(new Float32Array(k).map(random))
+    const y = sharedArray('float32', m * k)
+    const [xq, xqOfY] = [sharedBytes(m * stride), sharedBytes(m * stride)]
+    const [xScale, xScaleOfY] = [sharedArray('float32', m), sharedArray('float32', m)]
+    const op = { kind: OpKind.norm, m, k, eps: 1e-5, x: pool.addressOf(x) }
+    const addresses = { scale: pool.addressOf(weight), xq: pool.addressOf(xq) }
+    await pool.run({
+      native: () => [
+        { ...op, ...addresses, xScale: pool.addressOf(xScale) },
+        { ...op, ...addresses, xq: 0, y: pool.addressOf(y) },
+        {
+          kind: OpKind.quantize,
+          m,
+          k,
+          x: pool.addressOf(y),
+          xq: pool.addressOf(xqOfY),
+          xScale: pool.addressOf(xScaleOfY),
+        },
+      ],
+      script: () => [],
+    })
+    expectSameBits(xScale, xScaleOfY)
+    const bytesUsed = Math.ceil(k / 4) * 4
+    for (let i = 0; i < m; i++) {
+      const [from, to] = [i * stride, i * stride + bytesUsed]
+      expect(xq.slice(from, to)).toEqual(xqOfY.slice(from, to))
+    }
+  })
+
+  it('makes rows of a root mean square of 1', async () => {
+    const [m, k] = [3, 1000]
+    const random = randomNumbers(5)
+    const x = share(new Float32Array(m * k).map(() => random() * 8 - 4))
+    const weight = share(new Float32Array(k).fill(1))
+    const y = sharedArray('float32', m * k)
+    const args = { x, u: undefined, rows: undefined, weight, eps: 0, y }
+    const native = {
+      kind: OpKind.norm,
+      m,
+      k,
+      x: pool.addressOf(x),
+      scale: pool.addressOf(weight),
+      y: pool.addressOf(y),
+    }
+    await runOp(pool, native, { module: rmsNormModule, run: rmsNormShare, args })
+    for (let i = 0; i < m; i++) {
+      const squares = y.subarray(i * k, (i + 1) * k).reduce((sum, v) => sum + v * v, 0)
+      expect(Math.sqrt(squares / k)).toBeCloseTo(1, 5)
+    }
+  })
+})
