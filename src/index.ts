@@ -9,17 +9,20 @@ export {
   DisposedError,
   DotpoolError,
   FormatError,
+  NotANumberError,
   PoolBrokenError,
   PoolClosedError,
   QueueFullError,
   WorkerDiedError,
 } from './errors.js'
+export type { ChatMessage } from './model/chat-template.js'
 export { Checkpoint } from './model/checkpoint.js'
 export type { ModelConfig } from './model/config.js'
-export type { GenerateIdsOptions, GenerateOptions } from './model/generate.js'
-export type { KvCache } from './model/kv-cache.js'
-export { type LoadOptions, loadModel } from './model/load.js'
-export type { Model, ModelForwardOptions } from './model/model.js'
+export type { LogitsProcessor } from './model/decoder/jobs.js'
+export type { ModelStats } from './model/decoder/scheduler.js'
+export type { GenerateIdsOptions, GenerateOptions, Prompt } from './model/generate.js'
+export type { LoadOptions } from './model/load.js'
+export { Model } from './model/model.js'
 export type { NllOptions } from './model/nll.js'
 export type { Projection } from './model/projection.js'
 export {
@@ -29,10 +32,12 @@ export {
   replaceLinears,
   type SkippedLinear,
 } from './model/replace.js'
-export type { Timing } from './model/timing.js'
+export type { Sampling } from './model/sampler.js'
+export type { SaveOptions } from './model/save.js'
 export type { Tokenizer } from './model/tokenizer.js'
 export type { ActivationType, ForwardOptions } from './ops/activations.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
+export { FloatLinear } from './ops/float-linear.js'
 export { type Activation, applyGate } from './ops/gate.js'
 export { intMatmul } from './ops/int-matmul.js'
 export {

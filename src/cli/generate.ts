@@ -1,7 +1,6 @@
 import { styleText } from 'node:util'
 import { Argument, Command, Option } from 'commander'
-import { loadModel } from '../model/load.js'
-import type { Model } from '../model/model.js'
+import { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { interruptSignal } from './interrupt.js'
 import { number, threadsOption } from './options.js'
@@ -46,7 +45,7 @@ export const generateCommand = new Command('generate')
     await using pool = await Pool.create({ threads: flags.threads })
     try {
       using model = await withProgressBar('loading', (onProgress) =>
-        loadModel(pool, flags.model, { onProgress, signal }),
+        Model.load(pool, flags.model, { onProgress, signal }),
       )
       const stopwatch = new Stopwatch(model)
       await stream(model, prompt.join(' '), { ...flags, signal }, stopwatch)
@@ -67,7 +66,8 @@ async function stream(
   options: GenerateFlags & { signal: AbortSignal },
   stopwatch: Stopwatch,
 ): Promise<void> {
-  const pieces = model.generate(prompt, options)
+  const { temperature, topK, topP, ...others } = options
+  const pieces = model.generate(prompt, { ...others, sampling: { temperature, topK, topP } })
   if (process.stdout.isTTY) process.stdout.write(styleText('dim', prompt))
   try {
     for await (const piece of pieces) {

@@ -1,3 +1,4 @@
+import type { ModelStats } from '../model/decoder/scheduler.js'
 import type { Model } from '../model/model.js'
 import type { Pool } from '../pool/pool.js'
 import { count, digits, duration } from './text.js'
@@ -5,42 +6,38 @@ import { count, digits, duration } from './text.js'
 /** Takes the times of a generation. Decoding is what comes after the first piece of text. */
 export class Stopwatch {
   readonly #model: Model
-  /** Tokens up to the first piece, which reading the prompt is part of. */
-  #firstTokens = 0
+  #first: ModelStats | undefined
   /** Since the process started, milliseconds. */
-  #firstAt: number | undefined
+  #firstAt = 0
   #lastAt = 0
 
   constructor(model: Model) {
     this.#model = model
-    model.timing.reset()
   }
 
   /** Call for every piece of text. */
   lap(): void {
     this.#lastAt = performance.now()
-    if (this.#firstAt !== undefined) return
+    if (this.#first !== undefined) return
+    this.#first = this.#model.stats()
     this.#firstAt = this.#lastAt
-    this.#firstTokens = this.#model.timing.forwards
-    this.#model.timing.reset()
   }
 
   /** One line: how fast it went, on what. */
   summary(pool: Pool): string {
-    const { forwards, microseconds, int8, float32 } = this.#model.timing
-    const parts = [count(this.#firstTokens + forwards, 'token')]
-    if (this.#firstAt !== undefined && forwards > 0) {
-      const inLinears = int8.microseconds + float32.microseconds
-      const weightBytes = int8.weightBytes + float32.weightBytes
+    const { steps } = this.#model.stats()
+    const parts = [count(steps, 'step')]
+    const decoded = steps - (this.#first?.steps ?? steps)
+    if (decoded > 0) {
+      const perSecond = (decoded / (this.#lastAt - this.#firstAt)) * 1e3
       parts.push(
-        `${digits((forwards / (this.#lastAt - this.#firstAt)) * 1e3)} tokens/s`,
-        `${digits(weightBytes / inLinears / 1e3)} GB/s of weights`,
-        `${digits((inLinears / microseconds) * 100)}% of the time in Linears`,
+        `${digits(perSecond)} tokens/s`,
+        `${digits((perSecond * this.#model.weightBytes) / 1e9)} GB/s of weights`,
       )
     }
     parts.push(`${pool.isa} on ${count(pool.threads, 'thread')}`)
-    if (this.#firstAt !== undefined) {
-      parts.push(`first token ${duration(this.#firstAt * 1e3)} after the start`)
+    if (this.#first !== undefined) {
+      parts.push(`first text ${duration(this.#firstAt * 1e3)} after the start`)
     }
     return parts.join(', ')
   }

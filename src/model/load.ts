@@ -1,8 +1,5 @@
-import { join } from 'node:path'
 import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
-import type { DenseWeight } from '../ops/dense-weight.js'
 import type { CacheType } from '../ops/kv-page.js'
-import { sharedArray } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { Checkpoint } from './checkpoint.js'
 import type { ModelParts } from './model.js'

@@ -1,6 +1,5 @@
-import { ArgumentError, DisposedError, describe } from '../errors.js'
-import type { CacheType } from '../ops/kv-page.js'
-import { pageBytes } from '../ops/kv-page.js'
+import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
+import { type CacheType, headBytes, PAGE } from '../ops/kv-page.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { ChatTemplate } from './chat-template.js'
@@ -10,7 +9,7 @@ import { LogitsJob, ScoreJob } from './decoder/jobs.js'
 import type { Network } from './decoder/network.js'
 import { PagePool } from './decoder/page.js'
 import { PrefixCache } from './decoder/prefix-cache.js'
-import { Scheduler } from './decoder/scheduler.js'
+import { type ModelStats, Scheduler } from './decoder/scheduler.js'
 import { Sequence } from './decoder/sequence.js'
 import { Step } from './decoder/step.js'
 import {
@@ -72,7 +71,9 @@ export class Model {
     this.#parts = parts
     this.#step = new Step(pool, network, cacheType, maxContext)
     this.#scheduler = new Scheduler(this.#step)
-    this.#pages = new PagePool(pool, pageBytes(network.config, cacheType))
+    const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
+    const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
+    this.#pages = new PagePool(pool, pageBytes)
     this.#prefixes = new PrefixCache(Math.floor(PREFIX_BYTES / this.#pages.pageBytes))
   }
 
@@ -99,6 +100,11 @@ export class Model {
   /** Every Linear by name, e.g. `model.layers.0.mlp.up_proj`, and `lm_head`. */
   get projections(): ReadonlyMap<string, Projection> {
     return this.#parts.network.projections
+  }
+
+  /** What it has done so far. */
+  stats(): ModelStats {
+    return { ...this.#scheduler.stats }
   }
 
   /** Weights that one id reads, bytes. */
@@ -142,7 +148,11 @@ export class Model {
     ids: ArrayLike<number>,
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<'float32'>> {
+    checkSignal(signal)
     this.checkIds(ids)
+    if (ids.length > this.maxContext) {
+      throw new ArgumentError('ids', `at most ${this.maxContext}, the context`, `${ids.length}`)
+    }
     const { vocabSize } = this.config
     const logits = await this.#alone(
       ids.length,
@@ -189,16 +199,15 @@ export class Model {
   }
 
   /** Lets go of all weights. What is being generated is rejected with a DisposedError, as later calls. */
-  async dispose(): Promise<void> {
-    if (this.#disposed) return
+  dispose(): void {
     this.#disposed = true
-    await this.#scheduler.end(new DisposedError('the model'))
+    this.#scheduler.end(new DisposedError('the model'))
     this.#prefixes.clear()
     for (const projection of this.projections.values()) projection.dispose()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.dispose()
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 
   toString(): string {
@@ -246,7 +255,7 @@ export class Model {
     return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
   }
 
-  /** @internal Throws an ArgumentError unless `ids` are some of this model's, and fit its context. */
+  /** @internal Throws an ArgumentError unless `ids` are some of this model's, at least one. */
   checkIds(ids: ArrayLike<number>): void {
     this.#check()
     if (!(ids?.length > 0)) throw new ArgumentError('ids', 'at least one id', describe(ids))

@@ -1,4 +1,3 @@
-import { denseRows } from '../ops/dense-weight.js'
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
 import type { Checkpoint } from './checkpoint.js'
@@ -55,7 +54,7 @@ export async function quantizeLinears(
   const linears = await makeEach(floats, async ({ weight }) => {
     const { inFeatures, outFeatures, bias } = weight
     const options = { inFeatures, outFeatures, bias, signal }
-    const linear = await Linear.fromSource(model.pool, denseRows(weight), undefined, options)
+    const linear = await Linear.fromSource(model.pool, weight, undefined, options)
     done += weight.byteLength
     onProgress?.(done, total)
     return linear

@@ -60,7 +60,7 @@ export class StoredRows implements WeightSource {
     // F16 goes where its float32 values will not overtake it
     const stored = buffer.subarray(count * (this.bytesPerElement - bytes), count * this.bytesPerElement)
     await this.#reader.readRows(this.#name, this.#dims, first, last, stored)
-    const elements = new Stored(stored.buffer, stored.byteOffset, count)
+    const elements = new Stored(stored.buffer as ArrayBuffer, stored.byteOffset, count)
     if (this.dtype !== 'F16') return elements
     const floats = new Float32Array(buffer.buffer, buffer.byteOffset, count)
     return f16ToFloat32(elements as Uint16Array, floats)

@@ -61,6 +61,28 @@ export class DenseWeight<T extends DenseType = DenseType> {
     this.biasAddress = this.bias === undefined ? 0 : pool.addressOf(this.bias)
   }
 
+  /** Of the weights, bytes. */
+  get byteLength(): number {
+    return this.data.byteLength
+  }
+
+  /** Rows [first, last), for packing them. */
+  read(first: number, last: number): TensorData[T] {
+    const { inFeatures: K } = this
+    const stride = denseStride(K)
+    if (stride === K) return this.data.subarray(first * K, last * K) as TensorData[T]
+    const rows = new arrayOf[this.type]((last - first) * K) as TensorData[T]
+    for (let row = first; row < last; row++) {
+      rows.set(this.data.subarray(row * stride, row * stride + K), (row - first) * K)
+    }
+    return rows
+  }
+
+  /** Of an element. */
+  get bytesPerElement(): number {
+    return this.data.BYTES_PER_ELEMENT
+  }
+
   /**
    * Copies whole rows.
    *

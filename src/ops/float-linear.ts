@@ -9,7 +9,7 @@ import {
   type ScriptOp,
 } from '../pool/program.js'
 import { Input, Result } from './activations.js'
-import { type DenseTask, dense, denseShare } from './dense.js'
+import { type DenseTask, denseModule, denseShare } from './dense.js'
 import type { DenseWeight } from './dense-weight.js'
 
 /**
@@ -91,7 +91,7 @@ export function denseOp(weight: DenseWeight, x: number, y: number, flags = 0): N
 export function denseScript(weight: DenseWeight, x: Float32Array, y: Float32Array): ScriptOp {
   const { data, bias, inFeatures, outFeatures } = weight
   const args: ArgsOf<DenseTask> = { x, weight: data, bias, y, inFeatures, outFeatures }
-  return { module: dense, run: denseShare, args }
+  return { module: denseModule, run: denseShare, args }
 }
 
 /** One forward call. */

@@ -23,6 +23,9 @@ export const PickField = {
   words: 14,
 } as const
 
+/** The id of a row from which none is drawn yet. */
+const NOBODY = 0xffffffff
+
 /** How to draw an id; whoever sets it has checked it. */
 export interface DrawOptions {
   /** Divides the logits; 0 takes the best id, the lowest of several. */
@@ -82,6 +85,7 @@ export class PickRows {
     if (!isShared(seen)) throw new ArgumentError('seen', 'shared memory', describe(seen.buffer))
     const at = this.#at(m)
     this.words[at] = PickAction.draw
+    this.words[at + PickField.id] = NOBODY
     this.#floats[at + PickField.temperature] = options.temperature
     this.#floats[at + PickField.topP] = options.topP
     this.#floats[at + PickField.minP] = options.minP
@@ -100,14 +104,16 @@ export class PickRows {
     const at = this.#at(m)
     this.words[at] = PickAction.score
     this.words[at + PickField.id] = id
+    this.#floats[at + PickField.sum] = Number.NaN
   }
 
-  /** The id that was drawn from row m. */
-  id(m: number): number {
-    return this.words[this.#at(m) + PickField.id]
+  /** The id that was drawn from row m; undefined if its logits hold a NaN. */
+  id(m: number): number | undefined {
+    const id = this.words[this.#at(m) + PickField.id]
+    return id === NOBODY ? undefined : id
   }
 
-  /** What was found out about row m. */
+  /** What was found out about row m; the sum is NaN if its logits hold one. */
   scored(m: number): Score {
     const at = this.#at(m)
     return {

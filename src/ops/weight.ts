@@ -77,6 +77,11 @@ export class Weight {
     }
   }
 
+  /** Of the packed weights, bytes. */
+  get byteLength(): number {
+    return this.tiles.byteLength
+  }
+
   /**
    * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time; a float source is
    * quantised on the way and its scales are written.

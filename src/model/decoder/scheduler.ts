@@ -13,6 +13,16 @@ const ATTEMPTS = 3
 // biome-ignore lint/suspicious/noExplicitAny: what a job comes to is its caller's business
 type AnyJob = Job<any>
 
+/** What a model has done since it was loaded. */
+export interface ModelStats {
+  /** Programs from ids to logits. */
+  steps: number
+  /** Ids that went through, over all steps. */
+  ids: number
+  /** In steps, microseconds. */
+  micros: number
+}
+
 /** A job's part of a step: its ids [from, from + count). */
 interface Part {
   job: AnyJob
@@ -31,7 +41,8 @@ export class Scheduler {
   readonly #step: Step
   readonly #batch: Batch
   readonly #jobs: AnyJob[] = []
-  #running: Promise<void> | undefined
+  readonly stats: ModelStats = { steps: 0, ids: 0, micros: 0 }
+  #running = false
   /** Sequences that got an id in the last step, and will most likely ask for the next. */
   #expected = 0
 
@@ -44,18 +55,18 @@ export class Scheduler {
   run<Result>(job: Job<Result>): Promise<Result> {
     if (!job.settled) {
       this.#jobs.push(job)
-      this.#running ??= this.#work()
+      if (!this.#running) this.#work()
     }
     return job.result
   }
 
-  /** Fails all jobs and waits until no worker runs any of them. */
-  async end(error: unknown): Promise<void> {
+  /** Fails all jobs. */
+  end(error: unknown): void {
     for (const job of this.#jobs) job.fail(error)
-    await this.#running
   }
 
   async #work(): Promise<void> {
+    this.#running = true
     do {
       // who got an id shall have the time to ask for the next
       if (this.#jobs.length < this.#expected) await setImmediate()
@@ -63,7 +74,7 @@ export class Scheduler {
       if (parts.length > 0) await this.#run(parts)
     } while (this.#jobs.length > 0 || (await this.#anyMore()))
     this.#expected = 0
-    this.#running = undefined
+    this.#running = false
   }
 
   async #anyMore(): Promise<boolean> {
@@ -125,7 +136,11 @@ export class Scheduler {
       }
     }
     try {
+      const start = performance.now()
       await this.#attempt(() => this.#step.run(abort.signal))
+      this.stats.micros += (performance.now() - start) * 1000
+      this.stats.steps++
+      this.stats.ids += this.#batch.rows
       this.#advance(parts)
       const again = this.#takeOutputs(parts)
       if (again.length > 0) {

@@ -1,11 +1,11 @@
-import { type EmbeddingTask, embedding, embeddingShare, ROW_WORDS } from '../../ops/embedding.js'
+import { type EmbeddingTask, embeddingModule, embeddingShare, ROW_WORDS } from '../../ops/embedding.js'
 import { denseScript } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
 import { linearScript } from '../../ops/linear-program.js'
 import { type GateTask, gateShare, oracle } from '../../ops/oracle.js'
-import { type PickTask, pick, pickShare } from '../../ops/pick.js'
+import { type PickTask, pickModule, pickShare } from '../../ops/pick.js'
 import { PickField } from '../../ops/pick-rows.js'
-import { type RmsNormTask, rmsNorm, rmsNormShare } from '../../ops/rms-norm.js'
+import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../ops/rms-norm.js'
 import type { ArgsOf, ScriptOp } from '../../pool/program.js'
 import type { Projection } from '../projection.js'
 import type { Batch } from './batch.js'
@@ -31,7 +31,7 @@ export class ScriptWriter implements StepWriter {
     const rows = this.#batch.rowWords.subarray(0, this.#batch.rows * ROW_WORDS)
     const y = this.#rows(this.#workspace.residual, width, 'rows')
     const args: ArgsOf<EmbeddingTask> = { rows, weight: data, y, width }
-    this.ops.push({ module: embedding, run: embeddingShare, args })
+    this.ops.push({ module: embeddingModule, run: embeddingShare, args })
   }
 
   norm(name: string, adds: boolean, _takers: readonly string[], extent: Extent): void {
@@ -46,7 +46,7 @@ export class ScriptWriter implements StepWriter {
       eps: Math.fround(this.#network.config.rmsNormEps),
       y: this.#rows(normed, weight.length, extent),
     }
-    this.ops.push({ module: rmsNorm, run: rmsNormShare, args })
+    this.ops.push({ module: rmsNormModule, run: rmsNormShare, args })
   }
 
   multiply(name: string, source: Source, y: Float32Array): void {
@@ -68,6 +68,10 @@ export class ScriptWriter implements StepWriter {
     )
   }
 
+  attend(_layer: number): void {
+    throw new Error('soon')
+  }
+
   pick(): void {
     const { outputs, picks } = this.#batch
     const args: ArgsOf<PickTask> = {
@@ -75,7 +79,7 @@ export class ScriptWriter implements StepWriter {
       picks: picks.words.subarray(0, outputs * PickField.words),
       seen: picks.seen.slice(0, outputs),
     }
-    this.ops.push({ module: pick, run: pickShare, args })
+    this.ops.push({ module: pickModule, run: pickShare, args })
   }
 
   /** The rows of a matrix that an op works on. */

@@ -31,7 +31,7 @@ export class Step {
   readonly #rotations: Rotations
   readonly #attention: AttentionTable
   readonly #compiled = new Map<string, Compiled>()
-  #parts = new Float32Array(0)
+  #parts: Float32Array = new Float32Array(0)
 
   /** @param maxContext positions that a sequence may have */
   constructor(pool: Pool, network: Network, cacheType: CacheType, maxContext: number) {
