@@ -15,16 +15,17 @@ export {
   QueueFullError,
   WorkerDiedError,
 } from './errors.js'
-export type { ChatMessage } from './model/chat-template.js'
-export { Checkpoint } from './model/checkpoint.js'
-export type { ModelConfig } from './model/config.js'
+export { Checkpoint } from './model/checkpoint/checkpoint.js'
+export type { SaveOptions } from './model/checkpoint/save.js'
+export type { ModelConfig } from './model/config/config.js'
 export type { LogitsProcessor } from './model/decoder/jobs.js'
+export type { Projection } from './model/decoder/projection.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
-export type { GenerateIdsOptions, GenerateOptions, Prompt } from './model/generate.js'
+export type { GenerateIdsOptions, GenerateOptions, Prompt } from './model/generation/generate.js'
+export type { NllOptions } from './model/generation/nll.js'
+export type { Sampling } from './model/generation/sampler.js'
 export type { LoadOptions } from './model/load.js'
 export { Model } from './model/model.js'
-export type { NllOptions } from './model/nll.js'
-export type { Projection } from './model/projection.js'
 export {
   quantizeLinears,
   type ReplaceOptions,
@@ -32,12 +33,11 @@ export {
   replaceLinears,
   type SkippedLinear,
 } from './model/replace.js'
-export type { Sampling } from './model/sampler.js'
-export type { SaveOptions } from './model/save.js'
-export type { Tokenizer } from './model/tokenizer.js'
+export type { ChatMessage } from './model/text/chat-template.js'
+export type { Tokenizer } from './model/text/tokenizer.js'
 export type { ActivationType, ForwardOptions } from './ops/activations.js'
-export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
 export { FloatLinear } from './ops/float-linear.js'
+export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
 export { type Activation, applyGate } from './ops/gate.js'
 export { intMatmul } from './ops/int-matmul.js'
 export {

@@ -1,15 +1,15 @@
 import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
 import type { CacheType } from '../ops/kv-page.js'
 import { checkPool, type Pool } from '../pool/pool.js'
-import { Checkpoint } from './checkpoint.js'
+import { Checkpoint } from './checkpoint/checkpoint.js'
+import type { ReadOptions } from './checkpoint/safetensors.js'
+import { readDense } from './checkpoint/stored-dense.js'
+import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/stored-linear.js'
+import { TensorReader } from './checkpoint/tensor-reader.js'
+import { EMBEDDING, HEAD, type LinearSpec, linearSpecs, normSizes } from './config/parameters.js'
+import { type Skip, skipMatcher } from './config/skip.js'
+import { makeEach } from './decoder/projection.js'
 import type { ModelParts } from './model.js'
-import { EMBEDDING, HEAD, type LinearSpec, linearSpecs, normSizes } from './parameters.js'
-import { makeEach } from './projection.js'
-import type { ReadOptions } from './safetensors.js'
-import { type Skip, skipMatcher } from './skip.js'
-import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './stored-linear.js'
-import { readDense } from './stored-dense.js'
-import { TensorReader } from './tensor-reader.js'
 
 export interface LoadOptions extends ReadOptions {
   /**

@@ -2,13 +2,14 @@ import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.j
 import { type CacheType, headBytes, PAGE } from '../ops/kv-page.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
-import type { ChatTemplate } from './chat-template.js'
-import type { ModelConfig } from './config.js'
+import type { SaveOptions } from './checkpoint/save.js'
+import type { ModelConfig } from './config/config.js'
 import type { Job } from './decoder/job.js'
 import { LogitsJob, ScoreJob } from './decoder/jobs.js'
 import type { Network } from './decoder/network.js'
 import { PagePool } from './decoder/page.js'
 import { PrefixCache } from './decoder/prefix-cache.js'
+import type { Projection } from './decoder/projection.js'
 import { type ModelStats, Scheduler } from './decoder/scheduler.js'
 import { Sequence } from './decoder/sequence.js'
 import { Step } from './decoder/step.js'
@@ -18,13 +19,12 @@ import {
   generateIds,
   generateText,
   type Prompt,
-} from './generate.js'
+} from './generation/generate.js'
+import { meanNll, type NllOptions } from './generation/nll.js'
 import { type LoadOptions, loadParts } from './load.js'
-import { meanNll, type NllOptions } from './nll.js'
-import type { Projection } from './projection.js'
 import { saveModel } from './save-model.js'
-import type { SaveOptions } from './save.js'
-import type { Tokenizer } from './tokenizer.js'
+import type { ChatTemplate } from './text/chat-template.js'
+import type { Tokenizer } from './text/tokenizer.js'
 
 /** Pages of ended texts that are kept for prompts that begin alike, bytes. */
 const PREFIX_BYTES = 512 << 20

@@ -1,13 +1,13 @@
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
-import type { Checkpoint } from './checkpoint.js'
+import type { Checkpoint } from './checkpoint/checkpoint.js'
+import type { ReadOptions } from './checkpoint/safetensors.js'
+import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js'
+import { TensorReader } from './checkpoint/tensor-reader.js'
+import { linearSpecs } from './config/parameters.js'
+import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
+import { makeEach } from './decoder/projection.js'
 import type { Model } from './model.js'
-import { linearSpecs } from './parameters.js'
-import { makeEach } from './projection.js'
-import type { ReadOptions } from './safetensors.js'
-import { defaultSkip, type Skip, skipMatcher } from './skip.js'
-import { isStoredInt8, tensorsOf, toLinear } from './stored-linear.js'
-import { TensorReader } from './tensor-reader.js'
 
 /*
  * The two ways to put int8 Linears into a model: quantise the float weights it has, or take int8

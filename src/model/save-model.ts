@@ -1,11 +1,11 @@
 import { Linear } from '../ops/linear.js'
 import { unpackTiles } from '../ops/pack.js'
-import { Checkpoint } from './checkpoint.js'
+import { Checkpoint } from './checkpoint/checkpoint.js'
+import { type SaveOptions, saveCheckpoint } from './checkpoint/save.js'
+import { isStoredInt8 } from './checkpoint/stored-linear.js'
+import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
+import { EMBEDDING, linearSpecs } from './config/parameters.js'
 import type { Model } from './model.js'
-import { EMBEDDING, linearSpecs } from './parameters.js'
-import { type SaveOptions, saveCheckpoint } from './save.js'
-import { isStoredInt8 } from './stored-linear.js'
-import { storedTensor, type TensorSource } from './tensor-source.js'
 
 /** Unpacked at a time, bytes. */
 const CHUNK = 8 << 20
@@ -16,11 +16,7 @@ const CHUNK = 8 << 20
  *
  * @throws as {@link Model.save}
  */
-export async function saveModel(
-  model: Model,
-  folder: string,
-  options: SaveOptions,
-): Promise<void> {
+export async function saveModel(model: Model, folder: string, options: SaveOptions): Promise<void> {
   await using source = await Checkpoint.open(model.folder)
   const tensors: TensorSource[] = []
   const replaced = new Set<string>()

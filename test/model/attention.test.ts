@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { attend } from '#src/model/attention.js'
+import { seededRandom } from '#src/model/generation/random.js'
 import { LayerCache } from '#src/model/kv-cache.js'
-import { seededRandom } from '#src/model/random.js'
 
 describe('attend', () => {
   it('weighs values by the softmax of the scaled products', async () => {

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ArgumentError, DisposedError, FormatError } from '#src/errors.js'
-import { Checkpoint } from '#src/model/checkpoint.js'
+import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
+import { Safetensors } from '#src/model/checkpoint/safetensors.js'
 import { loadModel } from '#src/model/load.js'
-import { Safetensors } from '#src/model/safetensors.js'
 import { expectNothingOpen } from './open-files.js'
 import {
   expectFormatError,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from '#src/model/config.js'
+import { parseConfig } from '#src/model/config/config.js'
 import { fixture, readJson } from './support.js'
 
 const base = readJson(join(fixture, 'config.json'))

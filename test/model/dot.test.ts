@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { dotRows } from '#src/model/dot.js'
-import { seededRandom } from '#src/model/random.js'
+import { seededRandom } from '#src/model/generation/random.js'
 
 it.each([1, 7, 8, 9, 24])(
   'dotRows of %d rows is the plain sum, at any offset and stride',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { ArgumentError, DisposedError } from '#src/errors.js'
 import { FloatProjection } from '#src/model/float-projection.js'
-import { seededRandom } from '#src/model/random.js'
+import { seededRandom } from '#src/model/generation/random.js'
 
 const random = seededRandom(3)
 const fill = (length: number) => Float32Array.from({ length }, () => random() - 0.5)

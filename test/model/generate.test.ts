@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError, DisposedError, PoolClosedError } from '#src/errors.js'
-import type { GenerateOptions } from '#src/model/generate.js'
+import type { GenerateOptions } from '#src/model/generation/generate.js'
 import { loadModel } from '#src/model/load.js'
 import type { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseJson } from '#src/model/json.js'
+import { parseJson } from '#src/model/json/json.js'
 
 const parse = (text: string) => parseJson('x.json', Buffer.from(text))
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readChatTemplate } from '#src/model/read-chat-template.js'
+import { readChatTemplate } from '#src/model/text/read-chat-template.js'
 import { expectFormatError, temporaryFolder } from './support.js'
 
 const messages = [{ role: 'user' as const, content: 'hi' }]

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError, FormatError } from '#src/errors.js'
-import { Checkpoint } from '#src/model/checkpoint.js'
+import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
 import { loadModel } from '#src/model/load.js'
 import type { Model } from '#src/model/model.js'
 import { quantizeLinears, replaceLinears } from '#src/model/replace.js'

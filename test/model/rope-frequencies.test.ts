@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { RopeConfig } from '#src/model/rope-config.js'
-import { ropeFrequencies, rotationTable } from '#src/model/rope-frequencies.js'
+import type { RopeConfig } from '#src/model/config/rope-config.js'
+import { ropeFrequencies, rotationTable } from '#src/model/decoder/rope-frequencies.js'
 
 /** A relative error of a few float32 roundings. */
 const CLOSE = 4e-7

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { DisposedError, FormatError } from '#src/errors.js'
-import { Safetensors } from '#src/model/safetensors.js'
+import { Safetensors } from '#src/model/checkpoint/safetensors.js'
 import { loadNative } from '#src/native.js'
 import { expectNothingOpen } from './open-files.js'
 import {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
-import { seededRandom } from '#src/model/random.js'
-import { Sampler, type SamplerOptions } from '#src/model/sampler.js'
+import { seededRandom } from '#src/model/generation/random.js'
+import { Sampler, type SamplerOptions } from '#src/model/generation/sampler.js'
 
 const logits = Float32Array.of(1, 3, 2, 3, -1)
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
-import { skipMatcher } from '#src/model/skip.js'
+import { skipMatcher } from '#src/model/config/skip.js'
 
 const names = ['model.layers.0.mlp.up_proj', 'model.layers.10.mlp.up_proj', 'lm_head']
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { StopFinder } from '#src/model/stop-finder.js'
+import { StopFinder } from '#src/model/text/stop-finder.js'
 
 function run(stops: string[], pieces: string[]): { given: string[]; found: boolean } {
   const finder = new StopFinder(stops)

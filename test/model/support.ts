@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { FormatError } from '#src/errors.js'
-import { seededRandom } from '#src/model/random.js'
+import { seededRandom } from '#src/model/generation/random.js'
 
 /** The checkpoint that comes with the project, W8A8. */
 export const fixture = fileURLToPath(

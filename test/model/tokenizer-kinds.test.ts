@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ArgumentError, FormatError } from '#src/errors.js'
-import { ChatTemplate } from '#src/model/chat-template.js'
-import { Tokenizer } from '#src/model/tokenizer.js'
+import { ChatTemplate } from '#src/model/text/chat-template.js'
+import { Tokenizer } from '#src/model/text/tokenizer.js'
 import { headers } from './chat-templates.js'
 import { llama2, llama3, metaspace, qwen } from './tokenizers.js'
 

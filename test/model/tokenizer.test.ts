@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Tokenizer as Reference } from '@huggingface/tokenizers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Tokenizer } from '#src/model/tokenizer.js'
+import { Tokenizer } from '#src/model/text/tokenizer.js'
 import {
   fixture,
   hasShared,

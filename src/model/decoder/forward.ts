@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../config.js'
-import { HEAD, layerName } from '../parameters.js'
+import type { ModelConfig } from '../config/config.js'
+import { HEAD, layerName } from '../config/parameters.js'
 import type { Workspace } from './workspace.js'
 
 /** Whether an op works on all rows of a batch, or only on those whose logits are wanted. */

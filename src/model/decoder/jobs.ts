@@ -87,12 +87,7 @@ export class LogitsJob extends Job<Float32Array> {
   readonly #logits: Float32Array
   readonly #vocabSize: number
 
-  constructor(
-    sequence: Sequence,
-    ids: ArrayLike<number>,
-    vocabSize: number,
-    signal?: AbortSignal,
-  ) {
+  constructor(sequence: Sequence, ids: ArrayLike<number>, vocabSize: number, signal?: AbortSignal) {
     super(sequence, ids, signal)
     this.#logits = new Float32Array(ids.length * vocabSize)
     this.#vocabSize = vocabSize

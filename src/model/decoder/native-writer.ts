@@ -3,11 +3,11 @@ import { Linear } from '../../ops/linear.js'
 import { multiplyOp, TOGETHER } from '../../ops/linear-program.js'
 import type { Pool } from '../../pool/pool.js'
 import { NativeActivation, type NativeOp, NativeType, OpKind } from '../../pool/program.js'
-import type { Projection } from '../projection.js'
 import type { AttentionTable } from './attention-table.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
 import type { Network } from './network.js'
+import type { Projection } from './projection.js'
 import type { Workspace } from './workspace.js'
 
 /** What decides of which ops a step is made, besides how many rows there are. */

@@ -1,6 +1,6 @@
 import type { DenseWeight } from '../../ops/dense-weight.js'
-import type { ModelConfig } from '../config.js'
-import type { Projection } from '../projection.js'
+import type { ModelConfig } from '../config/config.js'
+import type { Projection } from './projection.js'
 
 /** The weights of a decoder, all where workers see them. */
 export interface Network {

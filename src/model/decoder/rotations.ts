@@ -1,6 +1,6 @@
 import { sharedArray } from '../../pool/memory.js'
-import type { ModelConfig } from '../config.js'
-import { rotationTable } from '../rope-frequencies.js'
+import type { ModelConfig } from '../config/config.js'
+import { rotationTable } from './rope-frequencies.js'
 
 /** Positions that are filled in at a time. */
 const BLOCK = 1024

@@ -1,4 +1,9 @@
-import { type EmbeddingTask, embeddingModule, embeddingShare, ROW_WORDS } from '../../ops/embedding.js'
+import {
+  type EmbeddingTask,
+  embeddingModule,
+  embeddingShare,
+  ROW_WORDS,
+} from '../../ops/embedding.js'
 import { denseScript } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
 import { linearScript } from '../../ops/linear-program.js'
@@ -7,10 +12,10 @@ import { type PickTask, pickModule, pickShare } from '../../ops/pick.js'
 import { PickField } from '../../ops/pick-rows.js'
 import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../ops/rms-norm.js'
 import type { ArgsOf, ScriptOp } from '../../pool/program.js'
-import type { Projection } from '../projection.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
 import type { Network } from './network.js'
+import type { Projection } from './projection.js'
 import type { Workspace } from './workspace.js'
 
 /** Writes a step of one batch for TypeScript, where no native library loads. */

@@ -1,6 +1,6 @@
 import { sharedArray } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
-import type { ModelConfig } from '../config.js'
+import type { ModelConfig } from '../config/config.js'
 
 /** Rows of one step at most: as many as keep the multiplier busy. */
 const MOST_ROWS = 512

@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.js'
-import { Fields, show } from './fields.js'
+import { FormatError } from '../../errors.js'
+import { Fields, show } from '../json/fields.js'
 import { parseQuantization, type Quantization } from './quantization-config.js'
 import { contextLength, parseRope, type RopeConfig } from './rope-config.js'
 

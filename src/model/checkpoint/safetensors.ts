@@ -1,11 +1,11 @@
 import type { FileHandle } from 'node:fs/promises'
-import { bf16ToFloat32 } from '../bf16.js'
-import { DisposedError, FormatError } from '../errors.js'
-import { f16ToFloat32 } from '../f16.js'
-import { sharedBytes, viewAs } from '../pool/memory.js'
-import { sizeOf, Tensor, type TensorType } from '../tensor.js'
-import { openFile, readFully, reading } from './files.js'
-import { parseJson } from './json.js'
+import { bf16ToFloat32 } from '../../bf16.js'
+import { DisposedError, FormatError } from '../../errors.js'
+import { f16ToFloat32 } from '../../f16.js'
+import { sharedBytes, viewAs } from '../../pool/memory.js'
+import { sizeOf, Tensor, type TensorType } from '../../tensor.js'
+import { openFile, readFully, reading } from '../json/files.js'
+import { parseJson } from '../json/json.js'
 import { parseHeader, type TensorEntry } from './safetensors-header.js'
 
 /** The format's own limit, which bounds what a hostile file can make us parse. */

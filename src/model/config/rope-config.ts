@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.js'
-import { type Fields, show } from './fields.js'
+import { FormatError } from '../../errors.js'
+import { type Fields, show } from '../json/fields.js'
 
 /**
  * How angles grow with positions, by the name in `rope_type`. Lengths are in positions; `theta` is the

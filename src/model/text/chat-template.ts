@@ -1,6 +1,6 @@
 import { Environment, Interpreter, Template } from '@huggingface/jinja'
-import { ArgumentError, describe, FormatError } from '../errors.js'
-import { Fields, isObject, show } from './fields.js'
+import { ArgumentError, describe, FormatError } from '../../errors.js'
+import { Fields, isObject, show } from '../json/fields.js'
 import { callStripsWithCharacters } from './strip-characters.js'
 import { Refusal, templateGlobals } from './template-globals.js'
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { type ModelConfig, parseConfig } from './config.js'
-import type { ChatTemplate } from './chat-template.js'
-import { Fields } from './fields.js'
-import { ifThere, readJson } from './files.js'
-import { readChatTemplate } from './read-chat-template.js'
-import { Tokenizer } from './tokenizer.js'
+import { type ModelConfig, parseConfig } from '../config/config.js'
+import { Fields } from '../json/fields.js'
+import { ifThere, readJson } from '../json/files.js'
+import type { ChatTemplate } from '../text/chat-template.js'
+import { readChatTemplate } from '../text/read-chat-template.js'
+import { Tokenizer } from '../text/tokenizer.js'
 
 /** What a checkpoint says beside its tensors. */
 export interface CheckpointTexts {

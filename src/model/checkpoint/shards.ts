@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
-import { FormatError } from '../errors.js'
-import { Fields, show } from './fields.js'
-import { ifThere, readJson } from './files.js'
+import { FormatError } from '../../errors.js'
+import { Fields, show } from '../json/fields.js'
+import { ifThere, readJson } from '../json/files.js'
 import { Safetensors } from './safetensors.js'
 
 /** The file of all tensors. */

@@ -1,4 +1,4 @@
-import type { Fields } from './fields.js'
+import type { Fields } from '../json/fields.js'
 
 /** How a checkpoint stores its Linears: `w8a8` for int8 weights with float32 scales. */
 export type Quantization = 'w8a8' | 'none'

@@ -1,9 +1,9 @@
-import { f16ToFloat32 } from '../f16.js'
-import { bf16ToFloat32 } from '../bf16.js'
-import { FormatError } from '../errors.js'
-import type { WeightArray, WeightSource } from '../ops/weight.js'
-import { CallMemory } from '../pool/memory.js'
-import type { Pool } from '../pool/pool.js'
+import { bf16ToFloat32 } from '../../bf16.js'
+import { FormatError } from '../../errors.js'
+import { f16ToFloat32 } from '../../f16.js'
+import type { WeightArray, WeightSource } from '../../ops/weight.js'
+import { CallMemory } from '../../pool/memory.js'
+import type { Pool } from '../../pool/pool.js'
 import type { TensorReader } from './tensor-reader.js'
 
 /** How the elements of a weight are stored, and how they are held once read. */
@@ -58,7 +58,10 @@ export class StoredRows implements WeightSource {
     const count = (last - first) * this.#dims[1]
     const buffer = this.#nextBuffer(count)
     // F16 goes where its float32 values will not overtake it
-    const stored = buffer.subarray(count * (this.bytesPerElement - bytes), count * this.bytesPerElement)
+    const stored = buffer.subarray(
+      count * (this.bytesPerElement - bytes),
+      count * this.bytesPerElement,
+    )
     await this.#reader.readRows(this.#name, this.#dims, first, last, stored)
     const elements = new Stored(stored.buffer as ArrayBuffer, stored.byteOffset, count)
     if (this.dtype !== 'F16') return elements

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js'
+import { ArgumentError } from '../../errors.js'
 import { WHOLE } from './shards.js'
 import { byteLengthOf, type TensorSource } from './tensor-source.js'
 

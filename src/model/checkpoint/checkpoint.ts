@@ -1,12 +1,12 @@
-import { ArgumentError, checkInteger, describe, FormatError } from '../errors.js'
-import type { Tensor } from '../tensor.js'
-import type { ChatTemplate } from './chat-template.js'
+import { ArgumentError, checkInteger, describe, FormatError } from '../../errors.js'
+import type { Tensor } from '../../tensor.js'
+import type { ModelConfig } from '../config/config.js'
+import type { ChatTemplate } from '../text/chat-template.js'
+import type { Tokenizer } from '../text/tokenizer.js'
 import { type CheckpointTexts, readTexts } from './checkpoint-texts.js'
-import type { ModelConfig } from './config.js'
 import type { ReadOptions, Safetensors } from './safetensors.js'
 import type { TensorEntry } from './safetensors-header.js'
 import { Shards } from './shards.js'
-import type { Tokenizer } from './tokenizer.js'
 
 /** The largest piece of {@link Checkpoint.chunks}, bytes. */
 const PIECE = 16 << 20

@@ -1,9 +1,9 @@
-import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
-import type { ChatMessage } from './chat-template.js'
-import { DrawJob, type LogitsProcessor } from './decoder/jobs.js'
-import type { Model } from './model.js'
+import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors.js'
+import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
+import type { Model } from '../model.js'
+import type { ChatMessage } from '../text/chat-template.js'
+import { StopFinder } from '../text/stop-finder.js'
 import { Sampler, type Sampling } from './sampler.js'
-import { StopFinder } from './stop-finder.js'
 
 export interface GenerateIdsOptions {
   /** The most ids to generate; 256 by default. The model's context may end before. */

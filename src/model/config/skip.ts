@@ -1,4 +1,4 @@
-import { ArgumentError, describe } from '../errors.js'
+import { ArgumentError, describe } from '../../errors.js'
 
 /**
  * Which Linears stay as they are. An entry names one by its full name or by the end of it from a dot

@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.js'
-import { isObject, show } from './fields.js'
+import { FormatError } from '../../errors.js'
+import { isObject, show } from '../json/fields.js'
 
 /*
  * The header of a safetensors file, https://github.com/huggingface/safetensors#format: a JSON object

@@ -1,5 +1,5 @@
-import type { FloatLinear } from '../ops/float-linear.js'
-import type { Linear } from '../ops/linear.js'
+import type { FloatLinear } from '../../ops/float-linear.js'
+import type { Linear } from '../../ops/linear.js'
 
 /** y[M, N] = x[M, K] . w[N, K]^T (+ bias[N]): what every weight matrix of a decoder does. */
 export type Projection = Linear | FloatLinear

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
-import { ArgumentError, checkInteger, describe } from '../errors.js'
-import type { DrawOptions } from '../ops/pick-rows.js'
-import { sharedBytes } from '../pool/memory.js'
+import { ArgumentError, checkInteger, describe } from '../../errors.js'
+import type { DrawOptions } from '../../ops/pick-rows.js'
+import { sharedBytes } from '../../pool/memory.js'
 import { seededRandom } from './random.js'
 
 /**

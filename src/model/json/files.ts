@@ -1,5 +1,5 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
-import { FormatError } from '../errors.js'
+import { FormatError } from '../../errors.js'
 import { parseJson } from './json.js'
 
 /**

@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.js'
-import { Fields, show } from './fields.js'
+import { FormatError } from '../../errors.js'
+import { Fields, show } from '../json/fields.js'
 
 /*
  * What each token stands for, as UTF-8 bytes. Bytes rather than text, because a token may hold a part

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Fields } from '../json/fields.js'
+import { reading, readJson } from '../json/files.js'
 import { ChatTemplate } from './chat-template.js'
-import { Fields } from './fields.js'
-import { reading, readJson } from './files.js'
 import { parseSpecialTokens } from './special-tokens.js'
 
 /**

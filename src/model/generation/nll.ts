@@ -1,5 +1,5 @@
-import { ArgumentError, checkInteger, checkSignal } from '../errors.js'
-import type { Model } from './model.js'
+import { ArgumentError, checkInteger, checkSignal } from '../../errors.js'
+import type { Model } from '../model.js'
 
 export interface NllOptions {
   /** Ids per window. 256 by default, or the context where that is shorter. */

@@ -1,5 +1,5 @@
-import { DenseWeight } from '../ops/dense-weight.js'
-import type { Pool } from '../pool/pool.js'
+import { DenseWeight } from '../../ops/dense-weight.js'
+import type { Pool } from '../../pool/pool.js'
 import { StoredRows } from './stored-rows.js'
 import type { TensorReader } from './tensor-reader.js'
 

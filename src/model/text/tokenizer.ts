@@ -1,6 +1,6 @@
 import { Tokenizer as Encoder } from '@huggingface/tokenizers'
-import { ArgumentError, describe, FormatError } from '../errors.js'
-import { isObject } from './fields.js'
+import { ArgumentError, describe, FormatError } from '../../errors.js'
+import { isObject } from '../json/fields.js'
 import { TextStream } from './text-stream.js'
 import { literal, parseDecoder, type TokenSpelling } from './token-bytes.js'
 

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js'
+import { FormatError } from '../../errors.js'
 
 /**
  * Parses a whole JSON file, more strictly than JSON.parse: the text must be valid UTF-8, and no

@@ -1,5 +1,5 @@
-import { ArgumentError, describe } from '../errors.js'
-import { sizeOf } from '../tensor.js'
+import { ArgumentError, describe } from '../../errors.js'
+import { sizeOf } from '../../tensor.js'
 import type { Checkpoint } from './checkpoint.js'
 import { itemSizes } from './safetensors-header.js'
 

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.js'
+import { FormatError } from '../../errors.js'
 
 /**
  * Reads the fields of a JSON object, each checked; errors name the field by its full path. A field

@@ -1,4 +1,4 @@
-import type { Llama3Rope, RopeConfig, YarnRope } from './rope-config.js'
+import type { Llama3Rope, RopeConfig, YarnRope } from '../config/rope-config.js'
 
 /*
  * The frequencies of rotary position embeddings, as the modeling_rope_utils of transformers defines
