@@ -1,5 +1,5 @@
 import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
-import { type CacheType, headBytes, PAGE } from '../ops/kv-page.js'
+import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
@@ -72,8 +72,8 @@ export class Model {
     this.#step = new Step(pool, network, cacheType, maxContext)
     this.#scheduler = new Scheduler(this.#step)
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
-    const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
-    this.#pages = new PagePool(pool, pageBytes)
+    const bytes = pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
+    this.#pages = new PagePool(pool, bytes)
     this.#prefixes = new PrefixCache(Math.floor(PREFIX_BYTES / this.#pages.pageBytes))
   }
 

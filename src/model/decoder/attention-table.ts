@@ -1,7 +1,8 @@
-import { type CacheType, headBytes } from '../../ops/kv-page.js'
+import { type CacheType, pageBytes } from '../../ops/kv-page.js'
 import { sharedBytes } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import { NativeType } from '../../pool/program.js'
+import { layerName } from '../config/parameters.js'
 import type { Network } from './network.js'
 import type { Workspace } from './workspace.js'
 
@@ -9,11 +10,15 @@ import type { Workspace } from './workspace.js'
 const WORDS = 28
 const SPLIT = 7
 const PART_PAGES = 26
+/** In 64-bit words. */
+const PARTS = 12
 
 /** What every layer's attention works with, where C reads it: dp_attention [layers]. */
 export class AttentionTable {
   readonly #base: number
   readonly #words: Uint32Array
+  /** The same memory by 64-bit words. */
+  readonly #addresses: BigUint64Array
 
   constructor(
     pool: Pool,
@@ -27,34 +32,30 @@ export class AttentionTable {
     this.#base = pool.addressOf(bytes)
     this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
     const floats = new Float32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
-    const addresses = new BigUint64Array(bytes.buffer, bytes.byteOffset, (layers * WORDS) / 2)
+    this.#addresses = new BigUint64Array(bytes.buffer, bytes.byteOffset, (layers * WORDS) / 2)
     const addressOf = (view: ArrayBufferView | undefined) =>
       BigInt(view === undefined ? 0 : pool.addressOf(view))
     const { numAttentionHeads, numKeyValueHeads, headDim } = config
-    const layerBytes = numKeyValueHeads * headBytes(cacheType, headDim)
     for (let i = 0; i < layers; i++) {
-      const name = `model.layers.${i}.self_attn`
+      const name = `${layerName(i)}.self_attn`
       const at = i * WORDS
       const window = config.windows[i] ?? 0
       this.#words.set([numAttentionHeads, numKeyValueHeads, headDim, window], at)
       this.#words[at + 4] = NativeType[cacheType]
       floats.set([config.rmsNormEps, 1 / Math.sqrt(headDim)], at + 5)
-      addresses.set(
+      this.#addresses.set(
         [
           ...[workspace.q, workspace.k, workspace.v].map(addressOf),
           addressOf(norms.get(`${name}.q_norm`)),
           addressOf(norms.get(`${name}.k_norm`)),
           addressOf(rotations),
-          BigInt(i * layerBytes),
+          BigInt(pageBytes(cacheType, headDim, numKeyValueHeads, i)),
           addressOf(workspace.attended),
         ],
         at / 2 + 4,
       )
     }
-    this.#parts = addresses
   }
-
-  readonly #parts: BigUint64Array
 
   /** Where C finds a layer's. */
   address(layer: number): number {
@@ -66,7 +67,7 @@ export class AttentionTable {
     for (let at = 0; at < this.#words.length; at += WORDS) {
       this.#words[at + SPLIT] = parts === 0 ? 0 : 1
       this.#words[at + PART_PAGES] = pages
-      this.#parts[at / 2 + 12] = BigInt(parts)
+      this.#addresses[at / 2 + PARTS] = BigInt(parts)
     }
   }
 }

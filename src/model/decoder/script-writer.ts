@@ -5,13 +5,16 @@ import {
   ROW_WORDS,
 } from '../../ops/embedding.js'
 import { denseScript } from '../../ops/float-linear.js'
+import { type CacheType, pageBytes } from '../../ops/kv-page.js'
 import { Linear } from '../../ops/linear.js'
 import { linearScript } from '../../ops/linear-program.js'
 import { type GateTask, gateShare, oracle } from '../../ops/oracle.js'
 import { type PickTask, pickModule, pickShare } from '../../ops/pick.js'
 import { PickField } from '../../ops/pick-rows.js'
 import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../ops/rms-norm.js'
+import { type RotateTask, rotateModule, rotateShare } from '../../ops/rotate.js'
 import type { ArgsOf, ScriptOp } from '../../pool/program.js'
+import { layerName } from '../config/parameters.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
 import type { Network } from './network.js'
@@ -24,11 +27,31 @@ export class ScriptWriter implements StepWriter {
   readonly #network: Network
   readonly #workspace: Workspace
   readonly #batch: Batch
+  readonly #rotation: Float32Array
+  readonly #cacheType: CacheType
+  readonly #attentionRows: AttentionRow[]
 
-  constructor(network: Network, workspace: Workspace, batch: Batch) {
+  /** @param rotation float32 [positions, 2, headDim / 2]: RoPE's cosines, then sines */
+  constructor(
+    network: Network,
+    workspace: Workspace,
+    batch: Batch,
+    rotation: Float32Array,
+    cacheType: CacheType,
+  ) {
     this.#network = network
     this.#workspace = workspace
     this.#batch = batch
+    this.#rotation = rotation
+    this.#cacheType = cacheType
+    // one list for all rows of a sequence, which crosses to a worker once
+    const pages = new Map(
+      batch.sequences.map((sequence) => [sequence, sequence.pages.map(({ bytes }) => bytes)]),
+    )
+    this.#attentionRows = batch.sequences.map((sequence, row) => ({
+      position: batch.position(row),
+      pages: pages.get(sequence) as Uint8Array[],
+    }))
   }
 
   embed(): void {
@@ -73,8 +96,37 @@ export class ScriptWriter implements StepWriter {
     )
   }
 
-  attend(_layer: number): void {
-    throw new Error('soon')
+  attend(layer: number): void {
+    const { config, norms } = this.#network
+    const { q, k, v, attended } = this.#workspace
+    const { headDim, numAttentionHeads: queryHeads, numKeyValueHeads: kvHeads } = config
+    const name = `${layerName(layer)}.self_attn`
+    const geometry: AttentionGeometry = {
+      queryHeads,
+      kvHeads,
+      headDim,
+      window: config.windows[layer] ?? 0,
+      cacheType: this.#cacheType,
+      pageOffset: pageBytes(this.#cacheType, headDim, kvHeads, layer),
+      eps: Math.fround(config.rmsNormEps),
+      scale: Math.fround(1 / Math.sqrt(headDim)),
+    }
+    const rows = this.#attentionRows
+    const queries = this.#rows(q, queryHeads * headDim, 'rows')
+    const rotating: ArgsOf<RotateTask> = {
+      geometry,
+      rows,
+      q: queries,
+      k: this.#rows(k, kvHeads * headDim, 'rows'),
+      v: this.#rows(v, kvHeads * headDim, 'rows'),
+      qNorm: norms.get(`${name}.q_norm`),
+      kNorm: norms.get(`${name}.k_norm`),
+      rotation: this.#rotation,
+    }
+    this.ops.push({ module: rotateModule, run: rotateShare, args: rotating })
+    const out = this.#rows(attended, queryHeads * headDim, 'rows')
+    const attending: ArgsOf<AttendTask> = { geometry, rows, q: queries, out }
+    this.ops.push({ module: attentionModule, run: attendShare, args: attending })
   }
 
   pick(): void {

@@ -1,5 +1,4 @@
-import type { CacheType } from '../../ops/kv-page.js'
-import { PAGE } from '../../ops/kv-page.js'
+import { type CacheType, PAGE } from '../../ops/kv-page.js'
 import { sharedArray } from '../../pool/memory.js'
 import type { OpList } from '../../pool/op-list.js'
 import type { Pool } from '../../pool/pool.js'
@@ -28,6 +27,7 @@ export class Step {
   readonly #pool: Pool
   readonly #network: Network
   readonly #workspace: Workspace
+  readonly #cacheType: CacheType
   readonly #rotations: Rotations
   readonly #attention: AttentionTable
   readonly #compiled = new Map<string, Compiled>()
@@ -37,6 +37,7 @@ export class Step {
   constructor(pool: Pool, network: Network, cacheType: CacheType, maxContext: number) {
     this.#pool = pool
     this.#network = network
+    this.#cacheType = cacheType
     this.#workspace = new Workspace(pool, network.config)
     const { maxRows, maxOutputs } = this.#workspace
     this.batch = new Batch(pool, maxRows, maxOutputs)
@@ -130,7 +131,13 @@ export class Step {
   }
 
   #script(what: 'step' | 'picks'): ScriptOp[] {
-    const writer = new ScriptWriter(this.#network, this.#workspace, this.batch)
+    const writer = new ScriptWriter(
+      this.#network,
+      this.#workspace,
+      this.batch,
+      this.#rotations.table,
+      this.#cacheType,
+    )
     this.#write(what, writer)
     return writer.ops
   }
