@@ -11,7 +11,11 @@
   .epilogue_bf16 = dp_epilogue_bf16_##isa, .gate_f32 = dp_gate_f32_##isa,                \
   .gate_bf16 = dp_gate_bf16_##isa, .load_row_float = dp_load_row_float_##isa,            \
   .dot_float = dp_dot_float_64c4_##isa, .finish_f32 = dp_finish_f32_##isa,               \
-  .finish_bf16 = dp_finish_bf16_##isa, .read = dp_read_##isa, .peak = dp_peak_##isa
+  .finish_bf16 = dp_finish_bf16_##isa,                                                   \
+  .rotate = dp_rotate_##isa, .store_kv = dp_store_kv_##isa,                              \
+  .attend_page = dp_attend_page_##isa, .merge_part = dp_merge_part_##isa,                \
+  .finish_part = dp_finish_part_##isa,                                                   \
+  .read = dp_read_##isa, .peak = dp_peak_##isa
 
 /* Widest first: the first that the CPU supports is the default. */
 static const dp_kernels table[] = {

@@ -6,6 +6,7 @@
 #define DP_KERNELS_H
 
 #include "../include/dotpool.h"
+#include "kv_page.h"
 #include "layout.h"
 
 #define DP_MR_MAX 12 /* most rows of any GEMM tile */
@@ -65,6 +66,46 @@ typedef void dp_dot_float_fn(const float *x, const int8_t *w, size_t quads, floa
 typedef void dp_finish_fn(const float *acc, size_t count, const float *w_scale, const float *bias,
                           void *y);
 
+/*
+ * x = rope(norm(x)) * scale, in place; see ops/rotate.c.
+ * x: float32 [D]. norm: float32 [D], or NULL: x is not normed. rotation: [2][D / 2], cosines, then sines.
+ */
+typedef void dp_rotate_fn(float *x, uint32_t head_dim, const float *norm, float eps,
+                          const float *rotation, float scale);
+
+/* Puts k and v, float32 [D], into a position of a page; int8 as dp_quantize_row_fn quantises. */
+typedef void dp_store_kv_fn(const float *k, const float *v, dp_kv_head head, uint32_t position);
+
+/* What attention gives over some positions, to be put together with what it gives over others. */
+enum {
+  DP_PART_MAXIMUM = 0, /* of the scores */
+  DP_PART_SUM = 1,     /* of e^(score - maximum) */
+  DP_PART_VALUES = 2,  /* [D]: sums of values, each times its e^(score - maximum) */
+};
+
+/*
+ * Rows of one sequence that see something of a page, and for each the `group` query heads of one kv head:
+ * query i is head i % group of row i / group, which sees positions [first, last) of the page, not none.
+ */
+typedef struct dp_page_queries {
+  uint32_t rows, group;
+  const uint32_t *first, *last; /* [rows] */
+  const float *q;               /* [queries][D] */
+  float *scores;                /* [queries][DP_PAGE], scratch */
+  float *parts;                 /* the results, a part each */
+  size_t part_stride;           /* floats from part to part */
+  const char *ahead;            /* keys that will be read next, or any others */
+} dp_page_queries;
+
+/* Writes the parts of one page; see ops/attention.c. */
+typedef void dp_attend_page_fn(const dp_page_queries *queries, dp_kv_head head);
+
+/* Adds a part to the total of those before it. */
+typedef void dp_merge_part_fn(float *total, const float *part, uint32_t head_dim);
+
+/* out[d] = values[d] * (1 / sum) */
+typedef void dp_finish_part_fn(const float *total, uint32_t head_dim, float *out);
+
 /* Sum of the 64-bit words of bytes (a multiple of 256), as fast as memory gives them. */
 typedef uint64_t dp_read_fn(const void *x, size_t bytes);
 
@@ -91,6 +132,11 @@ typedef struct dp_kernels {
   dp_load_row_float_fn *load_row_float;
   dp_dot_float_fn *dot_float;
   dp_finish_fn *finish_f32, *finish_bf16;
+  dp_rotate_fn *rotate;
+  dp_store_kv_fn *store_kv;
+  dp_attend_page_fn *attend_page;
+  dp_merge_part_fn *merge_part;
+  dp_finish_part_fn *finish_part;
   dp_read_fn *read;
   dp_peak_fn *peak;
 } dp_kernels;
@@ -108,6 +154,11 @@ typedef struct dp_kernels {
   dp_load_row_float_fn dp_load_row_float_##isa;                                          \
   dp_dot_float_fn dp_dot_float_64c4_##isa;                                               \
   dp_finish_fn dp_finish_f32_##isa, dp_finish_bf16_##isa;                                \
+  dp_rotate_fn dp_rotate_##isa;                                                          \
+  dp_store_kv_fn dp_store_kv_##isa;                                                      \
+  dp_attend_page_fn dp_attend_page_##isa;                                                \
+  dp_merge_part_fn dp_merge_part_##isa;                                                  \
+  dp_finish_part_fn dp_finish_part_##isa;                                                \
   dp_read_fn dp_read_##isa;                                                              \
   dp_peak_fn dp_peak_##isa
 

@@ -17,6 +17,9 @@ static const dp_op_type *const types[] = {
     [DP_OP_PEAK] = &dp_op_peak,
     [DP_OP_MEET] = &dp_op_meet,
     [DP_OP_FLOAT] = &dp_op_float,
+    [DP_OP_ROTATE] = &dp_op_rotate,
+    [DP_OP_ATTEND] = &dp_op_attend,
+    [DP_OP_MERGE] = &dp_op_merge,
 };
 
 uint64_t dp_scratch_bytes(const dp_kernels *kernels) {

@@ -24,6 +24,7 @@ typedef struct dp_op_type {
 } dp_op_type;
 
 extern const dp_op_type dp_op_gemv, dp_op_quantize, dp_op_gemm, dp_op_float; /* linear.c */
+extern const dp_op_type dp_op_rotate, dp_op_attend, dp_op_merge;            /* attention.c */
 extern const dp_op_type dp_op_pack;                                         /* pack.c */
 extern const dp_op_type dp_op_read, dp_op_peak, dp_op_meet, dp_op_empty;    /* roofline.c */
 

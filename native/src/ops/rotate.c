@@ -1,0 +1,87 @@
+/*
+ * rotate.c: queries and keys normed and turned, keys and values put into their page.
+ *
+ *   norm  x[i] = (x[i] * r) * w[i], r = 1 / sqrt(sum_i x[i]^2 / D + eps)   https://arxiv.org/abs/1910.07467
+ *   rope  y[i] = x[i] * cos[i] - x[i + D/2] * sin[i],                      https://arxiv.org/abs/2104.09864
+ *         y[i + D/2] = x[i + D/2] * cos[i] + x[i] * sin[i], i < D/2
+ */
+#include "../kernels.h"
+#include "../rounding.h"
+#include "lanes.h"
+#include "per_isa.h"
+
+static float sum_of_squares(const float *x, size_t k) {
+  dp_lanes sums = {0};
+  size_t i = 0;
+  for (; i + DP_LANES <= k; i += DP_LANES) {
+    const dp_lanes values = dp_load_lanes(x + i);
+    sums += values * values;
+  }
+  for (; i < k; i++) sums[i % DP_LANES] += x[i] * x[i];
+  return dp_add_up_lanes(sums);
+}
+
+static void norm(float *x, size_t k, const float *w, float eps) {
+  const float r = 1.0f / __builtin_sqrtf(sum_of_squares(x, k) / (float)k + eps);
+  for (size_t i = 0; i < k; i++) x[i] = (x[i] * r) * w[i];
+}
+
+void DP_PER_ISA(dp_rotate)(float *x, uint32_t head_dim, const float *w, float eps,
+                           const float *rotation, float scale) {
+  const size_t half = head_dim / 2;
+  const float *cosine = rotation, *sine = rotation + half;
+  if (w != NULL) norm(x, head_dim, w, eps);
+  for (size_t i = 0; i < half; i++) {
+    const float a = x[i], b = x[i + half];
+    x[i] = (a * cosine[i] - b * sine[i]) * scale;
+    x[i + half] = (b * cosine[i] + a * sine[i]) * scale;
+  }
+}
+
+/* What a float times gives its int8; the scale is NaN, and all int8 are 0, where one is not finite. */
+static float quantizer(const float *x, size_t k, float *scale) {
+  uint32_t bits = 0;
+  for (size_t i = 0; i < k; i++) {
+    const uint32_t magnitude = dp_magnitude(x[i]);
+    bits = magnitude > bits ? magnitude : bits;
+  }
+  if (bits >= DP_INFINITY_BITS) {
+    *scale = dp_float_from_bits(DP_NAN_BITS);
+    return 0;
+  }
+  float absmax = dp_float_from_bits(bits);
+  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  *scale = absmax / 127.0f;
+  return 127.0f / absmax;
+}
+
+static inline int8_t quantize(float x, float inverse) {
+  if (inverse == 0) return 0;
+  const float q = dp_round(x * inverse);
+  return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
+}
+
+/* x into elements `stride` apart; returns the scale of int8. */
+static inline float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t stride) {
+  float scale = 1;
+  if (type == DP_F32) {
+    for (size_t i = 0; i < head_dim; i++) ((float *)to)[i * stride] = x[i];
+  } else if (type == DP_BF16) {
+    for (size_t i = 0; i < head_dim; i++) ((uint16_t *)to)[i * stride] = dp_float_to_bf16(x[i]);
+  } else {
+    const float inverse = quantizer(x, head_dim, &scale);
+    for (size_t i = 0; i < head_dim; i++) ((int8_t *)to)[i * stride] = quantize(x[i], inverse);
+  }
+  return scale;
+}
+
+void DP_PER_ISA(dp_store_kv)(const float *k, const float *v, dp_kv_head head, uint32_t position) {
+  const size_t size = dp_kv_element_bytes(head.type);
+  char *key = dp_kv_keys(head) + dp_kv_key_index(head.head_dim, position, 0) * size;
+  char *value = dp_kv_values(head) + (size_t)position * head.head_dim * size;
+  const float key_scale = store(k, head.head_dim, head.type, key, DP_PAGE_GROUP);
+  const float value_scale = store(v, head.head_dim, head.type, value, 1);
+  if (head.type != DP_S8) return;
+  dp_kv_key_scales(head)[position] = key_scale;
+  dp_kv_value_scales(head)[position] = value_scale;
+}
