@@ -87,8 +87,8 @@ typedef struct dp_attention {
   uint32_t cache_type; /* DP_F32, DP_BF16 or DP_S8 */
   float eps;           /* of q_norm and k_norm */
   float scale;         /* of q . k */
-  uint32_t split;      /* 1: ATTEND writes parts, which MERGE puts together */
-  uint64_t q, k, v;    /* float32 [M, query_heads or kv_heads, D] */
+  uint32_t split;      /* 1: ATTEND writes parts, which MERGE puts together, for few rows */
+  uint64_t q, k, v;    /* float32 [M, query_heads or kv_heads, D]; ROTATE overwrites q and k */
   uint64_t q_norm, k_norm; /* float32 [D], or 0: q and k are not normed */
   uint64_t rotation;   /* float32 [positions][2][D / 2]: cosines, then sines */
   uint64_t page_offset; /* bytes */

@@ -31,6 +31,7 @@ static void test_kernels(void) {
   test_quantize_pack();
   test_gate();
   test_float_dot();
+  test_attention();
   test_rooflines();
   test_ops();
   test_embed();

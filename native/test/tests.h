@@ -12,6 +12,7 @@ void test_pack(void);
 void test_quantize_pack(void);
 void test_gate(void);
 void test_float_dot(void);
+void test_attention(void);
 void test_rooflines(void);
 void test_ops(void);
 void test_region(void);

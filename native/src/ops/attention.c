@@ -111,7 +111,7 @@ void DP_PER_ISA(dp_attend_page)(const dp_page_queries *queries, dp_kv_head head)
     memset(part + DP_PART_VALUES, 0, head.head_dim * sizeof(float));
   }
   /* values of positions that a row does not see may be anything, and must not even be multiplied by 0 */
-  common_first = first, common_last = last;
+  if (common_first > common_last) common_first = common_last = DP_PAGE;
   for (uint32_t r = 0; r < rows; r++) {
     const uint32_t to = queries->last[r] < common_first ? queries->last[r] : common_first;
     multiply_values(queries, head, r, 1, queries->first[r], to);
