@@ -1,4 +1,11 @@
 import {
+  type AttendTask,
+  type AttentionGeometry,
+  type AttentionRow,
+  attendShare,
+  attentionModule,
+} from '../../ops/attention.js'
+import {
   type EmbeddingTask,
   embeddingModule,
   embeddingShare,
