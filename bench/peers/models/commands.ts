@@ -9,8 +9,8 @@ import { type ContenderName, roster } from './roster.js'
 /** What a contender's process is asked for. It answers when its threads have gone to sleep. */
 export type Commands = ReturnType<typeof commandsOf>
 
-/** A prompt that the event loop is watched through, and steps after it. */
-const WATCHED = { prompt: 512, steps: 32 }
+/** Steps that the event loop is watched through, after a prompt. */
+const WATCHED_STEPS = 32
 
 /** As much as fits a cache. */
 const CHUNK = 1 << 20
@@ -69,12 +69,11 @@ export function commandsOf(name: ContenderName) {
       await settle()
     },
     /** How late a timer of 1 ms comes while a prompt is read and a text goes on, microseconds. */
-    async watchEventLoop(ids: number[]): Promise<Summary> {
-      const prompt = ids.slice(0, WATCHED.prompt)
-      session = await model.open(1, prompt.length + WATCHED.steps + 1)
+    async watchEventLoop(prompt: number[]): Promise<Summary> {
+      session = await model.open(1, prompt.length + WATCHED_STEPS + 1)
       const late = await delays(async () => {
         await session.read([prompt])
-        for (let i = 0; i < WATCHED.steps; i++) await session.step()
+        for (let i = 0; i < WATCHED_STEPS; i++) await session.step()
       })
       await session.close()
       await settle()

@@ -16,8 +16,8 @@ export interface Result {
   rate: Summary
   /** Its speed and the limit; only of enough rounds. */
   speed?: Speed
-  /** Its durations over those of the first contender, round by round; only of enough rounds. */
-  timesFirst?: Summary
+  /** A rival's durations over those of dotpool, round by round; only of enough rounds. */
+  timesDotpool?: Summary
 }
 
 /**
@@ -54,9 +54,13 @@ export async function measure(
     rate: summarize(rounds[i].flatMap(({ micros }) => micros.map((time) => (tokens / time) * 1e6))),
     ...(enough && {
       speed: boundSpeed(bound.unit, scenario.amount(shape), rounds[i], bound.name),
-      timesFirst: summarize(rounds[i].map((round, j) => median(round) / median(rounds[0][j]))),
     }),
+    ...(enough && i > 0 && { timesDotpool: compare(rounds[i], rounds[0]) }),
   }))
+}
+
+function compare(rounds: Round[], others: Round[]): Summary {
+  return summarize(rounds.map((round, i) => median(round) / median(others[i])))
 }
 
 function median({ micros }: Round): number {

@@ -22,12 +22,12 @@ export function printLoading({ name, load, read }: Loading): void {
 }
 
 export function printAgreement({ prompts, agreeing }: Agreement): void {
-  for (const [name, count] of Object.entries(agreeing)) {
-    console.log(`${'agreement'.padEnd(WHAT)}${name.padEnd(NAME)}${count} of ${prompts} prompts`)
+  for (const [name, same] of Object.entries(agreeing)) {
+    console.log(`${'agreement'.padEnd(WHAT)}${name.padEnd(NAME)}${same} of ${prompts} prompts`)
   }
 }
 
-export function printResult({ scenario, name, rate, speed, timesFirst }: Result): void {
+export function printResult({ scenario, name, rate, speed, timesDotpool }: Result): void {
   const cells = [
     scenario.padEnd(WHAT),
     name.padEnd(NAME),
@@ -37,7 +37,8 @@ export function printResult({ scenario, name, rate, speed, timesFirst }: Result)
   if (speed?.bound !== undefined) {
     cells.push(`, ${speed.bound.ratio.median.toFixed(2)} of ${speed.bound.name}`)
   }
-  if (timesFirst !== undefined) cells.push(`, ${timesFirst.median.toFixed(2)} times as long`)
+  if (timesDotpool !== undefined)
+    cells.push(`, ${timesDotpool.median.toFixed(2)} times as long as dotpool`)
   console.log(cells.join(''))
 }
 

@@ -13,7 +13,7 @@ export function formatTables(report: ModelsReport): string {
       `## ${run.shape}, ${count(run.threads, 'thread')}`,
       rooflines(run),
       speeds(run),
-      rest(run),
+      loadingAndEventLoop(run),
     ]),
     '## Who takes part',
     whoTakesPart(report),
@@ -49,7 +49,11 @@ function speeds({ results, loading }: Run): string {
   const rivals = names.slice(1)
   const rows = [...new Set(results.map(({ scenario }) => scenario))].map((scenario) => {
     const row = results.filter((result) => result.scenario === scenario)
-    return [scenario, ...row.map(cell), ...row.slice(1).map(({ timesFirst }) => spread(timesFirst))]
+    return [
+      scenario,
+      ...row.map(cell),
+      ...row.slice(1).map(({ timesDotpool }) => spread(timesDotpool)),
+    ]
   })
   return markdownTable(
     [['', ...names, ...rivals.map((name) => `_time of ${name} over dotpool's_`)], ...rows],
@@ -73,8 +77,7 @@ function spread(summary: Summary | undefined): string {
   return `**${median.toFixed(2)}** (${min.toFixed(2)} to ${max.toFixed(2)})`
 }
 
-/** What is no speed of the model. */
-function rest({ loading, eventLoop }: Run): string {
+function loadingAndEventLoop({ loading, eventLoop }: Run): string {
   return markdownTable(
     [
       ['', 'loading', 'reading the file', 'loads', 'event loop late, p99', 'at most'],
