@@ -14,12 +14,17 @@ const QUIET = 0.2
  * and each sample lies between two looks.
  *
  * @param look measures the bound, a rate
+ * @param count of rounds
  * @returns the rounds of each
  */
-export async function takeTurns(ways: readonly Way[], look: () => number): Promise<Round[][]> {
+export async function takeTurns(
+  ways: readonly Pick<Way, 'sample'>[],
+  look: () => number,
+  count = ROUNDS,
+): Promise<Round[][]> {
   const rounds: Round[][] = ways.map(() => [])
   let before = look()
-  for (let i = 0; i < ROUNDS; i++) {
+  for (let i = 0; i < count; i++) {
     for (const [j, way] of ways.entries()) {
       const micros = await way.sample()
       await settle()
@@ -32,7 +37,7 @@ export async function takeTurns(ways: readonly Way[], look: () => number): Promi
 }
 
 /** Waits until threads that spin after their work have gone to sleep. */
-async function settle(): Promise<void> {
+export async function settle(): Promise<void> {
   await setTimeout(SETTLE_MILLIS)
   let share: number
   do {

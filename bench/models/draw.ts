@@ -1,0 +1,59 @@
+import { createCipheriv, createHash } from 'node:crypto'
+import type { ShapeTensor } from './tensors.js'
+
+/*
+ * Random weights that both formats hold exactly, so that all who run a shape run the same model:
+ * int8 times one scale, which is a float16 (as Q8_0 wants it) and for the embedding a power of two
+ * (so that the products are bfloat16). AES in counter mode draws them, faster than disks write.
+ */
+
+/** A positive number that is a float16. */
+export interface Half {
+  readonly value: number
+  readonly bits: number
+}
+
+/** Root mean square of the odd int8, which are what is drawn. */
+const RMS = Math.sqrt((128 ** 2 - 1) / 3)
+
+/**
+ * So small that a token's embedding does not outweigh what 28 layers make of it: else the tied head
+ * would repeat the last token, and nothing would tell whether the layers were right.
+ */
+const EMBEDDING_SCALE = 2 ** -11
+
+/** Rows in pieces, so that memory never holds a whole embedding; whole heads of any usual size. */
+const PIECE_ROWS = 1024
+
+/** The tensor's int8, a thousand rows after the other; the same for the same seed. */
+export function* drawPieces(seed: number, tensor: ShapeTensor): Generator<Int8Array> {
+  const hash = createHash('sha256').update(`${seed} ${tensor.name}`).digest()
+  const cipher = createCipheriv('aes-128-ctr', hash.subarray(0, 16), hash.subarray(16))
+  const zeros = new Uint8Array(PIECE_ROWS * tensor.columns)
+  for (let row = 0; row < tensor.rows; row += PIECE_ROWS) {
+    const rows = Math.min(PIECE_ROWS, tensor.rows - row)
+    const bytes = cipher.update(zeros.subarray(0, rows * tensor.columns))
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
+    // odd bytes are even in their signs, and none is -128, which Q8_0 does not use
+    for (let i = 0; i < words.length; i++) words[i] = (words[i] & 0xfefefefe) | 0x01010101
+    yield new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+}
+
+/** What a tensor's int8 are multiplied by: a Linear keeps the size of its input. */
+export function scaleOf({ kind, columns }: ShapeTensor): Half {
+  return half(kind === 'embedding' ? EMBEDDING_SCALE : 1 / (RMS * Math.sqrt(columns)))
+}
+
+/** A norm's weights, from 0.87 to 1.12, exact in bfloat16. */
+export function drawNorm(seed: number, tensor: ShapeTensor): Float32Array {
+  const [bytes] = drawPieces(seed, tensor)
+  return Float32Array.from(bytes, (byte) => 1 + (byte >> 3) / 128)
+}
+
+/** Rounds to 11 significant bits. */
+function half(x: number): Half {
+  const exponent = Math.floor(Math.log2(x))
+  const fraction = Math.round((x / 2 ** exponent - 1) * 1024)
+  return { value: 2 ** exponent * (1 + fraction / 1024), bits: ((exponent + 15) << 10) + fraction }
+}

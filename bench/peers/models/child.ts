@@ -1,0 +1,13 @@
+import { createBirpc } from 'birpc'
+import { type Commands, commandsOf } from './commands.js'
+import type { ContenderName } from './roster.js'
+
+/*
+ * A contender's process: it does as the parent says, until the parent ends.
+ */
+
+createBirpc<object, Commands>(commandsOf(process.argv[2] as ContenderName), {
+  post: (message) => process.send?.(message),
+  on: (listen) => process.on('message', listen),
+})
+process.on('disconnect', () => process.exit())

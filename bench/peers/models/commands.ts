@@ -1,0 +1,96 @@
+import { open } from 'node:fs/promises'
+import type { CachedModel } from '../../../dist/bench/models/cache.js'
+import { delays } from '../../../dist/bench/suites/event-loop.js'
+import type { Summary } from '../../../dist/src/cli/measure/samples.js'
+import { settle } from '../turns.js'
+import type { Contender, LoadedModel, Loader, Session } from './contender.js'
+import { type ContenderName, roster } from './roster.js'
+
+/** What a contender's process is asked for. It answers when its threads have gone to sleep. */
+export type Commands = ReturnType<typeof commandsOf>
+
+/** Steps that the event loop is watched through, after a prompt. */
+const WATCHED_STEPS = 32
+
+/** As much as fits a cache. */
+const CHUNK = 1 << 20
+
+/** Of a contender, whose model and session are those that were loaded and opened last. */
+export function commandsOf(name: ContenderName) {
+  let contender: Contender
+  let loader: Loader
+  let model: LoadedModel
+  let session: Session
+  return {
+    /** Makes ready; the contender's version. */
+    async start(threads: number): Promise<string> {
+      contender = await roster[name]()
+      loader = await contender.start(threads)
+      return contender.version
+    },
+    /** Reads the file of weights while the system has it in memory; microseconds. */
+    async readWeights(files: CachedModel): Promise<number> {
+      await readThrough(contender.weights(files))
+      return timed(() => readThrough(contender.weights(files)))
+    },
+    /** Loads a model, and runs it once, as files may be mapped and read only then; microseconds. */
+    async load(files: CachedModel): Promise<number> {
+      const micros = await timed(async () => {
+        model = await loader.load(files)
+        session = await model.open(1, 8)
+        await session.read([[0]])
+      })
+      await session.close()
+      await settle()
+      return micros
+    },
+    async open(sequences: number, length: number): Promise<void> {
+      session = await model.open(sequences, length)
+    },
+    /** Reads prompts; the next ids, and how long it took, microseconds. */
+    async read(prompts: number[][]): Promise<{ ids: number[]; micros: number }> {
+      let ids: number[] = []
+      const micros = await timed(async () => {
+        ids = await session.read(prompts)
+      })
+      await settle()
+      return { ids, micros }
+    },
+    /** Takes a step that wakes the threads, then some more; microseconds of each but the first. */
+    async steps(count: number): Promise<number[]> {
+      await session.step()
+      const micros: number[] = []
+      for (let i = 0; i < count; i++) micros.push(await timed(() => session.step()))
+      await settle()
+      return micros
+    },
+    async close(): Promise<void> {
+      await session.close()
+      await settle()
+    },
+    /** How late a timer of 1 ms comes while a prompt is read and a text goes on, microseconds. */
+    async watchEventLoop(prompt: number[]): Promise<Summary> {
+      session = await model.open(1, prompt.length + WATCHED_STEPS + 1)
+      const late = await delays(async () => {
+        await session.read([prompt])
+        for (let i = 0; i < WATCHED_STEPS; i++) await session.step()
+      })
+      await session.close()
+      await settle()
+      return late
+    },
+  }
+}
+
+async function readThrough(file: string): Promise<void> {
+  await using handle = await open(file)
+  const chunk = new Uint8Array(CHUNK)
+  while ((await handle.read(chunk)).bytesRead > 0);
+}
+
+/** How long it takes, microseconds. */
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return (performance.now() - start) * 1000
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { version } from '../../../../dist/src/cli/package.js'
+import { Model, Pool } from '../../../../dist/src/index.js'
+import type { Contender, Session } from '../contender.js'
+
+/** This library. */
+export const dotpool: Contender = {
+  name: 'dotpool',
+  version,
+  weights: ({ folder }) => join(folder, 'model.safetensors'),
+  start: async (threads) => {
+    const pool = await Pool.create({ threads })
+    return {
+      load: async ({ folder }) => {
+        const model = await Model.load(pool, folder)
+        return { open: async (_, length) => openSession(model, length) }
+      },
+    }
+  },
+}
+
+function openSession(model: Model, length: number): Session {
+  let texts: AsyncGenerator<number>[] = []
+  const step = () => Promise.all(texts.map(nextId))
+  const close = async () => {
+    for (const text of texts) await text.return(undefined)
+    texts = []
+  }
+  return {
+    read: async (prompts) => {
+      await close()
+      texts = prompts.map((prompt) =>
+        model.generateIds(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
+      )
+      return step()
+    },
+    step,
+    close,
+  }
+}
+
+async function nextId(text: AsyncGenerator<number>): Promise<number> {
+  const { value, done } = await text.next()
+  if (done) throw new Error('dotpool ended a text before it had all its tokens')
+  return value
+}

@@ -1,0 +1,70 @@
+import {
+  getLlama,
+  getModuleVersion,
+  type LlamaContext,
+  type LlamaContextSequence,
+  LlamaLogLevel,
+  type Token,
+} from 'node-llama-cpp'
+import type { Contender, Session } from '../contender.js'
+
+/** llama.cpp on the CPU, its defaults but for the threads: float16 cache, flash attention where it can. */
+export const llamaCpp: Contender = {
+  name: 'node-llama-cpp',
+  version: await getModuleVersion(),
+  weights: ({ gguf }) => gguf,
+  start: async (threads) => {
+    const llama = await getLlama({
+      gpu: false,
+      build: 'never',
+      maxThreads: threads,
+      // it warns of a tokenizer that knows no end of text
+      logLevel: LlamaLogLevel.error,
+    })
+    return {
+      load: async ({ gguf }) => {
+        const model = await llama.loadModel({ modelPath: gguf })
+        return {
+          open: async (sequences, length) =>
+            openSession(
+              await model.createContext({
+                sequences,
+                // it shifts a context that has no room for one more
+                contextSize: length + 2,
+                threads: { ideal: threads, min: threads },
+              }),
+            ),
+        }
+      },
+    }
+  },
+}
+
+function openSession(context: LlamaContext): Session {
+  const sequences = Array.from({ length: context.totalSequences }, () => context.getSequence())
+  let last: number[] = []
+  return {
+    read: async (prompts) => {
+      for (const sequence of sequences) await sequence.clearHistory()
+      last = await Promise.all(sequences.map((sequence, i) => nextId(sequence, prompts[i])))
+      return last
+    },
+    step: async () => {
+      last = await Promise.all(sequences.map((sequence, i) => nextId(sequence, [last[i]])))
+      return last
+    },
+    close: () => context.dispose(),
+  }
+}
+
+/** The greedy choice; there is no way to have the logits computed and to choose none. */
+async function nextId(sequence: LlamaContextSequence, ids: readonly number[]): Promise<number> {
+  const tokens = ids as readonly Token[]
+  const results = await sequence.controlledEvaluate([
+    ...tokens.slice(0, -1),
+    [tokens[tokens.length - 1], { generateNext: { token: true, options: { temperature: 0 } } }],
+  ])
+  const token = results[tokens.length - 1]?.next.token
+  if (token === undefined || token === null) throw new Error('node-llama-cpp gave no next token')
+  return token
+}

@@ -1,0 +1,35 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatReport } from '../../../dist/bench/report.js'
+import { describeMachine } from '../../../dist/src/cli/machine.js'
+import { Pool } from '../../../dist/src/index.js'
+import { enlist } from './enlist.js'
+import { readOptions } from './options.js'
+import type { ModelsReport } from './report.js'
+import { runShape } from './run.js'
+import { formatTables } from './tables.js'
+
+const options = readOptions()
+const { names, versions, absent } = await enlist()
+for (const { name, why } of absent) console.log(`${name} ${why}`)
+if (!names.includes('dotpool')) throw new Error('without dotpool there is nothing to compare with')
+
+const report: ModelsReport = {
+  date: new Date().toISOString(),
+  machine: describeMachine(),
+  isa: '',
+  versions: { 'Node.js': process.versions.node, ...versions },
+  absent,
+  runs: [],
+}
+for (const shape of options.shapes) {
+  for (const threads of options.threadCounts) {
+    await using pool = await Pool.create({ threads })
+    report.isa = pool.isa
+    report.runs.push(await runShape(names, shape, pool, options.prompts))
+  }
+}
+
+await mkdir(options.out, { recursive: true })
+await writeFile(join(options.out, 'results.json'), formatReport(report))
+await writeFile(join(options.out, 'table.md'), formatTables(report))

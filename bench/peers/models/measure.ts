@@ -1,0 +1,68 @@
+import type { ModelShape } from '../../../dist/bench/models/shapes.js'
+import { ROUNDS, type Round } from '../../../dist/bench/rounds.js'
+import { boundSpeed, type Speed } from '../../../dist/bench/speed.js'
+import type { Rooflines } from '../../../dist/src/cli/measure/rooflines.js'
+import { type Summary, summarize } from '../../../dist/src/cli/measure/samples.js'
+import { takeTurns } from '../turns.js'
+import type { ContenderProcess } from './process.js'
+import { randomPrompts } from './prompts.js'
+import { lengthOf, type Scenario } from './scenarios.js'
+
+/** How fast somebody does something. */
+export interface Result {
+  name: string
+  scenario: string
+  /** All sequences together, tokens/s. */
+  rate: Summary
+  /** Its speed and the limit; only of enough rounds. */
+  speed?: Speed
+  /** A rival's durations over those of dotpool, round by round; only of enough rounds. */
+  timesDotpool?: Summary
+}
+
+/**
+ * Measures all contenders in the same rounds.
+ *
+ * @param prompts how often a scenario that reads prompts does
+ */
+export async function measure(
+  contenders: readonly ContenderProcess[],
+  scenario: Scenario,
+  shape: ModelShape,
+  rooflines: Rooflines,
+  prompts: number,
+): Promise<Result[]> {
+  const { sequences, prompt, steps } = scenario
+  const texts = randomPrompts(sequences, prompt)
+  for (const { commands } of contenders) {
+    await commands.open(sequences, lengthOf(scenario))
+    await commands.read(texts)
+  }
+  const ways = contenders.map(({ commands }) => ({
+    sample: async () =>
+      steps > 0 ? await commands.steps(steps) : [(await commands.read(texts)).micros],
+  }))
+  const bound = rooflines[scenario.bound]
+  const rounds = await takeTurns(ways, () => bound.look(), steps > 0 ? ROUNDS : prompts)
+  for (const { commands } of contenders) await commands.close()
+
+  const tokens = steps > 0 ? sequences : sequences * prompt
+  const enough = rounds[0].length >= ROUNDS
+  return contenders.map(({ name }, i) => ({
+    name,
+    scenario: scenario.name,
+    rate: summarize(rounds[i].flatMap(({ micros }) => micros.map((time) => (tokens / time) * 1e6))),
+    ...(enough && {
+      speed: boundSpeed(bound.unit, scenario.amount(shape), rounds[i], bound.name),
+    }),
+    ...(enough && i > 0 && { timesDotpool: compare(rounds[i], rounds[0]) }),
+  }))
+}
+
+function compare(rounds: Round[], others: Round[]): Summary {
+  return summarize(rounds.map((round, i) => median(round) / median(others[i])))
+}
+
+function median({ micros }: Round): number {
+  return summarize(micros).median
+}

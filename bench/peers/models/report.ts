@@ -1,0 +1,26 @@
+import type { Report } from '../../../dist/bench/report.js'
+import type { Summary } from '../../../dist/src/cli/measure/samples.js'
+import type { Absence } from '../report.js'
+import type { Agreement } from './check.js'
+import type { Loading } from './loading.js'
+import type { Result } from './measure.js'
+
+/** Everything that the benchmark has found out: what `results.json` holds. */
+export interface ModelsReport extends Pick<Report, 'date' | 'machine' | 'isa'> {
+  versions: Record<string, string>
+  absent: Absence[]
+  runs: Run[]
+}
+
+/** One shape at one number of threads. */
+export interface Run {
+  shape: string
+  threads: number
+  rooflines: Report['rooflines']
+  agreement: Agreement
+  loading: Loading[]
+  /** By scenario, then name. */
+  results: Result[]
+  /** How late a timer of 1 ms comes meanwhile, microseconds. */
+  eventLoop: { name: string; late: Summary }[]
+}

@@ -1,0 +1,61 @@
+import { cachedModel } from '../../../dist/bench/models/cache.js'
+import type { ModelShape } from '../../../dist/bench/models/shapes.js'
+import { summarizeRooflines } from '../../../dist/bench/report.js'
+import { Rooflines } from '../../../dist/src/cli/measure/rooflines.js'
+import type { Pool } from '../../../dist/src/index.js'
+import { checkAgreement } from './check.js'
+import { loadAll } from './loading.js'
+import { measure } from './measure.js'
+import { printAgreement, printEventLoop, printHead, printLoading, printResult } from './print.js'
+import { randomPrompts } from './prompts.js'
+import type { Run } from './report.js'
+import type { ContenderName } from './roster.js'
+import { scenarios } from './scenarios.js'
+
+/**
+ * Measures everything of one shape.
+ *
+ * @param pool looks at the limits, with as many threads as the contenders have
+ * @param prompts how often a scenario that reads prompts does
+ * @throws Error where a contender runs another model than the first, or its process ends
+ */
+export async function runShape(
+  names: readonly ContenderName[],
+  shape: ModelShape,
+  pool: Pool,
+  prompts: number,
+): Promise<Run> {
+  if (pool.native === null) throw new Error('the benchmark needs native kernels')
+  const { threads } = pool
+  const rooflines = new Rooflines(pool, pool.native)
+  printHead(shape, threads)
+  const files = await cachedModel(shape)
+  const { contenders, loading } = await loadAll(names, threads, files)
+  loading.forEach(printLoading)
+  const agreement = await checkAgreement(contenders)
+  printAgreement(agreement)
+
+  const run: Run = {
+    shape: shape.name,
+    threads,
+    rooflines: [],
+    agreement,
+    loading,
+    results: [],
+    eventLoop: [],
+  }
+  for (const scenario of scenarios) {
+    const results = await measure(contenders, scenario, shape, rooflines, prompts)
+    results.forEach(printResult)
+    run.results.push(...results)
+  }
+  const [prompt] = randomPrompts(1, 512)
+  for (const { name, commands } of contenders) {
+    const line = { name, late: await commands.watchEventLoop(prompt) }
+    printEventLoop(line)
+    run.eventLoop.push(line)
+  }
+  for (const contender of contenders) await contender.stop()
+  run.rooflines = summarizeRooflines(rooflines)
+  return run
+}
