@@ -61,7 +61,7 @@ static void fill_pages(attention_case *c) {
         float k[256], v[256];
         fill(c, k, a->head_dim);
         fill(c, v, a->head_dim);
-        if (one_in(1000)) spoil(one_in(2) ? k : v, a->head_dim);
+        if (one_in(1000) || (t + 1 == c->lengths[s] && one_in(4))) spoil(one_in(2) ? k : v, a->head_dim);
         oracle_store_kv(a, c->pages[s][t / DP_PAGE].at, g, t % DP_PAGE, k, v);
       }
     }
