@@ -82,7 +82,8 @@ typedef struct dp_row {
  *   value scales [DP_PAGE]
  */
 typedef struct dp_attention {
-  uint32_t query_heads, kv_heads, head_dim; /* query_heads is a multiple of kv_heads */
+  /* query_heads = kv_heads * group; head_dim is even; group * (3 * D + 68) <= DP_MAX_K */
+  uint32_t query_heads, kv_heads, head_dim;
   uint32_t window;     /* a row sees so many positions up to its own; 0: all */
   uint32_t cache_type; /* DP_F32, DP_BF16 or DP_S8 */
   float eps;           /* of q_norm and k_norm */

@@ -29,8 +29,11 @@ static dp_row *row_of(const attention_case *c, uint32_t m) { return (dp_row *)c-
 
 /* Mostly such that sums stay finite. */
 static void fill(const attention_case *c, float *values, size_t count) {
-  if (c->wild) random_floats(values, count);
-  else for (size_t i = 0; i < count; i++) values[i] = (float)random_between(0, 4000) / 1000 - 2;
+  if (c->wild) {
+    random_floats(values, count);
+  } else {
+    for (size_t i = 0; i < count; i++) values[i] = (float)random_between(0, 4000) / 1000 - 2;
+  }
 }
 
 static block random_input(const attention_case *c, size_t count) {
@@ -61,7 +64,7 @@ static void fill_pages(attention_case *c) {
         float k[256], v[256];
         fill(c, k, a->head_dim);
         fill(c, v, a->head_dim);
-        if (one_in(1000)) spoil(one_in(2) ? k : v, a->head_dim);
+        if (one_in(1000) || (t + 1 == c->lengths[s] && one_in(4))) spoil(one_in(2) ? k : v, a->head_dim);
         oracle_store_kv(a, c->pages[s][t / DP_PAGE].at, g, t % DP_PAGE, k, v);
       }
     }
@@ -178,7 +181,8 @@ static void test_rotate(const attention_case *c) {
     const dp_row *row = row_of(c, m);
     const float *rotation = (const float *)c->rotation.at + row->position * D;
     for (uint32_t h = 0; h < a->query_heads; h++) {
-      oracle_rotate((float *)q.at + (m * a->query_heads + h) * D, a->head_dim, q_norm, a->eps, rotation, a->scale);
+      float *query = (float *)q.at + (m * a->query_heads + h) * D;
+      oracle_rotate(query, a->head_dim, q_norm, a->eps, rotation, a->scale);
     }
     const uint32_t s = (uint32_t)((const uint64_t(*)[MOST_PAGES])(uintptr_t)row->pages - c->tables);
     for (uint32_t g = 0; g < a->kv_heads; g++) {

@@ -80,6 +80,7 @@ static void multiply_values(const dp_page_queries *queries, dp_kv_head head, uin
       .ahead = queries->ahead,
   };
   dp_multiply(&product, head.type);
+  if (D % DP_LANES == 0) return;
   product.b += whole * product.b_group;
   product.sums += whole * DP_LANES;
   dp_multiply_columns(&product, head.type, D % DP_LANES, size);

@@ -50,6 +50,7 @@ DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, i
   dp_vector sums[TILE_ROWS][TILE_VECTORS];
   for (int r = 0; r < rows; r++) memcpy(sums[r], to + r * p->sums_stride, vectors * sizeof(dp_vector));
   for (size_t i = 0; i < p->count; i++, b += b_step, ahead += step_bytes) {
+    /* into the L2 cache: the L1 is full of what is read before it */
     for (size_t line = 0; line < step_bytes; line += DP_CACHE_LINE) __builtin_prefetch(ahead + line, 0, 2);
     dp_vector wide[TILE_VECTORS];
     for (int v = 0; v < vectors; v++) {

@@ -32,12 +32,9 @@ static inline dp_vector dp_load_vector(const char *at) {
 
 #if defined(__AVX512BW__)
 
-/* Words 0 .. 15 become the upper halves of the lanes, the lower halves are zero: one instruction. */
 static inline dp_vector dp_widen_bf16(const char *at) {
-  const __m512i order = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7, 0, 6, 0,
-                                         5, 0, 4, 0, 3, 0, 2, 0, 1, 0, 0, 0);
-  const __m512i words = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)at));
-  return (dp_vector)_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, order, words);
+  const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
+  return (dp_vector)_mm512_slli_epi32(words, 16);
 }
 
 static inline dp_vector dp_widen_s8(const char *at) {

@@ -106,7 +106,9 @@ static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t 
   const span seen = seen_of_page(seen_by(a, row), page);
   if (seen.first == seen.last) return;
   const uint64_t head = (uint64_t)kv_head * group_of(a);
-  const bool last_head = kv_head + 1 == a->kv_heads, last_page = seen.last < DP_PAGE;
+  /* the piece that comes next: all heads of a page follow each other, then those of the next page */
+  const bool is_last_head = kv_head + 1 == a->kv_heads;
+  const uint32_t next_page = page + (is_last_head && page < last_page(seen_by(a, row)));
   const dp_page_queries queries = {
       .rows = 1,
       .group = group_of(a),
@@ -116,7 +118,7 @@ static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t 
       .scores = dp_scratch_floats(place),
       .parts = part_at(a, m, head, page),
       .part_stride = a->part_pages * part_floats(a),
-      .ahead = head_at(a, row, page + (last_head && !last_page), last_head ? 0 : kv_head + 1).at,
+      .ahead = head_at(a, row, next_page, is_last_head ? 0 : kv_head + 1).at,
   };
   place->kernels->attend_page(&queries, head_at(a, row, page, kv_head));
 }
@@ -142,54 +144,98 @@ static uint32_t stretch_of(const dp_row *rows, uint32_t count) {
   return n;
 }
 
-/* All pages in turn, for rows of one sequence. */
-static void run_stretch(const dp_place *place, uint64_t m, uint32_t rows, uint32_t kv_head) {
+/* A stretch under way, for one kv head; its memory is the worker's scratch. */
+typedef struct stretch {
+  const dp_attention *attention;
+  const dp_row *row; /* the first */
+  uint64_t m;        /* its number */
+  uint32_t rows, group, kv_head;
+  float *q;                       /* [queries][D] */
+  float *scores, *parts, *totals; /* see dp_page_queries; [queries][2 + D] */
+} stretch;
+
+static stretch start_stretch(const dp_place *place, uint64_t m, uint32_t rows, uint32_t kv_head) {
   const dp_attention *a = attention_of(place->op);
-  const dp_row *row = &rows_of(place->op)[m];
-  const uint32_t group = group_of(a), count = rows * group;
-  const size_t D = a->head_dim, floats = part_floats(a);
+  const uint32_t group = group_of(a), queries = rows * group;
+  float *q = dp_scratch_floats(place), *scores = q + (size_t)queries * a->head_dim;
+  float *parts = scores + (size_t)queries * DP_PAGE;
+  return (stretch){
+      .attention = a,
+      .row = &rows_of(place->op)[m],
+      .m = m,
+      .rows = rows,
+      .group = group,
+      .kv_head = kv_head,
+      .q = q,
+      .scores = scores,
+      .parts = parts,
+      .totals = parts + queries * part_floats(a),
+  };
+}
+
+/* Where a row's queries of this kv head begin in q and in out, floats. */
+static size_t queries_at(const stretch *s, uint32_t row) {
+  const dp_attention *a = s->attention;
+  return ((s->m + row) * a->query_heads + (size_t)s->kv_head * s->group) * a->head_dim;
+}
+
+static void gather_queries(const stretch *s) {
+  const size_t floats = (size_t)s->group * s->attention->head_dim;
+  for (uint32_t r = 0; r < s->rows; r++) {
+    const float *q = POINTER(const float, s->attention->q) + queries_at(s, r);
+    memcpy(s->q + r * floats, q, floats * sizeof(float));
+  }
+}
+
+/* Adds what a page gives to the totals of those rows that see it; `next` is the page that follows. */
+static void add_page(const dp_kernels *kernels, const stretch *s, uint32_t page, uint32_t next) {
+  const dp_attention *a = s->attention;
+  const size_t floats = part_floats(a);
   uint32_t first[TILE_QUERIES], last[TILE_QUERIES];
-  float *q = dp_scratch_floats(place), *scores = q + count * D;
-  float *parts = scores + (size_t)count * DP_PAGE, *totals = parts + count * floats;
-  for (uint32_t r = 0; r < rows; r++) {
-    const uint64_t head = (m + r) * a->query_heads + (uint64_t)kv_head * group;
-    memcpy(q + r * group * D, POINTER(const float, a->q) + head * D, group * D * sizeof(float));
+  /* windows move on with the rows: those that see the page stand together */
+  uint32_t from = 0, to = s->rows;
+  while (from < to && last_page(seen_by(a, &s->row[from])) < page) from++;
+  while (from < to && first_page(seen_by(a, &s->row[to - 1])) > page) to--;
+  if (from == to) return;
+  for (uint32_t r = from; r < to; r++) {
+    const span seen = seen_of_page(seen_by(a, &s->row[r]), page);
+    first[r] = seen.first;
+    last[r] = seen.last;
   }
-  const uint32_t end = last_page(seen_by(a, &row[rows - 1]));
-  for (uint32_t page = first_page(seen_by(a, row)); page <= end; page++) {
-    uint32_t from = 0, to = rows; /* windows and rows move on: those that see the page stand together */
-    while (from < rows && last_page(seen_by(a, &row[from])) < page) from++;
-    while (to > from && first_page(seen_by(a, &row[to - 1])) > page) to--;
-    if (from == to) continue;
-    for (uint32_t r = from; r < to; r++) {
-      const span seen = seen_of_page(seen_by(a, &row[r]), page);
-      first[r] = seen.first, last[r] = seen.last;
-    }
-    const dp_page_queries queries = {
-        .rows = to - from,
-        .group = group,
-        .first = first + from,
-        .last = last + from,
-        .q = q + from * group * D,
-        .scores = scores,
-        .parts = parts,
-        .part_stride = floats,
-        .ahead = head_at(a, row, page < end ? page + 1 : page, kv_head).at,
-    };
-    place->kernels->attend_page(&queries, head_at(a, row, page, kv_head));
-    for (uint32_t i = from * group; i < to * group; i++) {
-      float *total = totals + i * floats;
-      const float *part = parts + (i - from * group) * floats;
-      if (first_page(seen_by(a, &row[i / group])) == page) {
-        memcpy(total, part, floats * sizeof(float));
-      } else {
-        place->kernels->merge_part(total, part, a->head_dim);
-      }
+  const dp_page_queries queries = {
+      .rows = to - from,
+      .group = s->group,
+      .first = first + from,
+      .last = last + from,
+      .q = s->q + (size_t)from * s->group * a->head_dim,
+      .scores = s->scores,
+      .parts = s->parts,
+      .part_stride = floats,
+      .ahead = head_at(a, s->row, next, s->kv_head).at,
+  };
+  kernels->attend_page(&queries, head_at(a, s->row, page, s->kv_head));
+  for (uint32_t i = from * s->group; i < to * s->group; i++) {
+    float *total = s->totals + i * floats;
+    const float *part = s->parts + (i - from * s->group) * floats;
+    if (first_page(seen_by(a, &s->row[i / s->group])) == page) {
+      memcpy(total, part, floats * sizeof(float));
+    } else {
+      kernels->merge_part(total, part, a->head_dim);
     }
   }
-  for (uint32_t i = 0; i < count; i++) {
-    const uint64_t head = (m + i / group) * a->query_heads + (uint64_t)kv_head * group + i % group;
-    place->kernels->finish_part(totals + i * floats, a->head_dim, POINTER(float, a->out) + head * D);
+}
+
+/* All pages in turn. */
+static void run_stretch(const dp_place *place, const stretch *s) {
+  const dp_attention *a = s->attention;
+  const uint32_t end = last_page(seen_by(a, &s->row[s->rows - 1]));
+  gather_queries(s);
+  for (uint32_t page = first_page(seen_by(a, s->row)); page <= end; page++) {
+    add_page(place->kernels, s, page, page < end ? page + 1 : page);
+  }
+  for (uint32_t i = 0; i < s->rows * s->group; i++) {
+    const size_t at = queries_at(s, i / s->group) + (size_t)(i % s->group) * a->head_dim;
+    place->kernels->finish_part(s->totals + i * part_floats(a), a->head_dim, POINTER(float, a->out) + at);
   }
 }
 
@@ -199,7 +245,8 @@ static void run_tile(const dp_place *place, uint64_t tile, uint32_t kv_head) {
   const uint64_t end = (tile + 1) * rows < op->m ? (tile + 1) * rows : op->m;
   for (uint64_t m = tile * rows, n; m < end; m += n) {
     n = stretch_of(&rows_of(op)[m], (uint32_t)(end - m));
-    run_stretch(place, m, (uint32_t)n, kv_head);
+    const stretch s = start_stretch(place, m, (uint32_t)n, kv_head);
+    run_stretch(place, &s);
   }
 }
 
