@@ -14,6 +14,8 @@ export interface Result {
 
 export interface RunOptions {
   env?: Record<string, string>
+  /** What stdin holds; nothing by default. */
+  input?: string
   /** Interrupts the command, as Ctrl-C does, once it has written something to stdout. */
   interrupt?: boolean
 }
@@ -21,9 +23,10 @@ export interface RunOptions {
 /** Runs the built command-line program. */
 export async function dotpool(
   args: string[],
-  { env = {}, interrupt = false }: RunOptions = {},
+  { env = {}, input = '', interrupt = false }: RunOptions = {},
 ): Promise<Result> {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
+  child.stdin.end(input)
   const result: Result = { code: null, stdout: '', stderr: '', chunks: 0 }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     result.stdout += text
