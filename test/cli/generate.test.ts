@@ -19,7 +19,7 @@ test('generate streams text and sums up', async () => {
   expect(stdout.length).toBeGreaterThan(48)
   expect(chunks).toBeGreaterThan(4)
   expect(stderr).toMatch(
-    /^first text after .* ms and \d+ ids, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
+    /^first text after \S+ m?s and \d+ ids, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
   )
 })
 
@@ -68,6 +68,12 @@ test('Ctrl-C ends the text, not the summary', async () => {
   expect(code).toBe(130)
   expect(stdout).toMatch(/\n$/)
   expect(stderr).toMatch(/^first text after .*\n$/)
+})
+
+test('nobody who reads on ends the text', async () => {
+  const { code, stderr } = await dotpool(['generate', '--max-tokens', '900'], { hangUp: true })
+  expect(code).toBe(0)
+  expect(stderr).toBe('')
 })
 
 test.each([

@@ -31,7 +31,7 @@ test('quantize writes an int8 checkpoint, and tells the sizes', async () => {
   const { code, stdout, stderr } = await dotpool(['quantize', floats, target])
   expect(stderr).toBe('')
   expect(code).toBe(0)
-  expect(stdout).toMatch(/: \d+ KiB before, \d+ KiB now, in \d+ ms\n$/)
+  expect(stdout).toMatch(/: \d+ KiB before, \d+ KiB now, in \S+ m?s\n$/)
   expect(await dtypes(target, [down, up])).toEqual(['I8', 'I8'])
 
   const text = ['generate', 'ROMEO:', '--max-tokens', '8', '--temperature', '0', '--model']

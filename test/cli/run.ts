@@ -18,12 +18,14 @@ export interface RunOptions {
   input?: string
   /** Interrupts the command, as Ctrl-C does, once it has written something to stdout. */
   interrupt?: boolean
+  /** Reads no more of stdout once something has come, as `head` does. */
+  hangUp?: boolean
 }
 
 /** Runs the built command-line program. */
 export async function dotpool(
   args: string[],
-  { env = {}, input = '', interrupt = false }: RunOptions = {},
+  { env = {}, input = '', interrupt = false, hangUp = false }: RunOptions = {},
 ): Promise<Result> {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
   child.stdin.end(input)
@@ -32,6 +34,7 @@ export async function dotpool(
     result.stdout += text
     result.chunks++
     if (interrupt && result.chunks === 1) child.kill('SIGINT')
+    if (hangUp) child.stdout.destroy()
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     result.stderr += text
