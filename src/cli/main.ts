@@ -1,16 +1,28 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { benchCommand } from './bench.js'
+import { chatCommand } from './chat.js'
 import { doctorCommand } from './doctor.js'
+import { evalCommand } from './eval.js'
 import { generateCommand } from './generate.js'
 import { version } from './package.js'
+import { quantizeCommand } from './quantize.js'
 import { reportError } from './report-error.js'
 
 const program = new Command('dotpool')
-  .description('int8 Linear layers on every core')
+  .description('int8 language models and Linear layers on every core')
   .version(version)
   .addCommand(generateCommand)
+  .addCommand(chatCommand)
+  .addCommand(quantizeCommand)
+  .addCommand(evalCommand)
   .addCommand(doctorCommand)
   .addCommand(benchCommand)
+
+// whoever read stdout has seen enough, as `head` does
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
 
 await program.parseAsync().catch(reportError)

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { usableThreads } from '../pool/cpus.js'
 
 /** Reads an option's number; what range it must lie in the library says. */
@@ -13,4 +13,15 @@ export function threadsOption(): Option {
   return new Option('--threads <n>', 'worker threads')
     .argParser(number)
     .default(usableThreads(), 'all that may be used')
+}
+
+/** Reads an option that may be given again and again. */
+export function collect(text: string, others: string[] = []): string[] {
+  return [...others, text]
+}
+
+/** Adds options that several commands have. */
+export function addOptions(command: Command, options: readonly Option[]): Command {
+  for (const option of options) command.addOption(option)
+  return command
 }

@@ -1,44 +1,56 @@
 import type { ModelStats } from '../model/decoder/scheduler.js'
 import type { Model } from '../model/model.js'
-import type { Pool } from '../pool/pool.js'
 import { count, digits, duration } from './text.js'
 
-/** Takes the times of a generation. Decoding is what comes after the first piece of text. */
+interface Lap extends ModelStats {
+  /** Since the process started, milliseconds. */
+  at: number
+}
+
+/** Takes the times of a text. Decoding is what comes after its first piece. */
 export class Stopwatch {
   readonly #model: Model
-  #first: ModelStats | undefined
-  /** Since the process started, milliseconds. */
-  #firstAt = 0
-  #lastAt = 0
+  readonly #startedAt: number
+  readonly #idsBefore: number
+  #first: Lap | undefined
+  #last: Lap | undefined
 
-  constructor(model: Model) {
+  /** @param startedAt when the text was asked for, milliseconds since the process started */
+  constructor(model: Model, startedAt = performance.now()) {
     this.#model = model
+    this.#startedAt = startedAt
+    this.#idsBefore = model.stats().ids
   }
 
   /** Call for every piece of text. */
   lap(): void {
-    this.#lastAt = performance.now()
-    if (this.#first !== undefined) return
-    this.#first = this.#model.stats()
-    this.#firstAt = this.#lastAt
+    this.#last = { ...this.#model.stats(), at: performance.now() }
+    this.#first ??= this.#last
   }
 
   /** One line: how fast it went, on what. */
-  summary(pool: Pool): string {
-    const { steps } = this.#model.stats()
-    const parts = [count(steps, 'step')]
-    const decoded = steps - (this.#first?.steps ?? steps)
-    if (decoded > 0) {
-      const perSecond = (decoded / (this.#lastAt - this.#firstAt)) * 1e3
-      parts.push(
-        `${digits(perSecond)} tokens/s`,
-        `${digits((perSecond * this.#model.weightBytes) / 1e9)} GB/s of weights`,
-      )
-    }
-    parts.push(`${pool.isa} on ${count(pool.threads, 'thread')}`)
-    if (this.#first !== undefined) {
-      parts.push(`first text ${duration(this.#firstAt * 1e3)} after the start`)
-    }
-    return parts.join(', ')
+  summary(): string {
+    const { isa, threads } = this.#model.pool
+    return [...this.#times(), `${isa} on ${count(threads, 'thread')}`].join(', ')
+  }
+
+  #times(): string[] {
+    const [first, last] = [this.#first, this.#last]
+    if (first === undefined || last === undefined) return ['no text']
+    const waited = duration((first.at - this.#startedAt) * 1e3)
+    const read = count(first.ids - this.#idsBefore, 'id')
+    const times = [`first text after ${waited} and ${read}`]
+    // the text is the only one that is being written, so a step is a token
+    const tokens = last.steps - first.steps
+    if (tokens === 0) return times
+    const millis = last.at - first.at
+    const perSecond = (tokens / millis) * 1e3
+    const share = (last.micros - first.micros) / 1e3 / millis
+    return [
+      ...times,
+      `then ${count(tokens, 'token')} at ${digits(perSecond)} tokens/s`,
+      `${digits((perSecond * this.#model.weightBytes) / 1e9)} GB/s of weights`,
+      `${Math.round(share * 100)} % of the time in steps`,
+    ]
   }
 }

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
+const short = ['generate', 'ROMEO:', '--max-tokens', '16']
+const likeliest = dotpool([...short, '--temperature', '0'])
+
 test('generate streams text and sums up', async () => {
   const { code, stdout, stderr, chunks } = await dotpool([
     'generate',
@@ -16,7 +19,7 @@ test('generate streams text and sums up', async () => {
   expect(stdout.length).toBeGreaterThan(48)
   expect(chunks).toBeGreaterThan(4)
   expect(stderr).toMatch(
-    /^48 tokens, .* tokens\/s, .* GB\/s of weights, .*% of the time in Linears, \w+ on 2 threads, first token .* after the start\n$/,
+    /^first text after \S+ m?s and \d+ ids, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
   )
 })
 
@@ -35,17 +38,51 @@ test('--stop ends the text and may be given again', async () => {
   expect(stopped.stdout).toBe(`${whole.slice(0, whole.indexOf(stops[1]))}\n`)
 })
 
+test.each([
+  [['--min-p', '1']],
+  [['--top-k', '1']],
+  [['--temperature', '0', '--kv', 'f32']],
+  [['--temperature', '0', '--quantize', 'none']],
+])('generate %j writes the likeliest text', async (options) => {
+  const { code, stdout } = await dotpool([...short, ...options])
+  expect(code).toBe(0)
+  expect(stdout).toBe((await likeliest).stdout)
+})
+
+test('--repetition-penalty changes the text', async () => {
+  const { stdout } = await dotpool([...short, '--temperature', '0', '--repetition-penalty', '5'])
+  expect(stdout).not.toBe((await likeliest).stdout)
+})
+
+test('--max-context ends the text', async () => {
+  const { stdout } = await dotpool([...short, '--temperature', '0', '--max-context', '5'])
+  const whole = (await likeliest).stdout.trimEnd()
+  expect(whole.startsWith(stdout.trimEnd())).toBe(true)
+  expect(stdout.length).toBeLessThan(whole.length)
+})
+
 test('Ctrl-C ends the text, not the summary', async () => {
   const { code, stdout, stderr } = await dotpool(['generate', '--max-tokens', '2000'], {
     interrupt: true,
   })
   expect(code).toBe(130)
   expect(stdout).toMatch(/\n$/)
-  expect(stderr).toMatch(/^\d+ tokens?, .*\n$/)
+  expect(stderr).toMatch(/^first text after .*\n$/)
+})
+
+test('nobody who reads on ends the text', async () => {
+  const { code, stderr } = await dotpool(['generate', '--max-tokens', '900'], { hangUp: true })
+  expect(code).toBe(0)
+  expect(stderr).toBe('')
 })
 
 test.each([
-  [['--model', '/no/such/folder'], '/no/such/folder/config.json'],
+  [['--model', '/no/such/folder'], "'/no/such/folder' is invalid. There is no such folder."],
+  [['--model', 'package.json'], 'It is a file.'],
+  [['--model', 'src'], 'It has no config.json.'],
+  [['--kv', 'int4'], 'Allowed choices are f32, bf16, int8.'],
+  [['--max-context', '1000000'], 'maxContext: expected'],
+  [['--min-p', '2'], 'minP: expected'],
   [['--top-p', '2'], 'topP: expected'],
   [['--threads', '0'], 'threads: expected'],
 ])('generate %j fails with one line', async (args, message) => {

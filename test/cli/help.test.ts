@@ -2,10 +2,18 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
+const commands = ['generate', 'chat', 'quantize', 'eval', 'doctor', 'bench']
+
 test('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
   expect(code).toBe(0)
-  for (const command of ['generate', 'doctor', 'bench']) expect(stdout).toContain(`  ${command} `)
+  for (const command of commands) expect(stdout).toContain(`  ${command} `)
+})
+
+test.each(commands)('%s --help tells how it is used', async (command) => {
+  const { code, stdout } = await dotpool([command, '--help'])
+  expect(code).toBe(0)
+  expect(stdout).toContain(`Usage: dotpool ${command} [options]`)
 })
 
 test('--version is that of the package', async () => {
@@ -17,6 +25,8 @@ test.each([
   [['nonsense'], "error: unknown command 'nonsense'"],
   [['generate', '--nonsense'], "error: unknown option '--nonsense'"],
   [['generate', '--seed', 'x'], 'is invalid. Not a number.'],
+  [['chat'], "error: required option '--model <folder>' not specified"],
+  [['quantize', 'fixtures/qwen3-shakespeare-w8a8'], "error: missing required argument 'out'"],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)
   expect(code).toBe(1)

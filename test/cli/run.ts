@@ -14,21 +14,27 @@ export interface Result {
 
 export interface RunOptions {
   env?: Record<string, string>
+  /** What stdin holds; nothing by default. */
+  input?: string
   /** Interrupts the command, as Ctrl-C does, once it has written something to stdout. */
   interrupt?: boolean
+  /** Reads no more of stdout once something has come, as `head` does. */
+  hangUp?: boolean
 }
 
 /** Runs the built command-line program. */
 export async function dotpool(
   args: string[],
-  { env = {}, interrupt = false }: RunOptions = {},
+  { env = {}, input = '', interrupt = false, hangUp = false }: RunOptions = {},
 ): Promise<Result> {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
+  child.stdin.end(input)
   const result: Result = { code: null, stdout: '', stderr: '', chunks: 0 }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     result.stdout += text
     result.chunks++
     if (interrupt && result.chunks === 1) child.kill('SIGINT')
+    if (hangUp) child.stdout.destroy()
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     result.stderr += text

@@ -99,7 +99,8 @@ async function quantizedConfig(file: string, ignore: readonly string[]): Promise
   return { ...(json as object), quantization_config: w8a8Config(ignore) }
 }
 
-async function checkEmpty(folder: string): Promise<void> {
+/** @throws ArgumentError if the folder holds something; the system's own error if it is none */
+export async function checkEmpty(folder: string): Promise<void> {
   const [entry] = (await unlessMissing(readdir(folder))) ?? []
   if (entry === undefined) return
   throw new ArgumentError('folder', 'a new or an empty one', `${folder} with ${entry} in it`)

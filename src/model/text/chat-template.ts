@@ -58,6 +58,11 @@ export class ChatTemplate {
     return new ChatTemplate(file, program, specialTokens)
   }
 
+  /** Whether the checkpoint has one. */
+  get exists(): boolean {
+    return this.#program !== undefined
+  }
+
   /**
    * The text of a conversation. It spells the special tokens out, so the tokenizer must add none.
    *

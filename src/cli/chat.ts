@@ -1,0 +1,90 @@
+import { createInterface, type Interface } from 'node:readline/promises'
+import { styleText } from 'node:util'
+import { Command } from 'commander'
+import { ArgumentError } from '../errors.js'
+import { readChatTemplate } from '../model/text/read-chat-template.js'
+import { Pool } from '../pool/pool.js'
+import { Conversation } from './conversation.js'
+import { interruptible } from './interrupt.js'
+import { loadModel } from './load-model.js'
+import { type ModelFlags, modelOption, runOptions } from './model-options.js'
+import { addOptions, number } from './options.js'
+import { reportError } from './report-error.js'
+import { type TextFlags, textOptions, toGenerateOptions } from './text-options.js'
+
+interface ChatFlags extends ModelFlags, TextFlags {
+  system?: string
+}
+
+const HELP = '/reset begins anew, Ctrl-C stops an answer, Ctrl-D leaves'
+
+export const chatCommand = new Command('chat')
+  .description('talk with a language model, in the terminal or a line a turn from a pipe')
+  .addOption(modelOption().makeOptionMandatory())
+  .option('--system <text>', 'what the model is told first')
+  .option('--max-tokens <n>', 'the most tokens of an answer (default: as the context has)', number)
+  .action(async (flags: ChatFlags) => {
+    await checkTemplate(flags.model)
+    await using pool = await Pool.create({ threads: flags.threads })
+    using model = await interruptible((signal) =>
+      loadModel(pool, flags.model, { ...flags, signal }),
+    )
+    if (model === undefined) return
+    const { maxTokens = model.maxContext } = flags
+    const options = { ...toGenerateOptions(flags), maxTokens }
+    const conversation = new Conversation(model, flags.system, options)
+    remark(`${model}. ${HELP}.`)
+    await converse(conversation)
+  })
+
+addOptions(chatCommand, [...textOptions(), ...runOptions()])
+
+async function checkTemplate(folder: string): Promise<void> {
+  const { exists } = await readChatTemplate(folder)
+  if (exists) return
+  const expected = 'a checkpoint with a chat template (`dotpool generate` works without one)'
+  throw new ArgumentError('model', expected, `none in ${folder}`)
+}
+
+/** Answers line after line, until there are no more or the user leaves. */
+async function converse(conversation: Conversation): Promise<void> {
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY
+  const output = isTerminal ? process.stdout : undefined
+  const lines = createInterface({ input: process.stdin, output, prompt: '> ' })
+  // a terminal that lines are read from sends Ctrl-C as a key
+  lines.on('SIGINT', () => {
+    const stopsAnAnswer = process.emit('SIGINT')
+    if (!stopsAnAnswer) lines.close()
+  })
+  for await (const line of promptedLines(lines)) await takeTurn(conversation, line)
+  output?.write('\n')
+}
+
+/** Without an output the prompt is not shown. */
+async function* promptedLines(lines: Interface): AsyncGenerator<string, void, void> {
+  let isOpen = true
+  lines.once('close', () => {
+    isOpen = false
+  })
+  lines.prompt()
+  for await (const line of lines) {
+    yield line
+    if (isOpen) lines.prompt()
+  }
+}
+
+async function takeTurn(conversation: Conversation, line: string): Promise<void> {
+  if (line.trim() === '') return
+  if (line.trim() === '/reset') return conversation.reset()
+  try {
+    const stopwatch = await conversation.answer(line)
+    remark(stopwatch.summary())
+  } catch (error) {
+    reportError(error)
+  }
+}
+
+/** Tells a user at a terminal what is not part of the conversation. */
+function remark(text: string): void {
+  if (process.stderr.isTTY) console.error(styleText('dim', text))
+}

@@ -1,0 +1,42 @@
+import { Argument, Command } from 'commander'
+import { Checkpoint } from '../model/checkpoint/checkpoint.js'
+import { checkEmpty } from '../model/checkpoint/save.js'
+import { Pool } from '../pool/pool.js'
+import { interruptible } from './interrupt.js'
+import { loadModel } from './load-model.js'
+import { checkpointFolder } from './model-options.js'
+import { collect, threadsOption } from './options.js'
+import { withProgressBar } from './progress.js'
+import { bytes, duration } from './text.js'
+
+interface QuantizeFlags {
+  skip?: string[]
+  threads: number
+}
+
+export const quantizeCommand = new Command('quantize')
+  .description('make an int8 checkpoint (W8A8, compressed-tensors) of one with float weights')
+  .addArgument(new Argument('<in>', 'the checkpoint').argParser(checkpointFolder))
+  .addArgument(new Argument('<out>', 'a new folder, or an empty one'))
+  .option(
+    '--skip <name>',
+    'leave this Linear as it is, e.g. down_proj; may be given again',
+    collect,
+  )
+  .addOption(threadsOption())
+  .action((source: string, target: string, { skip, threads }: QuantizeFlags) =>
+    interruptible(async (signal) => {
+      await checkEmpty(target)
+      await using pool = await Pool.create({ threads })
+      using model = await loadModel(pool, source, { quantize: 'w8a8', skip, signal })
+      await withProgressBar('saving', (onProgress) => model.save(target, { signal, onProgress }))
+      const [before, after] = [await tensorBytes(source), await tensorBytes(target)]
+      const elapsed = duration(performance.now() * 1e3)
+      console.log(`${target}: ${bytes(before)} before, ${bytes(after)} now, in ${elapsed}`)
+    }),
+  )
+
+async function tensorBytes(folder: string): Promise<number> {
+  await using checkpoint = await Checkpoint.open(folder)
+  return checkpoint.names.reduce((sum, name) => sum + checkpoint.entry(name).byteLength, 0)
+}

@@ -1,0 +1,27 @@
+import type { Stopwatch } from './stopwatch.js'
+
+/**
+ * Writes text to stdout as it comes, and ends its line. The signal ends it early.
+ *
+ * @param stopwatch is told of every piece
+ * @returns the text
+ */
+export async function writeText(
+  pieces: AsyncIterable<string>,
+  stopwatch: Stopwatch,
+  signal: AbortSignal,
+): Promise<string> {
+  let text = ''
+  try {
+    for await (const piece of pieces) {
+      stopwatch.lap()
+      process.stdout.write(piece)
+      text += piece
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    process.stdout.write('\n')
+  }
+  return text
+}

@@ -1,0 +1,106 @@
+import { cp, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { fixture, temporaryFolder } from '../model/support.js'
+import { dotpool, type RunOptions } from './run.js'
+
+/** Every message under its role, as in a play. It refuses to call anybody a fool. */
+const TEMPLATE = [
+  "{% for message in messages %}{% if message.content == 'fool' %}",
+  "{{ raise_exception('no insults') }}{% endif %}",
+  '{{ message.role | upper }}:\n{{ message.content }}\n\n{% endfor %}',
+  '{% if add_generation_prompt %}ROMEO:\n{% endif %}',
+].join('')
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  await cp(fixture, folder.path, { recursive: true })
+  const config = JSON.stringify({ chat_template: TEMPLATE })
+  await writeFile(join(folder.path, 'tokenizer_config.json'), config)
+})
+
+afterAll(() => folder[Symbol.asyncDispose]())
+
+/** Talks with the model, which always takes the likeliest token. */
+function chat(input: string, args: string[] = ['--max-tokens', '12'], options: RunOptions = {}) {
+  const all = ['chat', '--model', folder.path, '--temperature', '0', ...args]
+  return dotpool(all, { ...options, input })
+}
+
+test('a line from a pipe is a turn, and only answers are written', async () => {
+  const { code, stdout, stderr, chunks } = await chat('Who is there?\n')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^\S[^>]*\n$/)
+  expect(stderr).toBe('')
+  expect(chunks).toBeGreaterThan(4)
+})
+
+test('the last line needs no end, and empty ones are no turns', async () => {
+  const { code, stdout } = await chat('\n  \nWho is there?')
+  expect(code).toBe(0)
+  expect(stdout).toBe((await chat('Who is there?\n')).stdout)
+})
+
+test('the conversation is kept until /reset', async () => {
+  const once = (await chat('Who is there?\n')).stdout
+  const first = (await chat('My lord, the queen is dead!\n')).stdout
+  const both = (await chat('My lord, the queen is dead!\nWho is there?\n')).stdout
+  expect(both.startsWith(first)).toBe(true)
+  expect(both).not.toBe(first + once)
+  const anew = (await chat('My lord, the queen is dead!\n/reset\nWho is there?\n')).stdout
+  expect(anew).toBe(first + once)
+})
+
+test('--system is told first, and survives /reset', async () => {
+  const args = ['--max-tokens', '12', '--system', 'My lord, the queen is dead!']
+  const told = (await chat('Who is there?\n', args)).stdout
+  expect(told).not.toBe((await chat('Who is there?\n')).stdout)
+  expect((await chat('Who is there?\n/reset\nWho is there?\n', args)).stdout).toBe(told + told)
+})
+
+test('an answer may be as long as the context', async () => {
+  const input = 'Who is there?\n'
+  const { stdout } = await chat(input, ['--max-context', '64'])
+  const short = (await chat(input)).stdout.trimEnd()
+  expect(stdout.startsWith(short)).toBe(true)
+  expect(stdout.length).toBeGreaterThan(2 * short.length)
+})
+
+test('Ctrl-C stops the answer only', async () => {
+  const input = 'Who is there?\n/reset\nWho is there?\n'
+  const whole = (await chat('Who is there?\n', [])).stdout
+  const { code, stdout, stderr } = await chat(input, [], { interrupt: true })
+  expect(code).toBe(0)
+  expect(stderr).toBe('')
+  expect(stdout.endsWith(whole)).toBe(true)
+  const stopped = stdout.slice(0, -whole.length)
+  expect(stopped).toMatch(/\n$/)
+  expect(stopped.length).toBeLessThan(whole.length)
+  expect(whole.startsWith(stopped.slice(0, -1))).toBe(true)
+})
+
+test('a turn that fails is one line of error, and was never said', async () => {
+  const { code, stdout, stderr } = await chat('fool\nWho is there?\n')
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^error: messages: expected .*, got no insults\n$/)
+  expect(stdout).toBe((await chat('Who is there?\n')).stdout)
+})
+
+test.each([
+  [['--top-p', '2'], 'topP: expected'],
+  [['--system', 'fool'], 'no insults'],
+])('chat %j fails before anything is said', async (args, message) => {
+  const { code, stdout, stderr } = await chat('Who is there?\n', args)
+  expect(code).toBe(1)
+  expect(stdout).toBe('')
+  expect(stderr).toMatch(/^error: .*\n$/)
+  expect(stderr).toContain(message)
+})
+
+test('a checkpoint without a chat template can still generate', async () => {
+  const { code, stderr } = await dotpool(['chat', '--model', fixture])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^error: model: .* a chat template \(`dotpool generate` .*\n$/)
+})

@@ -1,0 +1,89 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Tokenizer } from '#src/model/text/tokenizer.js'
+import { fixture, readIds, readJson, temporaryFolder } from '../model/support.js'
+import { dotpool } from './run.js'
+
+const { window, nll_w8a8, nll_fp32 } = readJson(join(fixture, 'val_windows.json'))
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+let file: string
+
+/** The text whose NLL the fixture tells. */
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  file = join(folder.path, 'validation.txt')
+  const tokenizerFile = join(fixture, 'tokenizer.json')
+  const tokenizer = Tokenizer.parse(tokenizerFile, readJson(tokenizerFile))
+  const ids = readIds(join(fixture, 'val_ids.u16')).subarray(0, nll_w8a8.length * window)
+  await writeFile(file, tokenizer.decode(ids))
+})
+
+afterAll(() => folder[Symbol.asyncDispose]())
+
+function evaluate(args: string[], input?: string) {
+  return dotpool(['eval', '--model', fixture, ...args], input === undefined ? {} : { input })
+}
+
+test('eval tells ids, NLL and perplexity in one line', async () => {
+  const { code, stdout, stderr } = await evaluate([file])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  const [, ids, nll, perplexity] =
+    /^(\d+) ids, nll (\S+), perplexity (\S+), \S+ ids\/s\n$/.exec(stdout) ?? []
+  expect(Number(ids)).toBe(nll_w8a8.length * window)
+  expect(Number(nll)).toBeCloseTo(mean(nll_w8a8), 2)
+  expect(Number(perplexity)).toBeCloseTo(Math.exp(Number(nll)), 1)
+})
+
+test('--json prints JSON, and --quantize none runs in float32', async () => {
+  const { code, stdout } = await evaluate([file, '--json', '--quantize', 'none'])
+  expect(code).toBe(0)
+  const { ids, nll, perplexity, idsPerSecond } = JSON.parse(stdout)
+  expect(ids).toBe(nll_fp32.length * window)
+  expect(nll).toBeCloseTo(mean(nll_fp32), 2)
+  expect(perplexity).toBeCloseTo(Math.exp(nll), 6)
+  expect(idsPerSecond).toBeGreaterThan(0)
+})
+
+test('- reads stdin', async () => {
+  const [fromFile, fromStdin] = [
+    await evaluate([file]),
+    await evaluate(['-'], await readFile(file, 'utf8')),
+  ]
+  expect(fromStdin.code).toBe(0)
+  expect(scores(fromStdin.stdout)).toBe(scores(fromFile.stdout))
+})
+
+test('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
+  const [whole, windows, int8] = [
+    await evaluate([file, '--json']),
+    await evaluate([file, '--json', '--window', '32']),
+    await evaluate([file, '--json', '--kv', 'int8']),
+  ].map(({ stdout }) => JSON.parse(stdout).nll)
+  expect(windows).toBeGreaterThan(whole)
+  expect(int8).not.toBe(whole)
+  expect(int8).toBeCloseTo(whole, 1)
+})
+
+test.each([
+  [['no-such-file'], 'no-such-file'],
+  [['-'], 'file: expected a text of at least 2 ids, got 0'],
+  [['package.json', '--window', '1'], 'window: expected'],
+])('eval %j fails with one line', async (args, message) => {
+  const { code, stdout, stderr } = await evaluate(args)
+  expect(code).toBe(1)
+  expect(stdout).toBe('')
+  expect(stderr).toMatch(/^error: .*\n$/)
+  expect(stderr).toContain(message)
+})
+
+function mean(values: number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length
+}
+
+/** All but the speed. */
+function scores(line: string): string {
+  return line.slice(0, line.lastIndexOf(','))
+}

@@ -1,0 +1,67 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
+import { fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
+import { dotpool } from './run.js'
+
+const down = 'model.layers.0.mlp.down_proj.weight'
+const up = 'model.layers.0.mlp.up_proj.weight'
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+let floats: string
+
+/** A checkpoint with float weights. */
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  floats = join(folder.path, 'floats')
+  await mkdir(floats)
+  await writeCheckpoint(floats)
+})
+
+afterAll(() => folder[Symbol.asyncDispose]())
+
+async function dtypes(checkpointFolder: string, names: string[]): Promise<string[]> {
+  await using checkpoint = await Checkpoint.open(checkpointFolder)
+  return names.map((name) => checkpoint.dtype(name))
+}
+
+test('quantize writes an int8 checkpoint, and tells the sizes', async () => {
+  const target = join(folder.path, 'int8')
+  const { code, stdout, stderr } = await dotpool(['quantize', floats, target])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/: \d+ KiB before, \d+ KiB now, in \S+ m?s\n$/)
+  expect(await dtypes(target, [down, up])).toEqual(['I8', 'I8'])
+
+  const text = ['generate', 'ROMEO:', '--max-tokens', '8', '--temperature', '0', '--model']
+  const [a, b] = [
+    await dotpool([...text, floats, '--quantize', 'w8a8']),
+    await dotpool([...text, target]),
+  ]
+  expect(b.code).toBe(0)
+  expect(b.stdout).toBe(a.stdout)
+})
+
+test('--skip leaves Linears as they are, and may be given again', async () => {
+  const target = join(folder.path, 'skipped')
+  const skips = ['--skip', 'down_proj', '--skip', 'self_attn.*']
+  const { code } = await dotpool(['quantize', ...skips, floats, target])
+  expect(code).toBe(0)
+  const query = 'model.layers.0.self_attn.q_proj.weight'
+  expect(await dtypes(target, [down, up, query])).toEqual(['F32', 'I8', 'F32'])
+})
+
+test.each([
+  [['src', 'new'], 'It has no config.json.'],
+  [[fixture, 'src'], 'folder: expected a new or an empty one, got src with'],
+  [[fixture, 'package.json'], 'package.json'],
+  [[fixture, 'new', '--skip', 'nonsense'], 'skip: expected names of Linears'],
+])('quantize %j fails with one line', async (args, message) => {
+  const { code, stdout, stderr } = await dotpool(['quantize', ...args])
+  expect(code).toBe(1)
+  expect(stdout).toBe('')
+  expect(stderr).toMatch(/^error: .*\n$/)
+  expect(stderr).toContain(message)
+  expect(await readdir('.')).not.toContain('new')
+})
