@@ -95,7 +95,7 @@ typedef struct dp_page_queries {
   float *scores;                /* [queries][DP_PAGE], scratch */
   float *parts;                 /* the results, a part each */
   size_t part_stride;           /* floats from part to part */
-  const char *ahead;            /* keys that will be read next, or any others */
+  const char *ahead;            /* the head that will be read next, or any other */
 } dp_page_queries;
 
 /* Writes the parts of one page; see ops/attention.c. */

@@ -7,32 +7,49 @@
  * These are a page's part; parts of two pages add up once both are brought to the same maximum
  * (https://arxiv.org/abs/1805.02867).
  */
+#include <stdbool.h>
+
 #include "../kernels.h"
 #include "exp.h"
-#include "lanes.h"
 #include "multiply.h"
 #include "per_isa.h"
+#include "sum16.h"
 
 static inline float larger(float a, float b) { return a > b ? a : b; }
 
+static inline bool is_whole(uint32_t first, uint32_t last) { return first == 0 && last == DP_PAGE; }
+
+/* The largest of sixteen, half by half. */
+static float maximum_of_lanes(float *most) {
+  for (int l = 0; l < 8; l++) most[l] = larger(most[l], most[l + 8]);
+  for (int l = 0; l < 4; l++) most[l] = larger(most[l], most[l + 4]);
+  return larger(larger(most[0], most[1]), larger(most[2], most[3]));
+}
+
 /* max_j s[j] over those seen, [first, last) */
 static float maximum_of(const float *s, uint32_t first, uint32_t last) {
-  float most[DP_PAGE];
-  for (uint32_t j = 0; j < DP_PAGE; j++) most[j] = j - first < last - first ? s[j] : -__builtin_inff();
-  for (int j = 0; j < 32; j++) most[j] = larger(most[j], most[j + 32]);
-  for (int j = 0; j < 16; j++) most[j] = larger(most[j], most[j + 16]);
-  for (int j = 0; j < 8; j++) most[j] = larger(most[j], most[j + 8]);
-  for (int j = 0; j < 4; j++) most[j] = larger(most[j], most[j + 4]);
-  return larger(larger(most[0], most[1]), larger(most[2], most[3]));
+  float seen[DP_PAGE], most[DP_LANES];
+  if (!is_whole(first, last)) {
+    for (uint32_t j = 0; j < DP_PAGE; j++) seen[j] = j - first < last - first ? s[j] : -__builtin_inff();
+    s = seen;
+  }
+  for (int l = 0; l < DP_LANES; l++) {
+    most[l] = larger(larger(s[l], s[l + 16]), larger(s[l + 32], s[l + 48]));
+  }
+  return maximum_of_lanes(most);
 }
 
 /* s[j] = e^(s[j] - maximum) for those seen, 0 for others; returns their sum. */
 static float exponentiate(float *s, uint32_t first, uint32_t last, float maximum) {
   for (uint32_t j = 0; j < DP_PAGE; j++) s[j] = dp_exp(s[j] - maximum);
-  for (uint32_t j = 0; j < DP_PAGE; j++) s[j] = j - first < last - first ? s[j] : 0;
-  dp_lanes sums = {0};
-  for (uint32_t j = 0; j < DP_PAGE; j += DP_LANES) sums += dp_load_lanes(s + j);
-  return dp_add_up_lanes(sums);
+  if (!is_whole(first, last)) {
+    for (uint32_t j = 0; j < DP_PAGE; j++) s[j] = j - first < last - first ? s[j] : 0;
+  }
+  dp_floats sums[DP_PARTS] = {{0}};
+  for (uint32_t j = 0; j < DP_PAGE; j += DP_LANES) {
+    for (int p = 0; p < DP_PARTS; p++) sums[p] += dp_floats_f32(s, j + p * DP_PART_LANES);
+  }
+  return dp_sum_lanes(sums);
 }
 
 /* scores[query][j] = q . key[j], for all positions in the groups of [first, last). */
@@ -52,7 +69,7 @@ static void multiply_keys(const dp_page_queries *queries, dp_kv_head head, uint3
       .b_group = group_bytes,
       .sums = queries->scores + from * DP_PAGE_GROUP,
       .sums_stride = DP_PAGE,
-      .ahead = dp_kv_values(head),
+      .ahead = queries->ahead,
   };
   for (uint32_t r = 0; r < product.rows; r++) {
     memset(product.sums + r * DP_PAGE, 0, product.groups * DP_PAGE_GROUP * sizeof(float));
@@ -77,7 +94,7 @@ static void multiply_values(const dp_page_queries *queries, dp_kv_head head, uin
       .b_group = DP_LANES * size,
       .sums = queries->parts + query * queries->part_stride + DP_PART_VALUES,
       .sums_stride = queries->part_stride,
-      .ahead = queries->ahead,
+      .ahead = queries->ahead + dp_kv_half_bytes(head.type, head.head_dim),
   };
   dp_multiply(&product, head.type);
   if (D % DP_LANES == 0) return;

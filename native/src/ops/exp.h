@@ -5,12 +5,18 @@
 #include "../rounding.h"
 
 /*
+ * -87 and 88, which the compiler must not know: it would work out beforehand what follows from them, and
+ * multiply with it in every lane; such products are denormal, and those take a hundred times as long.
+ */
+extern const float dp_exp_least, dp_exp_most;
+
+/*
  * e^x = 2^n * e^r, n = rne(x / ln 2), |r| <= ln 2 / 2, e^r by a polynomial of degree 7; the constants
  * are those of expf in the Cephes library. Below 2 ulp off. x is taken to be in [-87, 88].
  */
 static inline float dp_exp(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
+  x = x < dp_exp_least ? dp_exp_least : x;
+  x = x > dp_exp_most ? dp_exp_most : x;
   const float shifted = x * 1.4426950408889634f + 12582912.0f; /* the integer in the low bits */
   const float n = shifted - 12582912.0f;
   float r = x - n * 0.693359375f;

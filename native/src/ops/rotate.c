@@ -7,22 +7,11 @@
  */
 #include "../kernels.h"
 #include "../rounding.h"
-#include "lanes.h"
 #include "per_isa.h"
-
-static float sum_of_squares(const float *x, size_t k) {
-  dp_lanes sums = {0};
-  size_t i = 0;
-  for (; i + DP_LANES <= k; i += DP_LANES) {
-    const dp_lanes values = dp_load_lanes(x + i);
-    sums += values * values;
-  }
-  for (; i < k; i++) sums[i % DP_LANES] += x[i] * x[i];
-  return dp_add_up_lanes(sums);
-}
+#include "sum16.h"
 
 static void norm(float *x, size_t k, const float *w, float eps) {
-  const float r = 1.0f / __builtin_sqrtf(sum_of_squares(x, k) / (float)k + eps);
+  const float r = 1.0f / __builtin_sqrtf(dp_sum_of_squares(x, k) / (float)k + eps);
   for (size_t i = 0; i < k; i++) x[i] = (x[i] * r) * w[i];
 }
 

@@ -58,4 +58,23 @@ static inline float dp_sum_lanes(const dp_floats lanes[DP_PARTS]) {
   return (by4[0] + by4[2]) + (by4[1] + by4[3]);
 }
 
+/* sum_i x[i]^2 */
+static inline float dp_sum_of_squares(const float *x, size_t k) {
+  dp_floats lanes[DP_PARTS] = {{0}};
+  size_t i = 0;
+  for (; i + DP_LANES <= k; i += DP_LANES) {
+    for (int p = 0; p < DP_PARTS; p++) {
+      const dp_floats v = dp_floats_f32(x, i + p * DP_PART_LANES);
+      lanes[p] += v * v;
+    }
+  }
+  float last[DP_LANES] = {0};
+  memcpy(last, x + i, (k - i) * sizeof *last);
+  for (int p = 0; p < DP_PARTS; p++) {
+    const dp_floats v = dp_floats_f32(last, p * DP_PART_LANES);
+    lanes[p] += v * v;
+  }
+  return dp_sum_lanes(lanes);
+}
+
 #endif
