@@ -6,11 +6,12 @@
 
 enum { LANES = 4 };
 
-static inline float32x4_t dequantize(const int32_t *acc, float x_scale, const float *w_scale,
+/* Channels n .. n + 3. */
+static inline float32x4_t dequantize(const int32_t *acc, size_t n, float x_scale, const float *w_scale,
                                      const float *bias) {
-  float32x4_t y = vmulq_n_f32(vcvtq_f32_s32(vld1q_s32(acc)), x_scale);
-  y = vmulq_f32(y, vld1q_f32(w_scale));
-  return bias == NULL ? y : vaddq_f32(y, vld1q_f32(bias));
+  float32x4_t y = vmulq_n_f32(vcvtq_f32_s32(vld1q_s32(acc + n)), x_scale);
+  y = vmulq_f32(y, vld1q_f32(w_scale + n));
+  return bias == NULL ? y : vaddq_f32(y, vld1q_f32(bias + n));
 }
 
 /* Round to nearest, ties to even, as integers; the upper half of every lane is the answer. */
@@ -24,20 +25,26 @@ static inline uint16x4_t to_bf16(float32x4_t value) {
 
 void dp_epilogue_f32_neon(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
                           const float *bias, void *y) {
-  for (size_t n = 0; n < count; n += LANES) {
+  float *to = y;
+  size_t n = 0;
+  for (; n + LANES <= count; n += LANES) vst1q_f32(to + n, dequantize(acc, n, x_scale, w_scale, bias));
+  if (n < count) {
     float lanes[LANES];
-    vst1q_f32(lanes, dequantize(acc + n, x_scale, w_scale + n, bias == NULL ? NULL : bias + n));
-    const size_t left = count - n < LANES ? count - n : LANES;
-    memcpy((float *)y + n, lanes, left * sizeof *lanes);
+    vst1q_f32(lanes, dequantize(acc, n, x_scale, w_scale, bias));
+    memcpy(to + n, lanes, (count - n) * sizeof *lanes);
   }
 }
 
 void dp_epilogue_bf16_neon(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
                            const float *bias, void *y) {
-  for (size_t n = 0; n < count; n += LANES) {
+  uint16_t *to = y;
+  size_t n = 0;
+  for (; n + LANES <= count; n += LANES) {
+    vst1_u16(to + n, to_bf16(dequantize(acc, n, x_scale, w_scale, bias)));
+  }
+  if (n < count) {
     uint16_t lanes[LANES];
-    vst1_u16(lanes, to_bf16(dequantize(acc + n, x_scale, w_scale + n, bias == NULL ? NULL : bias + n)));
-    const size_t left = count - n < LANES ? count - n : LANES;
-    memcpy((uint16_t *)y + n, lanes, left * sizeof *lanes);
+    vst1_u16(lanes, to_bf16(dequantize(acc, n, x_scale, w_scale, bias)));
+    memcpy(to + n, lanes, (count - n) * sizeof *lanes);
   }
 }

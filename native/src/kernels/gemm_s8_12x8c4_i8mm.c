@@ -10,10 +10,10 @@
 enum {
   PAIRS = 6,
   CHANNELS = 8,
-  OPERANDS = CHANNELS / 2,             /* registers that hold eight k of so many channels */
-  OCTET_BYTES = 2 * DP_QUAD_BYTES,     /* of a block */
-  TURN = 64,                           /* octets of these channels before the next ones' turn */
-  AHEAD = TURN * OCTET_BYTES,          /* so the turn after this one is on its way */
+  OPERANDS = CHANNELS / 2,         /* registers that hold eight k of these */
+  OCTET_BYTES = 2 * DP_QUAD_BYTES, /* of a block */
+  TURN = 64,                       /* octets of these channels before the next ones' turn */
+  AHEAD = TURN * OCTET_BYTES,      /* so the turn after this one is on its way */
 };
 
 /* Of each octet and pair: eight k of the first row, then of the second. */
@@ -44,27 +44,22 @@ static inline int8x16_t zip_high(int8x16_t a, int8x16_t b) {
 DP_INLINE void multiply_octet(int32x4_t sum[PAIRS][OPERANDS], const int8x16_t *x, const int pairs,
                               const int8x16_t w[2], const int8x16_t next[2]) {
   int8x16_t operand[OPERANDS];
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; i++) {
+  DP_UNROLL for (int i = 0; i < 2; i++) {
     operand[2 * i] = zip_low(w[i], next[i]);
     operand[2 * i + 1] = zip_high(w[i], next[i]);
   }
-#pragma GCC unroll 6
-  for (int p = 0; p < pairs; p++) {
+  DP_UNROLL for (int p = 0; p < pairs; p++) {
     if (p % 2 == 0) DP_LOADS_STAY(); /* two make one instruction, more take registers from the sums */
     const int8x16_t xp = x[p];
-#pragma GCC unroll 4
-    for (int i = 0; i < OPERANDS; i++) DP_SMMLA(sum[p][i], xp, operand[i]);
+    DP_UNROLL for (int i = 0; i < OPERANDS; i++) DP_SMMLA(sum[p][i], xp, operand[i]);
   }
 }
 
 DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_t quads, int channel,
                     paired_sums sums, const int8_t *ahead) {
   int32x4_t sum[PAIRS][OPERANDS];
-#pragma GCC unroll 6
-  for (int p = 0; p < pairs; p++) {
-#pragma GCC unroll 4
-    for (int i = 0; i < OPERANDS; i++) sum[p][i] = sums[p][channel / 2 + i];
+  DP_UNROLL for (int p = 0; p < pairs; p++) {
+    DP_UNROLL for (int i = 0; i < OPERANDS; i++) sum[p][i] = sums[p][channel / 2 + i];
   }
   w += channel * DP_KR;
   /* a line has sixteen channels: the first eight ask for one quad's, the others for the next one's */
@@ -83,10 +78,8 @@ DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_
     const int8x16_t next[2] = {vdupq_n_s8(0), vdupq_n_s8(0)};
     multiply_octet(sum, x[o], pairs, quad, next);
   }
-#pragma GCC unroll 6
-  for (int p = 0; p < pairs; p++) {
-#pragma GCC unroll 4
-    for (int i = 0; i < OPERANDS; i++) sums[p][channel / 2 + i] = sum[p][i];
+  DP_UNROLL for (int p = 0; p < pairs; p++) {
+    DP_UNROLL for (int i = 0; i < OPERANDS; i++) sums[p][channel / 2 + i] = sum[p][i];
   }
 }
 

@@ -17,29 +17,22 @@ enum {
 DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
                     int32_t *acc, const int8_t *ahead) {
   int32x4_t sum[ROWS][DP_VECTORS][2];
-#pragma GCC unroll 3
-  for (int m = 0; m < rows; m++) {
-#pragma GCC unroll 4
-    for (int v = 0; v < DP_VECTORS; v++) sum[m][v][0] = sum[m][v][1] = vdupq_n_s32(0);
+  DP_UNROLL for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) sum[m][v][0] = sum[m][v][1] = vdupq_n_s32(0);
   }
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead += DP_CACHE_LINE / 4) {
     __builtin_prefetch(w + AHEAD);
     __builtin_prefetch(ahead, 0, 2);
     int8x16_t wv[DP_VECTORS];
-#pragma GCC unroll 4
-    for (int v = 0; v < DP_VECTORS; v++) wv[v] = vld1q_s8(w + v * 16);
-#pragma GCC unroll 3
-    for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) wv[v] = vld1q_s8(w + v * 16);
+    DP_UNROLL for (int m = 0; m < rows; m++) {
       const int8x16_t xm = dp_broadcast_quad(x + m * stride);
-#pragma GCC unroll 4
-      for (int v = 0; v < DP_VECTORS; v++) dp_multiply_halves(sum[m][v], xm, wv[v]);
+      DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) dp_multiply_halves(sum[m][v], xm, wv[v]);
       DP_LOADS_STAY();
     }
   }
-#pragma GCC unroll 3
-  for (int m = 0; m < rows; m++) {
-#pragma GCC unroll 4
-    for (int v = 0; v < DP_VECTORS; v++) {
+  DP_UNROLL for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) {
       int32_t *to = acc + m * DP_NR + v * 4;
       vst1q_s32(to, vaddq_s32(vld1q_s32(to), dp_add_halves(sum[m][v])));
     }

@@ -18,11 +18,9 @@ enum {
 DP_INLINE void multiply_quad(int32x4_t sum[ROWS][DP_VECTORS], const int8x16_t x[ROWS], const int rows,
                              const int8_t *w, const int lane) {
   __builtin_prefetch(w + AHEAD);
-#pragma GCC unroll 2
-  for (int v = 0; v < DP_VECTORS; v += 2) {
+  DP_UNROLL for (int v = 0; v < DP_VECTORS; v += 2) {
     const int8x16_t w0 = vld1q_s8(w + v * 16), w1 = vld1q_s8(w + v * 16 + 16);
-#pragma GCC unroll 6
-    for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int m = 0; m < rows; m++) {
       DP_SDOT(sum[m][v], w0, x[m], lane);
       DP_SDOT(sum[m][v + 1], w1, x[m], lane);
     }
@@ -34,16 +32,13 @@ DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t
                     int32_t *acc, const int8_t *ahead) {
   int32x4_t sum[ROWS][DP_VECTORS];
   int8x16_t xm[ROWS];
-#pragma GCC unroll 6
-  for (int m = 0; m < rows; m++) {
-#pragma GCC unroll 4
-    for (int v = 0; v < DP_VECTORS; v++) sum[m][v] = vld1q_s32(acc + m * DP_NR + v * 4);
+  DP_UNROLL for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) sum[m][v] = vld1q_s32(acc + m * DP_NR + v * 4);
   }
   size_t q = 0;
   for (; q + 4 <= quads; q += 4, x += 4 * DP_KR, w += 4 * DP_QUAD_BYTES, ahead += DP_CACHE_LINE) {
     __builtin_prefetch(ahead, 0, 2);
-#pragma GCC unroll 6
-    for (int m = 0; m < rows; m++) xm[m] = vld1q_s8(x + m * stride);
+    DP_UNROLL for (int m = 0; m < rows; m++) xm[m] = vld1q_s8(x + m * stride);
     multiply_quad(sum, xm, rows, w, 0);
     multiply_quad(sum, xm, rows, w + DP_QUAD_BYTES, 1);
     multiply_quad(sum, xm, rows, w + 2 * DP_QUAD_BYTES, 2);
@@ -51,14 +46,11 @@ DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t
   }
 #pragma GCC unroll 1
   for (; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
-#pragma GCC unroll 6
-    for (int m = 0; m < rows; m++) xm[m] = dp_broadcast_quad(x + m * stride);
+    DP_UNROLL for (int m = 0; m < rows; m++) xm[m] = dp_broadcast_quad(x + m * stride);
     multiply_quad(sum, xm, rows, w, 0);
   }
-#pragma GCC unroll 6
-  for (int m = 0; m < rows; m++) {
-#pragma GCC unroll 4
-    for (int v = 0; v < DP_VECTORS; v++) vst1q_s32(acc + m * DP_NR + v * 4, sum[m][v]);
+  DP_UNROLL for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) vst1q_s32(acc + m * DP_NR + v * 4, sum[m][v]);
   }
 }
 

@@ -8,6 +8,13 @@
 
 #define DP_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop whose array is to lie in registers. */
+#if defined(__clang__)
+#define DP_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define DP_UNROLL _Pragma("GCC unroll 24")
+#endif
+
 enum { DP_VECTORS = DP_COLUMN / 4 }; /* registers of a column's weights of one quad, or of its sums */
 
 /* A quad of activations in every channel's place. */
@@ -17,10 +24,10 @@ DP_INLINE int8x16_t dp_broadcast_quad(const int8_t *x) {
 
 /*
  * The multiplies are written as assembly because gcc 12, given the intrinsics, copies sums about and then
- * spills them. Each does sixteen or 32 multiply-adds:
+ * spills them.
  *
- *   sdot   sum[c] += sum_j w[c][j] * x[lane][j]                four channels, quad `lane` of four
- *   smmla  sum[m][c] += sum_j x[m][j] * w[c][j]                two rows, two channels, eight k
+ *   sdot   sum[c] += sum_j w[c][j] * x[lane][j]   four channels c, quads of k, of which x holds four
+ *   smmla  sum[m][c] += sum_j x[m][j] * w[c][j]   two rows m, two channels c, eight k
  */
 #define DP_SDOT(sum, w, x, lane) \
   __asm__("sdot %0.4s, %1.16b, %2.4b[%c3]" : "+w"(sum) : "w"(w), "w"(x), "i"(lane))

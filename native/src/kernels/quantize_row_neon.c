@@ -1,4 +1,4 @@
-/* quantize_row_neon.c: activations to int8; all Arm kernels multiply signed bytes, so nothing is shifted. */
+/* quantize_row_neon.c: activations to int8: Arm multiplies signed bytes, so nothing is shifted. */
 #include <arm_neon.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static inline uint32x4_t magnitude_of_lanes(const void *x, size_t i, load_fn *lo
   return vmaxq_u32(low, high);
 }
 
-/* Below 2^15 even where the scale rounds up, so narrowing keeps the value; clamped once narrow. */
+/* |x * inverse| is 127 and an ulp or two at most: narrowing keeps the value. */
 static inline int16x4_t quantize_four(float32x4_t x, float32x4_t inverse) {
   return vmovn_s32(vcvtnq_s32_f32(vmulq_f32(x, inverse)));
 }

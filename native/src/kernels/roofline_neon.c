@@ -11,8 +11,7 @@ uint64_t dp_read_neon(const void *x, size_t bytes) {
   const char *at = x;
   for (const char *end = at + bytes; at < end; at += 64) {
     __builtin_prefetch(at + AHEAD);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
+    DP_UNROLL for (int i = 0; i < 4; i++) {
       sum[i] = vaddq_u64(sum[i], vreinterpretq_u64_u8(vld1q_u8((const uint8_t *)at + i * 16)));
     }
   }
@@ -20,18 +19,16 @@ uint64_t dp_read_neon(const void *x, size_t bytes) {
 }
 
 uint64_t dp_peak_neon(uint64_t rounds, int32_t *sink) {
-  enum { SUMS = 10 };
+  enum { SUMS = 12 };
   int32x4_t sum[SUMS][2];
   int8x16_t x = vdupq_n_s8(3), w = vdupq_n_s8(5);
-#pragma GCC unroll 10
-  for (int i = 0; i < SUMS; i++) sum[i][0] = vdupq_n_s32(i), sum[i][1] = vdupq_n_s32(-i);
+  DP_UNROLL for (int i = 0; i < SUMS; i++) sum[i][0] = vdupq_n_s32(i), sum[i][1] = vdupq_n_s32(-i);
   for (uint64_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 10
-    for (int i = 0; i < SUMS; i++) {
+    DP_UNROLL for (int i = 0; i < SUMS; i++) {
       __asm__("" : "+w"(x)); /* or the compiler multiplies only once */
       dp_multiply_halves(sum[i], x, w);
     }
   }
-  for (int i = 0; i < SUMS; i++) *sink ^= vaddvq_s32(dp_add_halves(sum[i]));
+  DP_UNROLL for (int i = 0; i < SUMS; i++) *sink ^= vaddvq_s32(dp_add_halves(sum[i]));
   return rounds * SUMS * 16;
 }
