@@ -44,7 +44,7 @@ DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t
     multiply_quad(sum, xm, rows, w + 2 * DP_QUAD_BYTES, 2);
     multiply_quad(sum, xm, rows, w + 3 * DP_QUAD_BYTES, 3);
   }
-#pragma GCC unroll 1
+#pragma GCC unroll 1 /* the three quads left at most */
   for (; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
     DP_UNROLL for (int m = 0; m < rows; m++) xm[m] = dp_broadcast_quad(x + m * stride);
     multiply_quad(sum, xm, rows, w, 0);

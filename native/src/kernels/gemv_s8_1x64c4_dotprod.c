@@ -28,7 +28,7 @@ DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads, const int co
     multiply_quad(sum, four, columns, w + 2 * DP_QUAD_BYTES, 2);
     multiply_quad(sum, four, columns, w + 3 * DP_QUAD_BYTES, 3);
   }
-#pragma GCC unroll 1
+#pragma GCC unroll 1 /* the three quads left at most */
   for (; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
     multiply_quad(sum, dp_broadcast_quad(x), columns, w, 0);
   }
