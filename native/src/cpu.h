@@ -7,6 +7,8 @@
 int dp_cpu_has_anything(void);
 int dp_cpu_has_avx2(void);
 int dp_cpu_has_avx512vnni(void);
+int dp_cpu_has_dotprod(void);
+int dp_cpu_has_i8mm(void); /* and dotprod: no core has one without the other */
 
 /* Bytes of one core's level-2 cache; 1 MiB where the system does not tell. */
 size_t dp_cpu_l2_bytes(void);

@@ -4,17 +4,18 @@
 #include "cpu.h"
 #include "kernels.h"
 
+/* All but what multiplies bytes. */
 #define DP_ROW_KERNELS(isa)                                                              \
   .quantize_row_f32 = dp_quantize_row_f32_##isa,                                         \
   .quantize_row_bf16 = dp_quantize_row_bf16_##isa, .load_row_s8 = dp_load_row_s8_##isa,  \
-  .gemv = dp_gemv_s8_1x64c4_##isa, .epilogue_f32 = dp_epilogue_f32_##isa,                \
+  .epilogue_f32 = dp_epilogue_f32_##isa,                                                 \
   .epilogue_bf16 = dp_epilogue_bf16_##isa, .gate_f32 = dp_gate_f32_##isa,                \
   .gate_bf16 = dp_gate_bf16_##isa, .load_row_float = dp_load_row_float_##isa,            \
   .dot_float = dp_dot_float_64c4_##isa, .finish_f32 = dp_finish_f32_##isa,               \
   .finish_bf16 = dp_finish_bf16_##isa, .rotate = dp_rotate_##isa,                        \
   .store_kv = dp_store_kv_##isa, .attend_page = dp_attend_page_##isa,                    \
   .merge_part = dp_merge_part_##isa, .finish_part = dp_finish_part_##isa,                \
-  .read = dp_read_##isa, .peak = dp_peak_##isa, .embed = dp_embed_##isa,                 \
+  .read = dp_read_##isa, .embed = dp_embed_##isa,                                        \
   .rms_norm = dp_rms_norm_##isa, .dense_f32 = dp_dense_f32_##isa,                        \
   .dense_bf16 = dp_dense_bf16_##isa, .draw = dp_draw_##isa, .score = dp_score_##isa
 
@@ -25,25 +26,62 @@ static const dp_kernels table[] = {
         .isa = "avx512vnni",
         .supported = dp_cpu_has_avx512vnni,
         .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_avx512vnni,
         .gemm = {dp_gemm_s8_6x64c4_avx512vnni, 6},
         .gemm_few = {dp_gemm_s8_12x32c4_avx512vnni, 12},
+        .peak = dp_peak_avx512vnni,
         DP_ROW_KERNELS(avx512vnni),
     },
     {
         .isa = "avx2",
         .supported = dp_cpu_has_avx2,
         .activation_bytes = 2,
+        .gemv = dp_gemv_s8_1x64c4_avx2,
         .gemm = {dp_gemm_s8_6x8c4_avx2, 6},
         .gemm_few = {dp_gemm_s8_6x8c4_avx2, 6},
+        .peak = dp_peak_avx2,
         DP_ROW_KERNELS(avx2),
+    },
+#elif defined(__aarch64__)
+    {
+        .isa = "i8mm",
+        .supported = dp_cpu_has_i8mm,
+        .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_dotprod,
+        .gemm = {dp_gemm_s8_12x8c4_i8mm, 12},
+        .gemm_few = {dp_gemm_s8_12x8c4_i8mm, 12},
+        .peak = dp_peak_i8mm,
+        DP_ROW_KERNELS(neon),
+    },
+    {
+        .isa = "dotprod",
+        .supported = dp_cpu_has_dotprod,
+        .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_dotprod,
+        .gemm = {dp_gemm_s8_6x16c4_dotprod, 6},
+        .gemm_few = {dp_gemm_s8_6x16c4_dotprod, 6},
+        .peak = dp_peak_dotprod,
+        DP_ROW_KERNELS(neon),
+    },
+    {
+        .isa = "neon",
+        .supported = dp_cpu_has_anything,
+        .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_neon,
+        .gemm = {dp_gemm_s8_3x16c4_neon, 3},
+        .gemm_few = {dp_gemm_s8_3x16c4_neon, 3},
+        .peak = dp_peak_neon,
+        DP_ROW_KERNELS(neon),
     },
 #endif
     {
         .isa = "scalar",
         .supported = dp_cpu_has_anything,
         .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_scalar,
         .gemm = {dp_gemm_s8_1x64c4_scalar, 1},
         .gemm_few = {dp_gemm_s8_1x64c4_scalar, 1},
+        .peak = dp_peak_scalar,
         DP_ROW_KERNELS(scalar),
     },
 };

@@ -204,6 +204,14 @@ dp_gemm_fn dp_gemm_s8_6x8c4_avx2;
 DP_DECLARE_KERNELS(avx512vnni);
 dp_gemm_fn dp_gemm_s8_6x64c4_avx512vnni, dp_gemm_s8_12x32c4_avx512vnni;
 
+/* Of Arm's ISAs dotprod and i8mm only multiply: everything else is the same in all. */
+DP_DECLARE_KERNELS(neon);
+dp_gemm_fn dp_gemm_s8_3x16c4_neon;
+
+dp_gemv_fn dp_gemv_s8_1x64c4_dotprod;
+dp_gemm_fn dp_gemm_s8_6x16c4_dotprod, dp_gemm_s8_12x8c4_i8mm;
+dp_peak_fn dp_peak_dotprod, dp_peak_i8mm;
+
 /* The kernels that dp_select_isa chose last. */
 const dp_kernels *dp_active_kernels(void);
 

@@ -1,0 +1,125 @@
+/*
+ * gemm_s8_12x8c4_i8mm.c: up to twelve rows, in pairs, times a block, eight channels at a time. A multiply
+ * takes eight k of two rows and of two channels. Rows are put side by side once per turn, for the whole
+ * block; weights are zipped in registers: per 24 multiplies four zips and ten loads. 24 of the 32 registers
+ * are sums.
+ */
+#include "../kernels.h"
+#include "neon.h"
+
+enum {
+  PAIRS = 6,
+  CHANNELS = 8,
+  OPERANDS = CHANNELS / 2,         /* registers that hold eight k of these */
+  OCTET_BYTES = 2 * DP_QUAD_BYTES, /* of a block */
+  TURN = 64,                       /* octets of these channels before the next ones' turn */
+  AHEAD = TURN * OCTET_BYTES,      /* so the turn after this one is on its way */
+};
+
+/* Of each octet and pair: eight k of the first row, then of the second. */
+typedef int8x16_t paired_rows[TURN][PAIRS];
+
+/* Sums of two rows and two channels: row by row. */
+typedef int32x4_t paired_sums[PAIRS][DP_NR / 2];
+
+/* Where the last octet has one quad only, what follows it in the row will meet zero weights. */
+static void pair_rows(const int8_t *x, size_t stride, uint32_t rows, size_t octets, paired_rows pairs) {
+  for (uint32_t m = 0; m < rows; m += 2) {
+    const int8_t *first = x + m * stride, *second = m + 1 < rows ? first + stride : first;
+    for (size_t o = 0; o < octets; o++) {
+      pairs[o][m / 2] = vcombine_s8(vld1_s8(first + o * 8), vld1_s8(second + o * 8));
+    }
+  }
+}
+
+static inline int8x16_t zip_low(int8x16_t a, int8x16_t b) {
+  return vreinterpretq_s8_s32(vzip1q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)));
+}
+
+static inline int8x16_t zip_high(int8x16_t a, int8x16_t b) {
+  return vreinterpretq_s8_s32(vzip2q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)));
+}
+
+/* sum += the rows . eight channels, of which w has one quad and `next` another */
+DP_INLINE void multiply_octet(int32x4_t sum[PAIRS][OPERANDS], const int8x16_t *x, const int pairs,
+                              const int8x16_t w[2], const int8x16_t next[2]) {
+  int8x16_t operand[OPERANDS];
+  DP_UNROLL for (int i = 0; i < 2; i++) {
+    operand[2 * i] = zip_low(w[i], next[i]);
+    operand[2 * i + 1] = zip_high(w[i], next[i]);
+  }
+  DP_UNROLL for (int p = 0; p < pairs; p++) {
+    if (p % 2 == 0) DP_LOADS_STAY(); /* two make one instruction, more take registers from the sums */
+    const int8x16_t xp = x[p];
+    DP_UNROLL for (int i = 0; i < OPERANDS; i++) DP_SMMLA(sum[p][i], xp, operand[i]);
+  }
+}
+
+DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_t quads, int channel,
+                    paired_sums sums, const int8_t *ahead) {
+  int32x4_t sum[PAIRS][OPERANDS];
+  DP_UNROLL for (int p = 0; p < pairs; p++) {
+    DP_UNROLL for (int i = 0; i < OPERANDS; i++) sum[p][i] = sums[p][channel / 2 + i];
+  }
+  w += channel * DP_KR;
+  /* a line has sixteen channels: the first eight ask for one quad's, the others for the next one's */
+  const int8_t *soon = w + AHEAD + channel % DP_COLUMN / CHANNELS * DP_QUAD_BYTES;
+  size_t o = 0;
+  for (; o < quads / 2; o++, w += OCTET_BYTES, soon += OCTET_BYTES, ahead += DP_CACHE_LINE / 4) {
+    __builtin_prefetch(soon);
+    __builtin_prefetch(ahead, 0, 2);
+    const int8x16_t quad[2] = {vld1q_s8(w), vld1q_s8(w + 16)};
+    const int8x16_t next[2] = {vld1q_s8(w + DP_QUAD_BYTES), vld1q_s8(w + DP_QUAD_BYTES + 16)};
+    multiply_octet(sum, x[o], pairs, quad, next);
+    DP_LOADS_STAY();
+  }
+  if (quads % 2 != 0) {
+    const int8x16_t quad[2] = {vld1q_s8(w), vld1q_s8(w + 16)};
+    const int8x16_t next[2] = {vdupq_n_s8(0), vdupq_n_s8(0)};
+    multiply_octet(sum, x[o], pairs, quad, next);
+  }
+  DP_UNROLL for (int p = 0; p < pairs; p++) {
+    DP_UNROLL for (int i = 0; i < OPERANDS; i++) sums[p][channel / 2 + i] = sum[p][i];
+  }
+}
+
+static void write_sums(const paired_sums sums, uint32_t rows, int32_t *acc) {
+  for (uint32_t m = 0; m < rows; m++, acc += DP_NR) {
+    for (int c = 0; c < DP_NR; c += 4) {
+      const int64x2_t low = vreinterpretq_s64_s32(sums[m / 2][c / 2]);
+      const int64x2_t high = vreinterpretq_s64_s32(sums[m / 2][c / 2 + 1]);
+      const int64x2_t row = m % 2 == 0 ? vzip1q_s64(low, high) : vzip2q_s64(low, high);
+      vst1q_s32(acc + c, vreinterpretq_s32_s64(row));
+    }
+  }
+}
+
+DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pairs, const int8_t *w,
+                    size_t quads, int32_t *acc, const int8_t *ahead) {
+  paired_rows paired;
+  paired_sums sums = {0};
+  for (size_t q = 0; q < quads; q += 2 * TURN) {
+    const size_t count = quads - q < 2 * TURN ? quads - q : 2 * TURN;
+    pair_rows(x + q * DP_KR, stride, rows, (count + 1) / 2, paired);
+    for (int c = 0; c < DP_NR; c += CHANNELS, ahead += count / 2 * (DP_CACHE_LINE / 4)) {
+      turn(paired, pairs, w + q * DP_QUAD_BYTES, count, c, sums, ahead);
+    }
+  }
+  write_sums(sums, rows, acc);
+}
+
+#define CASE(pairs) \
+  case pairs: tile(xq, stride, rows, pairs, w, quads, acc, ahead); break
+
+void dp_gemm_s8_12x8c4_i8mm(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
+                            size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
+  (void)col_sum;
+  switch ((rows + 1) / 2) {
+    CASE(1);
+    CASE(2);
+    CASE(3);
+    CASE(4);
+    CASE(5);
+    default: CASE(6);
+  }
+}

@@ -1,0 +1,28 @@
+/* gemv_s8_1x64c4_neon.c: one row times up to a block, two columns (sixteen registers of sums) at a time. */
+#include "../kernels.h"
+#include "mull.h"
+
+/* See gemv_s8_1x64c4_avx512vnni.c. */
+enum { AHEAD = 4096 };
+
+DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads, const int columns, int32_t *acc) {
+  int32x4_t sum[2 * DP_VECTORS][2];
+  DP_UNROLL for (int v = 0; v < columns * DP_VECTORS; v++) sum[v][0] = sum[v][1] = vdupq_n_s32(0);
+  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
+    const int8x16_t xq = dp_broadcast_quad(x);
+    __builtin_prefetch(w + AHEAD);
+    if (columns == 2) __builtin_prefetch(w + AHEAD + 64);
+    DP_UNROLL for (int v = 0; v < columns * DP_VECTORS; v++) {
+      dp_multiply_halves(sum[v], xq, vld1q_s8(w + v * 16));
+    }
+  }
+  DP_UNROLL for (int v = 0; v < columns * DP_VECTORS; v++) vst1q_s32(acc + v * 4, dp_add_halves(sum[v]));
+}
+
+void dp_gemv_s8_1x64c4_neon(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
+                            const int32_t *col_sum, int32_t *acc) {
+  (void)col_sum;
+  uint32_t c = 0;
+  for (; c + 2 <= columns; c += 2) gemv(xq, w + c * 64, quads, 2, acc + c * DP_COLUMN);
+  if (c < columns) gemv(xq, w + c * 64, quads, 1, acc + c * DP_COLUMN);
+}
