@@ -58,11 +58,12 @@ export async function loadParts(
   const reader = new TensorReader(checkpoint, [...tensors], options)
   const norms = await readNorms(reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
-  const projections = await makeEach(linears, async (spec) =>
-    runsInt8(spec)
-      ? await toLinear(pool, reader, spec)
-      : await toFloatLinear(pool, reader, spec, spec.weight === EMBEDDING ? embedding : undefined),
-  )
+  const projections = await makeEach(linears, (spec) => {
+    const tied = spec.weight === EMBEDDING ? embedding : undefined
+    return runsInt8(spec)
+      ? toLinear(pool, reader, spec, tied)
+      : toFloatLinear(pool, reader, spec, tied)
+  })
   const network = { config, embedding, norms, projections }
   return { pool, folder, network, cacheType, maxContext, tokenizer, chatTemplate }
 }

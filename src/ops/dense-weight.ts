@@ -66,11 +66,23 @@ export class DenseWeight<T extends DenseType = DenseType> {
     return this.data.byteLength
   }
 
+  /** Whether rows follow each other without padding. */
+  get isPacked(): boolean {
+    return denseStride(this.inFeatures) === this.inFeatures
+  }
+
+  /** The memory of rows [first, last), for whoever writes them there. */
+  bytes(first: number, last: number): Uint8Array {
+    const rowBytes = denseStride(this.inFeatures) * this.bytesPerElement
+    const { buffer, byteOffset } = this.data
+    return new Uint8Array(buffer, byteOffset + first * rowBytes, (last - first) * rowBytes)
+  }
+
   /** Rows [first, last), for packing them. */
   read(first: number, last: number): TensorData[T] {
     const { inFeatures: K } = this
     const stride = denseStride(K)
-    if (stride === K) return this.data.subarray(first * K, last * K) as TensorData[T]
+    if (this.isPacked) return this.data.subarray(first * K, last * K) as TensorData[T]
     const rows = new arrayOf[this.type]((last - first) * K) as TensorData[T]
     for (let row = first; row < last; row++) {
       rows.set(this.data.subarray(row * stride, row * stride + K), (row - first) * K)

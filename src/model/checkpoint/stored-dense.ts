@@ -24,11 +24,16 @@ export async function readDense(
   const rows = new StoredRows(pool, reader, name, dims)
   const [N, K] = dims
   const isBf16 = rows.dtype === 'BF16'
+  const isAsStored = isBf16 || rows.dtype === 'F32'
   const weight = new DenseWeight(pool, isBf16 ? 'bfloat16' : 'float32', N, K, parts.bias)
   const step = Math.max(1, Math.floor(CHUNK / (K * 4)))
   try {
     for (let first = 0; first < N; first += step) {
       const last = Math.min(first + step, N)
+      if (isAsStored && weight.isPacked) {
+        await reader.readRows(name, dims, first, last, weight.bytes(first, last))
+        continue
+      }
       const values = isBf16
         ? ((await rows.read(first, last)) as Uint16Array)
         : await rows.readFloats(first, last, parts.scale)

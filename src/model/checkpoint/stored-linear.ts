@@ -31,6 +31,7 @@ export function tensorsOf(checkpoint: Checkpoint, spec: LinearSpec): string[] {
 /**
  * In int8; a float weight is quantised while it is read.
  *
+ * @param tied the weight if it is there already, as that of a tied head is
  * @throws FormatError if a tensor is missing, not of the shape or dtype it should have, or its numbers
  *   cannot be used, such as a NaN; what the pool throws
  */
@@ -38,36 +39,40 @@ export async function toLinear(
   pool: Pool,
   reader: TensorReader,
   spec: LinearSpec,
+  tied?: DenseWeight,
 ): Promise<Linear> {
   const { inFeatures, outFeatures } = spec
   const { signal } = reader
-  const rows = new StoredRows(pool, reader, spec.weight, [outFeatures, inFeatures])
+  const rows =
+    tied === undefined
+      ? new StoredRows(pool, reader, spec.weight, [outFeatures, inFeatures])
+      : undefined
   try {
-    const scale = rows.dtype === 'I8' ? await readScale(reader, spec) : undefined
+    const scale = rows?.dtype === 'I8' ? await readScale(reader, spec) : undefined
     const bias = await readBias(reader, spec)
-    return await Linear.fromSource(pool, rows, scale, { inFeatures, outFeatures, bias, signal })
+    const options = { inFeatures, outFeatures, bias, signal }
+    return await Linear.fromSource(pool, rows ?? (tied as DenseWeight), scale, options)
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error
     const file = reader.checkpoint.fileOf(spec.weight)
     throw new FormatError(file, `${spec.name}: ${error.message}`, { cause: error })
   } finally {
-    rows.release()
+    rows?.release()
   }
 }
 
 /**
  * In float32, with the weight as it is stored; int8 is dequantised.
  *
- * @param weight if it is there already, as that of a tied head is
  * @throws as {@link toLinear}
  */
 export async function toFloatLinear(
   pool: Pool,
   reader: TensorReader,
   spec: LinearSpec,
-  weight?: DenseWeight,
+  tied?: DenseWeight,
 ): Promise<FloatLinear> {
-  if (weight !== undefined) return new FloatLinear(pool, weight)
+  if (tied !== undefined) return new FloatLinear(pool, tied)
   const isInt8 = isStoredInt8(reader.checkpoint, spec)
   const scale = isInt8 ? await readScale(reader, spec) : undefined
   const bias = await readBias(reader, spec)
