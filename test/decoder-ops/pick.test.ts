@@ -134,7 +134,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
       const all = new Float32Array(batch * n)
       for (let i = 0; i < batch; i++) all.set(logits, i * n)
       await run(pool, share(all), rows)
-      for (let i = 0; i < batch; i++) counts[rows.id(i)]++
+      for (let i = 0; i < batch; i++) counts[rows.id(i) as number]++
     }
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0)
     const chiSquare = counts.reduce((sum, count, id) => {
