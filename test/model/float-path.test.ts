@@ -59,13 +59,15 @@ describe.skipIf(!hasShared)(`Qwen3 in float32${skipNote}`, () => {
     expect(relativeError(logits, golden)).toBeLessThan(2e-3)
     const exact = plainFrequencies(64, 1e6)
     const rounded = exact.map((f) => bf16ToFloat(floatToBf16(f)))
-    const ids = [...prompt.promptIds, ...prompt.greedyIds.slice(0, -1)]
+    const rows = 10
+    const ids = [...prompt.promptIds, ...prompt.greedyIds.slice(0, rows - 1)]
     const plain = async (frequencies: Float64Array) => {
       const all = await plainLogits(qwen3, ids, { frequencies })
       return all.subarray((prompt.promptIds.length - 1) * 2048)
     }
-    expect(largestDifference(await plain(rounded), golden)).toBeLessThan(1e-4)
-    expect(largestDifference(await plain(exact), logits)).toBeLessThan(1e-4)
+    const first = (all: Float32Array) => all.subarray(0, rows * 2048)
+    expect(largestDifference(await plain(rounded), first(golden))).toBeLessThan(1e-4)
+    expect(largestDifference(await plain(exact), first(logits))).toBeLessThan(1e-4)
   })
 
   it('gives the NLL of the reference', async () => {
