@@ -88,6 +88,8 @@ export class Step {
   }
 
   async #run(what: 'step' | 'picks', kind: StepKind, signal: AbortSignal): Promise<void> {
+    // workers use the weights to the end, though the model may be disposed of meanwhile
+    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
     let release = () => {}
     const idle = new Promise<void>((resolve) => {
       release = resolve
@@ -95,7 +97,10 @@ export class Step {
     const program: Program = {
       native: () => this.#native(what, kind),
       script: () => this.#script(what),
-      release,
+      release: () => {
+        weights.length = 0
+        release()
+      },
     }
     const [outcome] = await Promise.allSettled([this.#pool.run(program, signal), idle])
     if (outcome.status === 'rejected') throw outcome.reason
