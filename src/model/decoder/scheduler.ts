@@ -144,7 +144,9 @@ export class Scheduler {
       this.#advance(parts)
       const again = this.#takeOutputs(parts)
       if (again.length > 0) {
-        await this.#attempt(() => this.#step.pickAgain(abort.signal))
+        // what is drawn from is written over, so every attempt begins with a copy
+        const logits = this.#step.copyLogits()
+        await this.#attempt(() => this.#step.pickAgain(logits, abort.signal))
         this.#takeOutputs(again)
       }
       this.#settle(parts)

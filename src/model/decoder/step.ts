@@ -57,8 +57,13 @@ export class Step {
     await this.#run('step', kind, signal)
   }
 
-  /** Picks once more from the logits that are there. */
-  async pickAgain(signal: AbortSignal): Promise<void> {
+  /**
+   * Picks once more.
+   *
+   * @param logits float32 [outputs, vocabSize], of all outputs
+   */
+  async pickAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
+    this.#workspace.logits.set(logits)
     const kind = { oneRow: false, oneOutput: false, split: false }
     await this.#run('picks', kind, signal)
   }
@@ -67,6 +72,11 @@ export class Step {
   logits(output: number): Float32Array {
     const { vocabSize } = this.#network.config
     return this.#workspace.logits.subarray(output * vocabSize, (output + 1) * vocabSize)
+  }
+
+  /** A copy of the logits of all outputs, float32 [outputs, vocabSize]. */
+  copyLogits(): Float32Array {
+    return this.#workspace.logits.slice(0, this.batch.outputs * this.#network.config.vocabSize)
   }
 
   /** Projections were replaced. */
