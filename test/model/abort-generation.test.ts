@@ -47,7 +47,7 @@ describe('an AbortSignal', () => {
     const start = performance.now()
     controller.abort(reason)
     expect(await call).toBe(reason)
-    expect(performance.now() - start).toBeLessThan(50)
+    expect(performance.now() - start).toBeLessThan(200)
     expect(model.stats().ids).toBeLessThan(1000)
     await expectUnharmed(signal)
   })
@@ -63,7 +63,7 @@ describe('an AbortSignal', () => {
       const start = performance.now()
       controller.abort(reason)
       expect(await call).toBe(reason)
-      expect(performance.now() - start).toBeLessThan(50)
+      expect(performance.now() - start).toBeLessThan(200)
       await expectUnharmed(signal)
     }
   })

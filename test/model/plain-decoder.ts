@@ -40,33 +40,38 @@ export async function plainLogits(
   const width: number = config.hidden_size
   const rows = ids.map((id) => embedding.slice(id * width, (id + 1) * width))
   for (let i = 0; i < config.num_hidden_layers; i++) {
-    const layer = `model.layers.${i}`
-    const headNorm = (part: string) => tensors.get(`${layer}.self_attn.${part}_norm.weight`)
-    const made = rows.map((x, position) => {
-      const input = norm(`${layer}.input_layernorm`, x)
-      const [q, k, v] = ['q', 'k', 'v'].map((part) =>
-        split(linear(`${layer}.self_attn.${part}_proj`, input), 2 * frequencies.length),
-      )
-      const turn = (part: string, head: Row) => {
-        const weight = headNorm(part)
-        return rotate(weight ? rmsNorm(head, weight, eps) : head, position, frequencies)
-      }
-      return { q: q.map((head) => turn('q', head)), k: k.map((head) => turn('k', head)), v }
+    const attention = `model.layers.${i}.self_attn`
+    const mlp = `model.layers.${i}.mlp`
+    /** The heads of q, k or v; those of q and k are normed, where there is a norm, and rotated. */
+    const project = (part: 'q' | 'k' | 'v', x: Row, position: number) => {
+      const heads = split(linear(`${attention}.${part}_proj`, x), 2 * frequencies.length)
+      if (part === 'v') return heads
+      const weight = tensors.get(`${attention}.${part}_norm.weight`)
+      const normed = weight === undefined ? heads : heads.map((head) => rmsNorm(head, weight, eps))
+      return normed.map((head) => rotate(head, position, frequencies))
+    }
+    const projected = rows.map((x, position) => {
+      const input = norm(`model.layers.${i}.input_layernorm`, x)
+      const of = (part: 'q' | 'k' | 'v') => project(part, input, position)
+      return { q: of('q'), k: of('k'), v: of('v') }
     })
-    for (const [p, x] of rows.entries()) {
-      const from = Math.max(0, p + 1 - (windows[i] ?? Infinity))
-      const seen = made.slice(from, p + 1)
-      const attended = made[p].q.map((q, h) => {
+    for (const [position, x] of rows.entries()) {
+      const from = Math.max(0, position + 1 - (windows[i] ?? Infinity))
+      const seen = projected.slice(from, position + 1)
+      const attended = projected[position].q.map((q, h) => {
         const group = Math.floor((h * seen[0].k.length) / heads)
-        const [keys, values] = [seen.map(({ k }) => k[group]), seen.map(({ v }) => v[group])]
-        return attend(q, keys, values)
+        return attend(
+          q,
+          seen.map(({ k }) => k[group]),
+          seen.map(({ v }) => v[group]),
+        )
       })
-      add(x, linear(`${layer}.self_attn.o_proj`, concat(attended)))
-      const input = norm(`${layer}.post_attention_layernorm`, x)
-      const gate = linear(`${layer}.mlp.gate_proj`, input)
-      const up = linear(`${layer}.mlp.up_proj`, input)
+      add(x, linear(`${attention}.o_proj`, concat(attended)))
+      const input = norm(`model.layers.${i}.post_attention_layernorm`, x)
+      const gate = linear(`${mlp}.gate_proj`, input)
+      const up = linear(`${mlp}.up_proj`, input)
       const gated = gate.map((g, j) => (g / (1 + Math.exp(-g))) * up[j])
-      add(x, linear(`${layer}.mlp.down_proj`, gated))
+      add(x, linear(`${mlp}.down_proj`, gated))
     }
   }
   const head = config.tie_word_embeddings ? embedding : (tensors.get('lm_head.weight') as Row)

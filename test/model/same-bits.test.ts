@@ -1,14 +1,24 @@
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { createPool, isas } from '../support/isas.js'
 import { expectSameBits } from '../support/reference.js'
+import { pause } from '../support/threads.js'
 import { expectSameLogits, fixture, logitsOf, qwen3Prompts, readIds, trace } from './support.js'
 
 /** A text long enough for several pages of keys and values, and for attention to be split over them. */
 const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 300)]
+
+// attention has no path without the library yet
+const nativeIsas = isas.filter((isa) => isa !== 'typescript')
+
+/** Every ISA and several thread counts, all unlike what they are compared with. */
+const machines = Array.from({ length: Math.max(3, nativeIsas.length) }, (_, i) => {
+  return [nativeIsas[i % nativeIsas.length], [1, 3, 8][i % 3]] as const
+})
 
 /** All in int8, some of it, and nothing, with keys and values of each type. */
 const variants: LoadOptions[] = [
@@ -28,16 +38,8 @@ describe.each(variants)('the bits of a model loaded with %o are the same', (opti
   })
   afterAll(async () => await pool.close())
 
-  it.each([1, 3, 8])('on %i threads', async (threads) => {
-    await using other = await Pool.create({ threads })
-    using same = await Model.load(other, fixture, options)
-    expectSameBits(await logitsOf(same, text), expected)
-    await expectSteps(same)
-  })
-
-  // attention has no path without the library yet
-  it.each(isas.filter((isa) => isa !== 'typescript'))('with %s', async (isa) => {
-    await using other = await createPool(isa, { threads: 2 })
+  it.each(machines)('with %s on %i threads', async (isa, threads) => {
+    await using other = await createPool(isa, { threads })
     using same = await Model.load(other, fixture, options)
     expectSameBits(await logitsOf(same, text), expected)
     await expectSteps(same)
@@ -51,7 +53,7 @@ describe.each(variants)('the bits of a model loaded with %o are the same', (opti
     const traces = await Promise.all(
       prompts.map(async (prompt, i) => {
         // not all at once, so that prompts are read while others decode
-        await new Promise((resolve) => setTimeout(resolve, 10 * (i % 4)))
+        await pause(10 * (i % 4))
         return await trace(model, prompt, { maxTokens: 12 + i })
       }),
     )
@@ -78,10 +80,39 @@ describe.each(variants)('the bits of a model loaded with %o are the same', (opti
   }
 })
 
+it('texts that come at any time, of any length and beginning, do not see each other', async () => {
+  const texts = fc.array(
+    fc.record({
+      from: fc.constantFrom(0, 0, 5, 64, 100),
+      length: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 200 })),
+      maxTokens: fc.integer({ min: 1, max: 20 }),
+      delay: fc.integer({ min: 0, max: 30 }),
+      kv: fc.constantFrom(0, 1, 2),
+    }),
+    { minLength: 1, maxLength: 10 },
+  )
+  await using pool = await Pool.create({ threads: 2 })
+  const models = await Promise.all(
+    (['f32', 'bf16', 'int8'] as const).map((kv) => Model.load(pool, fixture, { kv })),
+  )
+  await fc.assert(
+    fc.asyncProperty(texts, async (all) => {
+      const write = async ({ from, length, maxTokens, delay, kv }: (typeof all)[number]) => {
+        const prompt = text.slice(from, from + length)
+        await pause(delay)
+        const traced = await trace(models[kv], prompt, { maxTokens })
+        await expectSameLogits(models[kv], prompt, traced)
+      }
+      await Promise.all(all.map(write))
+    }),
+    { numRuns: 20 },
+  )
+})
+
 it('a text is the same on every ISA, thread count and in any company', async () => {
   const options = { maxTokens: 40, ignoreEnd: true }
   const texts = new Set<string>()
-  for (const isa of isas.filter((isa) => isa !== 'typescript')) {
+  for (const isa of nativeIsas) {
     for (const threads of [1, 2, 3]) {
       await using pool = await createPool(isa, { threads })
       using model = await Model.load(pool, fixture)
