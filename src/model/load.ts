@@ -55,7 +55,10 @@ export async function loadParts(
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
 
-  const reader = new TensorReader(checkpoint, [...tensors], options)
+  // an int8 head quantises the embedding, which is read once more for it
+  const again = [...linears.values()].filter((spec) => spec.weight === EMBEDDING && runsInt8(spec))
+  const names = [...tensors, ...again.map(({ weight }) => weight)]
+  const reader = new TensorReader(checkpoint, names, options)
   const norms = await readNorms(reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
   const projections = await makeEach(linears, (spec) => {

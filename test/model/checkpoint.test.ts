@@ -1,13 +1,15 @@
 import { rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError, DisposedError, FormatError } from '#src/errors.js'
 import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
 import { Safetensors } from '#src/model/checkpoint/safetensors.js'
-import { loadModel } from '#src/model/load.js'
+import { Model } from '#src/model/model.js'
+import { Pool } from '#src/pool/pool.js'
 import { expectNothingOpen } from './open-files.js'
 import {
+  collect,
   expectFormatError,
   f32,
   fixture,
@@ -18,6 +20,12 @@ import {
   tinyTensors,
   writeCheckpoint,
 } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
 
 const [FIRST, SECOND] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
 
@@ -50,8 +58,8 @@ describe('a checkpoint in several files', () => {
     await writeIndex(parts.path, await writeShards(parts.path))
     const logits: Float32Array[] = []
     for (const { path } of [whole, parts]) {
-      using model = await loadModel(null, path)
-      logits.push(await model.forward([1, 2, 3], model.createCache(3)))
+      using model = await Model.load(pool, path)
+      logits.push((await model.logits([1, 2, 3])).data)
     }
     expect(logits[1]).toEqual(logits[0])
     await using checkpoint = await Checkpoint.open(parts.path)
@@ -147,7 +155,6 @@ describe('a checkpoint in several files', () => {
 })
 
 describe('texts beside the tensors', () => {
-  const template = '{{ messages }}'
   const open = async (files: Record<string, unknown>) => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path, { ...tinyConfig, eos_token_id: 7 })
@@ -161,8 +168,9 @@ describe('texts beside the tensors', () => {
 
   it('need not be there', async () => {
     const checkpoint = await open({})
-    expect(checkpoint.tokenizerConfig).toEqual({})
-    expect(checkpoint.chatTemplate).toBeUndefined()
+    expect(() => checkpoint.chatTemplate.render([{ role: 'user', content: 'hi' }])).toThrow(
+      /messages: expected a checkpoint with a chat template/,
+    )
     expect(checkpoint.config.eosTokenIds).toEqual([7])
   })
 
@@ -175,22 +183,10 @@ describe('texts beside the tensors', () => {
     await expectFormatError(eos([1.5]), /generation_config\.json: eos_token_id: expected an id/)
   })
 
-  it('give the chat template of its own file, or of the tokenizer', async () => {
-    const config = (chat_template: unknown) => ({ 'tokenizer_config.json': { chat_template } })
-    const named = [
-      { name: 'tool_use', template: 'x' },
-      { name: 'default', template },
-    ]
-    expect((await open(config(template))).chatTemplate).toBe(template)
-    expect((await open(config(named))).chatTemplate).toBe(template)
-    expect((await open(config([]))).chatTemplate).toBeUndefined()
-    const both = { ...config('old'), 'chat_template.jinja': template }
-    expect((await open(both)).chatTemplate).toBe(template)
-    expect((await open(both)).tokenizerConfig).toEqual({ chat_template: 'old' })
-    await expectFormatError(
-      open(config(3)),
-      /tokenizer_config\.json: chat_template: expected a text/,
-    )
+  it('give the chat template', async () => {
+    const template = '{{ messages[0].content }}!'
+    const { chatTemplate } = await open({ 'tokenizer_config.json': { chat_template: template } })
+    expect(chatTemplate.render([{ role: 'user', content: 'hi' }])).toBe('hi!')
     await expectFormatError(
       open({ 'tokenizer_config.json': '{' }),
       /tokenizer_config\.json: not valid/,
@@ -202,8 +198,10 @@ describe('texts beside the tensors', () => {
     await writeCheckpoint(folder.path)
     await rm(join(folder.path, 'tokenizer.json'))
     await using checkpoint = await Checkpoint.open(folder.path)
-    expect(() => checkpoint.tokenizer).toThrow(/tokenizer\.json: is missing/)
-    expect(() => checkpoint.tokenizer).toThrow(FormatError)
+    expect(checkpoint.tokenizer).toBeUndefined()
+    using model = await Model.load(pool, folder.path)
+    expect((await collect(model.generateIds([5], { maxTokens: 2 }))).length).toBeGreaterThan(0)
+    expect(() => model.generate('hi')).toThrow(/there is no tokenizer\.json/)
   })
 })
 
@@ -318,8 +316,8 @@ describe('readFloat', () => {
     for (const tensors of [float32, float16]) {
       await using folder = await temporaryFolder()
       await writeCheckpoint(folder.path, tinyConfig, tensors)
-      using model = await loadModel(null, folder.path)
-      logits.push(await model.forward([1, 2], model.createCache(2)))
+      using model = await Model.load(pool, folder.path)
+      logits.push((await model.logits([1, 2])).data)
     }
     expect(logits[1]).toEqual(logits[0])
   })

@@ -1,139 +1,121 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ArgumentError, DisposedError, PoolClosedError } from '#src/errors.js'
-import type { GenerateOptions } from '#src/model/generation/generate.js'
-import { loadModel } from '#src/model/load.js'
-import type { Model } from '#src/model/model.js'
+import { ArgumentError } from '#src/errors.js'
+import type { GenerateOptions, Prompt } from '#src/model/generation/generate.js'
+import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { collect, fixture, temporaryFolder, tinyConfig, writeCheckpoint } from './support.js'
+import { collect, fixture, loadMade, tinyConfig } from './support.js'
 
 let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await loadModel(pool, fixture)
+  model = await Model.load(pool, fixture)
 })
 afterAll(async () => await pool.close())
 
-const pieces = (prompt: string | number[], options: GenerateOptions) =>
+const pieces = (prompt: Prompt, options: GenerateOptions) =>
   collect(model.generate(prompt, options))
 
 describe('generate', () => {
-  it('streams the text of the ids it generates', async () => {
+  it('streams the text of the ids it generates, for text or its ids', async () => {
     const prompt = model.tokenizer.encode('ROMEO:')
     const ids = await collect(model.generateIds(prompt, { maxTokens: 20 }))
     const text = await pieces('ROMEO:', { maxTokens: 20 })
     expect(text.length).toBeGreaterThan(5)
     expect(text.join('')).toBe(model.tokenizer.decode(ids))
+    expect(await pieces(Uint16Array.from(prompt), { maxTokens: 20 })).toEqual(text)
   })
 
   it('never splits a code point, even when the ids are random bytes', async () => {
-    const options = { maxTokens: 60, temperature: 1000, seed: 3 }
+    const options = { maxTokens: 60, sampling: { temperature: 1000 }, seed: 3, ignoreEnd: true }
     const text = await pieces('O', options)
     expect(text.every((piece) => piece !== '' && !/\p{Surrogate}/u.test(piece))).toBe(true)
     const ids = await collect(model.generateIds(model.tokenizer.encode('O'), options))
+    expect(ids.length).toBe(60)
     expect(text.join('')).toBe(model.tokenizer.decode(ids))
   })
 
-  it('ends before a stop string, which may span pieces', async () => {
+  it('ends before a stop string, which may span pieces, and gives nothing behind it', async () => {
     const whole = (await pieces('ROMEO:', { maxTokens: 40 })).join('')
-    const stop = whole.slice(25, 32)
-    const text = (await pieces('ROMEO:', { maxTokens: 40, stop: ['never', stop] })).join('')
-    expect(text).toBe(whole.slice(0, whole.indexOf(stop)))
-  })
-
-  it('repeats itself for a seed', async () => {
-    const draw = async (seed: number) =>
-      (await pieces('KING', { maxTokens: 16, temperature: 1, topK: 50, topP: 0.95, seed })).join('')
-    expect(await draw(1)).toBe(await draw(1))
-    expect(await draw(1)).not.toBe(await draw(2))
-  })
-
-  it('stops when aborted, between two ids or before the first', async () => {
-    const controller = new AbortController()
-    const reason = new Error('enough')
-    const given: string[] = []
-    const run = async () => {
-      for await (const piece of model.generate('O', { signal: controller.signal })) {
-        given.push(piece)
-        if (given.length === 3) controller.abort(reason)
-      }
-    }
-    await expect(run()).rejects.toBe(reason)
-    expect(given.length).toBe(3)
-    await expect(pieces('O', { signal: controller.signal })).rejects.toBe(reason)
-  })
-
-  it('stops when a timer aborts, for it leaves the event loop alone', async () => {
-    const signal = AbortSignal.timeout(50)
-    const call = pieces('O', { maxTokens: 1000, signal })
-    await expect(call).rejects.toHaveProperty('name', 'TimeoutError')
-  })
-
-  it('can be left early, and two can run at once', async () => {
-    for await (const _ of model.generate('O')) break
-    const [a, b, c] = await Promise.all(
-      ['ROMEO:', 'JULIET:', 'ROMEO:'].map((prompt) => pieces(prompt, { maxTokens: 12 })),
-    )
-    expect(a).toEqual(c)
-    expect(a).not.toEqual(b)
-  })
-
-  it('refuses bad arguments at once', () => {
-    for (const prompt of ['', [], [2048], [-1], [0.5], new Array(1024).fill(5)]) {
-      expect(() => model.generate(prompt)).toThrow(ArgumentError)
-    }
-    for (const options of [
-      { maxTokens: 0 },
-      { maxTokens: 1.5 },
-      { stop: [''] },
-      { stop: ['\ud83d'] },
-      { topP: 2 },
+    for (const [from, to] of [
+      [25, 32],
+      [0, 3],
+      [12, 13],
     ]) {
-      expect(() => model.generate('O', options)).toThrow(ArgumentError)
+      const stop = whole.slice(from, to)
+      const text = (await pieces('ROMEO:', { maxTokens: 40, stop: ['never', stop] })).join('')
+      expect(text).toBe(whole.slice(0, whole.indexOf(stop)))
     }
+  })
+
+  it('runs no step behind a stop string', async () => {
+    const whole = (await pieces('ROMEO:', { maxTokens: 40 })).join('')
+    const before = model.stats().steps
+    await pieces('ROMEO:', { maxTokens: 40, stop: [whole.slice(0, 3)] })
+    expect(model.stats().steps - before).toBeLessThan(5)
+  })
+
+  it('gives as many ids as it is told to, 256 unless told', async () => {
+    const count = async (maxTokens?: number) =>
+      (await collect(model.generateIds([5], { maxTokens, ignoreEnd: true }))).length
+    expect(await count(1)).toBe(1)
+    expect(await count(70)).toBe(70)
+    expect(await count()).toBe(256)
+  })
+
+  it('refuses bad prompts at once', () => {
+    for (const [prompt, message] of [
+      ['', 'ids: expected at least one id, got Array'],
+      [[], 'ids: expected at least one id, got Array'],
+      [[2048], 'ids[0]: expected an id in [0, 2048), got 2048'],
+      [[5, -1], 'ids[1]: expected an id in [0, 2048), got -1'],
+      [[0.5], 'ids[0]: expected an id in [0, 2048), got 0.5'],
+      [Float32Array.of(Number.NaN), 'ids[0]: expected an id in [0, 2048), got NaN'],
+      [new Array(1024).fill(5), 'ids: expected at most 1023, to leave room for one more, got 1024'],
+      [undefined, 'ids: expected at least one id, got undefined'],
+    ] as [Prompt, string][]) {
+      expect(() => model.generate(prompt)).toThrow(ArgumentError)
+      expect(() => model.generate(prompt)).toThrow(message)
+    }
+  })
+
+  it.each<[string, object]>([
+    ['maxTokens', { maxTokens: 0 }],
+    ['maxTokens', { maxTokens: 1.5 }],
+    ['stop', { stop: [''] }],
+    ['stop', { stop: ['\ud83d'] }],
+    ['stop', { stop: 'end' }],
+    ['topP', { sampling: { topP: 2 } }],
+    ['seed', { seed: -1 }],
+    ['signal', { signal: 'now' }],
+    ['processors', { processors: () => {} }],
+    ['processors', { processors: [3] }],
+  ])('refuses a bad %s at once: %o', (argument, options) => {
+    const error = expect.objectContaining({ code: 'ERR_DOTPOOL_ARGUMENT', argument })
+    expect(() => model.generate('O', options)).toThrow(error)
   })
 })
 
-it('fails with the pool, once and for all', async () => {
-  const brief = await Pool.create({ threads: 1 })
-  const doomed = await loadModel(brief, fixture)
-  const run = async () => {
-    for await (const _ of doomed.generate('O')) void brief.close()
-  }
-  await expect(run()).rejects.toThrow(PoolClosedError)
-})
-
-describe('generate with a small context', () => {
-  it('ends with the context', async () => {
-    await using folder = await temporaryFolder()
-    await writeCheckpoint(folder.path, { ...tinyConfig, eos_token_id: null })
-    using tiny = await loadModel(null, folder.path)
+describe('the end of a text', () => {
+  it('comes with the context', async () => {
+    using tiny = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
     const ids = await collect(tiny.generateIds(new Array(29).fill(7), { maxTokens: 100 }))
     expect(ids.length).toBe(tinyConfig.max_position_embeddings - 29)
     expect(() => tiny.generateIds(new Array(32).fill(7))).toThrow(/at most 31/)
+    using half = await loadMade(pool, tinyConfig, undefined, { maxContext: 10 })
+    expect((await collect(half.generateIds([7, 8], { ignoreEnd: true }))).length).toBe(8)
+    expect(() => half.generateIds(new Array(10).fill(7))).toThrow(/at most 9/)
   })
 
-  it('ends at an id that ends a text, without giving it', async () => {
-    await using folder = await temporaryFolder()
-    await writeCheckpoint(folder.path, { ...tinyConfig, eos_token_id: null })
-    using endless = await loadModel(null, folder.path)
-    const options = { maxTokens: 2, temperature: 5, seed: 1 }
-    const [first, second] = await collect(endless.generateIds([9], options))
+  it('comes at an id that ends it, which is not given, unless that is ignored', async () => {
+    const options = { maxTokens: 4, sampling: { temperature: 5 }, seed: 1 }
+    using endless = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
+    const all = await collect(endless.generateIds([9], options))
+    const [first, second] = all
     expect(second).not.toBe(first)
-    await writeCheckpoint(folder.path, { ...tinyConfig, eos_token_id: [second] })
-    using ending = await loadModel(null, folder.path)
+    using ending = await loadMade(pool, { ...tinyConfig, eos_token_id: [3, second] })
     expect(await collect(ending.generateIds([9], options))).toEqual([first])
-  })
-})
-
-describe('a disposed model', () => {
-  it('throws DisposedError', async () => {
-    const disposed = await loadModel(pool, fixture)
-    const cache = disposed.createCache(4)
-    disposed.dispose()
-    await expect(disposed.forward([1], cache)).rejects.toThrow(DisposedError)
-    expect(() => disposed.generate('O')).toThrow(DisposedError)
-    await expect(disposed.nll([1, 2])).rejects.toThrow(DisposedError)
-    disposed.dispose()
+    const ignoring = { ...options, ignoreEnd: true }
+    expect(await collect(ending.generateIds([9], ignoring))).toEqual(all)
   })
 })

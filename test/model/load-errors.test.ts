@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
-import { loadModel } from '#src/model/load.js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Model } from '#src/model/model.js'
+import { Pool } from '#src/pool/pool.js'
 import {
   expectFormatError,
   randomF32,
@@ -9,6 +10,12 @@ import {
   tinyTensors,
   writeCheckpoint,
 } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
 
 /** The tiny checkpoint with biases of the named Linears, in both layers. */
 function withBiases(sizes: Record<string, number>): Record<string, StoredTensor> {
@@ -25,7 +32,7 @@ async function load(architecture: string, tensors: Record<string, StoredTensor>,
   await using folder = await temporaryFolder()
   const config = { ...tinyConfig, ...changes, architectures: [architecture] }
   await writeCheckpoint(folder.path, config, tensors)
-  return await loadModel(null, folder.path)
+  return await Model.load(pool, folder.path)
 }
 
 describe('the biases of attention', () => {

@@ -1,101 +1,78 @@
-import { describe, expect, it } from 'vitest'
-import { ArgumentError } from '#src/errors.js'
-import { loadModel } from '#src/model/load.js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ArgumentError, DisposedError } from '#src/errors.js'
 import type { Model } from '#src/model/model.js'
-import { randomF32, temporaryFolder, tinyConfig, tinyTensors, writeCheckpoint } from './support.js'
+import { Pool } from '#src/pool/pool.js'
+import { loadMade, logitsOf, randomF32, tinyConfig, tinyTensors } from './support.js'
 
-async function tiny(config: object = tinyConfig, tensors = tinyTensors()): Promise<Model> {
-  await using folder = await temporaryFolder()
-  await writeCheckpoint(folder.path, config, tensors)
-  return await loadModel(null, folder.path)
-}
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
 
 const ids = [5, 1000, 2047, 1, 5, 7]
 
-describe('forward', () => {
-  it('gives the same logits in one go, in parts, and id by id', async () => {
-    using model = await tiny()
-    const V = model.config.vocabSize
-    const all = await model.forward(ids, model.createCache(6), { allRows: true })
-    expect(all.length).toBe(6 * V)
-    for (const parts of [[ids], [ids.slice(0, 4), ids.slice(4)], ids.map((id) => [id])]) {
-      const cache = model.createCache(9)
-      let seen = 0
-      for (const part of parts) {
-        const logits = await model.forward(Uint16Array.from(part), cache)
-        seen += part.length
-        expect(logits).toEqual(all.subarray((seen - 1) * V, seen * V))
-        expect(cache.length).toBe(seen)
-      }
+describe('logits', () => {
+  it('are a row for every id, whatever ids come behind, and of any kind of array', async () => {
+    using model = await loadMade(pool)
+    const all = await model.logits(ids)
+    expect(all.dims).toEqual([6, 2048])
+    for (let count = 1; count < 6; count++) {
+      const some = await logitsOf(model, Uint16Array.from(ids.slice(0, count)))
+      expect(some).toEqual(all.data.slice(0, count * 2048))
     }
   })
 
-  it('uses a head of its own and biases where the checkpoint has them', async () => {
-    using plain = await tiny()
+  it('come of a head of its own and of biases where the checkpoint has them', async () => {
+    using plain = await loadMade(pool)
     const tensors = tinyTensors()
     tensors['lm_head.weight'] = tensors['model.embed_tokens.weight']
-    const untied = { ...tinyConfig, tie_word_embeddings: false }
-    using same = await tiny(untied, tensors)
-    const forward = (model: Model) => model.forward(ids, model.createCache(6))
-    expect(await forward(same)).toEqual(await forward(plain))
+    using same = await loadMade(pool, { ...tinyConfig, tie_word_embeddings: false }, tensors)
+    expect(await logitsOf(same, ids)).toEqual(await logitsOf(plain, ids))
 
-    const bias = (value: number) =>
-      Object.fromEntries(
-        ['q', 'k', 'v', 'o'].flatMap((p) =>
-          [0, 1].map((layer) => {
-            const name = `model.layers.${layer}.self_attn.${p}_proj.bias`
-            const size = p === 'q' ? 24 : 12
-            const stored = randomF32([size], 50)
-            if (value === 0) stored.data.fill(0)
-            return [name, stored]
-          }),
-        ),
-      )
     const biased = { ...tinyConfig, attention_bias: true }
-    using unchanged = await tiny(biased, { ...tinyTensors(), ...bias(0) })
-    expect(await forward(unchanged)).toEqual(await forward(plain))
-    using changed = await tiny(biased, { ...tinyTensors(), ...bias(1) })
-    expect(await forward(changed)).not.toEqual(await forward(plain))
+    using unchanged = await loadMade(pool, biased, { ...tinyTensors(), ...biases(0) })
+    expect(await logitsOf(unchanged, ids)).toEqual(await logitsOf(plain, ids))
+    using changed = await loadMade(pool, biased, { ...tinyTensors(), ...biases(1) })
+    expect(await logitsOf(changed, ids)).not.toEqual(await logitsOf(plain, ids))
   })
 
-  it('leaves the cache as it was when it is aborted', async () => {
-    using model = await tiny()
-    const cache = model.createCache(6)
-    await model.forward([5], cache)
-    const expected = await model.forward([6], cache)
-    cache.length = 1
+  it('are refused for ids that are none, or more than the context holds', async () => {
+    using model = await loadMade(pool)
+    for (const wrong of [[], [-1], [2048], [1.5], [Number.NaN], new Array(33).fill(1)]) {
+      await expect(model.logits(wrong)).rejects.toThrow(ArgumentError)
+    }
+    await expect(model.logits([1, 2048])).rejects.toThrow(
+      'ids[1]: expected an id in [0, 2048), got 2048',
+    )
+    await expect(model.logits(new Array(33).fill(1))).rejects.toThrow(
+      'ids: expected at most 32, the context, got 33',
+    )
     const signal = AbortSignal.abort(new Error('enough'))
-    await expect(model.forward([9], cache, { signal })).rejects.toThrow('enough')
-    expect(cache.length).toBe(1)
-    expect(await model.forward([6], cache)).toEqual(expected)
+    await expect(model.logits([1], { signal })).rejects.toThrow('enough')
   })
 
-  it('refuses ids and caches that do not fit', async () => {
-    using model = await tiny()
-    using other = await tiny()
-    const cache = model.createCache(2)
-    for (const wrong of [[], [-1], [2048], [1.5], [Number.NaN], [1, 2, 3]]) {
-      await expect(model.forward(wrong, cache)).rejects.toThrow(ArgumentError)
-    }
-    await expect(model.forward([1], other.createCache(2))).rejects.toThrow(
-      /cache: .*one of another/,
+  /** Those of attention, in both layers: all zero, or random. */
+  function biases(scale: 0 | 1) {
+    const sizes = { q: 24, k: 12, v: 12, o: 12 }
+    const entries = Object.entries(sizes).flatMap(([part, size]) =>
+      [0, 1].map((layer) => {
+        const stored = randomF32([size], 50)
+        if (scale === 0) stored.data.fill(0)
+        return [`model.layers.${layer}.self_attn.${part}_proj.bias`, stored] as const
+      }),
     )
-    const first = model.forward([1], cache)
-    await expect(model.forward([1], cache)).rejects.toThrow(/cache: .*one in use/)
-    await first
-    await model.forward([1], cache)
-    await expect(model.forward([1], cache)).rejects.toThrow(
-      /at most 0, for which the cache has room/,
-    )
-    for (const capacity of [0, 33, 1.5]) {
-      expect(() => model.createCache(capacity)).toThrow(ArgumentError)
-    }
-  })
+    return Object.fromEntries(entries)
+  }
 })
 
 describe('nll', () => {
+  let model: Model
+  beforeAll(async () => {
+    model = await loadMade(pool)
+  })
+
   it('is the mean over all predictions of all whole windows', async () => {
-    using model = await tiny()
     const progress: number[] = []
     const both = await model.nll(ids, { window: 3, onProgress: (done) => progress.push(done) })
     const halves = [await model.nll(ids.slice(0, 3)), await model.nll(ids.slice(3))]
@@ -105,14 +82,12 @@ describe('nll', () => {
   })
 
   it('is the negative log of the softmax', async () => {
-    using model = await tiny()
-    const logits = await model.forward([5], model.createCache(1))
+    const logits = await logitsOf(model, [5])
     const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0)
     expect(await model.nll([5, 8])).toBeCloseTo(Math.log(sum) - logits[8], 5)
   })
 
   it('refuses bad arguments', async () => {
-    using model = await tiny()
     await expect(model.nll([1])).rejects.toThrow(/ids: expected at least 2/)
     await expect(model.nll([1, 5000])).rejects.toThrow(/ids\[1\]/)
     await expect(model.nll([1, 2], { window: 1 })).rejects.toThrow(/window/)
@@ -120,4 +95,41 @@ describe('nll', () => {
     const signal = AbortSignal.abort(new Error('enough'))
     await expect(model.nll([1, 2], { signal })).rejects.toThrow('enough')
   })
+})
+
+describe('maxContext', () => {
+  it('is the checkpoint’s, or less', async () => {
+    using whole = await loadMade(pool)
+    expect(whole.maxContext).toBe(32)
+    using half = await loadMade(pool, tinyConfig, tinyTensors(), { maxContext: 16 })
+    expect(half.maxContext).toBe(16)
+    await expect(half.logits(new Array(17).fill(1))).rejects.toThrow(/at most 16, the context/)
+    for (const maxContext of [1, 33, 2.5]) {
+      const loading = loadMade(pool, tinyConfig, tinyTensors(), { maxContext })
+      await expect(loading).rejects.toThrow(/maxContext: expected an integer in \[2, 32\]/)
+    }
+  })
+})
+
+it('says what it is and how much it reads', async () => {
+  using model = await loadMade(pool)
+  expect(String(model)).toMatch(/^Model\(llama, layers=2, weights=0 MB\) on Pool\(/)
+  const perLayer = 24 * 12 * 2 + 12 * 12 * 2 + 20 * 12 * 3
+  const plain = 4 * (2 * perLayer + 2048 * 12)
+  // tiles are padded
+  expect(model.weightBytes).toBeGreaterThanOrEqual(plain)
+  expect(model.weightBytes).toBeLessThan(1.5 * plain)
+  // keys and values of 2 heads of 6 in 2 layers
+  expect(model.cacheBytes).toBe(2 * 2 * 2 * 6 * 4)
+})
+
+it('a disposed model throws DisposedError, whatever is asked of it', async () => {
+  const model = await loadMade(pool)
+  model.dispose()
+  model.dispose()
+  await expect(model.logits([1])).rejects.toThrow(DisposedError)
+  await expect(model.nll([1, 2])).rejects.toThrow(DisposedError)
+  await expect(model.save('/nowhere')).rejects.toThrow(DisposedError)
+  expect(() => model.generate('O')).toThrow(DisposedError)
+  expect(() => model.generateIds([1])).toThrow(DisposedError)
 })

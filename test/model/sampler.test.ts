@@ -1,81 +1,61 @@
 import { describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
 import { seededRandom } from '#src/model/generation/random.js'
-import { Sampler, type SamplerOptions } from '#src/model/generation/sampler.js'
+import { Sampler, type Sampling } from '#src/model/generation/sampler.js'
 
-const logits = Float32Array.of(1, 3, 2, 3, -1)
-
-/** How often each id comes in so many draws. */
-function frequencies(options: SamplerOptions, draws = 4000): number[] {
-  const sampler = new Sampler({ temperature: 1, seed: 5, ...options })
-  const counts = new Array(logits.length).fill(0)
-  for (let i = 0; i < draws; i++) counts[sampler.pick(logits)]++
-  return counts.map((count) => count / draws)
-}
-
-function softmax(temperature = 1): number[] {
-  const weights = [...logits].map((logit) => Math.exp(logit / temperature))
-  const sum = weights.reduce((a, b) => a + b)
-  return weights.map((weight) => weight / sum)
-}
+const make = (sampling: Sampling, seed?: number) => new Sampler(sampling, seed, [7, 3, 7], 10)
 
 describe('Sampler', () => {
-  it('takes the best id, the lowest of several, where the temperature is 0', () => {
-    expect(new Sampler().pick(logits)).toBe(1)
-    expect(new Sampler({ temperature: 0, topK: 3 }).pick(Float32Array.of(-5, -4))).toBe(1)
+  it('takes the best id where nothing is said', () => {
+    expect(make({}).next()).toMatchObject({ temperature: 0, topK: 0, topP: 1, minP: 0, penalty: 1 })
   })
 
-  it.each([0.5, 1, 2])('draws by the softmax at temperature %d', (temperature) => {
-    const expected = softmax(temperature)
-    for (const [id, share] of frequencies({ temperature }).entries()) {
-      expect(share).toBeCloseTo(expected[id], 1)
-    }
+  it('hands options on', () => {
+    const sampling = { temperature: 0.7, topK: 5, topP: 0.9, minP: 0.1, repetitionPenalty: 1.3 }
+    const expected = { temperature: 0.7, topK: 5, topP: 0.9, minP: 0.1, penalty: 1.3 }
+    expect(make(sampling).next()).toMatchObject(expected)
   })
 
-  it('draws from the best topK only', () => {
-    const [a, b, c, d, e] = frequencies({ topK: 3 })
-    expect([a, e]).toEqual([0, 0])
-    expect(Math.min(b, c, d)).toBeGreaterThan(0.1)
-  })
-
-  it('draws from the smallest set of probability topP only', () => {
-    // 0.40 + 0.40 < 0.9 < 0.40 + 0.40 + 0.15
-    expect(frequencies({ topP: 0.9 }).map((share) => share > 0)).toEqual([
-      false,
-      true,
-      true,
-      true,
-      false,
-    ])
-    expect(frequencies({ topP: 0.7 })[2]).toBe(0)
-    // of the best two, each has a half
-    expect(frequencies({ topK: 2, topP: 0.4 })[2]).toBe(0)
-  })
-
-  it('repeats itself for a seed and differs without one', () => {
+  it('draws the same numbers for a seed, and others without one', () => {
     const draw = (seed?: number) => {
-      const sampler = new Sampler({ temperature: 5, seed })
-      return Array.from({ length: 40 }, () => sampler.pick(logits)).join('')
+      const sampler = make({}, seed)
+      return Array.from({ length: 5 }, () => sampler.next().random)
     }
-    expect(draw(7)).toBe(draw(7))
-    expect(draw(7)).not.toBe(draw(8))
-    expect(draw()).not.toBe(draw())
+    expect(draw(7)).toEqual(draw(7))
+    expect(draw(7)).not.toEqual(draw(8))
+    expect(draw()).not.toEqual(draw())
+    expect(draw().every((bits) => Number.isInteger(bits) && bits >= 0 && bits < 2 ** 32)).toBe(true)
   })
 
-  it('refuses options out of range, and NaN', () => {
-    for (const options of [
-      { temperature: -1 },
-      { temperature: Number.NaN },
-      { topK: 0 },
-      { topK: 1.5 },
-      { topP: 0 },
-      { topP: 1.1 },
-      { seed: -1 },
-      { seed: 2 ** 32 },
-    ]) {
-      expect(() => new Sampler(options)).toThrow(ArgumentError)
-    }
-    expect(() => new Sampler().pick(Float32Array.of(1, Number.NaN))).toThrow('NaN at id 1')
+  it('knows each id that the text holds once, where that matters', () => {
+    const penalising = make({ repetitionPenalty: 2 })
+    expect([...penalising.next().seen]).toEqual([7, 3])
+    for (const id of [3, 9, 9, 7]) penalising.accept(id)
+    expect([...penalising.next().seen]).toEqual([7, 3, 9])
+    const indifferent = make({})
+    indifferent.accept(9)
+    expect(indifferent.next().seen.length).toBe(0)
+  })
+
+  it.each<[string, Sampling, number?]>([
+    ['temperature', { temperature: -1 }],
+    ['temperature', { temperature: Number.NaN }],
+    ['temperature', { temperature: Infinity }],
+    ['temperature', { temperature: '1' as unknown as number }],
+    ['topK', { topK: 0 }],
+    ['topK', { topK: 1.5 }],
+    ['topP', { topP: 0 }],
+    ['topP', { topP: 1.1 }],
+    ['minP', { minP: -0.1 }],
+    ['minP', { minP: 1.1 }],
+    ['repetitionPenalty', { repetitionPenalty: 0 }],
+    ['repetitionPenalty', { repetitionPenalty: Number.NaN }],
+    ['seed', {}, -1],
+    ['seed', {}, 2 ** 32],
+    ['seed', {}, 0.5],
+  ])('refuses a %s out of range: %o %s', (argument, sampling, seed) => {
+    expect(() => make(sampling, seed)).toThrow(expect.objectContaining({ argument }))
+    expect(() => make(sampling, seed)).toThrow(ArgumentError)
   })
 })
 

@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { FormatError } from '#src/errors.js'
+import type { GenerateIdsOptions } from '#src/model/generation/generate.js'
 import { seededRandom } from '#src/model/generation/random.js'
+import type { LoadOptions } from '#src/model/load.js'
+import { Model } from '#src/model/model.js'
+import type { Pool } from '#src/pool/pool.js'
+import { expectSameBits } from '../support/reference.js'
 
 /** The checkpoint that comes with the project, W8A8. */
 export const fixture = fileURLToPath(
@@ -24,6 +29,8 @@ export interface Prompt {
   promptIds: number[]
   greedyIds: number[]
   completion: string
+  /** How far the logit of each greedy id is above the next. */
+  margins: number[]
 }
 
 /** The greedy texts of the Qwen3 reference. */
@@ -33,6 +40,7 @@ export function qwen3Prompts(): Prompt[] {
     promptIds: prompt.prompt_ids,
     greedyIds: prompt.greedy_ids,
     completion: prompt.completion,
+    margins: prompt.margins,
   }))
 }
 
@@ -43,6 +51,7 @@ export function storiesPrompts(): Omit<Prompt, 'completion'>[] {
     text: prompt.prompt,
     promptIds: prompt.prompt_ids,
     greedyIds: prompt.new_ids,
+    margins: prompt.margins,
   }))
 }
 
@@ -67,7 +76,10 @@ export async function collect<T>(generator: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** |a - b| / |b| in the Euclidean norm. */
-export function relativeError(a: Float32Array, b: Float32Array): number {
+export function relativeError(
+  a: Float32Array | Float64Array,
+  b: Float32Array | Float64Array,
+): number {
   expect(a.length).toBe(b.length)
   let difference = 0
   let norm = 0
@@ -76,6 +88,16 @@ export function relativeError(a: Float32Array, b: Float32Array): number {
     norm += b[i] ** 2
   }
   return Math.sqrt(difference / norm)
+}
+
+export function largestDifference(
+  a: Float32Array | Float64Array,
+  b: Float32Array | Float64Array,
+): number {
+  expect(a.length).toBe(b.length)
+  let largest = 0
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i] - b[i]))
+  return largest
 }
 
 /** A folder that is gone when the test is over. */
@@ -184,4 +206,66 @@ export async function expectFormatError(call: Promise<unknown>, message: RegExp)
   )
   expect(error?.name).toBe('FormatError')
   expect(error?.message).toMatch(message)
+}
+
+/** Loads a checkpoint that the test has made up. */
+export async function loadMade(
+  pool: Pool,
+  config: object = tinyConfig,
+  tensors: Record<string, StoredTensor> = tinyTensors(),
+  options: LoadOptions = {},
+): Promise<Model> {
+  await using folder = await temporaryFolder()
+  await writeCheckpoint(folder.path, config, tensors)
+  return await Model.load(pool, folder.path, options)
+}
+
+/** The logits of every id, float32 [M, vocabSize]. */
+export async function logitsOf(model: Model, ids: ArrayLike<number>): Promise<Float32Array> {
+  return (await model.logits(ids)).data
+}
+
+/** The logits that predict each of `greedyIds`, when those themselves are fed. */
+export async function teacherForced(
+  model: Model,
+  { promptIds, greedyIds }: Pick<Prompt, 'promptIds' | 'greedyIds'>,
+): Promise<Float32Array> {
+  const logits = await logitsOf(model, [...promptIds, ...greedyIds.slice(0, -1)])
+  return logits.subarray((promptIds.length - 1) * model.config.vocabSize)
+}
+
+export interface Trace {
+  ids: number[]
+  /** Those that each of `ids` was chosen from. */
+  logits: Float32Array[]
+}
+
+/** Generates, and keeps the logits of every step. */
+export async function trace(
+  model: Model,
+  prompt: ArrayLike<number>,
+  options: GenerateIdsOptions = {},
+): Promise<Trace> {
+  const logits: Float32Array[] = []
+  const keep = (row: Float32Array) => {
+    logits.push(row.slice())
+  }
+  const processors = [keep, ...(options.processors ?? [])]
+  const ids = await collect(model.generateIds(prompt, { ignoreEnd: true, ...options, processors }))
+  return { ids, logits }
+}
+
+/** Asserts that a trace's logits are those of its ids all at once, by a model that has seen nothing. */
+export async function expectSameLogits(
+  model: Model,
+  prompt: ArrayLike<number>,
+  { ids, logits }: Trace,
+): Promise<void> {
+  const all = [...Array.from(prompt), ...ids.slice(0, -1)]
+  const expected = await logitsOf(model, all)
+  const { vocabSize } = model.config
+  for (const [i, row] of logits.entries()) {
+    const at = (prompt.length - 1 + i) * vocabSize
+    expectSameBits(row, expected.subarray(at, at + vocabSize), `id ${i}:`)
+  }
 }

@@ -43,7 +43,7 @@ export class Scheduler {
   readonly #jobs: AnyJob[] = []
   readonly stats: ModelStats = { steps: 0, ids: 0, micros: 0 }
   #running = false
-  /** Sequences that got an id in the last step, and will most likely ask for the next. */
+  /** Jobs that are not through, and one for each sequence that got an id and will ask for the next. */
   #expected = 0
 
   constructor(step: Step) {
@@ -144,7 +144,9 @@ export class Scheduler {
       this.#advance(parts)
       const again = this.#takeOutputs(parts)
       if (again.length > 0) {
-        await this.#attempt(() => this.#step.pickAgain(abort.signal))
+        // what is drawn from is written over, so every attempt begins with a copy
+        const logits = this.#step.copyLogits()
+        await this.#attempt(() => this.#step.pickAgain(logits, abort.signal))
         this.#takeOutputs(again)
       }
       this.#settle(parts)
@@ -205,12 +207,13 @@ export class Scheduler {
   }
 
   #settle(parts: Part[]): void {
-    this.#expected = 0
+    let through = 0
     for (const { job } of parts) {
       if (job.remaining > 0 || job.settled) continue
-      this.#expected++
+      through++
       job.complete()
     }
     this.#dropSettled()
+    this.#expected = this.#jobs.length + through
   }
 }

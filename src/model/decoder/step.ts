@@ -58,8 +58,13 @@ export class Step {
     await this.#run('step', kind, signal)
   }
 
-  /** Picks once more from the logits that are there. */
-  async pickAgain(signal: AbortSignal): Promise<void> {
+  /**
+   * Picks once more.
+   *
+   * @param logits float32 [outputs, vocabSize], of all outputs
+   */
+  async pickAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
+    this.#workspace.logits.set(logits)
     const kind = { oneRow: false, oneOutput: false, split: false }
     await this.#run('picks', kind, signal)
   }
@@ -68,6 +73,11 @@ export class Step {
   logits(output: number): Float32Array {
     const { vocabSize } = this.#network.config
     return this.#workspace.logits.subarray(output * vocabSize, (output + 1) * vocabSize)
+  }
+
+  /** A copy of the logits of all outputs, float32 [outputs, vocabSize]. */
+  copyLogits(): Float32Array {
+    return this.#workspace.logits.slice(0, this.batch.outputs * this.#network.config.vocabSize)
   }
 
   /** Projections were replaced. */
@@ -89,6 +99,8 @@ export class Step {
   }
 
   async #run(what: 'step' | 'picks', kind: StepKind, signal: AbortSignal): Promise<void> {
+    // workers use the weights to the end, though the model may be disposed of meanwhile
+    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
     let release = () => {}
     const idle = new Promise<void>((resolve) => {
       release = resolve
@@ -96,7 +108,10 @@ export class Step {
     const program: Program = {
       native: () => this.#native(what, kind),
       script: () => this.#script(what),
-      release,
+      release: () => {
+        weights.length = 0
+        release()
+      },
     }
     const [outcome] = await Promise.allSettled([this.#pool.run(program, signal), idle])
     if (outcome.status === 'rejected') throw outcome.reason

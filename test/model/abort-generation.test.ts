@@ -1,0 +1,140 @@
+import { getEventListeners } from 'node:events'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Model } from '#src/model/model.js'
+import { Pool } from '#src/pool/pool.js'
+import { errorOf, pause } from '../support/threads.js'
+import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+
+let pool: Pool
+let model: Model
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+// a model of its own for every test, that has seen no prefix
+beforeEach(async () => {
+  model?.dispose()
+  model = await Model.load(pool, fixture)
+})
+afterAll(async () => await pool.close())
+
+const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 1000)]
+const prompt = text.slice(0, 20)
+const reason = new Error('enough')
+
+/** Asserts that the model still works, and that nobody listens to the signal any more. */
+async function expectUnharmed(signal: AbortSignal): Promise<void> {
+  await expectSameLogits(model, prompt, await trace(model, prompt, { maxTokens: 10 }))
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+}
+
+describe('an AbortSignal', () => {
+  it('that is aborted already rejects with its reason, and nothing runs', async () => {
+    const signal = AbortSignal.abort(reason)
+    await expect(collect(model.generate('O', { signal }))).rejects.toBe(reason)
+    await expect(collect(model.generateIds([5], { signal }))).rejects.toBe(reason)
+    await expect(model.logits([5], { signal })).rejects.toBe(reason)
+    await expect(model.nll([5, 6], { signal })).rejects.toBe(reason)
+    expect(model.stats().steps).toBe(0)
+    await expectUnharmed(signal)
+  })
+
+  it('ends the reading of a long prompt at once', async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const call = errorOf(collect(model.generateIds(text, { signal })))
+    await pause(3)
+    const start = performance.now()
+    controller.abort(reason)
+    expect(await call).toBe(reason)
+    expect(performance.now() - start).toBeLessThan(200)
+    expect(model.stats().ids).toBeLessThan(1000)
+    await expectUnharmed(signal)
+  })
+
+  it('ends a text between two ids or within a step', async () => {
+    for (const millis of [0, 3, 5, 8, 13, 21]) {
+      const controller = new AbortController()
+      const { signal } = controller
+      const call = errorOf(
+        collect(model.generateIds(prompt, { signal, maxTokens: 900, ignoreEnd: true })),
+      )
+      await pause(millis)
+      const start = performance.now()
+      controller.abort(reason)
+      expect(await call).toBe(reason)
+      expect(performance.now() - start).toBeLessThan(200)
+      await expectUnharmed(signal)
+    }
+  })
+
+  it('that the reader of the text aborts ends it before the next id', async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const given: string[] = []
+    const run = async () => {
+      for await (const piece of model.generate('O', { signal })) {
+        given.push(piece)
+        if (given.length === 3) controller.abort(reason)
+      }
+    }
+    await expect(run()).rejects.toBe(reason)
+    expect(given.length).toBe(3)
+    await expectUnharmed(signal)
+  })
+
+  it('that a processor aborts ends the text', async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const processors = [() => controller.abort(reason)]
+    await expect(collect(model.generateIds(prompt, { signal, processors }))).rejects.toBe(reason)
+    await expectUnharmed(signal)
+  })
+
+  it('of a timer ends a text, for the event loop is free', async () => {
+    const signal = AbortSignal.timeout(20)
+    const call = collect(model.generate('O', { maxTokens: 1000, ignoreEnd: true, signal }))
+    await expect(call).rejects.toHaveProperty('name', 'TimeoutError')
+  })
+
+  it('ends logits and NLL', async () => {
+    for (const run of [
+      (signal: AbortSignal) => model.logits(text, { signal }),
+      (signal: AbortSignal) => model.nll(text, { signal }),
+    ]) {
+      const controller = new AbortController()
+      const call = errorOf(run(controller.signal))
+      await pause(3)
+      controller.abort(reason)
+      expect(await call).toBe(reason)
+      await expectUnharmed(controller.signal)
+    }
+  })
+
+  it('ends its own text and leaves the others alone', async () => {
+    const options = { maxTokens: 60 }
+    const prompts = Array.from({ length: 8 }, (_, i) => text.slice(60 * i, 60 * i + 20 * (i + 1)))
+    const controllers = prompts.map(() => new AbortController())
+    const calls = prompts.map((ids, i) =>
+      trace(model, ids, { ...options, signal: controllers[i].signal }),
+    )
+    const results = Promise.allSettled(calls)
+    for (let i = 1; i < 8; i += 2) {
+      await pause(4)
+      controllers[i].abort(i)
+    }
+    for (const [i, result] of (await results).entries()) {
+      if (i % 2 === 1) expect(result).toEqual({ status: 'rejected', reason: i })
+      else if (result.status === 'rejected') throw result.reason
+      else await expectSameLogits(model, prompts[i], result.value)
+    }
+  })
+
+  it('may serve any number of texts without gathering listeners', async () => {
+    const { signal } = new AbortController()
+    for (let i = 0; i < 5; i++) {
+      await Promise.all([1, 2, 3].map(() => trace(model, prompt, { maxTokens: 5, signal })))
+    }
+    await expectUnharmed(signal)
+  })
+})

@@ -1,0 +1,107 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Model } from '#src/model/model.js'
+import { Pool } from '#src/pool/pool.js'
+import { collect, fixture, qwen3Prompts, readIds } from './support.js'
+
+let pool: Pool
+let model: Model
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+// a model of its own for every test, that has seen no prefix
+beforeEach(async () => {
+  model?.dispose()
+  model = await Model.load(pool, fixture)
+})
+afterAll(async () => await pool.close())
+
+const text = [...readIds(join(fixture, 'val_ids.u16'))]
+const ids = (prompt: number[], maxTokens: number) =>
+  collect(model.generateIds(prompt, { maxTokens, ignoreEnd: true }))
+
+describe('texts that are written at the same time', () => {
+  it('share their steps', async () => {
+    const prompts = Array.from({ length: 8 }, (_, i) => text.slice(50 * i, 50 * i + 3 + i))
+    const alone: number[][] = []
+    for (const prompt of prompts) alone.push(await ids(prompt, 30))
+    const before = model.stats()
+    expect(before.steps).toBe(8 * 30)
+    using fresh = await Model.load(pool, fixture)
+    const together = await Promise.all(
+      prompts.map((prompt) =>
+        collect(fresh.generateIds(prompt, { maxTokens: 30, ignoreEnd: true })),
+      ),
+    )
+    expect(together).toEqual(alone)
+    const after = fresh.stats()
+    expect(after.ids).toBe(before.ids)
+    // the first step reads the first prompt alone
+    expect(after.steps).toBeLessThanOrEqual(33)
+  })
+
+  it('may come and go', async () => {
+    const prompts = qwen3Prompts().map(({ promptIds }) => promptIds)
+    const alone = await Promise.all(prompts.map((prompt, i) => ids(prompt, 10 + 15 * i)))
+    const late = async (prompt: number[], i: number) => {
+      await new Promise((resolve) => setTimeout(resolve, 5 * i))
+      return await ids(prompt, 10 + 15 * i)
+    }
+    expect(await Promise.all(prompts.map(late))).toEqual(alone)
+  })
+
+  it('go on while a long prompt is read', async () => {
+    // one text gets an id in every step, also in those that read the prompt
+    let long: Promise<number[]> | undefined
+    let idsMeanwhile = 0
+    let ended = false
+    for await (const _ of model.generateIds(text.slice(0, 4), { maxTokens: 40, ignoreEnd: true })) {
+      long ??= ids(text.slice(100, 1000), 1).finally(() => {
+        ended = true
+      })
+      if (!ended) idsMeanwhile++
+    }
+    await long
+    expect(idsMeanwhile).toBeGreaterThanOrEqual(900 / 128 - 1)
+  })
+
+  it('are more than a step has rows', async () => {
+    using tiny = await Model.load(pool, fixture, { maxContext: 8 })
+    const prompts = Array.from({ length: 600 }, (_, i) => [5 + i])
+    const write = (prompt: number[]) =>
+      collect(tiny.generateIds(prompt, { maxTokens: 3, ignoreEnd: true }))
+    const all = await Promise.all(prompts.map(write))
+    expect(tiny.stats().ids).toBe(600 * 3)
+    expect(tiny.stats().steps).toBeLessThan(12)
+    for (const i of [0, 311, 599]) expect(await write(prompts[i])).toEqual(all[i])
+  })
+
+  it('share steps with the logits and the NLL of others', async () => {
+    const prompt = text.slice(0, 20)
+    const alone = [
+      await ids(prompt, 20),
+      await model.nll(text.slice(0, 512)),
+      await model.logits(prompt),
+    ]
+    const together = [ids(prompt, 20), model.nll(text.slice(0, 512)), model.logits(prompt)]
+    expect(await Promise.all(together)).toEqual(alone)
+  })
+})
+
+describe('stats', () => {
+  it('count steps, ids and time', async () => {
+    expect(model.stats()).toEqual({ steps: 0, ids: 0, micros: 0 })
+    await ids(text.slice(0, 10), 5)
+    const { steps, ids: count, micros } = model.stats()
+    // a prompt of 10, and 4 of the ids that follow; nobody wants what comes behind the fifth
+    expect([steps, count]).toEqual([5, 14])
+    expect(micros).toBeGreaterThan(0)
+    await model.logits(text.slice(0, 7))
+    expect(model.stats()).toMatchObject({ steps: 6, ids: 21 })
+  })
+
+  it('a step takes 512 ids of prompts, 128 beside texts that are being written', async () => {
+    await model.logits(text.slice(0, 1000))
+    expect(model.stats().steps).toBe(2)
+  })
+})

@@ -1,0 +1,51 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ArgumentError } from '#src/errors.js'
+import { Model } from '#src/model/model.js'
+import type { ChatMessage } from '#src/model/text/chat-template.js'
+import { Pool } from '#src/pool/pool.js'
+import { collect, loadMade, temporaryFolder, writeCheckpoint } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
+
+const template =
+  "{% for m in messages %}{{ m.role | upper + ':' + m.content + '\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+
+const messages: ChatMessage[] = [
+  { role: 'system', content: 'Be brief.' },
+  { role: 'user', content: 'Who?' },
+]
+
+describe('messages', () => {
+  it('are written as the checkpoint’s chat template says', async () => {
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path)
+    const config = { chat_template: template }
+    await writeFile(join(folder.path, 'tokenizer_config.json'), JSON.stringify(config))
+    using model = await Model.load(pool, folder.path)
+    const options = { maxTokens: 6, ignoreEnd: true }
+    const text = 'SYSTEM:Be brief.\nUSER:Who?\nASSISTANT:'
+    expect(model.encode(messages)).toEqual(
+      model.tokenizer.encode(text, { addSpecialTokens: false }),
+    )
+    const answer = await collect(model.generate(messages, options))
+    expect(answer).toEqual(await collect(model.generate(text, options)))
+    expect(answer.join('')).not.toBe('')
+  })
+
+  it('are refused where they are none, or there is no template', async () => {
+    using model = await loadMade(pool)
+    expect(() => model.generate(messages)).toThrow(ArgumentError)
+    expect(() => model.generate(messages)).toThrow(
+      /messages: expected a checkpoint with a chat template/,
+    )
+    const wrong = [{ role: 'nobody', content: 'x' }] as unknown as ChatMessage[]
+    expect(() => model.generate(wrong)).toThrow(/messages\[0\]\.role/)
+  })
+})

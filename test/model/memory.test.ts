@@ -1,0 +1,99 @@
+import { expect, it } from 'vitest'
+import { runScript } from '../support/child.js'
+import { randomCheckpoint } from './random-checkpoint.js'
+import { f32, fixture, temporaryFolder, writeCheckpoint } from './support.js'
+
+/** Noise of the heap; what must not stay is far larger. */
+const NOISE = 4e6
+
+/**
+ * By how many bytes heap and buffers of a process grow while it does the same thing again and again,
+ * after it has done so for a while.
+ *
+ * @param folder of the checkpoint
+ * @param act body of an async function of `i`, `pool` and `folder`
+ */
+async function growth(folder: string, setUp: string, act: string, times: number): Promise<number> {
+  const { code, stdout, stderr } = await runScript(
+    `
+    import { Model, Pool } from 'dotpool'
+    const pool = await Pool.create({ threads: 2 })
+    const folder = ${JSON.stringify(folder)}
+    ${setUp}
+    const act = async (i) => { ${act} }
+    const settled = async () => {
+      // buffers are freed by a thread of V8's own
+      for (let i = 0; i < 5; i++) {
+        gc()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      const { heapUsed, arrayBuffers } = process.memoryUsage()
+      return heapUsed + arrayBuffers
+    }
+    for (let i = 0; i < ${times}; i++) await act(i)
+    const before = await settled()
+    for (let i = ${times}; i < ${2 * times}; i++) await act(i)
+    console.log(await settled() - before)
+    await pool.close()`,
+    { flags: ['--expose-gc'], limit: 25_000 },
+  )
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return Number(stdout)
+}
+
+it('of many texts does not grow, once the prefixes that are kept have their share', async () => {
+  // each takes a page of 0.8 MB, of 512 MB that are kept
+  const bytes = await growth(
+    fixture,
+    `const model = await Model.load(pool, folder, { kv: 'f32' })`,
+    `for await (const _ of model.generateIds([i % 2048, 7], { maxTokens: 1, ignoreEnd: true }));`,
+    800,
+  )
+  expect(bytes).toBeLessThan(NOISE)
+})
+
+it('of texts that are aborted does not grow', async () => {
+  const bytes = await growth(
+    fixture,
+    `const model = await Model.load(pool, folder, { kv: 'f32' })`,
+    `const signal = AbortSignal.timeout(3)
+     const ids = Array.from({ length: 900 }, (_, j) => (i + j) % 2048)
+     await model.logits(ids, { signal }).catch(() => {})`,
+    30,
+  )
+  expect(bytes).toBeLessThan(NOISE)
+})
+
+it('of models that are loaded and disposed of does not grow', async () => {
+  const bytes = await growth(
+    fixture,
+    '',
+    `const model = await Model.load(pool, folder)
+     for await (const _ of model.generate('O', { maxTokens: 2 }));
+     model.dispose()`,
+    12,
+  )
+  expect(bytes).toBeLessThan(NOISE)
+})
+
+it('of checkpoints that are refused at their last weight does not grow', async () => {
+  await using folder = await temporaryFolder()
+  const { config, tensors } = randomCheckpoint('LlamaForCausalLM', {
+    hidden_size: 256,
+    vocab_size: 8000,
+  })
+  // 8 MB each for the embedding and the head, which comes last
+  const broken = new Float32Array(8000 * 256)
+  broken[broken.length - 1] = Number.NaN
+  tensors['lm_head.weight'] = f32([8000, 256], broken)
+  await writeCheckpoint(folder.path, config, tensors)
+  const bytes = await growth(
+    folder.path,
+    '',
+    `await Model.load(pool, folder, { quantize: 'w8a8' }).catch(({ code }) => {
+       if (code !== 'ERR_DOTPOOL_FORMAT') throw new Error(code)
+     })`,
+    12,
+  )
+  expect(bytes).toBeLessThan(NOISE)
+})

@@ -1,0 +1,155 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { PagePool } from '#src/model/decoder/page.js'
+import { PrefixCache } from '#src/model/decoder/prefix-cache.js'
+import { Sequence } from '#src/model/decoder/sequence.js'
+import type { LoadOptions } from '#src/model/load.js'
+import { Model } from '#src/model/model.js'
+import { Pool } from '#src/pool/pool.js'
+import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
+
+const text = [...readIds(join(fixture, 'val_ids.u16'))]
+
+describe.each<LoadOptions>([{ kv: 'f32' }, { kv: 'bf16' }, { kv: 'int8' }])(
+  'a prompt that begins as another text did: %o',
+  (options) => {
+    let model: Model
+    beforeEach(async () => {
+      model?.dispose()
+      model = await Model.load(pool, fixture, options)
+    })
+
+    /** Writes some ids; returns how many ids went through for it. */
+    const cost = async (prompt: number[], maxTokens = 3) => {
+      const before = model.stats().ids
+      await expectSameLogits(model, prompt, await trace(model, prompt, { maxTokens }))
+      // the check runs all ids but the last once more
+      return model.stats().ids - before - (prompt.length + maxTokens - 1)
+    }
+
+    it.each([1, 63, 64, 65, 127, 128, 200])(
+      'runs only what is new behind %i ids',
+      async (shared) => {
+        expect(await cost(text.slice(0, shared))).toBe(shared + 2)
+        const next = [...text.slice(0, shared), ...text.slice(500, 510)]
+        expect(await cost(next)).toBe(12)
+        // the last id of the same prompt has to run again, for its logits
+        expect(await cost(next)).toBe(3)
+      },
+    )
+
+    it('runs only what is new behind the answer, too', async () => {
+      const prompt = text.slice(0, 70)
+      const answer = await collect(model.generateIds(prompt, { maxTokens: 20, ignoreEnd: true }))
+      // the last id of the answer was given, but did not go through
+      expect(await cost([...prompt, ...answer, 9, 10])).toBe(3 + 2)
+    })
+
+    it('shares nothing with a text that begins otherwise', async () => {
+      await cost(text.slice(0, 100))
+      expect(await cost(text.slice(1, 101))).toBe(102)
+    })
+
+    it('disturbs no text that is still being written, nor is disturbed by it', async () => {
+      const prompt = text.slice(0, 100)
+      const branches = Array.from({ length: 6 }, (_, i) => [...prompt.slice(0, 40 + 12 * i), 7 + i])
+      const first = trace(model, prompt, { maxTokens: 60 })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      const others = branches.map((branch) => trace(model, branch, { maxTokens: 30 }))
+      for (const [i, traced] of (await Promise.all(others)).entries()) {
+        await expectSameLogits(model, branches[i], traced)
+      }
+      await expectSameLogits(model, prompt, await first)
+    })
+
+    it('has nothing of texts that were ended in the middle but what went through', async () => {
+      const prompt = text.slice(0, 300)
+      for await (const _ of model.generateIds(prompt)) break
+      const signal = AbortSignal.timeout(1)
+      await collect(model.generateIds(text.slice(300, 900), { signal })).catch(() => {})
+      await cost([...prompt, 5])
+      await cost(text.slice(300, 500))
+      await cost(text.slice(300, 900))
+    })
+  },
+)
+
+describe('PrefixCache', () => {
+  /** A sequence of these ids. */
+  const sequence = (pages: PagePool, ids: number[]) => {
+    const made = new Sequence(pool, pages, 1000)
+    made.reserve(ids.length)
+    made.ids.push(...ids)
+    return made
+  }
+  const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
+
+  it('finds the sequence that has the most in common', () => {
+    const [pages, cache] = [new PagePool(pool, 64), new PrefixCache(10)]
+    const all = [[1, 2, 3], [1, 2, 4, 5], [9]].map((ids) => sequence(pages, ids))
+    for (const one of all) cache.add(one)
+    cache.retire(all[1])
+    expect(cache.find([1, 2, 4])).toEqual({ sequence: all[1], count: 3 })
+    expect(cache.find([1, 2, 3, 9])).toEqual({ sequence: all[0], count: 3 })
+    expect(cache.find([9, 1])).toEqual({ sequence: all[2], count: 1 })
+    expect(cache.find([4])).toBeUndefined()
+    expect(cache.find([])).toBeUndefined()
+  })
+
+  it('lets go of the oldest that have ended, but of none that runs', () => {
+    const [pages, cache] = [new PagePool(pool, 64), new PrefixCache(4)]
+    const running = sequence(pages, range(0, 300))
+    cache.add(running)
+    // of two pages each
+    const ended = [1000, 2000, 3000].map((from) => sequence(pages, range(from, 100)))
+    for (const one of ended) {
+      cache.add(one)
+      cache.retire(one)
+    }
+    expect(cache.find([1000, 1001])).toBeUndefined()
+    expect(ended[0].pages).toEqual([])
+    expect(cache.find([2000, 2001])?.sequence).toBe(ended[1])
+    expect(cache.find([3000, 3001])?.sequence).toBe(ended[2])
+    expect(cache.find([0, 1])?.sequence).toBe(running)
+    cache.clear()
+    expect(cache.find([3000, 3001])).toBeUndefined()
+  })
+})
+
+describe('Sequence', () => {
+  it('shares whole pages with its fork, and copies the last one', () => {
+    const pages = new PagePool(pool, 64)
+    const first = new Sequence(pool, pages, 1000)
+    first.reserve(150)
+    first.ids.push(...text.slice(0, 150))
+    for (const [i, page] of first.pages.entries()) page.bytes.fill(i + 1)
+    const fork = new Sequence(pool, pages, 1000)
+    fork.fork(first, 140)
+    expect(fork.ids).toEqual(text.slice(0, 140))
+    expect(fork.pages.map((page, i) => page === first.pages[i])).toEqual([true, true, false])
+    expect(fork.pages[2].bytes).toEqual(first.pages[2].bytes)
+    expect(first.pages.map(({ holders }) => holders)).toEqual([2, 2, 1])
+    const shared = first.pages.slice(0, 2)
+    first.release()
+    expect(shared.map(({ holders }) => holders)).toEqual([1, 1])
+    fork.release()
+    expect(shared.map(({ holders }) => holders)).toEqual([0, 0])
+  })
+
+  it('keeps its pages while workers use them, though it was let go', () => {
+    const pages = new PagePool(pool, 64)
+    const sequence = new Sequence(pool, pages, 100)
+    sequence.reserve(1)
+    sequence.enter()
+    sequence.release()
+    expect(sequence.pages.length).toBe(1)
+    sequence.leave()
+    expect(sequence.pages.length).toBe(0)
+  })
+})

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WorkerDiedError } from '#src/errors.js'
+import { DrawJob, type LogitsProcessor } from '#src/model/decoder/jobs.js'
+import { PagePool } from '#src/model/decoder/page.js'
+import { Scheduler } from '#src/model/decoder/scheduler.js'
+import { Sequence } from '#src/model/decoder/sequence.js'
+import { Step } from '#src/model/decoder/step.js'
+import { Sampler } from '#src/model/generation/sampler.js'
+import { loadParts } from '#src/model/load.js'
+import type { ModelParts } from '#src/model/model.js'
+import { headBytes } from '#src/ops/kv-page.js'
+import { Pool } from '#src/pool/pool.js'
+import { fixture } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
+
+/** Fails so many times as if a worker had died, after all its work was done. */
+class DyingStep extends Step {
+  runsLeft = 0
+  picksLeft = 0
+
+  override async run(signal: AbortSignal): Promise<void> {
+    await super.run(signal)
+    if (this.runsLeft-- > 0) throw new WorkerDiedError('run')
+  }
+
+  override async pickAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
+    await super.pickAgain(logits, signal)
+    if (this.picksLeft-- > 0) throw new WorkerDiedError('pick')
+  }
+}
+
+describe('a step in which a worker dies', () => {
+  const ids = [7, 8, 9, 8]
+  const SEEDS = 20
+  const sampling = { temperature: 1, repetitionPenalty: 1.5, topK: 20 }
+
+  let parts: ModelParts
+  beforeAll(async () => {
+    parts = await loadParts(pool, fixture, {})
+  })
+
+  /** The ids that are drawn with several seeds, where workers die so many times at each. */
+  async function draw(runs: number, picks: number, processors: LogitsProcessor[] = []) {
+    const drawn: number[] = []
+    for (let seed = 0; seed < SEEDS; seed++)
+      drawn.push(await drawOne(seed, runs, picks, processors))
+    return drawn
+  }
+
+  async function drawOne(seed: number, runs: number, picks: number, processors: LogitsProcessor[]) {
+    const { network, cacheType, maxContext } = parts
+    const step = new DyingStep(pool, network, cacheType, maxContext)
+    step.runsLeft = runs
+    step.picksLeft = picks
+    const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
+    const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
+    const sequence = new Sequence(pool, new PagePool(pool, pageBytes), 10)
+    const sampler = new Sampler(sampling, seed, ids, 10)
+    return await new Scheduler(step).run(new DrawJob(sequence, ids, sampler.next(), processors))
+  }
+
+  it('is begun again, twice, with the same outcome', async () => {
+    const expected = await draw(0, 0)
+    expect(await draw(1, 0)).toEqual(expected)
+    expect(await draw(2, 0)).toEqual(expected)
+    await expect(draw(3, 0)).rejects.toThrow(WorkerDiedError)
+  })
+
+  it('while ids are drawn from processed logits, too, which are processed once', async () => {
+    const expected = await draw(0, 0)
+    for (const picks of [0, 1, 2]) {
+      let calls = 0
+      expect(await draw(2, picks, [() => void calls++])).toEqual(expected)
+      expect(calls).toBe(SEEDS)
+    }
+    await expect(draw(0, 3, [() => {}])).rejects.toThrow(WorkerDiedError)
+  })
+})
