@@ -8,7 +8,7 @@ import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/s
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { EMBEDDING, HEAD, type LinearSpec, linearSpecs, normSizes } from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
-import { makeEach } from './decoder/projection.js'
+import { makeEach, type Projection } from './decoder/projection.js'
 import type { ModelParts } from './model.js'
 
 export interface LoadOptions extends ReadOptions {
@@ -55,13 +55,10 @@ export async function loadParts(
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
 
-  // an int8 head quantises the embedding, which is read once more for it
-  const again = [...linears.values()].filter((spec) => spec.weight === EMBEDDING && runsInt8(spec))
-  const names = [...tensors, ...again.map(({ weight }) => weight)]
-  const reader = new TensorReader(checkpoint, names, options)
+  const reader = new TensorReader(checkpoint, [...tensors], options)
   const norms = await readNorms(reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
-  const projections = await makeEach(linears, (spec) => {
+  const projections = await makeEach<LinearSpec, Projection>(linears, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
     return runsInt8(spec)
       ? toLinear(pool, reader, spec, tied)

@@ -4,12 +4,9 @@ import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
 /** Cache line and tile alignment, bytes. */
 export const ALIGNMENT = 64
 
-/** From here on a buffer spans whole huge pages, bytes. */
-const HUGE = 4 << 20
-
 /**
  * Zeroed shared memory whose first byte is 64-byte aligned. A SharedArrayBuffer's own base is only
- * 16-byte aligned, so the view may start a little into a larger buffer. Large ones ask for huge pages.
+ * 16-byte aligned, so the view may start a little into a larger buffer.
  */
 export function sharedBytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
   const buffer = new SharedArrayBuffer(byteLength + ALIGNMENT)
@@ -17,8 +14,6 @@ export function sharedBytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
   if (native === null) return new Uint8Array(buffer, 0, byteLength)
   const base = native.address(new Uint8Array(buffer))
   const offset = (ALIGNMENT - (base % ALIGNMENT)) % ALIGNMENT
-  // advice, not a demand: where the system declines, small pages serve
-  if (byteLength >= HUGE) native.adviseHugePages(base + offset, byteLength)
   return new Uint8Array(buffer, offset, byteLength)
 }
 

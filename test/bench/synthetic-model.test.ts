@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Safetensors } from '#src/model/safetensors.js'
+import { Safetensors } from '#src/model/checkpoint/safetensors.js'
 import { synthesizeGguf } from '../../dist/bench/models/gguf.js'
 import { synthesize } from '../../dist/bench/models/huggingface.js'
 import {

@@ -4,20 +4,37 @@ import type { Linear } from '../../ops/linear.js'
 /** y[M, N] = x[M, K] . w[N, K]^T (+ bias[N]): what every weight matrix of a decoder does. */
 export type Projection = Linear | FloatLinear
 
+/** Made at the same time: while the weights of one are packed, those of the next come from disk. */
+const AT_ONCE = 3
+
 /**
- * Makes a projection of each source, one after the other. If one fails, those before it are disposed
- * of.
+ * Makes a projection of each source, some at a time, in order. If one fails, all others are disposed of.
  */
 export async function makeEach<S, P extends Projection>(
   sources: ReadonlyMap<string, S>,
   make: (source: S) => Promise<P>,
 ): Promise<Map<string, P>> {
   const made = new Map<string, P>()
-  try {
-    for (const [name, source] of sources) made.set(name, await make(source))
-    return made
-  } catch (error) {
-    for (const projection of made.values()) projection.dispose()
-    throw error
+  const names = [...sources.keys()]
+  let failed = false
+  const makeNext = async () => {
+    for (let name = names.shift(); name !== undefined && !failed; name = names.shift()) {
+      made.set(name, await make(sources.get(name) as S))
+    }
   }
+  const all = await Promise.allSettled(
+    Array.from({ length: AT_ONCE }, () =>
+      makeNext().catch((error) => {
+        failed = true
+        throw error
+      }),
+    ),
+  )
+  const failure = all.find(({ status }) => status === 'rejected')
+  if (failure !== undefined) {
+    for (const projection of made.values()) projection.dispose()
+    throw (failure as PromiseRejectedResult).reason
+  }
+  // in the order of their sources, not of their making
+  return new Map([...sources.keys()].map((name) => [name, made.get(name) as P]))
 }
