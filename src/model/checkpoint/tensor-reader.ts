@@ -31,22 +31,22 @@ export class TensorReader {
   ): Promise<void> {
     this.checkpoint.checkShape(name, dims)
     await this.checkpoint.readRows(name, first, last, into, this.signal)
-    this.#done += into.byteLength
-    this.#onProgress?.(this.#done, this.#total)
+    this.#count(into.byteLength)
   }
 
   /** See {@link Checkpoint.readFloat}. */
   async readFloat(name: string, dims: readonly number[]): Promise<Float32Array> {
-    const floats = await this.checkpoint.readFloat(name, dims, this.#options())
-    this.#done += this.checkpoint.entry(name).byteLength
-    return floats
+    let counted = 0
+    const onProgress = (done: number) => {
+      this.#count(done - counted)
+      counted = done
+    }
+    return await this.checkpoint.readFloat(name, dims, { signal: this.signal, onProgress })
   }
 
-  #options(): ReadOptions {
-    const before = this.#done
-    return {
-      signal: this.signal,
-      onProgress: (done) => this.#onProgress?.(before + done, this.#total),
-    }
+  /** Tensors may be read at the same time. */
+  #count(bytes: number): void {
+    this.#done += bytes
+    this.#onProgress?.(this.#done, this.#total)
   }
 }
