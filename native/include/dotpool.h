@@ -42,7 +42,7 @@ typedef enum dp_op_kind {
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
-  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]) */
+  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where there is no such id; x: dp_pick [] */
   DP_OP_NORM = 12,        /* x += u; y or (xq, xScale) = x / rms(x) * scale */
   DP_OP_DENSE = 13,       /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
   DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
@@ -57,6 +57,7 @@ typedef enum dp_op_flags {
   DP_TOGETHER = 1, /* starts with the op before it; otherwise all earlier ops are done before it starts */
   DP_X_ROWS = 2,   /* x is a table of M row addresses, not the rows themselves */
   DP_Y_ROWS = 4,   /* likewise y */
+  DP_AFTER = 8,    /* of a program's first op: all programs before this one are complete before it starts */
 } dp_op_flags;
 
 /* What becomes of the gate in input = activation(x) * u. */
@@ -67,9 +68,11 @@ typedef enum dp_activation {
   DP_ACT_RELU2 = 3, /* ReLU squared */
 } dp_activation;
 
+#define DP_DRAWN 0x80000000u
+
 /* One row of a batch: which token stands where in which sequence. */
 typedef struct dp_row {
-  uint32_t id;
+  uint32_t id; /* with DP_DRAWN: which pick of the batch before tells the id */
   uint32_t position;
   uint64_t pages; /* uint64 [positions / DP_PAGE]: addresses of the pages of its sequence */
 } dp_row;
@@ -159,6 +162,7 @@ typedef struct dp_progress {
   _Atomic uint32_t least;                       /* fewer units than these are not left behind */
   _Atomic uint32_t cap;                         /* the most units of one claim */
   _Atomic uint32_t together;                    /* the op need not wait for those before it */
+  _Atomic uint32_t after;                       /* it waits for all programs before */
   _Atomic uint32_t pinned;                      /* every worker runs its own units, nobody else */
   /* per worker: epoch << 32 | first << 16 | last, the units [first, last) nobody has claimed */
   _Atomic uint64_t range[DP_MAX_WORKERS];

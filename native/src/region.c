@@ -123,7 +123,7 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, u
 }
 
 /* Gives every worker its part, whole grains where there are many. */
-static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, bool together,
+static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint32_t flags,
                       uint32_t threads) {
   atomic_store_explicit(&progress->done, 0, memory_order_relaxed);
   atomic_store_explicit(&progress->units, plan.units, memory_order_relaxed);
@@ -132,7 +132,8 @@ static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, bool 
   atomic_store_explicit(&progress->least, plan.least, memory_order_relaxed);
   atomic_store_explicit(&progress->cap, plan.cap, memory_order_relaxed);
   atomic_store_explicit(&progress->pinned, plan.pinned, memory_order_relaxed);
-  atomic_store_explicit(&progress->together, together, memory_order_relaxed);
+  atomic_store_explicit(&progress->together, (flags & DP_TOGETHER) != 0, memory_order_relaxed);
+  atomic_store_explicit(&progress->after, (flags & DP_AFTER) != 0, memory_order_relaxed);
   const uint32_t step = plan.units >= 4 * plan.grain * threads ? plan.grain : 1;
   const uint64_t steps = (plan.units + step - 1) / step;
   uint32_t first = 0;
@@ -182,7 +183,7 @@ uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, 
   for (uint32_t i = 0; i < op_count; i++) {
     const dp_plan plan = dp_plan_op(&ops[i], kernels_of(region), region->threads);
     share_out(progress_at((uint64_t)(uintptr_t)progress, i, region->threads), epoch, plan,
-              ops[i].flags & DP_TOGETHER, region->threads);
+              ops[i].flags, region->threads);
   }
   atomic_store_explicit(&region->epoch, epoch, memory_order_seq_cst);
   return epoch;
@@ -306,6 +307,27 @@ static outcome wait_for_ops(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32
   return PASSED;
 }
 
+/* A program is complete, too, if its slot holds another one. */
+static bool is_complete(const dp_slot *slot, uint32_t epoch) {
+  return atomic_load_explicit(&slot->completed, memory_order_acquire) == epoch ||
+         atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch;
+}
+
+/* Waits until all programs before `epoch` are complete. */
+static outcome wait_for_programs(dp_stay *stay, uint32_t epoch) {
+  for (uint32_t before = epoch - DP_RING + 1; before != epoch; before++) {
+    const dp_slot *slot = slot_of(stay->region, before);
+    for (uint32_t spins = 0; !is_complete(slot, before); spins++) {
+      /* that may take a while */
+      if (spins % SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
+      if (must_leave(stay)) return LEAVING;
+      spin(spins);
+    }
+  }
+  count_time(stay, &stay->worker->stats.wait_ns);
+  return PASSED;
+}
+
 /* Asks for all lines that the program's first op takes, so that they come together. */
 static inline void fetch_slot(const dp_slot *slot, uint32_t index) {
   __builtin_prefetch(slot, 1);
@@ -332,6 +354,11 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
   if (worker->entered != epoch) count(&worker->stats.regions, 1);
   worker->entered = epoch;
   const uint32_t threads = stay->region->threads;
+  const dp_progress *first = progress_at(program.progress, 0, threads);
+  if (atomic_load_explicit(&first->after, memory_order_relaxed) &&
+      wait_for_programs(stay, epoch) == LEAVING) {
+    return LEAVING;
+  }
   uint32_t stage = worker->op;
   while (stage > 0 && is_together(&program, stage, threads)) stage--;
   for (uint32_t i = worker->op; i < program.op_count; i++) {

@@ -12,7 +12,7 @@ import { PrefixCache } from './decoder/prefix-cache.js'
 import type { Projection } from './decoder/projection.js'
 import { type ModelStats, Scheduler } from './decoder/scheduler.js'
 import { Sequence } from './decoder/sequence.js'
-import { Step } from './decoder/step.js'
+import { makeSteps, type Step } from './decoder/step.js'
 import {
   type GenerateIdsOptions,
   type GenerateOptions,
@@ -55,7 +55,7 @@ export class Model {
   /** The most ids of one text, prompt and answer together. */
   readonly maxContext: number
   readonly #parts: ModelParts
-  readonly #step: Step
+  readonly #steps: readonly Step[]
   readonly #scheduler: Scheduler
   readonly #pages: PagePool
   readonly #prefixes: PrefixCache
@@ -69,8 +69,8 @@ export class Model {
     this.folder = parts.folder
     this.maxContext = maxContext
     this.#parts = parts
-    this.#step = new Step(pool, network, cacheType, maxContext)
-    this.#scheduler = new Scheduler(this.#step)
+    this.#steps = makeSteps(pool, network, cacheType, maxContext)
+    this.#scheduler = new Scheduler(this.#steps)
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const bytes = pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
     this.#pages = new PagePool(pool, bytes)
@@ -195,7 +195,7 @@ export class Model {
       mine.set(name, projection)
     }
     this.#prefixes.clear()
-    this.#step.recompile()
+    for (const step of this.#steps) step.recompile()
   }
 
   /** Lets go of all weights. What is being generated is rejected with a DisposedError, as later calls. */
@@ -241,6 +241,7 @@ export class Model {
 
   /** @internal The sequence has ended. */
   end(sequence: Sequence): void {
+    this.#scheduler.drop(sequence)
     this.#prefixes.retire(sequence)
   }
 

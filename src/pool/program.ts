@@ -28,8 +28,11 @@ export const OpKind = {
   gate: 18,
 } as const
 
-/** dp_op_flags in C: together with the op before; x, y are tables of row addresses. */
-export const OpFlag = { together: 1, xRows: 2, yRows: 4 } as const
+/**
+ * dp_op_flags in C: together with the op before; x, y are tables of row addresses; after all programs
+ * before.
+ */
+export const OpFlag = { together: 1, xRows: 2, yRows: 4, after: 8 } as const
 
 /** dp_activation in C. */
 export const NativeActivation = { silu: 1, gelu: 2, relu2: 3 } as const

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WorkerDiedError } from '#src/errors.js'
+import { Batch } from '#src/model/decoder/batch.js'
 import { DrawJob, type LogitsProcessor } from '#src/model/decoder/jobs.js'
 import { PagePool } from '#src/model/decoder/page.js'
+import { Rotations } from '#src/model/decoder/rotations.js'
 import { Scheduler } from '#src/model/decoder/scheduler.js'
 import { Sequence } from '#src/model/decoder/sequence.js'
-import { Step } from '#src/model/decoder/step.js'
+import { Step, type StepContext } from '#src/model/decoder/step.js'
+import { Workspace } from '#src/model/decoder/workspace.js'
 import { Sampler } from '#src/model/generation/sampler.js'
 import { loadParts } from '#src/model/load.js'
 import type { ModelParts } from '#src/model/model.js'
@@ -54,14 +57,18 @@ describe('a step in which a worker dies', () => {
 
   async function drawOne(seed: number, runs: number, picks: number, processors: LogitsProcessor[]) {
     const { network, cacheType, maxContext } = parts
-    const step = new DyingStep(pool, network, cacheType, maxContext)
+    const workspace = new Workspace(pool, network.config)
+    const rotations = new Rotations(network.config, maxContext)
+    const context: StepContext = { pool, network, cacheType, workspace, rotations }
+    const batch = new Batch(pool, workspace.maxRows, workspace.maxOutputs)
+    const step = new DyingStep(context, batch, batch)
     step.runsLeft = runs
     step.picksLeft = picks
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
     const sequence = new Sequence(pool, new PagePool(pool, pageBytes), 10)
     const sampler = new Sampler(sampling, seed, ids, 10)
-    return await new Scheduler(step).run(new DrawJob(sequence, ids, sampler.next(), processors))
+    return await new Scheduler([step]).run(new DrawJob(sequence, ids, sampler, { processors }))
   }
 
   it('is begun again, twice, with the same outcome', async () => {

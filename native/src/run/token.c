@@ -1,4 +1,6 @@
 /* token.c: the float ops on the way from an id to the next one, around the Linears and the attention. */
+#include <string.h>
+
 #include "../cpu.h"
 #include "op.h"
 
@@ -11,15 +13,25 @@ static uint64_t row_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t 
   return op->m;
 }
 
-/* ---- EMBED: rows[M], tiles (w[N, K]) -> y[M, K]; pieces are rows ------------------------------- */
+/* ---- EMBED: rows[M] (, x (dp_pick[])), tiles (w[N, K]) -> y[M, K]; pieces are rows ------------- */
+
+/* Known, or drawn by the program before; then it is none where that found a NaN. */
+static uint32_t id_of(const dp_op *op, const dp_row *row) {
+  if (!(row->id & DP_DRAWN)) return row->id;
+  return POINTER(const dp_pick, op->x)[row->id & ~DP_DRAWN].id;
+}
 
 static uint64_t run_embed(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
   const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
   for (uint64_t m = first; m < last; m++) {
-    const uint32_t id = POINTER(const dp_row, op->rows)[m].id;
-    place->kernels->embed(POINTER(const char, op->tiles) + id * bytes, (dp_type)op->w_type, op->k,
-                          POINTER(float, op->y) + m * op->k);
+    const uint32_t id = id_of(op, &POINTER(const dp_row, op->rows)[m]);
+    float *y = POINTER(float, op->y) + m * op->k;
+    if (id < op->n) {
+      place->kernels->embed(POINTER(const char, op->tiles) + id * bytes, (dp_type)op->w_type, op->k, y);
+    } else {
+      memset(y, 0, op->k * sizeof *y);
+    }
   }
   return (last - first) * bytes;
 }

@@ -4,6 +4,9 @@ import { sharedBytes } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Sequence } from './sequence.js'
 
+/** Says that a row's id is the one that an output of the batch before has drawn; DP_DRAWN in C. */
+const DRAWN = 0x80000000
+
 /** What is wanted of a row's logits: themselves, an id drawn from them, or how likely one is. */
 export type Pick =
   | { action: 'nothing' }
@@ -47,6 +50,11 @@ export class Batch {
 
   clear(): void {
     this.rows = this.outputs = this.sequences.length = 0
+  }
+
+  /** Adds the id that an output of the batch before will have drawn by the time it is needed. */
+  addDrawnRow(output: number, position: number, sequence: Sequence): void {
+    this.addRow(DRAWN + output, position, sequence)
   }
 
   /** Adds an id at a position of a sequence. */

@@ -1,4 +1,4 @@
-import type { PickRows } from '../../ops/pick-rows.js'
+import type { DrawOptions, PickRows } from '../../ops/pick-rows.js'
 import { heed } from '../../pool/abort.js'
 import type { Pick } from './batch.js'
 import type { Sequence } from './sequence.js'
@@ -12,8 +12,9 @@ export abstract class Job<Result> {
   readonly ids: ArrayLike<number>
   /** Settles once all ids are through, or the job has failed. */
   readonly result: Promise<Result>
-  /** How many of the ids are through. */
+  /** How many of the ids are through, and how many besides are in steps that are under way. */
   done = 0
+  underWay = 0
   #settled = false
   #resolve!: (result: Result) => void
   #reject!: (error: unknown) => void
@@ -34,9 +35,26 @@ export abstract class Job<Result> {
     else heed(signal, this.#onAbort)
   }
 
+  /** Ids that are in no step yet. */
   get remaining(): number {
-    return this.ids.length - this.done
+    return this.ids.length - this.done - this.underWay
   }
+
+  /** Whether it wants to see logits, which the next step writes over. */
+  get readsLogits(): boolean {
+    return false
+  }
+
+  /**
+   * How to draw the id after the one that it draws, if another job will surely want that, and anything can
+   * be said about it by now.
+   */
+  drawAhead(): DrawOptions | undefined {
+    return undefined
+  }
+
+  /** Takes back what {@link drawAhead} gave: it came to nothing. */
+  drawAgain(_draw: DrawOptions): void {}
 
   get settled(): boolean {
     return this.#settled

@@ -12,42 +12,79 @@ import type { Sequence } from './sequence.js'
  */
 export type LogitsProcessor = (logits: Float32Array, ids: readonly number[]) => void
 
+/** Where a text's ids come from, one draw after the other. */
+export interface DrawSource {
+  /** How to draw the next id. */
+  next(): DrawOptions
+  /** The last draw came to nothing: it comes next. */
+  giveBack(draw: DrawOptions): void
+  /** Whether draws do not depend on the ids that were drawn before. */
+  readonly isForeseeable: boolean
+}
+
+export interface DrawJobOptions {
+  processors?: readonly LogitsProcessor[]
+  /** Whether another id will be wanted, unless this one ends the text. */
+  goesOn?: boolean
+  signal?: AbortSignal | undefined
+}
+
 /** Draws the id that follows. */
 export class DrawJob extends Job<number> {
-  readonly #draw: DrawOptions
+  readonly #source: DrawSource
   readonly #processors: readonly LogitsProcessor[]
+  readonly #goesOn: boolean
+  #draw: DrawOptions | undefined
   #processed = false
   #id = 0
 
   constructor(
     sequence: Sequence,
     ids: ArrayLike<number>,
-    draw: DrawOptions,
-    processors: readonly LogitsProcessor[],
-    signal?: AbortSignal,
+    source: DrawSource,
+    { processors = [], goesOn = false, signal }: DrawJobOptions = {},
   ) {
     super(sequence, ids, signal)
-    this.#draw = draw
+    this.#source = source
     this.#processors = processors
+    this.#goesOn = goesOn
+  }
+
+  override get readsLogits(): boolean {
+    return this.#processors.length > 0
+  }
+
+  override drawAhead(): DrawOptions | undefined {
+    const can = this.#goesOn && this.#source.isForeseeable && !this.readsLogits
+    return can ? this.#source.next() : undefined
+  }
+
+  override drawAgain(draw: DrawOptions): void {
+    this.#source.giveBack(draw)
   }
 
   pick(i: number): Pick | undefined {
     if (i < this.ids.length - 1) return undefined
-    if (this.#processors.length > 0) return { action: 'nothing' }
+    this.#draw ??= this.#source.next()
+    if (this.readsLogits) return { action: 'nothing' }
     return { action: 'draw', draw: this.#draw }
   }
 
   take(_: number, picks: PickRows, output: number, logits: Float32Array): Pick | undefined {
-    if (this.#processors.length > 0 && !this.#processed) {
+    if (this.readsLogits && !this.#processed) {
       this.#processed = true
       const ids = [...this.sequence.ids]
       for (const process of this.#processors) process(logits, ids)
-      return { action: 'draw', draw: this.#draw }
+      return { action: 'draw', draw: this.#draw as DrawOptions }
     }
-    const id = picks.id(output)
+    this.takeId(picks.id(output))
+    return undefined
+  }
+
+  /** Takes the id that was drawn; there is none if the logits held a NaN. */
+  takeId(id: number | undefined): void {
     if (id === undefined) throw new NotANumberError('logits', this.sequence.ids.length)
     this.#id = id
-    return undefined
   }
 
   protected finish(): number {
@@ -91,6 +128,10 @@ export class LogitsJob extends Job<Float32Array> {
     super(sequence, ids, signal)
     this.#logits = new Float32Array(ids.length * vocabSize)
     this.#vocabSize = vocabSize
+  }
+
+  override get readsLogits(): boolean {
+    return true
   }
 
   pick(): Pick {

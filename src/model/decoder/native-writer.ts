@@ -2,7 +2,7 @@ import { denseOp } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
 import { multiplyOp, TOGETHER } from '../../ops/linear-program.js'
 import type { Pool } from '../../pool/pool.js'
-import { NativeActivation, type NativeOp, NativeType, OpKind } from '../../pool/program.js'
+import { NativeActivation, type NativeOp, NativeType, OpFlag, OpKind } from '../../pool/program.js'
 import type { AttentionTable } from './attention-table.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
@@ -31,6 +31,7 @@ export class NativeWriter implements StepWriter {
   readonly #network: Network
   readonly #workspace: Workspace
   readonly #batch: Batch
+  readonly #before: Batch
   readonly #attention: AttentionTable
   readonly #kind: StepKind
 
@@ -39,6 +40,7 @@ export class NativeWriter implements StepWriter {
     network: Network,
     workspace: Workspace,
     batch: Batch,
+    before: Batch,
     attention: AttentionTable,
     kind: StepKind,
   ) {
@@ -46,15 +48,25 @@ export class NativeWriter implements StepWriter {
     this.#network = network
     this.#workspace = workspace
     this.#batch = batch
+    this.#before = before
     this.#attention = attention
     this.#kind = kind
   }
 
   embed(): void {
     const { address: tiles, type, inFeatures: k, outFeatures: n } = this.#network.embedding
-    const y = this.#at(this.#workspace.residual)
-    const { rowsAddress: rows } = this.#batch
-    this.#push({ kind: OpKind.embed, n, k, y, tiles, wType: NativeType[type], rows }, 'rows')
+    const op = {
+      kind: OpKind.embed,
+      n,
+      k,
+      flags: OpFlag.after,
+      x: this.#before.picks.address,
+      y: this.#at(this.#workspace.residual),
+      tiles,
+      rows: this.#batch.rowsAddress,
+      wType: NativeType[type],
+    }
+    this.#push(op, 'rows')
   }
 
   norm(name: string, adds: boolean, takers: readonly string[], extent: Extent): void {

@@ -18,9 +18,18 @@ interface Compiled {
   extents: readonly Extent[]
 }
 
+/** What the steps of one model work with. One runs at a time, so that they share their activations. */
+export interface StepContext {
+  readonly pool: Pool
+  readonly network: Network
+  readonly cacheType: CacheType
+  readonly workspace: Workspace
+  readonly rotations: Rotations
+}
+
 /**
  * A batch's way through the network: one program for the whole pool, from ids to logits and what is
- * picked from them.
+ * picked from them. It begins when the program before it has ended.
  */
 export class Step {
   readonly batch: Batch
@@ -30,20 +39,26 @@ export class Step {
   readonly #cacheType: CacheType
   readonly #rotations: Rotations
   readonly #attention: AttentionTable
+  readonly #before: Batch
   readonly #compiled = new Map<string, Compiled>()
   #parts: Float32Array = new Float32Array(0)
 
-  /** @param maxContext positions that a sequence may have */
-  constructor(pool: Pool, network: Network, cacheType: CacheType, maxContext: number) {
+  /** @param before the batch of the step before, from which rows may take the ids that it draws */
+  constructor(context: StepContext, batch: Batch, before: Batch) {
+    const { pool, network, cacheType, workspace, rotations } = context
+    this.batch = batch
+    this.#before = before
     this.#pool = pool
     this.#network = network
     this.#cacheType = cacheType
-    this.#workspace = new Workspace(pool, network.config)
-    const { maxRows, maxOutputs } = this.#workspace
-    this.batch = new Batch(pool, maxRows, maxOutputs)
-    this.#rotations = new Rotations(network.config, maxContext)
-    const { table } = this.#rotations
-    this.#attention = new AttentionTable(pool, network, this.#workspace, table, cacheType)
+    this.#workspace = workspace
+    this.#rotations = rotations
+    this.#attention = new AttentionTable(pool, network, workspace, rotations.table, cacheType)
+  }
+
+  /** Whether a step may be queued behind one that runs. In TypeScript they take turns. */
+  get canFollow(): boolean {
+    return this.#pool.native !== null
   }
 
   /** Runs the batch through. Settles when no worker uses its memory any more. */
@@ -138,6 +153,7 @@ export class Step {
       this.#network,
       this.#workspace,
       this.batch,
+      this.#before,
       this.#attention,
       kind,
     )
@@ -161,4 +177,24 @@ export class Step {
     if (what === 'step') writeForward(this.#network.config, this.#workspace, writer)
     else writer.pick()
   }
+}
+
+/**
+ * The steps of a model: three, because while one runs and the next is queued behind it, the batch of the
+ * one before must stay as it is, for ids are read from it.
+ *
+ * @param maxContext positions that a sequence may have
+ */
+export function makeSteps(
+  pool: Pool,
+  network: Network,
+  cacheType: CacheType,
+  maxContext: number,
+): Step[] {
+  const workspace = new Workspace(pool, network.config)
+  const rotations = new Rotations(network.config, maxContext)
+  const context = { pool, network, cacheType, workspace, rotations }
+  const { maxRows, maxOutputs } = workspace
+  const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs))
+  return batches.map((batch, i) => new Step(context, batch, batches[(i + 2) % 3]))
 }

@@ -64,7 +64,10 @@ async function* steps(
   try {
     let next: ArrayLike<number> = Array.from(ids).slice(sequence.ids.length)
     for (let i = 0; i < count; i++) {
-      const id = await model.run(new DrawJob(sequence, next, sampler.next(), processors, signal))
+      const goesOn = i + 1 < count
+      const id = await model.run(
+        new DrawJob(sequence, next, sampler, { processors, goesOn, signal }),
+      )
       if (!ignoreEnd && model.config.eosTokenIds.includes(id)) return
       yield id
       sampler.accept(id)

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../../errors.js'
 import type { DrawOptions } from '../../ops/pick-rows.js'
 import { sharedBytes } from '../../pool/memory.js'
+import type { DrawSource } from '../decoder/jobs.js'
 import { seededRandom } from './random.js'
 
 /**
@@ -25,12 +26,13 @@ export interface Sampling {
 }
 
 /** Tells a step how to draw the next id of one text. */
-export class Sampler {
+export class Sampler implements DrawSource {
   readonly #options: Omit<DrawOptions, 'random' | 'seen'>
   readonly #random: () => number
   /** What the text holds, each id once; only where that matters. */
   readonly #seen: Uint32Array | undefined
   readonly #known = new Set<number>()
+  #givenBack: DrawOptions | undefined
 
   /**
    * @param sampling as the caller gave it
@@ -63,8 +65,20 @@ export class Sampler {
 
   /** How to draw the next id; takes the next random number. */
   next(): DrawOptions {
+    const given = this.#givenBack
+    this.#givenBack = undefined
+    if (given !== undefined) return given
     const seen = this.#seen?.subarray(0, this.#known.size) ?? nothing
     return { ...this.#options, random: this.#random() * 2 ** 32, seen }
+  }
+
+  giveBack(draw: DrawOptions): void {
+    this.#givenBack = draw
+  }
+
+  /** With a penalty they depend on what was drawn. */
+  get isForeseeable(): boolean {
+    return this.#seen === undefined
   }
 
   /** The text has come to hold `id`. */

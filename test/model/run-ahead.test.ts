@@ -1,0 +1,107 @@
+import { setTimeout } from 'node:timers/promises'
+import { type GenerateIdsOptions, Model, Pool, WorkerDiedError } from 'dotpool'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fixture } from './support.js'
+
+/*
+ * While a step runs, the next one is queued behind it for the id that it is about to draw. Nobody should
+ * be able to tell, but by the clock.
+ */
+
+let pool: Pool
+let model: Model
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+  model = await Model.load(pool, fixture)
+})
+afterAll(async () => {
+  model.dispose()
+  await pool.close()
+})
+
+const prompt = [5, 17, 300, 42]
+
+/** The ids, after each of which the consumer takes so many milliseconds. */
+async function generate(options: GenerateIdsOptions, pause = 0): Promise<number[]> {
+  const ids: number[] = []
+  for await (const id of model.generateIds(prompt, { ignoreEnd: true, ...options })) {
+    ids.push(id)
+    if (pause > 0) await setTimeout(pause)
+  }
+  return ids
+}
+
+/** Forbids nothing, but wants to see logits, so that no step can be queued behind another. */
+const looking: GenerateIdsOptions = { processors: [() => {}] }
+
+describe('steps that run ahead', () => {
+  const sampling = { temperature: 1, topP: 0.9 }
+
+  it('draw what steps one by one draw', async () => {
+    for (const seed of [1, 2, 3]) {
+      const options = { maxTokens: 70, sampling, seed }
+      expect(await generate(options)).toEqual(await generate({ ...options, ...looking }))
+    }
+  })
+
+  it('wait for a consumer who takes longer than they do', async () => {
+    const options = { maxTokens: 8, sampling, seed: 4 }
+    const expected = await generate({ ...options, ...looking })
+    const before = model.stats().steps
+    expect(await generate(options, 15)).toEqual(expected)
+    // one for every id: what was drawn ahead is kept until it is asked for
+    expect(model.stats().steps - before).toBe(8)
+  })
+
+  it('are no more than one too many where a text ends', async () => {
+    const ids = model.generateIds(prompt, { maxTokens: 500, ignoreEnd: true })
+    const before = model.stats().steps
+    for (let i = 0; i < 5; i++) await ids.next()
+    await ids.return()
+    await setTimeout(20)
+    expect(model.stats().steps - before).toBeLessThanOrEqual(6)
+  })
+
+  it('serve texts that come and go', async () => {
+    const options = (seed: number) => ({ maxTokens: 5 + 9 * seed, sampling, seed })
+    const seeds = [0, 1, 2, 3, 4]
+    const alone: number[][] = []
+    for (const seed of seeds) alone.push(await generate(options(seed)))
+    const together = await Promise.all(
+      seeds.map(async (seed) => {
+        await setTimeout(3 * seed)
+        return await generate(options(seed), seed % 2)
+      }),
+    )
+    expect(together).toEqual(alone)
+  })
+
+  it('are taken back where a worker dies, draws and all', async () => {
+    const options = { maxTokens: 60, sampling, seed: 6 }
+    const expected = await generate(options)
+    const run = pool.run.bind(pool)
+    let calls = 0
+    pool.run = async (program, signal) => {
+      const fault = await run(program, signal)
+      if (calls++ % 7 === 3) throw new WorkerDiedError('as if')
+      return fault
+    }
+    try {
+      expect(await generate(options)).toEqual(expected)
+      expect(calls).toBeGreaterThan(60)
+    } finally {
+      pool.run = run
+    }
+  })
+
+  it('end with the text that is aborted', async () => {
+    const controller = new AbortController()
+    const ids = model.generateIds(prompt, { signal: controller.signal, ignoreEnd: true })
+    for (let i = 0; i < 3; i++) await ids.next()
+    controller.abort(new Error('enough'))
+    await expect(ids.next()).rejects.toThrow('enough')
+    const { steps } = model.stats()
+    expect(await generate({ maxTokens: 5 })).toEqual(await generate({ maxTokens: 5, ...looking }))
+    expect(model.stats().steps - steps).toBeLessThanOrEqual(13)
+  })
+})
