@@ -59,6 +59,25 @@ static void test_meeting(void) {
   free_arena(&arena);
 }
 
+/* A program that waits for those before it: no matter which of them, nor how they end. */
+static void test_after(void) {
+  arena arena = make_arena(2);
+  const dp_op meet = {.kind = DP_OP_MEET}, empty = {.kind = DP_OP_EMPTY};
+  const dp_op after = {.kind = DP_OP_EMPTY, .flags = DP_AFTER};
+  for (int i = 0; i < 2 * DP_RING; i++) {
+    const uint32_t waited_for = publish(&arena, &meet, 1, false);
+    publish(&arena, &empty, 1, false);
+    const uint32_t last = publish(&arena, &after, 1, false);
+    for (int slice = 0; slice < 3; slice++) dp_serve(arena.region, 0, AT_ONCE, 20000);
+    check(!is_complete(&arena, waited_for) && !is_complete(&arena, last), "a program did not wait");
+    if (one_in(2)) atomic_store(&slot_at(&arena, waited_for)->aborted, waited_for);
+    while (!is_complete(&arena, waited_for)) serve(&arena, 1);
+    while (!is_complete(&arena, last)) serve(&arena, random_between(0, 1));
+    atomic_store(&arena.region->notice, 0);
+  }
+  free_arena(&arena);
+}
+
 /* A program that is kept outside of its slot has any number of ops and may run again and again. */
 static void test_kept_program(void) {
   enum { OPS = 5 * DP_SLOT_OPS };
@@ -202,6 +221,7 @@ static void test_full_ring(void) {
 void test_region(void) {
   test_reasons_to_leave();
   test_meeting();
+  test_after();
   test_kept_program();
   test_slices();
   test_abort();

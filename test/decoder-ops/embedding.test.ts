@@ -36,7 +36,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
         const ids = Array.from({ length: m }, () => Math.floor(random() * n))
         const rows = shareWords(ids.flatMap((id) => [id, ...new Array(ROW_WORDS - 1).fill(9)]))
         const y = sharedArray('float32', m * k)
-        const op = { kind: OpKind.embed, m, k, wType: NativeType[type], tiles: weight.address }
+        const op = { kind: OpKind.embed, m, n, k, wType: NativeType[type], tiles: weight.address }
         const args = { rows, weight: weight.data, y, width: k }
         await runOp(
           pool,
