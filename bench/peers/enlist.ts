@@ -11,7 +11,7 @@ const absent: Absence[] = [
   },
   {
     name: 'node-llama-cpp',
-    why: 'installs, but cannot be compared: it runs whole models, and has no call for a single Linear',
+    why: 'has no call for a single Linear; `npm run bench:models` compares it by whole models',
   },
 ]
 

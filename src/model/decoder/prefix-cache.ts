@@ -1,5 +1,8 @@
 import type { Sequence } from './sequence.js'
 
+/** Ended sequences that are kept at most: all are looked through for every prompt. */
+const MOST_ENDED = 256
+
 /**
  * Sequences whose beginnings others may share: those that run, and the last ones that have ended, as
  * far as their pages fit a budget.
@@ -34,7 +37,7 @@ export class PrefixCache {
     if (!this.#running.delete(sequence)) return
     this.#ended.push(sequence)
     let pages = this.#ended.reduce((sum, ended) => sum + ended.pages.length, 0)
-    while (pages > this.#mostPages) {
+    while (pages > this.#mostPages || this.#ended.length > MOST_ENDED) {
       const oldest = this.#ended.shift() as Sequence
       pages -= oldest.pages.length
       oldest.release()
