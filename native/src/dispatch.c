@@ -15,7 +15,10 @@
   .finish_bf16 = dp_finish_bf16_##isa, .rotate = dp_rotate_##isa,                        \
   .store_kv = dp_store_kv_##isa, .attend_page = dp_attend_page_##isa,                    \
   .merge_part = dp_merge_part_##isa, .finish_part = dp_finish_part_##isa,                \
-  .read = dp_read_##isa, .embed = dp_embed_##isa,                                        \
+  .pack_block_s8 = dp_pack_block_s8_##isa,                                               \
+  .pack_block_transposed_s8 = dp_pack_block_transposed_s8_##isa,                         \
+  .quantize_pack_block = dp_quantize_pack_block_##isa, .read = dp_read_##isa,            \
+  .embed = dp_embed_##isa,                                                               \
   .rms_norm = dp_rms_norm_##isa, .dense_f32 = dp_dense_f32_##isa,                        \
   .dense_bf16 = dp_dense_bf16_##isa, .draw = dp_draw_##isa, .score = dp_score_##isa
 

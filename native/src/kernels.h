@@ -129,6 +129,21 @@ typedef int dp_draw_fn(float *logits, size_t n, dp_pick *pick);
 /* Fills in pick->logit, maximum and sum for pick->id. Returns 1, and does not, where a logit is NaN. */
 typedef int dp_score_fn(const float *logits, size_t n, dp_pick *pick);
 
+/*
+ * tiles = one block of int8 w[n0 .. n0 + channels, K], rows `stride` bytes apart; the rest zeros.
+ * col_sum: int32 [64].
+ */
+typedef void dp_pack_block_fn(const int8_t *w, size_t stride, uint32_t channels, size_t k,
+                              int8_t *tiles, int32_t *col_sum);
+
+/*
+ * s[n] = max(absmax_k, 1e-8) / 127; tiles = pack(clamp(rne(w[n, k] / s[n]), -128, 127)).
+ * w: float32 or bfloat16 [channels, K], contiguous. col_sum, w_scale: [64].
+ * Returns the first channel that holds a NaN or an infinity (nothing of it is packed), or -1.
+ */
+typedef int dp_quantize_pack_block_fn(const void *w, dp_type type, uint32_t channels, size_t k,
+                                      int8_t *tiles, int32_t *col_sum, float *w_scale);
+
 /* Sum of the 64-bit words of bytes (a multiple of 256), as fast as memory gives them. */
 typedef uint64_t dp_read_fn(const void *x, size_t bytes);
 
@@ -160,6 +175,9 @@ typedef struct dp_kernels {
   dp_attend_page_fn *attend_page;
   dp_merge_part_fn *merge_part;
   dp_finish_part_fn *finish_part;
+  dp_pack_block_fn *pack_block_s8;
+  dp_pack_block_fn *pack_block_transposed_s8; /* of transpose(w), where w is int8 [K, N] */
+  dp_quantize_pack_block_fn *quantize_pack_block;
   dp_read_fn *read;
   dp_peak_fn *peak;
   dp_embed_fn *embed;
@@ -182,6 +200,8 @@ typedef struct dp_kernels {
   dp_load_row_float_fn dp_load_row_float_##isa;                                          \
   dp_dot_float_fn dp_dot_float_64c4_##isa;                                               \
   dp_finish_fn dp_finish_f32_##isa, dp_finish_bf16_##isa;                                \
+  dp_pack_block_fn dp_pack_block_s8_##isa, dp_pack_block_transposed_s8_##isa;            \
+  dp_quantize_pack_block_fn dp_quantize_pack_block_##isa;                                \
   dp_rotate_fn dp_rotate_##isa;                                                          \
   dp_store_kv_fn dp_store_kv_##isa;                                                      \
   dp_attend_page_fn dp_attend_page_##isa;                                                \
@@ -219,24 +239,5 @@ const dp_kernels *dp_active_kernels(void);
 size_t dp_row_stride(const dp_kernels *kernels, size_t k);
 
 /* Kernels that every ISA shares: packing is memory-bound and runs once per weight. */
-
-/*
- * tiles = one block of int8 w[n0 .. n0 + channels, K], rows `stride` bytes apart; the rest zeros.
- * col_sum: int32 [64].
- */
-void dp_pack_block_s8(const int8_t *w, size_t stride, uint32_t channels, size_t k, int8_t *tiles,
-                      int32_t *col_sum);
-
-/* The same block of transpose(w), where w is int8 [K, N], rows `stride` bytes apart. */
-void dp_pack_block_transposed_s8(const int8_t *w, size_t stride, uint32_t channels, size_t k,
-                                 int8_t *tiles, int32_t *col_sum);
-
-/*
- * s[n] = max(absmax_k, 1e-8) / 127; tiles = pack(clamp(rne(w[n, k] / s[n]), -128, 127)).
- * w: float32 or bfloat16 [channels, K], contiguous. col_sum, w_scale: [64].
- * Returns the first channel that holds a NaN or an infinity (nothing of it is packed), or -1.
- */
-int dp_quantize_pack_block(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
-                           int32_t *col_sum, float *w_scale);
 
 #endif

@@ -28,7 +28,7 @@ static void test_rows(uint32_t channels, uint32_t k) {
   for (uint32_t c = 0; c < channels; c++) {
     memcpy((int8_t *)plain.at + (size_t)c * k, (int8_t *)w.at + c * stride, k);
   }
-  dp_pack_block_s8(w.at, stride, channels, k, tiles.at, col_sum.at);
+  dp_active_kernels()->pack_block_s8(w.at, stride, channels, k, tiles.at, col_sum.at);
   check_block("pack_block", &tiles, &col_sum, plain.at, channels, k);
   free_block(&w), free_block(&plain), free_block(&tiles), free_block(&col_sum);
 }
@@ -44,7 +44,7 @@ static void test_columns(uint32_t channels, uint32_t k) {
       ((int8_t *)plain.at)[(size_t)c * k + i] = ((int8_t *)w.at)[i * stride + c];
     }
   }
-  dp_pack_block_transposed_s8(w.at, stride, channels, k, tiles.at, col_sum.at);
+  dp_active_kernels()->pack_block_transposed_s8(w.at, stride, channels, k, tiles.at, col_sum.at);
   check_block("pack_block_transposed", &tiles, &col_sum, plain.at, channels, k);
   free_block(&w), free_block(&plain), free_block(&tiles), free_block(&col_sum);
 }

@@ -27,7 +27,7 @@ static void test_case(uint32_t channels, uint32_t k, dp_type type) {
     scales[c] = oracle_quantize_channel(w.at, type, first, k, (int8_t *)q.at + first);
     if (isnan(scales[c]) && bad < 0) bad = (int)c;
   }
-  const int got = dp_quantize_pack_block(w.at, type, channels, k, tiles.at, col_sum.at, scale.at);
+  const int got = dp_active_kernels()->quantize_pack_block(w.at, type, channels, k, tiles.at, col_sum.at, scale.at);
   check(got == bad, "quantize_pack type %d of %u x %u: channel %d is faulty, not %d", type, channels,
         k, got, bad);
   if (bad < 0) {

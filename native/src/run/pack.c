@@ -5,6 +5,7 @@
 
 static uint64_t run_pack(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
   for (uint64_t block = first; block < last; block++) {
     const size_t n = block * DP_NR;
     const uint32_t channels = op->n - n < DP_NR ? (uint32_t)(op->n - n) : DP_NR;
@@ -12,12 +13,12 @@ static uint64_t run_pack(const dp_place *place, uint64_t first, uint64_t last) {
     int32_t *col_sum = POINTER(int32_t, op->col_sum) + n;
     const char *w = POINTER(const char, op->x);
     if (op->kind == DP_OP_PACK) {
-      dp_pack_block_s8((const int8_t *)w + n * op->k, op->k, channels, op->k, tiles, col_sum);
+      kernels->pack_block_s8((const int8_t *)w + n * op->k, op->k, channels, op->k, tiles, col_sum);
     } else if (op->kind == DP_OP_PACK_TRANSPOSED) {
-      dp_pack_block_transposed_s8((const int8_t *)w + n, op->n, channels, op->k, tiles, col_sum);
+      kernels->pack_block_transposed_s8((const int8_t *)w + n, op->n, channels, op->k, tiles, col_sum);
     } else {
       w += n * op->k * dp_type_bytes(op->x_type);
-      int bad = dp_quantize_pack_block(w, (dp_type)op->x_type, channels, op->k, tiles, col_sum,
+      int bad = kernels->quantize_pack_block(w, (dp_type)op->x_type, channels, op->k, tiles, col_sum,
                                        POINTER(float, op->scale) + n);
       uint32_t none = 0;
       if (bad >= 0) atomic_compare_exchange_strong(place->fault, &none, (uint32_t)(n + (size_t)bad + 1));

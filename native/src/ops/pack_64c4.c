@@ -3,6 +3,7 @@
 
 #include "../kernels.h"
 #include "../rounding.h"
+#include "per_isa.h"
 
 /* Channels of a row are packed a stretch at a time, so that each row is read in cache-line runs. */
 enum { STRETCH = 64 };
@@ -31,8 +32,8 @@ static void clear_channels(uint32_t from, size_t k, int8_t *tiles, int32_t *col_
   memset(col_sum + from, 0, (DP_NR - from) * sizeof *col_sum);
 }
 
-void dp_pack_block_s8(const int8_t *w, size_t stride, uint32_t channels, size_t k, int8_t *tiles,
-                      int32_t *col_sum) {
+void DP_PER_ISA(dp_pack_block_s8)(const int8_t *w, size_t stride, uint32_t channels, size_t k,
+                                  int8_t *tiles, int32_t *col_sum) {
   memset(col_sum, 0, DP_NR * sizeof *col_sum);
   for (size_t k0 = 0; k0 < k; k0 += STRETCH) {
     size_t count = k - k0 < STRETCH ? k - k0 : STRETCH;
@@ -44,8 +45,8 @@ void dp_pack_block_s8(const int8_t *w, size_t stride, uint32_t channels, size_t 
   clear_channels(channels, k, tiles, col_sum);
 }
 
-void dp_pack_block_transposed_s8(const int8_t *w, size_t stride, uint32_t channels, size_t k,
-                                 int8_t *tiles, int32_t *col_sum) {
+void DP_PER_ISA(dp_pack_block_transposed_s8)(const int8_t *w, size_t stride, uint32_t channels,
+                                             size_t k, int8_t *tiles, int32_t *col_sum) {
   memset(tiles, 0, dp_block_bytes(k));
   memset(col_sum, 0, DP_NR * sizeof *col_sum);
   for (size_t i = 0; i < k; i++) {
@@ -58,21 +59,24 @@ void dp_pack_block_transposed_s8(const int8_t *w, size_t stride, uint32_t channe
   }
 }
 
-static float weight_at(const void *w, dp_type type, size_t i) {
+/* `type` is known to the compiler wherever these are inlined. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE float weight_at(const void *w, dp_type type, size_t i) {
   return type == DP_BF16 ? dp_bf16_to_float(((const uint16_t *)w)[i]) : ((const float *)w)[i];
 }
 
-static uint32_t absmax_bits(const void *w, dp_type type, size_t first, size_t k) {
+INLINE uint32_t absmax_bits(const void *w, dp_type type, size_t first, size_t k) {
   uint32_t absmax = 0;
   for (size_t i = first; i < first + k; i++) {
     uint32_t magnitude = dp_magnitude(weight_at(w, type, i));
-    if (magnitude > absmax) absmax = magnitude;
+    absmax = magnitude > absmax ? magnitude : absmax;
   }
   return absmax;
 }
 
-int dp_quantize_pack_block(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
-                           int32_t *col_sum, float *w_scale) {
+INLINE int quantize_pack(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
+                         int32_t *col_sum, float *w_scale) {
   for (uint32_t c = 0; c < channels; c++) {
     uint32_t bits = absmax_bits(w, type, c * k, k);
     if (bits >= DP_INFINITY_BITS) return (int)c;
@@ -84,11 +88,12 @@ int dp_quantize_pack_block(const void *w, dp_type type, uint32_t channels, size_
     size_t count = k - k0 < STRETCH ? k - k0 : STRETCH;
     int8_t *stretch = tiles + k0 / DP_KR * DP_QUAD_BYTES;
     for (uint32_t c = 0; c < channels; c++) {
+      const float scale = w_scale[c];
       int8_t row[STRETCH];
       for (size_t i = 0; i < count; i++) {
         /* |w / s| <= 127 up to rounding, so only the upper clamp could ever act */
-        float q = dp_round(weight_at(w, type, c * k + k0 + i) / w_scale[c]);
-        row[i] = (int8_t)(q > 127.0f ? 127.0f : q < -128.0f ? -128.0f : q);
+        const float q = dp_round(weight_at(w, type, c * k + k0 + i) / scale);
+        row[i] = (int8_t)(int32_t)(q > 127.0f ? 127.0f : q);
       }
       col_sum[c] += pack_stretch(row, count, stretch, c);
     }
@@ -96,4 +101,10 @@ int dp_quantize_pack_block(const void *w, dp_type type, uint32_t channels, size_
   clear_channels(channels, k, tiles, col_sum);
   for (uint32_t c = channels; c < DP_NR; c++) w_scale[c] = 0.0f;
   return -1;
+}
+
+int DP_PER_ISA(dp_quantize_pack_block)(const void *w, dp_type type, uint32_t channels, size_t k,
+                                       int8_t *tiles, int32_t *col_sum, float *w_scale) {
+  return type == DP_BF16 ? quantize_pack(w, DP_BF16, channels, k, tiles, col_sum, w_scale)
+                         : quantize_pack(w, DP_F32, channels, k, tiles, col_sum, w_scale);
 }
