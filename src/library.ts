@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ArgumentError, describe } from './errors.js'
 
@@ -27,7 +28,7 @@ const packages = process.platform === 'linux' ? [platform, `${platform}-musl`] :
 export function findLibrary(): Library | null {
   const wanted = process.env.DOTPOOL_LIBRARY
   if (wanted !== undefined && wanted !== '') {
-    if (existsSync(wanted)) return { path: wanted, origin: 'DOTPOOL_LIBRARY' }
+    if (existsSync(wanted)) return { path: resolve(wanted), origin: 'DOTPOOL_LIBRARY' }
     throw new ArgumentError('DOTPOOL_LIBRARY', 'a file', describe(wanted))
   }
   if (existsSync(builtPath)) return { path: builtPath, origin: 'native/build' }
