@@ -15,7 +15,7 @@ const file = `libdotpool.${process.platform === 'darwin' ? 'dylib' : 'so'}`
 const builtPath = fileURLToPath(new URL(`../../native/build/${file}`, import.meta.url))
 const buildScript = fileURLToPath(new URL('../../native/build.js', import.meta.url))
 
-/** The packages with prebuilt libraries: of those for Linux, npm installs the one for the machine's libc. */
+/** Packages with prebuilt libraries. Of those for Linux npm installs the one for the machine's libc. */
 const platform = `@dotpool/${process.platform}-${process.arch}`
 const packages = process.platform === 'linux' ? [platform, `${platform}-musl`] : [platform]
 
@@ -46,7 +46,7 @@ function findInPackage(name: string): Library | null {
 /** Why {@link findLibrary} finds nothing and what to do about it, in one line. */
 export function whyNoLibrary(): string {
   return (
-    `no native library: none is built, and ${packages.join(' or ')} is not installed; ` +
+    `no native library: none is built, and none came with ${packages.join(' or ')}; ` +
     `install optional dependencies too or, with a C compiler and make, run: node ${buildScript}`
   )
 }

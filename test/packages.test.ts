@@ -60,7 +60,8 @@ async function node(folder: string, ...args: string[]): Promise<string> {
 
 const doctor = 'node_modules/dotpool/dist/src/cli/main.js'
 const requires = process.features.require_module
-const prebuilt = process.platform === 'linux' && process.arch === 'x64'
+/** Whether this machine has the compiler that its own package takes. */
+const prebuilt = () => existsSync(join(packages, `${process.platform}-${process.arch}`))
 
 describe.skipIf(!online)(`what is published${skipped}`, () => {
   let complete: string
@@ -79,10 +80,10 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     }
   })
 
-  it.skipIf(!prebuilt)('brings the library of this platform, and no other', async () => {
+  it('brings the library of this platform, and no other', async ({ skip }) => {
+    skip(!prebuilt(), 'no compiler for this platform')
     const installed = readdirSync(join(complete, 'node_modules/@dotpool'))
-    expect(installed).toHaveLength(1)
-    expect(installed[0]).toMatch(/^linux-x64(-musl)?$/)
+    expect(installed).toEqual([`${process.platform}-${process.arch}`])
     expect(existsSync(join(complete, 'node_modules/dotpool/native/build'))).toBe(false)
     const { native } = JSON.parse(await node(complete, doctor, 'doctor', '--json'))
     expect(native).toMatchObject({
@@ -92,8 +93,9 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     })
   })
 
-  it.skipIf(!prebuilt)('runs native kernels from ES modules and CommonJS', async () => {
-    const native = expect.stringMatching(/^(avx512vnni|avx2|scalar) 192 true$/)
+  it('runs native kernels from ES modules and CommonJS', async ({ skip }) => {
+    skip(!prebuilt(), 'no compiler for this platform')
+    const native = expect.stringMatching(/^(?!typescript)\w+ 192 true$/)
     expect(await node(complete, 'app.mjs')).toEqual(native)
     expect(await node(complete, 'import.cjs')).toEqual(native)
   })
@@ -103,7 +105,7 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     expect(await node(bare, 'import.cjs')).toBe('typescript 192 true')
     const text = await node(bare, doctor, 'doctor')
     expect(text).toMatch(/^native library +missing$/m)
-    expect(text).toMatch(/^no native library: .*@dotpool\/.* is not installed; .*build\.js$/m)
+    expect(text).toMatch(/^no native library: .* none came with @dotpool\/.*build\.js$/m)
   })
 
   it.skipIf(!requires)('can be required where Node can require ES modules', async () => {
