@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import type koffi from 'koffi'
 import { ArgumentError, describe } from './errors.js'
+import { findLibrary, type Library, whyNoLibrary } from './library.js'
 
 /*
  * The only file that knows koffi. Addresses travel as numbers: they are below 2^53 everywhere, and a
@@ -83,15 +82,9 @@ export interface Native {
   help(region: number, epoch: number): void
 }
 
-const suffix = process.platform === 'darwin' ? 'dylib' : 'so'
-const libraryPath = fileURLToPath(
-  new URL(`../../native/build/libdotpool.${suffix}`, import.meta.url),
-)
-const buildScript = fileURLToPath(new URL('../../native/build.js', import.meta.url))
-
-function bind(): Native {
+function bind(path: string): Native {
   const api = createRequire(import.meta.url)('koffi') as typeof koffi
-  const library = api.load(libraryPath)
+  const library = api.load(path)
   const words = new Uint32Array(32)
   library.func('void dp_layout(_Out_ uint32_t *out)')(words)
   const layout = Object.fromEntries(
@@ -130,21 +123,36 @@ function bind(): Native {
   }
 }
 
-let loaded: { native: Native | null; problem: string } | undefined
+interface Loaded {
+  native: Native | null
+  library: Library | null
+  problem: string
+}
 
-function load(): { native: Native | null; problem: string } {
-  if (!existsSync(libraryPath)) {
-    const problem = `the native library is not built; with a C compiler and make, run: node ${buildScript}`
-    return { native: null, problem }
-  }
+let loaded: Loaded | undefined
+
+function load(): Loaded {
+  const library = findLibrary()
+  if (library === null) return { native: null, library, problem: whyNoLibrary() }
   try {
-    return { native: bind(), problem: '' }
+    return { native: bind(library.path), library, problem: '' }
   } catch (error) {
-    return { native: null, problem: `the native library does not load: ${String(error)}` }
+    if (library.origin === 'DOTPOOL_LIBRARY') {
+      throw new ArgumentError(
+        'DOTPOOL_LIBRARY',
+        "dotpool's library for this machine",
+        String(error),
+      )
+    }
+    return { native: null, library, problem: `the native library does not load: ${String(error)}` }
   }
 }
 
-/** The native library, or null where it cannot be had: {@link nativeProblem} says why. */
+/**
+ * The native library, or null where it cannot be had: {@link nativeProblem} says why.
+ *
+ * @throws ArgumentError if DOTPOOL_LIBRARY names a file that is not there or does not load
+ */
 export function loadNative(): Native | null {
   loaded ??= load()
   return loaded.native
@@ -156,11 +164,18 @@ export function nativeProblem(): string {
   return loaded.problem
 }
 
+/** The native library's file, whether it loads or not; null if there is none. */
+export function nativeLibrary(): Library | null {
+  loaded ??= load()
+  return loaded.library
+}
+
 /**
  * The library with the kernels that the environment variable DOTPOOL_ISA asks for, or the widest
  * that the CPU runs; null for `typescript` or where there is no library.
  *
- * @throws ArgumentError if DOTPOOL_ISA names something this CPU or build cannot run
+ * @throws ArgumentError if DOTPOOL_ISA names something this CPU or build cannot run, or DOTPOOL_LIBRARY
+ *   a file that is not there or does not load
  */
 export function chooseNative(): Native | null {
   const wanted = process.env.DOTPOOL_ISA

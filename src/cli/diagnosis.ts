@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { loadNative, type Native, nativeProblem } from '../native.js'
+import type { Library } from '../library.js'
+import { loadNative, type Native, nativeLibrary, nativeProblem } from '../native.js'
 import { cgroupQuota } from '../pool/cpus.js'
 import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
@@ -15,6 +16,7 @@ export interface Diagnosis {
   node: string
   machine: Machine
   native: {
+    library: Library | null
     /** Why there is no native library and what to do about it. */
     problem: string | null
     /** What this CPU can run, widest first. */
@@ -50,7 +52,7 @@ export interface Measured {
 /** Passes over memory and bursts of multiplying; their medians are told. */
 const SAMPLES = 9
 
-/** @throws ArgumentError for a DOTPOOL_ISA this machine cannot run */
+/** @throws ArgumentError for a DOTPOOL_ISA or DOTPOOL_LIBRARY this machine cannot run */
 export async function diagnose(): Promise<Diagnosis> {
   await using pool = await Pool.create()
   const quota = cgroupQuota()
@@ -58,7 +60,11 @@ export async function diagnose(): Promise<Diagnosis> {
     version,
     node: process.version,
     machine: describeMachine(),
-    native: { problem: nativeProblem() || null, isas: loadNative()?.isas() ?? [] },
+    native: {
+      library: nativeLibrary(),
+      problem: nativeProblem() || null,
+      isas: loadNative()?.isas() ?? [],
+    },
     isa: pool.isa,
     threads: {
       count: pool.threads,

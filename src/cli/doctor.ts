@@ -17,7 +17,7 @@ function present(diagnosis: Diagnosis): string {
     [
       ['dotpool', version],
       ['Node.js', node],
-      ['native library', diagnosis.native.problem === null ? 'loads' : 'missing'],
+      ['native library', library(diagnosis)],
       ['kernels', kernels(diagnosis)],
       ['threads', threads(diagnosis)],
     ],
@@ -46,6 +46,11 @@ function present(diagnosis: Diagnosis): string {
     group.map(([label, finding]) => `${label.padEnd(width)}  ${finding}`).join('\n'),
   )
   return [...blocks, ...remedies(diagnosis)].join('\n\n')
+}
+
+function library({ native: { library, problem } }: Diagnosis): string {
+  if (library === null) return 'missing'
+  return `${problem === null ? '' : 'does not load: '}${library.path} (from ${library.origin})`
 }
 
 function kernels({ isa, native }: Diagnosis): string {

@@ -43,7 +43,8 @@ export class Pool {
   /**
    * Starts the worker threads; resolves once all are up.
    *
-   * @throws ArgumentError for options out of range, or a DOTPOOL_ISA this machine cannot run
+   * @throws ArgumentError for options out of range, or a DOTPOOL_ISA or DOTPOOL_LIBRARY
+   *   this machine cannot run
    * @throws PoolBrokenError if worker threads die as they start
    */
   static async create(options: PoolOptions = {}): Promise<Pool> {

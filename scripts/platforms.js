@@ -1,0 +1,34 @@
+// Platforms that get a package with a prebuilt library, and what builds it.
+import { spawnSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+
+export const platforms = [
+  { name: 'linux-x64', os: 'linux', cpu: 'x64', libc: 'glibc', compiler: 'x86_64-linux-gnu-gcc' },
+  { name: 'linux-x64-musl', os: 'linux', cpu: 'x64', libc: 'musl', compiler: 'musl-gcc' },
+  {
+    name: 'linux-arm64',
+    os: 'linux',
+    cpu: 'arm64',
+    libc: 'glibc',
+    compiler: 'aarch64-linux-gnu-gcc',
+  },
+]
+
+/** The file that dotpool looks for in the package. */
+export const library = 'libdotpool.so'
+
+/** Whether this machine has the platform's compiler, for the platform's CPU. */
+export function canBuild({ cpu, compiler }) {
+  const { status, stdout } = spawnSync(compiler, ['-dumpmachine'], { encoding: 'utf8' })
+  return status === 0 && stdout.startsWith({ x64: 'x86_64', arm64: 'aarch64' }[cpu])
+}
+
+/** Builds the platform's library for all of its CPUs, stripped; returns its path. */
+export function build({ name, compiler }, native) {
+  const make = ['-C', native, '--silent', `-j${availableParallelism()}`]
+  const settings = [`CC=${compiler}`, `BUILD=build/${name}`, 'CFLAGS=-O3 -s']
+  const { status } = spawnSync('make', [...make, ...settings], { stdio: ['ignore', 2, 2] })
+  if (status !== 0) throw new Error(`${name}: the library does not build`)
+  return join(native, 'build', name, library)
+}

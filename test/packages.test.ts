@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { version } from '#src/cli/package.js'
+import { packages, serveRegistry } from './support/registry.js'
+
+/*
+ * What is published, installed as users do: from a registry, without install scripts, into a project of
+ * its own.
+ */
+
+const run = promisify(execFile)
+const npm = (folder: string, ...args: string[]) =>
+  run('npm', [...args, '--no-audit', '--no-fund', '--no-update-notifier'], { cwd: folder })
+
+const online = await npm('.', 'ping', '--fetch-retries=0', '--fetch-timeout=10000').then(
+  () => true,
+  () => false,
+)
+const skipped = online ? '' : ' (skipped: npm or its registry is not available)'
+
+const main = `
+  async function main({ Linear, Pool }) {
+    const pool = await Pool.create({ threads: 2 })
+    const weight = new Int8Array(640).fill(2)
+    const layer = await Linear.fromInt8(pool, weight, 1, { inFeatures: 10, outFeatures: 64 })
+    const y = await layer.forward(new Float32Array(30).fill(127))
+    await pool.close()
+    console.log(pool.isa, y.length, y.every((value) => value === 2540))
+  }
+`
+const sources = {
+  'app.mjs': `import * as dotpool from 'dotpool'\n${main}\nawait main(dotpool)`,
+  'require.cjs': `${main}\nmain(require('dotpool'))`,
+  'import.cjs': `${main}\nimport('dotpool').then(main)`,
+}
+
+/** A project in which dotpool is installed, with platform packages from the registry of that URL. */
+async function project(registry: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'dotpool-'))
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+  writeFileSync(join(folder, '.npmrc'), `@dotpool:registry=${registry}\nfetch-retries=0\n`)
+  for (const [name, source] of Object.entries(sources)) writeFileSync(join(folder, name), source)
+  const tarball = join(packages, `dotpool-${version}.tgz`)
+  await npm(folder, 'install', '--ignore-scripts', '--prefer-offline', tarball)
+  return folder
+}
+
+async function node(folder: string, ...args: string[]): Promise<string> {
+  const env = { ...process.env }
+  delete env.DOTPOOL_ISA
+  delete env.DOTPOOL_LIBRARY
+  const { stdout, stderr } = await run(process.execPath, args, { cwd: folder, env })
+  expect(stderr).toBe('')
+  return stdout.trim()
+}
+
+const doctor = 'node_modules/dotpool/dist/src/cli/main.js'
+const requires = process.features.require_module
+/** Whether this machine has the compiler that its own package takes. */
+const prebuilt = () => existsSync(join(packages, `${process.platform}-${process.arch}`))
+
+describe.skipIf(!online)(`what is published${skipped}`, () => {
+  let complete: string
+  let bare: string
+
+  beforeAll(async () => {
+    await run(process.execPath, ['scripts/pack.js'])
+    await using registry = await serveRegistry()
+    complete = await project(registry.url)
+    bare = await project(`${registry.url}/empty`)
+  }, 120_000)
+
+  afterAll(() => {
+    for (const folder of [complete, bare]) {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('brings the library of this platform, and no other', async ({ skip }) => {
+    skip(!prebuilt(), 'no compiler for this platform')
+    const installed = readdirSync(join(complete, 'node_modules/@dotpool'))
+    expect(installed).toEqual([`${process.platform}-${process.arch}`])
+    expect(existsSync(join(complete, 'node_modules/dotpool/native/build'))).toBe(false)
+    const { native } = JSON.parse(await node(complete, doctor, 'doctor', '--json'))
+    expect(native).toMatchObject({
+      library: { origin: `@dotpool/${installed[0]}` },
+      problem: null,
+      isas: expect.arrayContaining(['scalar']),
+    })
+  })
+
+  it('runs native kernels from ES modules and CommonJS', async ({ skip }) => {
+    skip(!prebuilt(), 'no compiler for this platform')
+    const native = expect.stringMatching(/^(?!typescript)\w+ 192 true$/)
+    expect(await node(complete, 'app.mjs')).toEqual(native)
+    expect(await node(complete, 'import.cjs')).toEqual(native)
+  })
+
+  it('runs in TypeScript where there is no library, and doctor says why', async () => {
+    expect(await node(bare, 'app.mjs')).toBe('typescript 192 true')
+    expect(await node(bare, 'import.cjs')).toBe('typescript 192 true')
+    const text = await node(bare, doctor, 'doctor')
+    expect(text).toMatch(/^native library +missing$/m)
+    expect(text).toMatch(/^no native library: .* none came with @dotpool\/.*build\.js$/m)
+  })
+
+  it.skipIf(!requires)('can be required where Node can require ES modules', async () => {
+    expect(await node(bare, 'require.cjs')).toBe('typescript 192 true')
+  })
+
+  it('is external to a bundle', async () => {
+    await npm(bare, 'install', '--prefer-offline', 'esbuild@0.28')
+    const bundle = ['app.mjs', '--bundle', '--platform=node', '--format=esm', '--external:dotpool']
+    await run('node_modules/.bin/esbuild', [...bundle, '--outfile=out/app.mjs'], { cwd: bare })
+    expect(await node(bare, 'out/app.mjs')).toBe('typescript 192 true')
+  })
+})
