@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { FusedMlp, intMatmul, Linear, Model, type Pool, Tensor } from 'dotpool'
+import { describe, expect, it } from 'vitest'
+import { fixture } from './model/support.js'
+import { createPool, isas } from './support/isas.js'
+import { randomNumbers } from './support/random.js'
+
+/*
+ * What every machine must compute, by checksum: the same bits on x86 and Arm, in C and TypeScript. Run it on
+ * a machine of another kind to see that it agrees.
+ */
+
+const table = {
+  'Linear, one row': '41b936f8a941912e',
+  'Linear, rows with tails': '63cd5c83fdc0f1a3',
+  'Linear, bfloat16 with bias': '4abed6873f2639cd',
+  'Linear, float32 activations': '700b8963010a8e08',
+  'FusedMlp, SwiGLU': '30711a2a3acf82f0',
+  'FusedMlp, GeGLU': '880ef96e5d35242e',
+  intMatmul: '44b1ebfb8aa518ad',
+  'logits of a model': '3621952ae556184c',
+  'ids drawn by top-p': '34792602245db293',
+}
+
+type Case = keyof typeof table
+
+const cases: Record<Case, (pool: Pool) => Promise<ArrayBufferView>> = {
+  'Linear, one row': async (pool) => {
+    const linear = await makeLinear(pool, 301, 130, 1)
+    return await linear.forward(floats(301, 2))
+  },
+  'Linear, rows with tails': async (pool) => {
+    const linear = await makeLinear(pool, 77, 203, 3)
+    return await linear.forward(floats(61 * 77, 4))
+  },
+  'Linear, bfloat16 with bias': async (pool) => {
+    const linear = await makeLinear(pool, 64, 96, 5, floats(96, 6))
+    const x = new Tensor('bfloat16', bf16(9 * 64, 7), [9, 64])
+    return (await linear.forward(x)).data
+  },
+  'Linear, float32 activations': async (pool) => {
+    const linear = await makeLinear(pool, 130, 70, 8)
+    return await linear.forward(floats(5 * 130, 9), { precision: 'float32' })
+  },
+  'FusedMlp, SwiGLU': (pool) => runMlp(pool, 'silu'),
+  'FusedMlp, GeGLU': (pool) => runMlp(pool, 'gelu'),
+  intMatmul: async (pool) => {
+    const [a, b] = [bytes(13 * 90, 20), bytes(90 * 33, 21)]
+    return (await intMatmul(pool, new Tensor('int8', a, [13, 90]), new Tensor('int8', b, [90, 33])))
+      .data
+  },
+  'logits of a model': async (pool) => {
+    using model = await Model.load(pool, fixture)
+    return (await model.logits([5, 17, 300, 42, 7, 7, 1999])).data
+  },
+  'ids drawn by top-p': async (pool) => {
+    using model = await Model.load(pool, fixture, { kv: 'int8' })
+    const ids: number[] = []
+    const options = { maxTokens: 6, sampling: { temperature: 0.9, topP: 0.9 }, seed: 11 }
+    for await (const id of model.generateIds([5, 17, 300], { ...options, ignoreEnd: true })) {
+      ids.push(id)
+    }
+    return Uint32Array.from(ids)
+  },
+}
+
+describe.each(isas)('on %s', (isa) => {
+  it('results have the checksums of every other machine', async () => {
+    await using pool = await createPool(isa, { threads: 2 })
+    const sums: Record<string, string> = {}
+    for (const [name, run] of Object.entries(cases)) sums[name] = checksum(await run(pool))
+    expect(sums).toEqual(table)
+  })
+})
+
+async function runMlp(pool: Pool, activation: 'silu' | 'gelu'): Promise<Float32Array> {
+  const gate = await makeLinear(pool, 60, 90, 10)
+  const up = await makeLinear(pool, 60, 90, 11)
+  const down = await makeLinear(pool, 90, 60, 12)
+  return await new FusedMlp(gate, up, down, { activation }).forward(floats(7 * 60, 13))
+}
+
+async function makeLinear(
+  pool: Pool,
+  inFeatures: number,
+  outFeatures: number,
+  seed: number,
+  bias?: Float32Array,
+): Promise<Linear> {
+  const weight = floats(inFeatures * outFeatures, seed)
+  return await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias })
+}
+
+/** Exact in float32 on every machine: multiples of 2^-12. */
+function floats(length: number, seed: number): Float32Array {
+  const random = randomNumbers(seed)
+  return Float32Array.from({ length }, () => (Math.floor(random() * 2 ** 15) - 2 ** 14) / 2 ** 12)
+}
+
+function bf16(length: number, seed: number): Uint16Array {
+  const random = randomNumbers(seed)
+  return Uint16Array.from({ length }, () => 0x3f00 + Math.floor(random() * 256))
+}
+
+function bytes(length: number, seed: number): Int8Array {
+  const random = randomNumbers(seed)
+  return Int8Array.from({ length }, () => Math.floor(random() * 256) - 128)
+}
+
+function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
+  const data = new Uint8Array(buffer, byteOffset, byteLength)
+  return createHash('sha256').update(data).digest('hex').slice(0, 16)
+}
