@@ -50,26 +50,27 @@ static inline int8_t quantize(float x, float inverse) {
   return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
 }
 
-/* x into elements `stride` apart; returns the scale of int8. */
-static inline float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t stride) {
+/* x into runs of elements side by side, `stride` elements from one to the next; returns the scale of int8. */
+static inline float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t run,
+                          size_t stride) {
   float scale = 1;
-  if (type == DP_F32) {
-    for (size_t i = 0; i < head_dim; i++) ((float *)to)[i * stride] = x[i];
-  } else if (type == DP_BF16) {
-    for (size_t i = 0; i < head_dim; i++) ((uint16_t *)to)[i * stride] = dp_float_to_bf16(x[i]);
-  } else {
-    const float inverse = quantizer(x, head_dim, &scale);
-    for (size_t i = 0; i < head_dim; i++) ((int8_t *)to)[i * stride] = quantize(x[i], inverse);
+  const float inverse = type == DP_S8 ? quantizer(x, head_dim, &scale) : 0;
+  for (size_t i = 0, start = 0; i < head_dim; start += stride) {
+    for (size_t at = start; at < start + run; at++, i++) {
+      if (type == DP_F32) ((float *)to)[at] = x[i];
+      else if (type == DP_BF16) ((uint16_t *)to)[at] = dp_float_to_bf16(x[i]);
+      else ((int8_t *)to)[at] = quantize(x[i], inverse);
+    }
   }
   return scale;
 }
 
 void DP_PER_ISA(dp_store_kv)(const float *k, const float *v, dp_kv_head head, uint32_t position) {
-  const size_t size = dp_kv_element_bytes(head.type);
-  char *key = dp_kv_keys(head) + dp_kv_key_index(head.head_dim, position, 0) * size;
-  char *value = dp_kv_values(head) + (size_t)position * head.head_dim * size;
-  const float key_scale = store(k, head.head_dim, head.type, key, DP_PAGE_GROUP);
-  const float value_scale = store(v, head.head_dim, head.type, value, 1);
+  const size_t size = dp_kv_element_bytes(head.type), P = dp_kv_packed(head.type);
+  char *key = dp_kv_keys(head) + dp_kv_key_index(head, position) * size;
+  char *value = dp_kv_values(head) + dp_kv_value_index(head, position) * size;
+  const float key_scale = store(k, head.head_dim, head.type, key, P, DP_PAGE_GROUP * P);
+  const float value_scale = store(v, head.head_dim, head.type, value, 1, P);
   if (head.type != DP_S8) return;
   dp_kv_key_scales(head)[position] = key_scale;
   dp_kv_value_scales(head)[position] = value_scale;
