@@ -8,8 +8,8 @@
 #include "widen.h"
 
 /*
- * Strides of a and sums count floats, those of b bytes. A row of b holds P steps i of each column side by
- * side, P = dp_kv_packed(type): b[i][n] is element i % P of column n in row i / P.
+ * Strides of a and sums count floats, those of b bytes. A bundle of b holds P steps i of each column side by
+ * side, P = dp_kv_packed(type): b[i][n] is element i % P of column n in bundle i / P.
  */
 typedef struct dp_product {
   size_t rows, groups;
@@ -17,14 +17,14 @@ typedef struct dp_product {
   const float *a;
   size_t a_stride; /* from row to row */
   const char *b;   /* DP_F32, DP_BF16 or DP_S8 */
-  size_t b_row;    /* from row to row */
+  size_t b_bundle; /* from bundle to bundle */
   size_t b_group;  /* from group to group */
   float *sums;
   size_t sums_stride; /* from row to row; groups lie side by side */
   const char *ahead;  /* as many bytes as b has, which will be read soon: they are asked for on the way */
 } dp_product;
 
-/* The largest tile of which all sums, a row of b and a factor find registers. */
+/* The largest tile of which all sums, a bundle of b and a factor find registers. */
 #if DP_WIDTH == 16
 enum { TILE_ROWS = 4, TILE_GROUPS = 4 };
 #elif DP_WIDTH == 8
@@ -35,14 +35,15 @@ enum { TILE_ROWS = 2, TILE_GROUPS = 1 };
 
 enum { GROUP = 16, GROUP_VECTORS = GROUP / DP_WIDTH, TILE_VECTORS = TILE_GROUPS * GROUP_VECTORS };
 
-enum { MOST_PACKED = 2, ROWS_AHEAD = 4 };
+/* P at most; how early the L1 is told, as measured. */
+enum { MOST_PACKED = 2, BUNDLES_AHEAD = 4 };
 
 #define DP_INLINE static inline __attribute__((always_inline))
 
-/* Steps [from, to) of one row of b; a stands at the row's first. */
-DP_INLINE void dp_add_row(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride,
-                          const char *b, size_t b_group, int rows, int vectors, dp_type type, int from,
-                          int to) {
+/* Steps [from, to) of one bundle; a stands at its first. */
+DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride,
+                             const char *b, size_t b_group, int rows, int vectors, dp_type type,
+                             int from, int to) {
   const size_t vector_bytes = DP_WIDTH * dp_kv_element_bytes(type) * dp_kv_packed(type);
   dp_vector wide[TILE_VECTORS][MOST_PACKED];
   for (int v = 0; v < vectors; v++) {
@@ -59,29 +60,29 @@ DP_INLINE void dp_add_row(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *
 DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, int rows, int groups,
                                 dp_type type) {
   const size_t P = dp_kv_packed(type), first = p->first, last = p->last;
-  const size_t group_row = GROUP * P * dp_kv_element_bytes(type), row_bytes = groups * group_row;
-  const size_t a_stride = p->a_stride, b_row = p->b_row, b_group = p->b_group;
+  const size_t group_bytes = GROUP * P * dp_kv_element_bytes(type), bundle_bytes = groups * group_bytes;
+  const size_t a_stride = p->a_stride, b_bundle = p->b_bundle, b_group = p->b_group;
   const int vectors = groups * GROUP_VECTORS;
   const float *a = p->a + row * a_stride;
-  const char *b = p->b + group * b_group + first / P * b_row;
-  const char *ahead = p->ahead + group * (last - first) * (group_row / P);
+  const char *b = p->b + group * b_group + first / P * b_bundle;
+  const char *ahead = p->ahead + group * (last - first) * (group_bytes / P);
   float *to = p->sums + row * p->sums_stride + group * GROUP;
   dp_vector sums[TILE_ROWS][TILE_VECTORS];
   for (int r = 0; r < rows; r++) memcpy(sums[r], to + r * p->sums_stride, vectors * sizeof(dp_vector));
   size_t i = first;
   if (i % P != 0) {
-    dp_add_row(sums, a + i - 1, a_stride, b, b_group, rows, vectors, type, 1, P);
-    i++, b += b_row;
+    dp_add_bundle(sums, a + i - 1, a_stride, b, b_group, rows, vectors, type, 1, P);
+    i++, b += b_bundle;
   }
-  for (; i + P <= last; i += P, b += b_row, ahead += row_bytes) {
-    for (size_t line = 0; line < row_bytes; line += DP_CACHE_LINE) {
-      /* into the L2 cache: the L1 is full of what is read before it; from there a few rows early */
+  for (; i + P <= last; i += P, b += b_bundle, ahead += bundle_bytes) {
+    for (size_t line = 0; line < bundle_bytes; line += DP_CACHE_LINE) {
+      /* into the L2 cache: the L1 is full of what is read before it; from there a few bundles early */
       __builtin_prefetch(ahead + line, 0, 2);
-      __builtin_prefetch(b + line / group_row * b_group + line % group_row + ROWS_AHEAD * b_row);
+      __builtin_prefetch(b + line / group_bytes * b_group + line % group_bytes + BUNDLES_AHEAD * b_bundle);
     }
-    dp_add_row(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, P);
+    dp_add_bundle(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, P);
   }
-  if (i < last) dp_add_row(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, 1);
+  if (i < last) dp_add_bundle(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, 1);
   for (int r = 0; r < rows; r++) memcpy(to + r * p->sums_stride, sums[r], vectors * sizeof(dp_vector));
 }
 
@@ -122,7 +123,7 @@ static void dp_multiply_columns(const dp_product *p, dp_type type, size_t column
     float *sums = p->sums + r * p->sums_stride;
     for (size_t i = p->first; i < p->last; i++) {
       const float a = p->a[r * p->a_stride + i];
-      const char *b = p->b + i / P * p->b_row + i % P * size;
+      const char *b = p->b + i / P * p->b_bundle + i % P * size;
       for (size_t n = 0; n < columns; n++) sums[n] += a * dp_widen(b + n * P * size, type);
     }
   }

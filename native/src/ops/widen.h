@@ -51,7 +51,7 @@ static inline dp_vector dp_widen_s8(const char *at) {
 #endif
 }
 
-/* Vectors that are packed in one place, which are as many as dp_kv_packed says. */
+/* As many vectors as dp_kv_packed says. */
 static inline void dp_widen_vectors(const char *at, dp_type type, dp_vector *wide) {
   if (type == DP_BF16) {
     dp_widen_bf16(at, wide);
