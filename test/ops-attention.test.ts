@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { attendShare } from '#src/ops/attention.js'
 import { headBytes, PageHead, pageBytes } from '#src/ops/kv-page.js'
-import { sum16 } from '#src/ops/lanes.js'
 import { rotateShare } from '#src/ops/rotate.js'
+import { sum16 } from '#src/ops/sum16.js'
 import {
   type AttentionCase,
   attentionProgram,

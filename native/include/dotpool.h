@@ -81,8 +81,10 @@ typedef struct dp_row {
  * The attention of one layer. A page holds the keys and values of DP_PAGE positions for all layers; at
  * page_offset begin those of this layer, one head after the other, each (T is cache_type, D head_dim):
  *
- *   keys T [DP_PAGE / 16][D][16], values T [DP_PAGE][D]; for int8 then float32 key scales [DP_PAGE] and
- *   value scales [DP_PAGE]
+ *   keys T [DP_PAGE / 16][D / P][16][P], values T [DP_PAGE / P][D][P]; for int8 then float32 key scales
+ *   [DP_PAGE] and value scales [DP_PAGE]
+ *
+ * P is 2 for bfloat16, where a pair fills a word of 32 bits, and 1 otherwise.
  */
 typedef struct dp_attention {
   /* query_heads = kv_heads * group; head_dim is even; group * (3 * D + 68) <= DP_MAX_K */

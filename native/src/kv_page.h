@@ -5,7 +5,6 @@
 #include "../include/dotpool.h"
 
 #define DP_PAGE_GROUP 16 /* positions whose keys lie side by side */
-#define DP_PAGE_GROUPS (DP_PAGE / DP_PAGE_GROUP)
 
 /* One head of one layer in one page. */
 typedef struct dp_kv_head {
@@ -18,6 +17,9 @@ static inline size_t dp_kv_element_bytes(dp_type type) {
   return type == DP_F32 ? 4 : type == DP_BF16 ? 2 : 1;
 }
 
+/* Elements side by side where a kernel takes one after the other: bfloat16 fills words of 32 bits. */
+static inline size_t dp_kv_packed(dp_type type) { return type == DP_BF16 ? 2 : 1; }
+
 /* Bytes of the keys, and of the values. */
 static inline size_t dp_kv_half_bytes(dp_type type, uint32_t head_dim) {
   return (size_t)DP_PAGE * head_dim * dp_kv_element_bytes(type);
@@ -29,10 +31,10 @@ static inline size_t dp_kv_head_bytes(dp_type type, uint32_t head_dim) {
   return 2 * dp_kv_half_bytes(type, head_dim) + scales;
 }
 
-/* T [DP_PAGE / 16][D][16] */
+/* T [DP_PAGE / 16][D / P][16][P], P packed */
 static inline char *dp_kv_keys(dp_kv_head head) { return head.at; }
 
-/* T [DP_PAGE][D] */
+/* T [DP_PAGE / P][D][P] */
 static inline char *dp_kv_values(dp_kv_head head) {
   return head.at + dp_kv_half_bytes(head.type, head.head_dim);
 }
@@ -47,10 +49,16 @@ static inline float *dp_kv_value_scales(dp_kv_head head) {
   return dp_kv_key_scales(head) + DP_PAGE;
 }
 
-/* Index of the key's element d at a position of the page. */
-static inline size_t dp_kv_key_index(uint32_t head_dim, uint32_t position, uint32_t d) {
-  const size_t group = position / DP_PAGE_GROUP;
-  return (group * head_dim + d) * DP_PAGE_GROUP + position % DP_PAGE_GROUP;
+/* Index of the first element of the key at a position of the page. */
+static inline size_t dp_kv_key_index(dp_kv_head head, uint32_t position) {
+  const size_t group = position / DP_PAGE_GROUP, in_group = position % DP_PAGE_GROUP;
+  return group * head.head_dim * DP_PAGE_GROUP + in_group * dp_kv_packed(head.type);
+}
+
+/* Index of the first element of the value at a position of the page. */
+static inline size_t dp_kv_value_index(dp_kv_head head, uint32_t position) {
+  const size_t P = dp_kv_packed(head.type);
+  return position / P * P * head.head_dim + position % P;
 }
 
 #endif

@@ -47,12 +47,16 @@ static size_t head_bytes(const dp_attention *a) {
 
 size_t oracle_page_bytes(const dp_attention *a) { return a->kv_heads * head_bytes(a); }
 
+static size_t packed(const dp_attention *a) { return a->cache_type == DP_BF16 ? 2 : 1; }
+
 static size_t key_at(const dp_attention *a, uint32_t position, uint32_t d) {
-  return position / 16 * (a->head_dim * 16) + d * 16 + position % 16;
+  const size_t P = packed(a);
+  return position / 16 * (a->head_dim * 16) + d / P * (16 * P) + position % 16 * P + d % P;
 }
 
 static size_t value_at(const dp_attention *a, uint32_t position, uint32_t d) {
-  return (64 + position) * (size_t)a->head_dim + d;
+  const size_t P = packed(a), values = 64 * (size_t)a->head_dim;
+  return values + position / P * (a->head_dim * P) + d * P + position % P;
 }
 
 /* The scale of a key (0) or value (1). */

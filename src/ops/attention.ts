@@ -1,7 +1,7 @@
 import type { Share } from '../pool/program.js'
 import { exp } from './exp.js'
 import { type CacheType, headBytes, PAGE, PageHead } from './kv-page.js'
-import { sum16 } from './lanes.js'
+import { sum16 } from './sum16.js'
 
 /*
  * out = softmax(q . keys) . values over the positions that a row sees: its own and those before, or the

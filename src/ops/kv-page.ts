@@ -4,10 +4,12 @@ import { quantizeRow } from './quantize.js'
 /*
  * A page holds the keys and values of 64 positions, for each layer one head after the other, each:
  *
- *   keys T [64 / 16][D][16], values T [64][D]; for int8 then float32 key scales [64] and value scales [64]
+ *   keys T [64 / 16][D / P][16][P], values T [64 / P][D][P]; for int8 then float32 key scales [64] and
+ *   value scales [64]
  *
  * Sixteen positions' keys lie side by side, so that a kernel's lanes are positions there; for values its
- * lanes are d. native/src/kv_page.h has the same in C.
+ * lanes are d. P is 2 for bfloat16: what a lane takes one after the other fills a word of 32 bits, which
+ * is cheap to take apart; 1 otherwise. native/src/kv_page.h has the same in C.
  */
 
 /** Positions of a page. */
@@ -39,6 +41,8 @@ export function pageBytes(
 /** The keys and values of one head of one layer in a page. */
 export class PageHead {
   readonly #headDim: number
+  /** P */
+  readonly #packed: number
   readonly #elements: Float32Array | Uint16Array | Int8Array
   /** Key scales, then value scales; empty unless int8. */
   readonly #scales: Float32Array
@@ -49,6 +53,7 @@ export class PageHead {
     const at = byteOffset + offset
     const count = 2 * PAGE * headDim
     this.#headDim = headDim
+    this.#packed = type === 'bfloat16' ? 2 : 1
     if (type === 'float32') this.#elements = new Float32Array(buffer, at, count)
     else if (type === 'bfloat16') this.#elements = new Uint16Array(buffer, at, count)
     else this.#elements = new Int8Array(buffer, at, count)
@@ -88,12 +93,16 @@ export class PageHead {
   }
 
   #keyIndex(position: number, d: number): number {
+    const P = this.#packed
     const group = Math.floor(position / GROUP)
-    return (group * this.#headDim + d) * GROUP + (position % GROUP)
+    const word = (group * (this.#headDim / P) + Math.floor(d / P)) * GROUP + (position % GROUP)
+    return word * P + (d % P)
   }
 
   #valueIndex(position: number, d: number): number {
-    return (PAGE + position) * this.#headDim + d
+    const P = this.#packed
+    const word = (PAGE / P + Math.floor(position / P)) * this.#headDim + d
+    return word * P + (position % P)
   }
 
   #element(index: number): number {

@@ -1,7 +1,7 @@
 import type { Share } from '../pool/program.js'
 import { type AttentionGeometry, type AttentionRow, pageHead } from './attention.js'
 import { PAGE } from './kv-page.js'
-import { sum16 } from './lanes.js'
+import { sum16 } from './sum16.js'
 
 /*
  * q = rope(norm(q)) * scale; rope(norm(k)) and v go into their pages.

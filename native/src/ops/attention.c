@@ -61,11 +61,12 @@ static void multiply_keys(const dp_page_queries *queries, dp_kv_head head, uint3
   const dp_product product = {
       .rows = queries->rows * queries->group,
       .groups = to - from,
-      .count = D,
+      .first = 0,
+      .last = D,
       .a = queries->q,
       .a_stride = D,
       .b = dp_kv_keys(head) + from * group_bytes,
-      .b_step = DP_PAGE_GROUP * size,
+      .b_bundle = DP_PAGE_GROUP * dp_kv_packed(head.type) * size,
       .b_group = group_bytes,
       .sums = queries->scores + from * DP_PAGE_GROUP,
       .sums_stride = DP_PAGE,
@@ -81,17 +82,19 @@ static void multiply_keys(const dp_page_queries *queries, dp_kv_head head, uint3
 static void multiply_values(const dp_page_queries *queries, dp_kv_head head, uint32_t row,
                             uint32_t rows, uint32_t first, uint32_t last) {
   if (first >= last) return;
-  const size_t size = dp_kv_element_bytes(head.type), D = head.head_dim, whole = D / DP_LANES;
+  const size_t cell = dp_kv_element_bytes(head.type) * dp_kv_packed(head.type);
+  const size_t D = head.head_dim, whole = D / DP_LANES;
   const uint32_t query = row * queries->group;
   dp_product product = {
       .rows = rows * queries->group,
       .groups = whole,
-      .count = last - first,
-      .a = queries->scores + query * DP_PAGE + first,
+      .first = first,
+      .last = last,
+      .a = queries->scores + query * DP_PAGE,
       .a_stride = DP_PAGE,
-      .b = dp_kv_values(head) + first * D * size,
-      .b_step = D * size,
-      .b_group = DP_LANES * size,
+      .b = dp_kv_values(head),
+      .b_bundle = D * cell,
+      .b_group = DP_LANES * cell,
       .sums = queries->parts + query * queries->part_stride + DP_PART_VALUES,
       .sums_stride = queries->part_stride,
       .ahead = queries->ahead + dp_kv_half_bytes(head.type, head.head_dim),
@@ -100,7 +103,7 @@ static void multiply_values(const dp_page_queries *queries, dp_kv_head head, uin
   if (D % DP_LANES == 0) return;
   product.b += whole * product.b_group;
   product.sums += whole * DP_LANES;
-  dp_multiply_columns(&product, head.type, D % DP_LANES, size);
+  dp_multiply_columns(&product, head.type, D % DP_LANES);
 }
 
 void DP_PER_ISA(dp_attend_page)(const dp_page_queries *queries, dp_kv_head head) {

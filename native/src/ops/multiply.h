@@ -7,20 +7,24 @@
 
 #include "widen.h"
 
-/* Strides of a and sums count floats, those of b bytes. */
+/*
+ * Strides of a and sums count floats, those of b bytes. A bundle of b holds P steps i of each column side by
+ * side, P = dp_kv_packed(type): b[i][n] is element i % P of column n in bundle i / P.
+ */
 typedef struct dp_product {
-  size_t rows, groups, count;
+  size_t rows, groups;
+  size_t first, last; /* steps [first, last): others may be anything, and are not multiplied */
   const float *a;
   size_t a_stride; /* from row to row */
   const char *b;   /* DP_F32, DP_BF16 or DP_S8 */
-  size_t b_step;   /* from i to i + 1 */
+  size_t b_bundle; /* from bundle to bundle */
   size_t b_group;  /* from group to group */
   float *sums;
   size_t sums_stride; /* from row to row; groups lie side by side */
   const char *ahead;  /* as many bytes as b has, which will be read soon: they are asked for on the way */
 } dp_product;
 
-/* The largest tile of which all sums, a row of b and a factor find registers. */
+/* The largest tile of which all sums, a bundle of b and a factor find registers. */
 #if DP_WIDTH == 16
 enum { TILE_ROWS = 4, TILE_GROUPS = 4 };
 #elif DP_WIDTH == 8
@@ -31,35 +35,54 @@ enum { TILE_ROWS = 2, TILE_GROUPS = 1 };
 
 enum { GROUP = 16, GROUP_VECTORS = GROUP / DP_WIDTH, TILE_VECTORS = TILE_GROUPS * GROUP_VECTORS };
 
+/* P at most; how early the L1 is told, as measured. */
+enum { MOST_PACKED = 2, BUNDLES_AHEAD = 4 };
+
 #define DP_INLINE static inline __attribute__((always_inline))
 
-DP_INLINE dp_vector dp_widen_vector(const char *b, dp_type type) {
-  return type == DP_BF16 ? dp_widen_bf16(b) : type == DP_S8 ? dp_widen_s8(b) : dp_load_vector(b);
+/* Steps [from, to) of one bundle; a stands at its first. */
+DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride,
+                             const char *b, size_t b_group, int rows, int vectors, dp_type type,
+                             int from, int to) {
+  const size_t vector_bytes = DP_WIDTH * dp_kv_element_bytes(type) * dp_kv_packed(type);
+  dp_vector wide[TILE_VECTORS][MOST_PACKED];
+  for (int v = 0; v < vectors; v++) {
+    dp_widen_vectors(b + v / GROUP_VECTORS * b_group + v % GROUP_VECTORS * vector_bytes, type, wide[v]);
+  }
+  for (int i = from; i < to; i++) {
+    for (int r = 0; r < rows; r++) {
+      for (int v = 0; v < vectors; v++) sums[r][v] += a[r * a_stride + i] * wide[v][i];
+    }
+  }
 }
 
 /* `rows`, `groups` and `type` are known to the compiler. */
 DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, int rows, int groups,
                                 dp_type type) {
-  const size_t vector_bytes = DP_WIDTH * (type == DP_F32 ? 4 : type == DP_BF16 ? 2 : 1);
-  const size_t step_bytes = groups * GROUP_VECTORS * vector_bytes;
-  const size_t a_stride = p->a_stride, b_step = p->b_step, b_group = p->b_group;
-  const float *a = p->a + row * a_stride;
-  const char *b = p->b + group * b_group, *ahead = p->ahead + group * p->count * (step_bytes / groups);
-  float *to = p->sums + row * p->sums_stride + group * GROUP;
+  const size_t P = dp_kv_packed(type), first = p->first, last = p->last;
+  const size_t group_bytes = GROUP * P * dp_kv_element_bytes(type), bundle_bytes = groups * group_bytes;
+  const size_t a_stride = p->a_stride, b_bundle = p->b_bundle, b_group = p->b_group;
   const int vectors = groups * GROUP_VECTORS;
+  const float *a = p->a + row * a_stride;
+  const char *b = p->b + group * b_group + first / P * b_bundle;
+  const char *ahead = p->ahead + group * (last - first) * (group_bytes / P);
+  float *to = p->sums + row * p->sums_stride + group * GROUP;
   dp_vector sums[TILE_ROWS][TILE_VECTORS];
   for (int r = 0; r < rows; r++) memcpy(sums[r], to + r * p->sums_stride, vectors * sizeof(dp_vector));
-  for (size_t i = 0; i < p->count; i++, b += b_step, ahead += step_bytes) {
-    /* into the L2 cache: the L1 is full of what is read before it */
-    for (size_t line = 0; line < step_bytes; line += DP_CACHE_LINE) __builtin_prefetch(ahead + line, 0, 2);
-    dp_vector wide[TILE_VECTORS];
-    for (int v = 0; v < vectors; v++) {
-      wide[v] = dp_widen_vector(b + v / GROUP_VECTORS * b_group + v % GROUP_VECTORS * vector_bytes, type);
-    }
-    for (int r = 0; r < rows; r++) {
-      for (int v = 0; v < vectors; v++) sums[r][v] += a[r * a_stride + i] * wide[v];
-    }
+  size_t i = first;
+  if (i % P != 0) {
+    dp_add_bundle(sums, a + i - 1, a_stride, b, b_group, rows, vectors, type, 1, P);
+    i++, b += b_bundle;
   }
+  for (; i + P <= last; i += P, b += b_bundle, ahead += bundle_bytes) {
+    for (size_t line = 0; line < bundle_bytes; line += DP_CACHE_LINE) {
+      /* into the L2 cache: the L1 is full of what is read before it; from there a few bundles early */
+      __builtin_prefetch(ahead + line, 0, 2);
+      __builtin_prefetch(b + line / group_bytes * b_group + line % group_bytes + BUNDLES_AHEAD * b_bundle);
+    }
+    dp_add_bundle(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, P);
+  }
+  if (i < last) dp_add_bundle(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, 1);
   for (int r = 0; r < rows; r++) memcpy(to + r * p->sums_stride, sums[r], vectors * sizeof(dp_vector));
 }
 
@@ -94,12 +117,14 @@ static void dp_multiply(const dp_product *p, dp_type type) {
 }
 
 /* The same for fewer columns than a group has. */
-static void dp_multiply_columns(const dp_product *p, dp_type type, size_t columns, size_t size) {
+static void dp_multiply_columns(const dp_product *p, dp_type type, size_t columns) {
+  const size_t P = dp_kv_packed(type), size = dp_kv_element_bytes(type);
   for (size_t r = 0; r < p->rows; r++) {
     float *sums = p->sums + r * p->sums_stride;
-    for (size_t i = 0; i < p->count; i++) {
+    for (size_t i = p->first; i < p->last; i++) {
       const float a = p->a[r * p->a_stride + i];
-      for (size_t n = 0; n < columns; n++) sums[n] += a * dp_widen(p->b + i * p->b_step + n * size, type);
+      const char *b = p->b + i / P * p->b_bundle + i % P * size;
+      for (size_t n = 0; n < columns; n++) sums[n] += a * dp_widen(b + n * P * size, type);
     }
   }
 }

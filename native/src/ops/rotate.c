@@ -10,6 +10,8 @@
 #include "per_isa.h"
 #include "sum16.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 static void norm(float *x, size_t k, const float *w, float eps) {
   const float r = 1.0f / __builtin_sqrtf(dp_sum_of_squares(x, k) / (float)k + eps);
   for (size_t i = 0; i < k; i++) x[i] = (x[i] * r) * w[i];
@@ -50,27 +52,35 @@ static inline int8_t quantize(float x, float inverse) {
   return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
 }
 
-/* x into elements `stride` apart; returns the scale of int8. */
-static inline float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t stride) {
+/* x into runs of elements side by side, `stride` elements from one to the next; returns the scale of int8. */
+INLINE float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t run, size_t stride) {
   float scale = 1;
-  if (type == DP_F32) {
-    for (size_t i = 0; i < head_dim; i++) ((float *)to)[i * stride] = x[i];
-  } else if (type == DP_BF16) {
-    for (size_t i = 0; i < head_dim; i++) ((uint16_t *)to)[i * stride] = dp_float_to_bf16(x[i]);
-  } else {
-    const float inverse = quantizer(x, head_dim, &scale);
-    for (size_t i = 0; i < head_dim; i++) ((int8_t *)to)[i * stride] = quantize(x[i], inverse);
+  const float inverse = type == DP_S8 ? quantizer(x, head_dim, &scale) : 0;
+  for (size_t i = 0; i < head_dim; i++) {
+    const size_t at = i / run * stride + i % run;
+    if (type == DP_F32) ((float *)to)[at] = x[i];
+    else if (type == DP_BF16) ((uint16_t *)to)[at] = dp_float_to_bf16(x[i]);
+    else ((int8_t *)to)[at] = quantize(x[i], inverse);
   }
   return scale;
 }
 
-void DP_PER_ISA(dp_store_kv)(const float *k, const float *v, dp_kv_head head, uint32_t position) {
-  const size_t size = dp_kv_element_bytes(head.type);
-  char *key = dp_kv_keys(head) + dp_kv_key_index(head.head_dim, position, 0) * size;
-  char *value = dp_kv_values(head) + (size_t)position * head.head_dim * size;
-  const float key_scale = store(k, head.head_dim, head.type, key, DP_PAGE_GROUP);
-  const float value_scale = store(v, head.head_dim, head.type, value, 1);
-  if (head.type != DP_S8) return;
+/* `type` is known to the compiler. */
+INLINE void store_typed(const float *k, const float *v, dp_kv_head head, uint32_t position, dp_type type) {
+  const size_t size = dp_kv_element_bytes(type), P = dp_kv_packed(type);
+  char *key = dp_kv_keys(head) + dp_kv_key_index(head, position) * size;
+  char *value = dp_kv_values(head) + dp_kv_value_index(head, position) * size;
+  const float key_scale = store(k, head.head_dim, type, key, P, DP_PAGE_GROUP * P);
+  const float value_scale = store(v, head.head_dim, type, value, 1, P);
+  if (type != DP_S8) return;
   dp_kv_key_scales(head)[position] = key_scale;
   dp_kv_value_scales(head)[position] = value_scale;
+}
+
+void DP_PER_ISA(dp_store_kv)(const float *k, const float *v, dp_kv_head head, uint32_t position) {
+  switch (head.type) {
+    case DP_BF16: store_typed(k, v, head, position, DP_BF16); break;
+    case DP_S8: store_typed(k, v, head, position, DP_S8); break;
+    default: store_typed(k, v, head, position, DP_F32); break;
+  }
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "../../include/dotpool.h"
+#include "../kv_page.h"
 #include "../rounding.h"
 
 #if defined(__AVX2__)
@@ -30,45 +30,35 @@ static inline dp_vector dp_load_vector(const char *at) {
   return vector;
 }
 
+/* Pairs of bfloat16: the first of each, and the second. */
+static inline void dp_widen_bf16(const char *at, dp_vector wide[2]) {
+  typedef uint32_t words __attribute__((vector_size(4 * DP_WIDTH)));
+  words pairs;
+  memcpy(&pairs, at, sizeof pairs);
+  wide[0] = (dp_vector)(pairs << 16);
+  wide[1] = (dp_vector)(pairs & 0xffff0000);
+}
+
+static inline dp_vector dp_widen_s8(const char *at) {
 #if defined(__AVX512BW__)
-
-static inline dp_vector dp_widen_bf16(const char *at) {
-  const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
-  return (dp_vector)_mm512_slli_epi32(words, 16);
-}
-
-static inline dp_vector dp_widen_s8(const char *at) {
   return (dp_vector)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)at)));
-}
-
 #elif defined(__AVX2__)
-
-static inline dp_vector dp_widen_bf16(const char *at) {
-  const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)at));
-  return (dp_vector)_mm256_slli_epi32(words, 16);
-}
-
-static inline dp_vector dp_widen_s8(const char *at) {
   return (dp_vector)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)at)));
-}
-
 #else
-
-static inline dp_vector dp_widen_bf16(const char *at) {
-  typedef uint16_t words __attribute__((vector_size(2 * DP_WIDTH)));
-  typedef uint32_t bits __attribute__((vector_size(4 * DP_WIDTH)));
-  words narrow;
-  memcpy(&narrow, at, sizeof narrow);
-  return (dp_vector)(__builtin_convertvector(narrow, bits) << 16);
-}
-
-static inline dp_vector dp_widen_s8(const char *at) {
   int8_t bytes[DP_WIDTH];
   memcpy(bytes, at, sizeof bytes);
   return (dp_vector){bytes[0], bytes[1], bytes[2], bytes[3]};
+#endif
 }
 
-#endif
+/* As many vectors as dp_kv_packed says. */
+static inline void dp_widen_vectors(const char *at, dp_type type, dp_vector *wide) {
+  if (type == DP_BF16) {
+    dp_widen_bf16(at, wide);
+  } else {
+    wide[0] = type == DP_S8 ? dp_widen_s8(at) : dp_load_vector(at);
+  }
+}
 
 /* One element. */
 static inline float dp_widen(const char *at, dp_type type) {
