@@ -1,7 +1,7 @@
 /*
  * gemm_s8_64x64c4_amx.c: up to 64 rows times a block. Four tiles are sums of 32 rows x 32 channels, two hold
- * activations, two weights: a load per multiply, which takes half as long from the L1 cache. So k goes
- * by in turns, short enough that what all rows and channels multiply in one fits there.
+ * activations, two weights: a load per multiply. k goes by in long turns: shorter ones, whose tiles would
+ * stay in the L1 cache, were measured to be slower, for sums are put away and fetched again in each.
  */
 #include <immintrin.h>
 #include <stdbool.h>
@@ -10,12 +10,9 @@
 #include "ahead.h"
 #include "amx.h"
 
-#ifndef TURNQ
-#define TURNQ 64
-#endif
 enum {
   STEP = DP_TILE_BYTES / DP_KR, /* quads of one multiply */
-  TURN = TURNQ,                 /* quads: 16 KiB of weights, and as much of activations */
+  TURN = 256,                   /* quads until all rows and channels have had theirs */
   GROUP = 2 * DP_TILE_ROWS,     /* rows whose sums are in tiles at once */
   HALF = DP_NR / 2,             /* channels likewise */
   ACC_BYTES = DP_NR * sizeof(int32_t),
