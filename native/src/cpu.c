@@ -2,6 +2,14 @@
 
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <stdint.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
 #if defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
 #elif defined(__aarch64__) && defined(_WIN32)
@@ -21,6 +29,45 @@ int dp_cpu_has_avx512vnni(void) {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
+
+enum { EAX, EBX, ECX, EDX };
+
+/* A bit of CPUID leaf 7; older compilers know no names for these. */
+static int has(unsigned subleaf, int reg, int bit) {
+  unsigned regs[4];
+  return __get_cpuid_count(7, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]) &&
+         (regs[reg] >> bit & 1);
+}
+
+/* Its registers are AVX2's, which the system saves if it saves those. */
+int dp_cpu_has_avxvnni(void) { return dp_cpu_has_avx2() && has(1, EAX, 4); }
+
+#if defined(__linux__)
+enum { AMX_TILE = 24, AMX_INT8 = 25, TILE_STATES = 3 << 17 };
+
+/* Whether the system saves tiles. Only where AVX-512 is, so that there is an XGETBV. */
+static int saves_tiles(void) {
+  uint32_t low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & TILE_STATES) == TILE_STATES;
+}
+
+/*
+ * Tiles make a thread's saved state large, so that Linux gives room for it only on request, once for all
+ * threads of the process. Numbers of asm/prctl.h, which older ones lack.
+ */
+static int may_use_tiles(void) {
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
+int dp_cpu_has_amx(void) {
+  return dp_cpu_has_avx512vnni() && has(0, EDX, AMX_TILE) && has(0, EDX, AMX_INT8) && saves_tiles() &&
+         may_use_tiles();
+}
+#else
+int dp_cpu_has_amx(void) { return 0; } /* other systems let tiles be used in other ways, not tried */
+#endif
 #elif defined(__aarch64__) && defined(__APPLE__)
 static int has(const char *feature) {
   int value = 0;

@@ -6,7 +6,9 @@
 
 int dp_cpu_has_anything(void);
 int dp_cpu_has_avx2(void);
+int dp_cpu_has_avxvnni(void); /* and AVX2 */
 int dp_cpu_has_avx512vnni(void);
+int dp_cpu_has_amx(void); /* and AVX-512 VNNI; asks Linux to let this process use tiles */
 int dp_cpu_has_dotprod(void);
 int dp_cpu_has_i8mm(void); /* and dotprod: no core has one without the other */
 

@@ -4,10 +4,13 @@
 #include "cpu.h"
 #include "kernels.h"
 
-/* All but what multiplies bytes. */
-#define DP_ROW_KERNELS(isa)                                                              \
+/* What knows how a quantised activation is stored, beside what multiplies them. */
+#define DP_ACTIVATION_KERNELS(isa)                                                       \
   .quantize_row_f32 = dp_quantize_row_f32_##isa,                                         \
-  .quantize_row_bf16 = dp_quantize_row_bf16_##isa, .load_row_s8 = dp_load_row_s8_##isa,  \
+  .quantize_row_bf16 = dp_quantize_row_bf16_##isa, .load_row_s8 = dp_load_row_s8_##isa
+
+/* What does not. */
+#define DP_ROW_KERNELS(isa)                                                              \
   .epilogue_f32 = dp_epilogue_f32_##isa,                                                 \
   .epilogue_bf16 = dp_epilogue_bf16_##isa, .gate_f32 = dp_gate_f32_##isa,                \
   .gate_bf16 = dp_gate_bf16_##isa, .load_row_float = dp_load_row_float_##isa,            \
@@ -24,6 +27,19 @@
 
 /* Widest first: the first that the CPU supports is the default. */
 static const dp_kernels table[] = {
+#if defined(DP_BUILT_amx)
+    {
+        .isa = "amx",
+        .supported = dp_cpu_has_amx,
+        .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_avx512vnni,
+        .gemm = {dp_gemm_s8_64x64c4_amx, 64},
+        .gemm_few = {dp_gemm_s8_12x32c4_avx512vnni, 12},
+        .peak = dp_peak_amx,
+        DP_ACTIVATION_KERNELS(avx512vnni),
+        DP_ROW_KERNELS(avx512vnni),
+    },
+#endif
 #if defined(__x86_64__)
     {
         .isa = "avx512vnni",
@@ -33,8 +49,22 @@ static const dp_kernels table[] = {
         .gemm = {dp_gemm_s8_6x64c4_avx512vnni, 6},
         .gemm_few = {dp_gemm_s8_12x32c4_avx512vnni, 12},
         .peak = dp_peak_avx512vnni,
+        DP_ACTIVATION_KERNELS(avx512vnni),
         DP_ROW_KERNELS(avx512vnni),
     },
+#if defined(DP_BUILT_avxvnni)
+    {
+        .isa = "avxvnni",
+        .supported = dp_cpu_has_avxvnni,
+        .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_avxvnni,
+        .gemm = {dp_gemm_s8_6x16c4_avxvnni, 6},
+        .gemm_few = {dp_gemm_s8_6x16c4_avxvnni, 6},
+        .peak = dp_peak_avxvnni,
+        DP_ACTIVATION_KERNELS(avxvnni),
+        DP_ROW_KERNELS(avx2),
+    },
+#endif
     {
         .isa = "avx2",
         .supported = dp_cpu_has_avx2,
@@ -43,6 +73,7 @@ static const dp_kernels table[] = {
         .gemm = {dp_gemm_s8_6x8c4_avx2, 6},
         .gemm_few = {dp_gemm_s8_6x8c4_avx2, 6},
         .peak = dp_peak_avx2,
+        DP_ACTIVATION_KERNELS(avx2),
         DP_ROW_KERNELS(avx2),
     },
 #elif defined(__aarch64__)
@@ -54,6 +85,7 @@ static const dp_kernels table[] = {
         .gemm = {dp_gemm_s8_12x8c4_i8mm, 12},
         .gemm_few = {dp_gemm_s8_12x8c4_i8mm, 12},
         .peak = dp_peak_i8mm,
+        DP_ACTIVATION_KERNELS(neon),
         DP_ROW_KERNELS(neon),
     },
     {
@@ -64,6 +96,7 @@ static const dp_kernels table[] = {
         .gemm = {dp_gemm_s8_6x16c4_dotprod, 6},
         .gemm_few = {dp_gemm_s8_6x16c4_dotprod, 6},
         .peak = dp_peak_dotprod,
+        DP_ACTIVATION_KERNELS(neon),
         DP_ROW_KERNELS(neon),
     },
     {
@@ -74,6 +107,7 @@ static const dp_kernels table[] = {
         .gemm = {dp_gemm_s8_3x16c4_neon, 3},
         .gemm_few = {dp_gemm_s8_3x16c4_neon, 3},
         .peak = dp_peak_neon,
+        DP_ACTIVATION_KERNELS(neon),
         DP_ROW_KERNELS(neon),
     },
 #endif
@@ -85,6 +119,7 @@ static const dp_kernels table[] = {
         .gemm = {dp_gemm_s8_1x64c4_scalar, 1},
         .gemm_few = {dp_gemm_s8_1x64c4_scalar, 1},
         .peak = dp_peak_scalar,
+        DP_ACTIVATION_KERNELS(scalar),
         DP_ROW_KERNELS(scalar),
     },
 };

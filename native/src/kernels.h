@@ -9,7 +9,7 @@
 #include "kv_page.h"
 #include "layout.h"
 
-#define DP_MR_MAX 12    /* most rows of any GEMM tile */
+#define DP_MR_MAX 64    /* most rows of any GEMM tile */
 #define DP_DENSE_ROWS 4 /* most rows that the kernels of float weights take at once */
 
 /*
@@ -223,6 +223,17 @@ dp_gemm_fn dp_gemm_s8_6x8c4_avx2;
 
 DP_DECLARE_KERNELS(avx512vnni);
 dp_gemm_fn dp_gemm_s8_6x64c4_avx512vnni, dp_gemm_s8_12x32c4_avx512vnni;
+
+/* AVX-VNNI multiplies, and stores activations as it wants them; the rest is AVX2's. */
+dp_quantize_row_fn dp_quantize_row_f32_avxvnni, dp_quantize_row_bf16_avxvnni;
+dp_load_row_fn dp_load_row_s8_avxvnni;
+dp_gemv_fn dp_gemv_s8_1x64c4_avxvnni;
+dp_gemm_fn dp_gemm_s8_6x16c4_avxvnni;
+dp_peak_fn dp_peak_avxvnni;
+
+/* AMX multiplies many rows; the rest is that of AVX-512 VNNI. */
+dp_gemm_fn dp_gemm_s8_64x64c4_amx;
+dp_peak_fn dp_peak_amx;
 
 /* Of Arm's ISAs dotprod and i8mm only multiply: everything else is the same in all. */
 DP_DECLARE_KERNELS(neon);

@@ -3,15 +3,8 @@
  * hold a quad's weights, the rest one row's activations: per 24 multiplies only eleven loads.
  */
 #include "../kernels.h"
+#include "ahead.h"
 #include "vnni512.h"
-
-/*
- * Line q of the memory to ask for. Four pages take turns: the hardware prefetcher follows each stream
- * by itself, and has four times as long to run ahead of it, which a single stream does not give it.
- */
-static inline const int8_t *line_ahead(const int8_t *ahead, size_t q) {
-  return ahead + (q & 3) * 4096 + (q >> 2 & 63) * 64 + (q >> 8) * 16384;
-}
 
 static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads,
@@ -25,7 +18,7 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
     for (int m = 0; m < rows; m++) sum[m][c] = offset;
   }
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
-    _mm_prefetch(line_ahead(ahead, q), _MM_HINT_T1);
+    _mm_prefetch(dp_line_ahead(ahead, q), _MM_HINT_T1);
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
     __m512i w2 = _mm512_load_si512(w + 128), w3 = _mm512_load_si512(w + 192);
 #pragma GCC unroll 6
