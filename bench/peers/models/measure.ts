@@ -38,10 +38,13 @@ export async function measure(
     await commands.open(sequences, lengthOf(scenario))
     await commands.read(texts)
   }
-  const ways = contenders.map(({ commands }) => ({
-    sample: async () =>
-      steps > 0 ? await commands.steps(steps) : [(await commands.read(texts)).micros],
-  }))
+  const ways = contenders.map(({ commands }) => {
+    let series = 0
+    const readNew = () => commands.read(randomPrompts(sequences, prompt, ++series))
+    return {
+      sample: async () => (steps > 0 ? await commands.steps(steps) : [(await readNew()).micros]),
+    }
+  })
   const bound = rooflines[scenario.bound]
   const rounds = await takeTurns(ways, () => bound.look(), steps > 0 ? ROUNDS : prompts)
   for (const { commands } of contenders) await commands.close()

@@ -78,6 +78,8 @@ export class Scheduler {
 
   async #work(): Promise<void> {
     this.#running = true
+    // others may ask at the same time
+    await setImmediate()
     while (await this.#takeOff()) {
       const [flight] = this.#flights
       this.#queueBehind(flight)
