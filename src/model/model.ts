@@ -90,7 +90,7 @@ export class Model {
     return new Model(await loadParts(pool, folder, options))
   }
 
-  /** @throws FormatError if the checkpoint has no tokenizer.json */
+  /** @throws ArgumentError if the checkpoint has no tokenizer.json */
   get tokenizer(): Tokenizer {
     const { tokenizer, folder } = this.#parts
     if (tokenizer !== undefined) return tokenizer
@@ -203,6 +203,7 @@ export class Model {
     this.#disposed = true
     this.#scheduler.end(new DisposedError('the model'))
     this.#prefixes.clear()
+    for (const step of this.#steps) step.recompile()
     for (const projection of this.projections.values()) projection.dispose()
   }
 

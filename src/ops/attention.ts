@@ -1,6 +1,7 @@
 import type { Share } from '../pool/program.js'
 import { exp } from './exp.js'
 import { type CacheType, headBytes, PAGE, PageHead } from './kv-page.js'
+import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 
 /*
@@ -66,12 +67,12 @@ export interface AttendTask extends Share {
 }
 
 /** out = softmax(q . keys) . values; shares are query heads of rows. */
-export function attendShare({ geometry, rows, q, out, part, parts }: AttendTask): number {
+export function attendShare(task: AttendTask): number {
+  const { geometry, rows, q, out } = task
   const { queryHeads, kvHeads, headDim: D, window } = geometry
   const group = queryHeads / kvHeads
-  const heads = rows.length * queryHeads
-  const to = Math.floor((heads * (part + 1)) / parts)
-  for (let i = Math.floor((heads * part) / parts); i < to; i++) {
+  const [start, end] = rangeOf(task, rows.length * queryHeads)
+  for (let i = start; i < end; i++) {
     const row = rows[Math.floor(i / queryHeads)]
     const kvHead = Math.floor((i % queryHeads) / group)
     const last = row.position + 1

@@ -3,6 +3,7 @@ import type { Share } from '../pool/program.js'
 import { type Activation, applyGate } from './gate.js'
 import { NR, paddedK, tileIndex } from './pack.js'
 import { quantizeChannel, quantizeRow } from './quantize.js'
+import { rangeOf } from './share.js'
 
 /*
  * What the native ops compute, plainly: the reference of every kernel, and what serves where no native
@@ -13,11 +14,9 @@ import { quantizeChannel, quantizeRow } from './quantize.js'
 export const oracle = import.meta.url
 
 /** The channels [from, to) of a share, whole blocks. */
-function channelsOf({ part, parts }: Share, outFeatures: number): [from: number, to: number] {
-  const blocks = Math.ceil(outFeatures / NR)
-  const from = Math.floor((blocks * part) / parts) * NR
-  const to = Math.floor((blocks * (part + 1)) / parts) * NR
-  return [from, Math.min(to, outFeatures)]
+function channelsOf(share: Share, outFeatures: number): [from: number, to: number] {
+  const [from, to] = rangeOf(share, Math.ceil(outFeatures / NR))
+  return [from * NR, Math.min(to * NR, outFeatures)]
 }
 
 export interface LinearTask extends Share {
@@ -146,9 +145,9 @@ export interface IntMatmulTask extends Share {
 }
 
 /** y[m, n] = sum_k a[m, k] * b[k, n] */
-export function intMatmulShare({ a, b, y, m: M, k: K, n: N, part, parts }: IntMatmulTask): number {
-  const from = Math.floor((M * part) / parts)
-  const to = Math.floor((M * (part + 1)) / parts)
+export function intMatmulShare(task: IntMatmulTask): number {
+  const { a, b, y, m: M, k: K, n: N } = task
+  const [from, to] = rangeOf(task, M)
   for (let m = from; m < to; m++) {
     const row = y.subarray(m * N, (m + 1) * N).fill(0)
     for (let k = 0; k < K; k++) {
@@ -167,9 +166,9 @@ export interface GateTask extends Share {
 }
 
 /** gate = activation(gate) * up */
-export function gateShare({ activation, gate, up, part, parts }: GateTask): number {
-  const from = Math.floor((gate.length * part) / parts)
-  const to = Math.floor((gate.length * (part + 1)) / parts)
+export function gateShare(task: GateTask): number {
+  const { activation, gate, up } = task
+  const [from, to] = rangeOf(task, gate.length)
   const share = gate.subarray(from, to)
   applyGate(activation, share, up.subarray(from, to), share)
   return 0

@@ -1,6 +1,7 @@
 import type { Share } from '../pool/program.js'
 import { type AttentionGeometry, type AttentionRow, pageHead } from './attention.js'
 import { PAGE } from './kv-page.js'
+import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 
 /*
@@ -37,10 +38,10 @@ export interface RotateTask extends Share {
 
 /** Norms and rotates queries and keys, and stores keys and values; shares are rows. */
 export function rotateShare(task: RotateTask): number {
-  const { geometry, rows, q, k, v, qNorm, kNorm, part, parts } = task
+  const { geometry, rows, q, k, v, qNorm, kNorm } = task
   const { queryHeads, kvHeads, headDim: D, eps, scale } = geometry
-  const to = Math.floor((rows.length * (part + 1)) / parts)
-  for (let m = Math.floor((rows.length * part) / parts); m < to; m++) {
+  const [from, to] = rangeOf(task, rows.length)
+  for (let m = from; m < to; m++) {
     const { position } = rows[m]
     const turn = task.rotation.subarray(position * D, (position + 1) * D)
     for (let h = m * queryHeads; h < (m + 1) * queryHeads; h++) {

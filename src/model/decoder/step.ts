@@ -16,6 +16,8 @@ import { Workspace } from './workspace.js'
 interface Compiled {
   list: OpList
   extents: readonly Extent[]
+  /** What the ops read, so that it stays though the model is disposed of meanwhile. */
+  weights: readonly object[]
 }
 
 /** What the steps of one model work with. One runs at a time, so that they share their activations. */
@@ -95,7 +97,7 @@ export class Step {
     return this.#workspace.logits.slice(0, this.batch.outputs * this.#network.config.vocabSize)
   }
 
-  /** Projections were replaced. */
+  /** Lets go of compiled ops and of what they read: projections were replaced, or disposed of. */
   recompile(): void {
     this.#compiled.clear()
   }
@@ -114,17 +116,20 @@ export class Step {
   }
 
   async #run(what: 'step' | 'picks', kind: StepKind, signal: AbortSignal): Promise<void> {
-    // workers use the weights to the end, though the model may be disposed of meanwhile
-    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
+    // held until no worker reads what it names
+    let compiled: Compiled | undefined
     let release = () => {}
     const idle = new Promise<void>((resolve) => {
       release = resolve
     })
     const program: Program = {
-      native: () => this.#native(what, kind),
+      native: () => {
+        compiled = this.#native(what, kind)
+        return compiled.list
+      },
       script: () => this.#script(what),
       release: () => {
-        weights.length = 0
+        compiled = undefined
         release()
       },
     }
@@ -133,7 +138,7 @@ export class Step {
   }
 
   /** The ops for C, made when they are first asked for, set to the batch's rows. */
-  #native(what: 'step' | 'picks', kind: StepKind): OpList {
+  #native(what: 'step' | 'picks', kind: StepKind): Compiled {
     const key = JSON.stringify([what, kind])
     let compiled = this.#compiled.get(key)
     if (compiled === undefined) {
@@ -144,7 +149,7 @@ export class Step {
     extents.forEach((extent, i) => {
       list.setRows(i, this.batch[extent])
     })
-    return list
+    return compiled
   }
 
   #compile(what: 'step' | 'picks', kind: StepKind): Compiled {
@@ -158,7 +163,8 @@ export class Step {
       kind,
     )
     this.#write(what, writer)
-    return { list: this.#pool.opList(writer.ops), extents: writer.extents }
+    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
+    return { list: this.#pool.opList(writer.ops), extents: writer.extents, weights }
   }
 
   #script(what: 'step' | 'picks'): ScriptOp[] {

@@ -8,9 +8,6 @@ const MOST_ROWS = 512
 /** Logits of one step at most, bytes. */
 const LOGITS_BYTES = 64 << 20
 
-/** Rows of attention that are split over pages at most; see {@link Step}. */
-export const SPLIT_ROWS = 8
-
 /** The activations of a step, all float32, row-major, in shared memory. */
 export class Workspace {
   /** Rows of a step, and outputs among them, at most. */

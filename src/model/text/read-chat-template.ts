@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fields } from '../json/fields.js'
-import { reading, readJson } from '../json/files.js'
+import { ifThere, readJson, readText } from '../json/files.js'
 import { ChatTemplate } from './chat-template.js'
 import { parseSpecialTokens } from './special-tokens.js'
 
@@ -14,13 +12,12 @@ import { parseSpecialTokens } from './special-tokens.js'
  */
 export async function readChatTemplate(folder: string): Promise<ChatTemplate> {
   const configFile = join(folder, 'tokenizer_config.json')
-  const config: unknown = existsSync(configFile) ? await readJson(configFile) : {}
-  const { values } = new Fields(configFile, config)
+  const config = await ifThere(readJson(configFile))
+  const { values } = new Fields(configFile, config === undefined ? {} : config)
   const specialTokens = parseSpecialTokens(configFile, values)
   const templateFile = join(folder, 'chat_template.jinja')
-  if (!existsSync(templateFile)) {
-    return ChatTemplate.parse(configFile, values.chat_template, specialTokens)
-  }
-  const source = await reading(templateFile, readFile(templateFile, 'utf8'))
-  return ChatTemplate.parse(templateFile, source, specialTokens)
+  const source = await ifThere(readText(templateFile))
+  return source === undefined
+    ? ChatTemplate.parse(configFile, values.chat_template, specialTokens)
+    : ChatTemplate.parse(templateFile, source, specialTokens)
 }
