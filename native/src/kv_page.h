@@ -2,7 +2,7 @@
 #ifndef DP_KV_PAGE_H
 #define DP_KV_PAGE_H
 
-#include "../include/dotpool.h"
+#include "layout.h"
 
 #define DP_PAGE_GROUP 16 /* positions whose keys lie side by side */
 
@@ -13,16 +13,12 @@ typedef struct dp_kv_head {
   uint32_t head_dim;
 } dp_kv_head;
 
-static inline size_t dp_kv_element_bytes(dp_type type) {
-  return type == DP_F32 ? 4 : type == DP_BF16 ? 2 : 1;
-}
-
 /* Elements side by side where a kernel takes one after the other: bfloat16 fills words of 32 bits. */
 static inline size_t dp_kv_packed(dp_type type) { return type == DP_BF16 ? 2 : 1; }
 
 /* Bytes of the keys, and of the values. */
 static inline size_t dp_kv_half_bytes(dp_type type, uint32_t head_dim) {
-  return (size_t)DP_PAGE * head_dim * dp_kv_element_bytes(type);
+  return (size_t)DP_PAGE * head_dim * dp_type_bytes(type);
 }
 
 /* Bytes from one head to the next. */

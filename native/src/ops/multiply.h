@@ -44,7 +44,7 @@ enum { MOST_PACKED = 2, BUNDLES_AHEAD = 4 };
 DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride,
                              const char *b, size_t b_group, int rows, int vectors, dp_type type,
                              int from, int to) {
-  const size_t vector_bytes = DP_WIDTH * dp_kv_element_bytes(type) * dp_kv_packed(type);
+  const size_t vector_bytes = DP_WIDTH * dp_type_bytes(type) * dp_kv_packed(type);
   dp_vector wide[TILE_VECTORS][MOST_PACKED];
   for (int v = 0; v < vectors; v++) {
     dp_widen_vectors(b + v / GROUP_VECTORS * b_group + v % GROUP_VECTORS * vector_bytes, type, wide[v]);
@@ -60,7 +60,7 @@ DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const floa
 DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, int rows, int groups,
                                 dp_type type) {
   const size_t P = dp_kv_packed(type), first = p->first, last = p->last;
-  const size_t group_bytes = GROUP * P * dp_kv_element_bytes(type), bundle_bytes = groups * group_bytes;
+  const size_t group_bytes = GROUP * P * dp_type_bytes(type), bundle_bytes = groups * group_bytes;
   const size_t a_stride = p->a_stride, b_bundle = p->b_bundle, b_group = p->b_group;
   const int vectors = groups * GROUP_VECTORS;
   const float *a = p->a + row * a_stride;
@@ -118,7 +118,7 @@ static void dp_multiply(const dp_product *p, dp_type type) {
 
 /* The same for fewer columns than a group has. */
 static void dp_multiply_columns(const dp_product *p, dp_type type, size_t columns) {
-  const size_t P = dp_kv_packed(type), size = dp_kv_element_bytes(type);
+  const size_t P = dp_kv_packed(type), size = dp_type_bytes(type);
   for (size_t r = 0; r < p->rows; r++) {
     float *sums = p->sums + r * p->sums_stride;
     for (size_t i = p->first; i < p->last; i++) {

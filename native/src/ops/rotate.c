@@ -67,7 +67,7 @@ INLINE float store(const float *x, uint32_t head_dim, dp_type type, char *to, si
 
 /* `type` is known to the compiler. */
 INLINE void store_typed(const float *k, const float *v, dp_kv_head head, uint32_t position, dp_type type) {
-  const size_t size = dp_kv_element_bytes(type), P = dp_kv_packed(type);
+  const size_t size = dp_type_bytes(type), P = dp_kv_packed(type);
   char *key = dp_kv_keys(head) + dp_kv_key_index(head, position) * size;
   char *value = dp_kv_values(head) + dp_kv_value_index(head, position) * size;
   const float key_scale = store(k, head.head_dim, type, key, P, DP_PAGE_GROUP * P);

@@ -14,13 +14,9 @@ static uint64_t run_gate(const dp_place *place, uint64_t first, uint64_t last) {
   return 0;
 }
 
-static uint64_t gate_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return op->m;
-}
-
 static uint64_t gate_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   return (uint64_t)op->k * 32;
 }
 
 const dp_op_type dp_op_gate = {
-    .pieces = gate_pieces, .cost = gate_cost, .run = run_gate, .grain = 1};
+    .pieces = dp_row_pieces, .cost = gate_cost, .run = run_gate, .grain = 1};

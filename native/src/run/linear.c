@@ -103,16 +103,12 @@ static uint64_t run_quantize(const dp_place *place, uint64_t first, uint64_t las
   return 0;
 }
 
-static uint64_t quantize_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return op->m;
-}
-
 static uint64_t quantize_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   return (uint64_t)op->k * 16;
 }
 
 const dp_op_type dp_op_quantize = {
-    .pieces = quantize_pieces, .cost = quantize_cost, .run = run_quantize, .grain = 1};
+    .pieces = dp_row_pieces, .cost = quantize_cost, .run = run_quantize, .grain = 1};
 
 /* ---- GEMM: xq[M, K], tiles, scale, bias -> y[M, N]; pieces are a chunk of rows times a block --- */
 

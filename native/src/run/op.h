@@ -38,8 +38,9 @@ static inline uint32_t dp_at_least(uint64_t value, uint32_t least) {
   return value < least ? least : value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-static inline size_t dp_type_bytes(uint32_t type) {
-  return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4;
+/* The pieces of ops that go row by row. */
+static inline uint64_t dp_row_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return op->m;
 }
 
 /* Row m of x or y: they lie one after the other, or wherever a table says. */

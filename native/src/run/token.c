@@ -9,10 +9,6 @@ enum {
   UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
 };
 
-static uint64_t row_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return op->m;
-}
-
 /* ---- EMBED: rows[M] (, x (dp_pick[])), tiles (w[N, K]) -> y[M, K]; pieces are rows ------------- */
 
 /* Known, or drawn by the program before; then it is none where that found a NaN. */
@@ -41,7 +37,7 @@ static uint64_t embed_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
 }
 
 const dp_op_type dp_op_embed = {
-    .pieces = row_pieces, .cost = embed_cost, .run = run_embed, .grain = 1};
+    .pieces = dp_row_pieces, .cost = embed_cost, .run = run_embed, .grain = 1};
 
 /* ---- NORM: x[., K] (, u[., K], rows[M]), scale -> x, y[M, K] or xq, x_scale[M]; pieces are rows -- */
 
@@ -66,7 +62,7 @@ static uint64_t norm_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
 }
 
 const dp_op_type dp_op_norm = {
-    .pieces = row_pieces, .cost = norm_cost, .run = run_norm, .grain = 1};
+    .pieces = dp_row_pieces, .cost = norm_cost, .run = run_norm, .grain = 1};
 
 /* ---- DENSE: x[M, K], tiles (w[N, K]), bias -> y[M, N]; pieces are a chunk of rows times channels - */
 
@@ -143,4 +139,4 @@ static uint64_t pick_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
 }
 
 const dp_op_type dp_op_pick = {
-    .pieces = row_pieces, .cost = pick_cost, .run = run_pick, .grain = 1};
+    .pieces = dp_row_pieces, .cost = pick_cost, .run = run_pick, .grain = 1};
