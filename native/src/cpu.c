@@ -1,13 +1,12 @@
 #include "cpu.h"
 
-#include <unistd.h>
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <stdint.h>
 #endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #if defined(__aarch64__) && defined(__APPLE__)
@@ -92,11 +91,3 @@ int dp_cpu_has_i8mm(void) {
   return dp_cpu_has_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
 }
 #endif
-
-size_t dp_cpu_l2_bytes(void) {
-  long bytes = -1;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-  bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-  return bytes > 0 ? (size_t)bytes : (size_t)1 << 20;
-}

@@ -2,8 +2,6 @@
 #ifndef DP_CPU_H
 #define DP_CPU_H
 
-#include <stddef.h>
-
 int dp_cpu_has_anything(void);
 int dp_cpu_has_avx2(void);
 int dp_cpu_has_avxvnni(void); /* and AVX2 */
@@ -11,9 +9,6 @@ int dp_cpu_has_avx512vnni(void);
 int dp_cpu_has_amx(void); /* and AVX-512 VNNI; asks Linux to let this process use tiles */
 int dp_cpu_has_dotprod(void);
 int dp_cpu_has_i8mm(void); /* and dotprod: no core has one without the other */
-
-/* Bytes of one core's level-2 cache; 1 MiB where the system does not tell. */
-size_t dp_cpu_l2_bytes(void);
 
 /* Tells the core that this is a spin loop. */
 static inline void dp_relax(void) {

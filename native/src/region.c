@@ -37,17 +37,13 @@
  *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep. Likewise I
  *   before J and K before L: either JavaScript finds the program complete, or it is sent a message.
  */
-#include <errno.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cpu.h"
 #include "kernels.h"
 #include "ops.h"
+#include "system.h"
 
 enum {
   SPINS_BEFORE_YIELD = 64,  /* about 3 us: then whoever is waited for may need this core */
@@ -59,14 +55,8 @@ static inline void spin(uint32_t spins) {
   if (spins < SPINS_BEFORE_YIELD) {
     dp_relax();
   } else {
-    sched_yield();
+    dp_yield();
   }
-}
-
-static uint64_t now_ns(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 static inline dp_slot *slot_of(dp_region *region, uint32_t epoch) {
@@ -229,7 +219,7 @@ static inline void count(_Atomic uint64_t *counter, uint64_t more) {
 
 /* Adds the time since the stay last looked at the clock to `counter`. */
 static void count_time(dp_stay *stay, _Atomic uint64_t *counter) {
-  uint64_t now = now_ns();
+  uint64_t now = dp_now_ns();
   count(counter, now - stay->clock);
   stay->clock = now;
 }
@@ -389,7 +379,7 @@ static void leave_behind(dp_worker *worker, uint32_t epoch) {
 
 int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns) {
   dp_worker *worker = &region->workers[index];
-  const uint64_t start = now_ns();
+  const uint64_t start = dp_now_ns();
   dp_stay stay = {.region = region, .worker = worker, .deadline = start + slice_ns, .clock = start};
   for (uint32_t spins = 0;; spins++) {
     const uint32_t published = atomic_load_explicit(&region->epoch, memory_order_acquire);
@@ -412,7 +402,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
     dp_relax();
     if (spins % SPINS_PER_CLOCK != 0) continue;
     /* where workers hold every core, the thread that would publish needs one of them */
-    if (spins >= SPINS_BEFORE_YIELD) sched_yield();
+    if (spins >= SPINS_BEFORE_YIELD) dp_yield();
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
     if (atomic_load_explicit(&region->stop, memory_order_relaxed)) return DP_LEAVE_STOP;
@@ -423,7 +413,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
 
 void dp_help(dp_region *region, uint32_t epoch) {
   dp_worker *worker = &region->workers[region->threads];
-  dp_stay stay = {.region = region, .worker = worker, .caller = true, .clock = now_ns()};
+  dp_stay stay = {.region = region, .worker = worker, .caller = true, .clock = dp_now_ns()};
   const dp_slot *slot = slot_of(region, epoch);
   set_seats(region, region->threads - 1);
   while (worker->cursor != epoch) {
@@ -473,17 +463,4 @@ void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {
       DP_RING,                      DP_SLOT_OPS,
   };
   memcpy(out, words, sizeof words);
-}
-
-int dp_advise_huge_pages(void *address, uint64_t bytes) {
-#ifdef MADV_HUGEPAGE
-  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  const uintptr_t first = ((uintptr_t)address + page - 1) / page * page;
-  const uintptr_t last = ((uintptr_t)address + bytes) / page * page;
-  if (last <= first) return EINVAL;
-  return madvise((void *)first, last - first, MADV_HUGEPAGE) == 0 ? 0 : errno;
-#else
-  (void)address, (void)bytes;
-  return ENOSYS;
-#endif
 }

@@ -1,7 +1,7 @@
 /* linear.c: the ops that Linears are made of. */
 #include <string.h>
 
-#include "../cpu.h"
+#include "../system.h"
 #include "op.h"
 
 enum {
@@ -125,7 +125,7 @@ static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
   if (op->m <= FEW_ROWS) return shape;
   shape.tile = kernels->gemm;
-  uint64_t rows = dp_at_least(dp_cpu_l2_bytes() / 4 / dp_row_stride(kernels, op->k), shape.tile.mr);
+  uint64_t rows = dp_at_least(dp_l2_bytes() / 4 / dp_row_stride(kernels, op->k), shape.tile.mr);
   uint64_t for_cache = dp_divide_up(op->m, rows);
   uint64_t for_sharing = dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->n));
   uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile.mr);

@@ -1,7 +1,7 @@
 /* token.c: the float ops on the way from an id to the next one, around the Linears and the attention. */
 #include <string.h>
 
-#include "../cpu.h"
+#include "../system.h"
 #include "op.h"
 
 enum {
@@ -68,7 +68,7 @@ const dp_op_type dp_op_norm = {
 
 /* Chunk c is rows [M * c / chunks, M * (c + 1) / chunks): see shape_gemm. */
 static uint32_t dense_chunks(const dp_op *op, uint32_t threads) {
-  const uint64_t rows = dp_at_least(dp_cpu_l2_bytes() / 4 / (op->k * sizeof(float)), DP_DENSE_ROWS);
+  const uint64_t rows = dp_at_least(dp_l2_bytes() / 4 / (op->k * sizeof(float)), DP_DENSE_ROWS);
   const uint64_t for_cache = dp_divide_up(op->m, rows);
   const uint64_t most_for_sharing = dp_divide_up(op->m, DP_DENSE_ROWS);
   uint64_t for_sharing =
