@@ -62,13 +62,22 @@ export const Leave = { idle: 0, notice: 1, slice: 2, unseated: 3, stop: 4 } as c
 /** State of a worker's seat; dp_seat in C. */
 export const Seat = { empty: 0, taken: 1, parked: 2, dismissed: 3 } as const
 
+/** The kernels of one ISA. */
+export interface Kernels {
+  isa: string
+  /** What keeps them from running on this machine; null if nothing does. */
+  obstacle: string | null
+}
+
 /** The native library's functions; native/include/dotpool.h says what each does. */
 export interface Native {
   readonly layout: RegionLayout
   /** The kernels that {@link selectIsa} chose last, e.g. `avx512vnni`. */
   isa(): string
-  /** All that this CPU can run, widest first. */
+  /** Those that this machine can run, widest first. */
   isas(): string[]
+  /** All of this CPU's architecture, widest first. */
+  kernels(): Kernels[]
   /** Chooses the kernels of regions made from now on; null chooses the widest. False: cannot be. */
   selectIsa(name: string | null): boolean
   address(view: ArrayBufferView): number
@@ -90,12 +99,21 @@ function bind(path: string): Native {
   const layout = Object.fromEntries(
     layoutFields.map((field, i) => [field, words[i]]),
   ) as unknown as RegionLayout
-  const isas = library.func('const char *dp_isas()')
+  const isaName = library.func('const char *dp_isa_name(uint32_t index)')
+  const isaObstacle = library.func('const char *dp_isa_obstacle(uint32_t index)')
+  const kernels = () => {
+    const all: Kernels[] = []
+    for (let i = 0, isa = isaName(i); isa !== null; isa = isaName(++i)) {
+      all.push({ isa, obstacle: isaObstacle(i) })
+    }
+    return all
+  }
   const selectIsa = library.func('int dp_select_isa(const char *name)')
   return {
     layout,
     isa: library.func('const char *dp_isa()') as () => string,
-    isas: () => isas().split(','),
+    kernels,
+    isas: () => kernels().flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : [])),
     selectIsa: (name) => selectIsa(name) === 0,
     address: (view) => Number(api.address(view)),
     regionBytes: library.func(

@@ -243,8 +243,13 @@ DP_EXPORT int dp_select_isa(const char *name);
 /* The chosen ISA's name; static memory. */
 DP_EXPORT const char *dp_isa(void);
 
-/* Comma-separated names of all ISAs this CPU can run, widest first; static memory. */
-DP_EXPORT const char *dp_isas(void);
+/*
+ * ISA number `index` of all that there are kernels for on this architecture, widest first: its name, NULL
+ * past the last, and what keeps it from running on this machine, in a few words, NULL if nothing does.
+ * Static memory.
+ */
+DP_EXPORT const char *dp_isa_name(uint32_t index);
+DP_EXPORT const char *dp_isa_obstacle(uint32_t index);
 
 /* Bytes from one quantised row of K activations to the next, as the region's kernels want them. */
 DP_EXPORT uint64_t dp_region_row_stride(const dp_region *region, uint32_t k);

@@ -1,5 +1,7 @@
 #include "cpu.h"
 
+#include <stddef.h>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <stdint.h>
@@ -18,34 +20,53 @@
 #include <sys/auxv.h>
 #endif
 
-int dp_cpu_has_anything(void) { return 1; }
+const char *dp_obstacle_none(void) { return NULL; }
 
-#if defined(__x86_64__)
-/* The builtin also asks XGETBV whether the system saves the wide registers. */
-int dp_cpu_has_avx2(void) { return __builtin_cpu_supports("avx2"); }
-
-int dp_cpu_has_avx512vnni(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+const char *dp_obstacle_unbuilt(void) {
+  return "not in this library: the compiler that built it does not know the instructions";
 }
 
+#if defined(__x86_64__)
 enum { EAX, EBX, ECX, EDX };
 
-/* A bit of CPUID leaf 7; older compilers know no names for these. */
+/* A bit of CPUID leaf 7. What the system makes of the feature, it does not tell. */
 static int has(unsigned subleaf, int reg, int bit) {
   unsigned regs[4];
   return __get_cpuid_count(7, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]) &&
          (regs[reg] >> bit & 1);
 }
 
-/* Its registers are AVX2's, which the system saves if it saves those. */
-int dp_cpu_has_avxvnni(void) { return dp_cpu_has_avx2() && has(1, EAX, 4); }
+static const char unsaved[] = "the CPU has it, but the system does not save its registers";
+
+/* The builtins also ask XGETBV whether the system saves the wide registers. */
+const char *dp_obstacle_avx2(void) {
+  if (__builtin_cpu_supports("avx2")) return NULL;
+  return has(0, EBX, 5) ? unsaved : "the CPU lacks avx2";
+}
+
+const char *dp_obstacle_avx512vnni(void) {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+    return NULL;
+  }
+  if (!has(0, EBX, 16)) return "the CPU lacks avx512f";
+  if (!has(0, EBX, 30)) return "the CPU lacks avx512bw";
+  if (!has(0, EBX, 31)) return "the CPU lacks avx512vl";
+  if (!has(0, ECX, 11)) return "the CPU lacks avx512_vnni";
+  return unsaved;
+}
+
+/* Its registers are AVX2's, which the system saves if it saves those. Older builtins have no name for it. */
+const char *dp_obstacle_avxvnni(void) {
+  const char *obstacle = dp_obstacle_avx2();
+  if (obstacle != NULL) return obstacle;
+  return has(1, EAX, 4) ? NULL : "the CPU lacks avx_vnni";
+}
 
 #if defined(__linux__)
-enum { AMX_TILE = 24, AMX_INT8 = 25, TILE_STATES = 3 << 17 };
-
-/* Whether the system saves tiles. Only where AVX-512 is, so that there is an XGETBV. */
+/* Only where AVX-512 is, so that there is an XGETBV. */
 static int saves_tiles(void) {
+  enum { TILE_STATES = 3 << 17 };
   uint32_t low, high;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (low & TILE_STATES) == TILE_STATES;
@@ -60,34 +81,53 @@ static int may_use_tiles(void) {
   return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-int dp_cpu_has_amx(void) {
-  return dp_cpu_has_avx512vnni() && has(0, EDX, AMX_TILE) && has(0, EDX, AMX_INT8) && saves_tiles() &&
-         may_use_tiles();
+static const char *tile_obstacle(void) {
+  if (!saves_tiles()) return unsaved;
+  return may_use_tiles() ? NULL : "the CPU has it, but Linux does not let this process use it";
 }
 #else
-int dp_cpu_has_amx(void) { return 0; } /* other systems let tiles be used in other ways, not tried */
+/* Other systems let tiles be used in other ways. */
+static const char *tile_obstacle(void) { return "the CPU has it, but it is untried on this system"; }
 #endif
-#elif defined(__aarch64__) && defined(__APPLE__)
+
+const char *dp_obstacle_amx(void) {
+  if (!has(0, EDX, 24)) return "the CPU lacks amx_tile";
+  if (!has(0, EDX, 25)) return "the CPU lacks amx_int8";
+  const char *obstacle = dp_obstacle_avx512vnni();
+  return obstacle != NULL ? obstacle : tile_obstacle();
+}
+#elif defined(__aarch64__)
+/* Arm tells programs nothing of the CPU; what it has is what the system says. */
+#if defined(__APPLE__)
 static int has(const char *feature) {
   int value = 0;
   size_t bytes = sizeof value;
   return sysctlbyname(feature, &value, &bytes, NULL, 0) == 0 && value != 0;
 }
 
-int dp_cpu_has_dotprod(void) { return has("hw.optional.arm.FEAT_DotProd"); }
+static int has_dotprod(void) { return has("hw.optional.arm.FEAT_DotProd"); }
 
-int dp_cpu_has_i8mm(void) { return dp_cpu_has_dotprod() && has("hw.optional.arm.FEAT_I8MM"); }
-#elif defined(__aarch64__) && defined(_WIN32)
+static int has_i8mm(void) { return has("hw.optional.arm.FEAT_I8MM"); }
+#elif defined(_WIN32)
 /* Numbers of winnt.h, which older ones lack. */
 enum { DOTPROD = 43, I8MM = 66 };
 
-int dp_cpu_has_dotprod(void) { return IsProcessorFeaturePresent(DOTPROD); }
+static int has_dotprod(void) { return IsProcessorFeaturePresent(DOTPROD); }
 
-int dp_cpu_has_i8mm(void) { return dp_cpu_has_dotprod() && IsProcessorFeaturePresent(I8MM); }
-#elif defined(__aarch64__)
-int dp_cpu_has_dotprod(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+static int has_i8mm(void) { return IsProcessorFeaturePresent(I8MM); }
+#else
+static int has_dotprod(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 
-int dp_cpu_has_i8mm(void) {
-  return dp_cpu_has_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+static int has_i8mm(void) { return (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0; }
+#endif
+
+const char *dp_obstacle_dotprod(void) {
+  return has_dotprod() ? NULL : "the CPU lacks asimddp, or the system hides it";
+}
+
+const char *dp_obstacle_i8mm(void) {
+  const char *obstacle = dp_obstacle_dotprod();
+  if (obstacle != NULL) return obstacle;
+  return has_i8mm() ? NULL : "the CPU lacks i8mm, or the system hides it";
 }
 #endif

@@ -1,4 +1,4 @@
-/* dispatch.c: the kernel table and which of its rows this CPU runs. */
+/* dispatch.c: the kernel table and which of its rows can run here. */
 #include <string.h>
 
 #include "cpu.h"
@@ -25,12 +25,13 @@
   .rms_norm = dp_rms_norm_##isa, .dense_f32 = dp_dense_f32_##isa,                        \
   .dense_bf16 = dp_dense_bf16_##isa, .draw = dp_draw_##isa, .score = dp_score_##isa
 
-/* Widest first: the first that the CPU supports is the default. */
+/* Widest first: the first that can run here is the default. */
 static const dp_kernels table[] = {
+#if defined(__x86_64__)
 #if defined(DP_BUILT_amx)
     {
         .isa = "amx",
-        .supported = dp_cpu_has_amx,
+        .obstacle = dp_obstacle_amx,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_avx512vnni,
         .gemm = {dp_gemm_s8_64x64c4_amx, 64},
@@ -39,11 +40,12 @@ static const dp_kernels table[] = {
         DP_ACTIVATION_KERNELS(avx512vnni),
         DP_ROW_KERNELS(avx512vnni),
     },
+#else
+    {.isa = "amx", .obstacle = dp_obstacle_unbuilt},
 #endif
-#if defined(__x86_64__)
     {
         .isa = "avx512vnni",
-        .supported = dp_cpu_has_avx512vnni,
+        .obstacle = dp_obstacle_avx512vnni,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_avx512vnni,
         .gemm = {dp_gemm_s8_6x64c4_avx512vnni, 6},
@@ -55,7 +57,7 @@ static const dp_kernels table[] = {
 #if defined(DP_BUILT_avxvnni)
     {
         .isa = "avxvnni",
-        .supported = dp_cpu_has_avxvnni,
+        .obstacle = dp_obstacle_avxvnni,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_avxvnni,
         .gemm = {dp_gemm_s8_6x16c4_avxvnni, 6},
@@ -64,10 +66,12 @@ static const dp_kernels table[] = {
         DP_ACTIVATION_KERNELS(avxvnni),
         DP_ROW_KERNELS(avx2),
     },
+#else
+    {.isa = "avxvnni", .obstacle = dp_obstacle_unbuilt},
 #endif
     {
         .isa = "avx2",
-        .supported = dp_cpu_has_avx2,
+        .obstacle = dp_obstacle_avx2,
         .activation_bytes = 2,
         .gemv = dp_gemv_s8_1x64c4_avx2,
         .gemm = {dp_gemm_s8_6x8c4_avx2, 6},
@@ -79,7 +83,7 @@ static const dp_kernels table[] = {
 #elif defined(__aarch64__)
     {
         .isa = "i8mm",
-        .supported = dp_cpu_has_i8mm,
+        .obstacle = dp_obstacle_i8mm,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_dotprod,
         .gemm = {dp_gemm_s8_12x8c4_i8mm, 12},
@@ -90,7 +94,7 @@ static const dp_kernels table[] = {
     },
     {
         .isa = "dotprod",
-        .supported = dp_cpu_has_dotprod,
+        .obstacle = dp_obstacle_dotprod,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_dotprod,
         .gemm = {dp_gemm_s8_6x16c4_dotprod, 6},
@@ -101,7 +105,7 @@ static const dp_kernels table[] = {
     },
     {
         .isa = "neon",
-        .supported = dp_cpu_has_anything,
+        .obstacle = dp_obstacle_none,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_neon,
         .gemm = {dp_gemm_s8_3x16c4_neon, 3},
@@ -113,7 +117,7 @@ static const dp_kernels table[] = {
 #endif
     {
         .isa = "scalar",
-        .supported = dp_cpu_has_anything,
+        .obstacle = dp_obstacle_none,
         .activation_bytes = 1,
         .gemv = dp_gemv_s8_1x64c4_scalar,
         .gemm = {dp_gemm_s8_1x64c4_scalar, 1},
@@ -130,7 +134,7 @@ static _Atomic(const dp_kernels *) active;
 
 int dp_select_isa(const char *name) {
   for (int i = 0; i < TABLE_LENGTH; i++) {
-    if (!table[i].supported()) continue;
+    if (table[i].obstacle() != NULL) continue;
     if (name != NULL && strcmp(name, table[i].isa) != 0) continue;
     atomic_store(&active, &table[i]);
     return 0;
@@ -149,18 +153,10 @@ const dp_kernels *dp_active_kernels(void) {
 
 const char *dp_isa(void) { return dp_active_kernels()->isa; }
 
-const char *dp_isas(void) {
-  static char names[128];
-  char *end = names;
-  for (int i = 0; i < TABLE_LENGTH; i++) {
-    if (!table[i].supported()) continue;
-    if (end != names) *end++ = ',';
-    size_t length = strlen(table[i].isa);
-    memcpy(end, table[i].isa, length);
-    end += length;
-  }
-  *end = '\0';
-  return names;
+const char *dp_isa_name(uint32_t index) { return index < TABLE_LENGTH ? table[index].isa : NULL; }
+
+const char *dp_isa_obstacle(uint32_t index) {
+  return index < TABLE_LENGTH ? table[index].obstacle() : NULL;
 }
 
 /* One line more than the row itself: rows a multiple of 4 KiB apart would share cache sets. */

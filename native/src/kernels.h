@@ -6,6 +6,7 @@
 #define DP_KERNELS_H
 
 #include "../include/dotpool.h"
+#include "cpu.h"
 #include "kv_page.h"
 #include "layout.h"
 
@@ -158,7 +159,7 @@ typedef struct dp_gemm_tile {
 
 typedef struct dp_kernels {
   const char *isa;
-  int (*supported)(void);
+  dp_obstacle_fn *obstacle;  /* with no kernels beside it where they are not built */
   uint32_t activation_bytes; /* of one quantised activation */
   dp_quantize_row_fn *quantize_row_f32, *quantize_row_bf16;
   dp_load_row_fn *load_row_s8;

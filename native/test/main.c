@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "../include/dotpool.h"
@@ -47,10 +46,13 @@ int main(void) {
   seed_random(seed);
 
   test_abi();
-  char isas[128];
-  snprintf(isas, sizeof isas, "%s", dp_isas());
-  for (char *rest = isas, *isa; (isa = strtok_r(rest, ",", &rest)) != NULL;) {
-    if (!check(dp_select_isa(isa) == 0, "%s is listed but cannot be selected", isa)) continue;
+  const char *isa;
+  for (uint32_t i = 0; (isa = dp_isa_name(i)) != NULL; i++) {
+    if (dp_isa_obstacle(i) != NULL) {
+      printf("%s: %s\n", isa, dp_isa_obstacle(i));
+      continue;
+    }
+    if (!check(dp_select_isa(isa) == 0, "nothing is in the way of %s, but it cannot be selected", isa)) continue;
     test_kernels();
     test_region();
     test_region_threads();

@@ -9,9 +9,14 @@ static void test_selection(void) {
   check(dp_select_isa("nonsense") == -1, "an unknown ISA was selected");
   check(dp_select_isa("") == -1, "an ISA without a name was selected");
   check(dp_select_isa(NULL) == 0, "no ISA is the default");
-  const char *widest = dp_isas();
-  check(strncmp(dp_isa(), widest, strcspn(widest, ",")) == 0, "%s is the default of %s", dp_isa(), widest);
-  check(strstr(dp_isas(), "scalar") != NULL, "scalar is missing from %s", dp_isas());
+  uint32_t widest = 0, length = 0;
+  while (dp_isa_obstacle(widest) != NULL) widest++;
+  check(strcmp(dp_isa(), dp_isa_name(widest)) == 0, "%s is the default", dp_isa());
+  for (const char *isa; (isa = dp_isa_name(length)) != NULL; length++) {
+    const bool runs = dp_isa_obstacle(length) == NULL;
+    check((dp_select_isa(isa) == 0) == runs, "selecting %s, which runs: %d", isa, runs);
+  }
+  check(dp_isa_obstacle(length) == NULL && dp_isa_name(UINT32_MAX) == NULL, "an ISA past the last");
   check(dp_select_isa("scalar") == 0 && strcmp(dp_isa(), "scalar") == 0, "scalar was not selected");
 }
 
