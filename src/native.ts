@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
 import { ArgumentError, describe } from './errors.js'
 import { findLibrary, type Library, whyNoLibrary } from './library.js'
@@ -85,6 +86,12 @@ export interface Native {
   regionInit(region: number, threads: number): void
   rowStride(region: number, k: number): number
   adviseHugePages(address: number, bytes: number): number
+  /**
+   * Lets the calling thread run on these CPUs only.
+   *
+   * @throws Error where the system does not allow it
+   */
+  pinThread(cpus: readonly number[]): void
   progressBytes(threads: number): number
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   serve(region: number, index: number, spinNanos: number, sliceNanos: number): number
@@ -108,6 +115,7 @@ function bind(path: string): Native {
     }
     return all
   }
+  const pinThread = library.func('int dp_pin_thread(const uint32_t *cpus, uint32_t count)')
   const selectIsa = library.func('int dp_select_isa(const char *name)')
   return {
     layout,
@@ -128,6 +136,12 @@ function bind(path: string): Native {
     adviseHugePages: library.func(
       'int dp_advise_huge_pages(uint64_t address, uint64_t bytes)',
     ) as Native['adviseHugePages'],
+    pinThread: (cpus) => {
+      const problem: number = pinThread(Uint32Array.from(cpus), cpus.length)
+      if (problem !== 0) {
+        throw new Error(`CPUs ${cpus.join(', ')}: ${getSystemErrorName(-problem)}`)
+      }
+    },
     progressBytes: library.func(
       'uint64_t dp_progress_bytes(uint32_t threads)',
     ) as Native['progressBytes'],

@@ -257,6 +257,9 @@ DP_EXPORT uint64_t dp_region_row_stride(const dp_region *region, uint32_t k);
 /* Asks for huge pages in [address, address + bytes). Returns 0, or the errno. */
 DP_EXPORT int dp_advise_huge_pages(void *address, uint64_t bytes);
 
+/* Lets the calling thread run on these CPUs only. Returns 0, or the errno: ENOSYS where there is no way. */
+DP_EXPORT int dp_pin_thread(const uint32_t *cpus, uint32_t count);
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 /*

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import type { Library } from '../library.js'
 import { loadNative, type Native, nativeLibrary, nativeProblem } from '../native.js'
-import { cgroupQuota } from '../pool/cpus.js'
+import { cgroupQuota } from '../pool/cgroup-quota.js'
 import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
 import { describeMachine, type Machine } from './machine.js'

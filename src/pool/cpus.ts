@@ -1,53 +1,57 @@
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { ArgumentError, describe } from '../errors.js'
+import { allowedCpus } from './affinity.js'
+import { cgroupQuota } from './cgroup-quota.js'
+import { formatCpuList } from './cpu-list.js'
+import { fastCores } from './fast-cores.js'
+
+/** Which CPUs worker threads may run on: those of the fast cores, or those of these numbers. */
+export type Cores = 'fast' | readonly number[]
 
 /**
- * How many threads this process may keep running: the CPUs of its affinity mask, or fewer where a
- * control group's quota allows less time than that. At least 1.
+ * The numbers of these CPUs; null where there is nothing to choose: `cores` is left out, or all are alike.
+ *
+ * @param root the folder with Linux' `proc` and `sys`
+ * @throws ArgumentError for CPUs that this process may not use, or numbers where the system has none
  */
-export function usableThreads(): number {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(cgroupQuota())))
-}
-
-/** CPU time per wall time that the process's control groups allow; Infinity where none limits it. */
-export function cgroupQuota(root = '/sys/fs/cgroup', membership = '/proc/self/cgroup'): number {
-  let quota = Number.POSITIVE_INFINITY
-  for (const line of (readText(membership) ?? '').split('\n')) {
-    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
-    if (path === undefined) continue
-    if (controllers === '') {
-      // version 2: a limit may stand at any level above the process
-      for (const folder of ancestors(path)) {
-        quota = Math.min(quota, parseQuota(readText(`${root}${folder}/cpu.max`)))
-      }
-    } else if (controllers?.split(',').includes('cpu')) {
-      // version 1; a container sees its own group as the root, whatever the path says
-      for (const folder of ancestors(path)) {
-        const limit = readText(`${root}/cpu${folder}/cpu.cfs_quota_us`)
-        const period = readText(`${root}/cpu${folder}/cpu.cfs_period_us`)
-        quota = Math.min(quota, parseQuota(`${limit?.trim()} ${period?.trim()}`))
-      }
-    }
+export function chooseCpus(cores: Cores | undefined, root = ''): number[] | null {
+  if (cores === undefined) return null
+  if (cores === 'fast') return fastCores(root)?.cpus ?? null
+  if (!Array.isArray(cores) || cores.length === 0) {
+    throw new ArgumentError('cores', "'fast' or an array of CPU numbers", describe(cores))
   }
-  return quota
-}
-
-/** `"150000 100000"` is 1.5 CPUs; `"max 100000"`, -1 and anything unreadable are no limit. */
-function parseQuota(text: string | undefined): number {
-  const [limit, period] = (text ?? '').trim().split(/\s+/).map(Number)
-  return limit > 0 && period > 0 ? limit / period : Number.POSITIVE_INFINITY
-}
-
-/** `/a/b` gives `/a/b`, `/a` and the root, which is the empty string. */
-function ancestors(path: string): string[] {
-  const parts = path.split('/').filter((part) => part !== '')
-  return parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`).concat('')
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
+  const allowed = allowedCpus(root)
+  const got = `[${cores.join(', ')}]`
+  if (allowed === null) {
+    throw new ArgumentError('cores', "'fast' on a system that does not number its CPUs", got)
   }
+  if (cores.some((cpu, i) => !allowed.includes(cpu) || cores.indexOf(cpu) !== i)) {
+    const mask = formatCpuList(allowed)
+    throw new ArgumentError(
+      'cores',
+      `CPUs of this process's affinity mask, ${mask}, each once`,
+      got,
+    )
+  }
+  return [...cores]
+}
+
+/**
+ * How many threads a pool has by default: one for each CPU it may use; of an uneven machine, one for each
+ * CPU of a fast core. At least 1.
+ *
+ * @param cpus those that {@link chooseCpus} chose
+ */
+export function usableThreads(cpus: readonly number[] | null = null): number {
+  return withinQuota(cpus?.length ?? fastCores()?.count ?? availableParallelism())
+}
+
+/** How many threads this process may keep running, on cores of any speed. At least 1. */
+export function usableCpus(): number {
+  return withinQuota(availableParallelism())
+}
+
+/** A control group's quota may allow less time than so many CPUs have. */
+function withinQuota(cpus: number): number {
+  return Math.max(1, Math.min(cpus, Math.floor(cgroupQuota())))
 }

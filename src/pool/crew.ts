@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import { Seat } from '../native.js'
 import type { Control } from './control.js'
-import type { Residency, WorkerMessage } from './worker.js'
+import type { Residency, WorkerCpus, WorkerMessage } from './worker.js'
 
 /** A worker leaves C at least this often, so that terminate() and process.exit() are prompt. */
 const SLICE_NANOS = 10e6
@@ -43,8 +43,17 @@ export class Crew {
   #dismissal: NodeJS.Timeout | undefined
   #ended = false
 
-  /** @param isIdle whether nothing was called since it was last asked */
-  constructor(control: Control, spinNanos: number, isIdle: () => boolean, events: CrewEvents) {
+  /**
+   * @param cpus that the threads may run on; null: all that the process may
+   * @param isIdle whether nothing was called since it was last asked
+   */
+  constructor(
+    control: Control,
+    cpus: readonly number[] | null,
+    spinNanos: number,
+    isIdle: () => boolean,
+    events: CrewEvents,
+  ) {
     const { threads } = control
     this.#control = control
     this.#spinNanos = spinNanos
@@ -58,6 +67,8 @@ export class Crew {
       minThreads: threads,
       maxThreads: threads,
       recordTiming: false,
+      // for threads that replace others, too
+      workerData: cpus satisfies WorkerCpus,
     })
     this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))
     // a thread that dies without a task is replaced by Piscina and was nobody's loss

@@ -1,7 +1,7 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { chooseNative, type Native } from '../native.js'
 import { checkShape, sizeOf, Tensor, type TensorType } from '../tensor.js'
-import { usableThreads } from './cpus.js'
+import { type Cores, chooseCpus, usableThreads } from './cpus.js'
 import type { Engine } from './engine.js'
 import { Staging, sharedArray } from './memory.js'
 import { OpList } from './op-list.js'
@@ -11,8 +11,17 @@ import { ScriptEngine } from './script.js'
 import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats.js'
 
 export interface PoolOptions {
-  /** Worker threads; by default as many as this process may use (CPU affinity, cgroup quotas). */
+  /**
+   * Worker threads; by default one for each CPU that this process may use (CPU affinity, cgroup quotas)
+   * or, where the system tells fast cores from slow ones, for each CPU of a fast core.
+   */
   threads?: number | undefined
+  /**
+   * Keeps the worker threads on these CPUs: `'fast'`, those of an uneven machine's fast cores, or an array
+   * of their numbers. By default the system puts threads where it sees fit. Where CPUs have no numbers for
+   * us, which is anywhere but on Linux, `'fast'` changes nothing, and an array is refused.
+   */
+  cores?: Cores | undefined
   /**
    * How long a worker spins for the next call before it sleeps, microseconds. Default 50. Where workers
    * leave a core to the calling thread, its event loop stays awake 20 times as long for a result.
@@ -48,12 +57,16 @@ export class Pool {
    * @throws PoolBrokenError if worker threads die as they start
    */
   static async create(options: PoolOptions = {}): Promise<Pool> {
-    const { threads = usableThreads(), spinMicros = 50 } = options
+    const { cores, spinMicros = 50 } = options
+    const cpus = chooseCpus(cores)
+    const { threads = usableThreads(cpus) } = options
     checkInteger('threads', threads, 1, MAX_THREADS)
     checkInteger('spinMicros', spinMicros, 0, 1_000_000)
     const native = chooseNative()
     const engine =
-      native === null ? new ScriptEngine(threads) : await Region.start(native, threads, spinMicros)
+      native === null
+        ? new ScriptEngine(threads)
+        : await Region.start(native, { threads, spinMicros, cpus })
     return new Pool(engine, native)
   }
 

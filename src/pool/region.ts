@@ -2,7 +2,7 @@ import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } fro
 import type { Native } from '../native.js'
 import { heed } from './abort.js'
 import { Control } from './control.js'
-import { usableThreads } from './cpus.js'
+import { usableCpus } from './cpus.js'
 import { Crew } from './crew.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import type { Program } from './program.js'
@@ -22,6 +22,15 @@ const OWN_CORE_LOOK = 20
 
 /** All workers dead so many times without one program complete in between: they cannot work at all. */
 const DEATHS_IN_A_ROW = 4
+
+export interface RegionOptions {
+  /** Worker threads. */
+  threads: number
+  /** How long a worker spins for the next program before it parks. */
+  spinMicros: number
+  /** CPUs that the workers may run on; null: all that the process may. */
+  cpus: readonly number[] | null
+}
 
 /** A program between the call and the end of its last unit. */
 interface Flight {
@@ -58,24 +67,25 @@ export class Region implements Engine {
   #lookUntil = 0
   #end: PoolClosedError | PoolBrokenError | undefined
 
-  private constructor(native: Native, threads: number, spinMicros: number) {
+  private constructor(native: Native, options: RegionOptions) {
+    const { threads, spinMicros, cpus } = options
     this.threads = threads
     this.isa = native.isa()
-    const hasOwnCore = threads < usableThreads()
+    const hasOwnCore = threads < usableCpus()
     this.#lookMillis = hasOwnCore ? (OWN_CORE_LOOK * spinMicros) / 1000 : CROWDED_LOOK_MILLIS
     this.#ring = new Array(native.layout.ringLength).fill(undefined)
     this.#control = new Control(native, threads)
-    this.#crew = new Crew(this.#control, spinMicros * 1000, () => this.#isIdle(), {
+    this.#crew = new Crew(this.#control, cpus, spinMicros * 1000, () => this.#isIdle(), {
       onNotice: () => this.#listen(),
       onDeath: (w, cause) => this.#mourn(w, cause),
       onEnd: () => this.#finish(new PoolBrokenError('threads die as they start')),
     })
   }
 
-  /** Starts `threads` workers and waits until all are up. */
-  static async start(native: Native, threads: number, spinMicros: number): Promise<Region> {
-    const region = new Region(native, threads, spinMicros)
-    region.#crew.wake(threads)
+  /** Starts the workers and waits until all are up. */
+  static async start(native: Native, options: RegionOptions): Promise<Region> {
+    const region = new Region(native, options)
+    region.#crew.wake(options.threads)
     await region.#crew.allUp
     if (region.#end !== undefined) {
       await region.#crew.end()

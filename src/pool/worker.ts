@@ -1,4 +1,4 @@
-import { parentPort, threadId } from 'node:worker_threads'
+import { parentPort, threadId, workerData } from 'node:worker_threads'
 import { Leave, loadNative, Seat } from '../native.js'
 
 /*
@@ -29,7 +29,12 @@ export type WorkerMessage =
   /** Programs are complete. */
   | null
 
+/** What every worker is told as it starts: CPUs that it may run on; null: all that the process may. */
+export type WorkerCpus = readonly number[] | null
+
 const native = loadNative()
+const cpus = workerData as WorkerCpus
+if (cpus !== null) native?.pinThread(cpus)
 parentPort?.postMessage({ loaded: threadId } satisfies WorkerMessage)
 
 export default function reside(task: Residency): void {

@@ -1,4 +1,5 @@
 /* posix.c: Linux, macOS and their kin. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -31,6 +32,20 @@ int dp_advise_huge_pages(void *address, uint64_t bytes) {
   const uintptr_t last = ((uintptr_t)address + bytes) / page * page;
   if (last <= first) return EINVAL;
   return madvise((void *)first, last - first, MADV_HUGEPAGE) == 0 ? 0 : errno;
+#else
+  return ENOSYS;
+#endif
+}
+
+int dp_pin_thread(const uint32_t *cpus, uint32_t count) {
+#ifdef __linux__
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (uint32_t i = 0; i < count; i++) {
+    if (cpus[i] >= CPU_SETSIZE) return EINVAL;
+    CPU_SET(cpus[i], &set);
+  }
+  return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
 #else
   return ENOSYS;
 #endif
