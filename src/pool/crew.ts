@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
-import { Seat } from '../native.js'
+import { Seat } from '../native/native.js'
 import type { Control } from './control.js'
 import type { Residency, WorkerMessage } from './worker.js'
 
@@ -57,6 +57,7 @@ export class Crew {
       filename: new URL('./worker.js', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
+      workerData: control.native.handle,
       recordTiming: false,
     })
     this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))

@@ -1,5 +1,6 @@
-import { parentPort, threadId } from 'node:worker_threads'
-import { Leave, loadNative, Seat } from '../native.js'
+import { parentPort, threadId, workerData } from 'node:worker_threads'
+import { openServant } from '../native/load.js'
+import { type Handle, Leave, Seat } from '../native/native.js'
 
 /*
  * The resident task: what a Piscina worker runs while its seat in the region is taken. It goes back and
@@ -29,11 +30,11 @@ export type WorkerMessage =
   /** Programs are complete. */
   | null
 
-const native = loadNative()
+const native = openServant(workerData as Handle)
 parentPort?.postMessage({ loaded: threadId } satisfies WorkerMessage)
 
 export default function reside(task: Residency): void {
-  if (native === null || parentPort === null) throw new Error('not a worker of a native region')
+  if (parentPort === null) throw new Error('not a worker thread')
   const { control, address, index, spinNanos, sliceNanos } = task
   const { layout } = native
   const own = (layout.workers + index * layout.workerBytes) / 4

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { bf16ToFloat32 } from '../../bf16.js'
 import { DisposedError, FormatError } from '../../errors.js'
 import { f16ToFloat32 } from '../../f16.js'
-import { sharedBytes, viewAs } from '../../pool/memory.js'
+import { viewAs } from '../../pool/memory.js'
 import { sizeOf, Tensor, type TensorType } from '../../tensor.js'
 import { openFile, readFully, reading } from '../json/files.js'
 import { parseJson } from '../json/json.js'
@@ -185,7 +185,7 @@ export class Safetensors {
 
   #allocate(name: string, byteLength: number): Uint8Array<SharedArrayBuffer> {
     try {
-      return sharedBytes(byteLength)
+      return new Uint8Array(new SharedArrayBuffer(byteLength))
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause
       const problem = `tensor ${name}: no buffer of ${byteLength} bytes can be had`

@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ArgumentError, describe } from './errors.js'
+import { ArgumentError, describe } from '../errors.js'
+import * as wasm from './web-assembly.js'
 
 /** The native library's file. */
 export interface Library {
@@ -12,8 +13,8 @@ export interface Library {
 }
 
 const file = `libdotpool.${process.platform === 'darwin' ? 'dylib' : 'so'}`
-const builtPath = fileURLToPath(new URL(`../../native/build/${file}`, import.meta.url))
-const buildScript = fileURLToPath(new URL('../../native/build.js', import.meta.url))
+const builtPath = fileURLToPath(new URL(`../../../native/build/${file}`, import.meta.url))
+const buildScript = fileURLToPath(new URL('../../../native/build.js', import.meta.url))
 
 /** Packages with prebuilt libraries. Of those for Linux npm installs the one for the machine's libc. */
 const platform = `@dotpool/${process.platform}-${process.arch}`
@@ -33,6 +34,14 @@ export function findLibrary(): Library | null {
   }
   if (existsSync(builtPath)) return { path: builtPath, origin: 'native/build' }
   return packages.map(findInPackage).find((library) => library !== null) ?? null
+}
+
+/** The WebAssembly module that this Node.js runs best, or null where none was built. */
+export function findWasm(): string | null {
+  const modules = ['dotpool-relaxed.wasm', 'dotpool.wasm'].map((name) =>
+    fileURLToPath(new URL(`../../../native/build/${name}`, import.meta.url)),
+  )
+  return modules.find((path) => existsSync(path) && wasm.validate(readFileSync(path))) ?? null
 }
 
 function findInPackage(name: string): Library | null {
