@@ -100,7 +100,7 @@ export class Safetensors {
   }
 
   /**
-   * Reads a tensor straight into shared memory, 64-byte aligned.
+   * Reads a tensor straight into shared memory.
    *
    * @param name one of {@link entries}
    * @throws FormatError if there is none such, its dtype is not F32, BF16, I8 or I32, it is larger
