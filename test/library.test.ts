@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { nativeLibrary } from '#src/native.js'
+import { nativeLibrary } from '#src/native/load.js'
 import { runScript } from './support/child.js'
 
 const path = nativeLibrary()?.path ?? ''
@@ -9,7 +9,7 @@ const path = nativeLibrary()?.path ?? ''
 const create = (library: string) =>
   runScript(
     `import { Pool } from 'dotpool'
-     import { nativeLibrary } from '#src/native.js'
+     import { nativeLibrary } from '#src/native/load.js'
      const found = await Pool.create({ threads: 1 }).then(nativeLibrary, String)
      console.log(JSON.stringify(found))`,
     { env: { DOTPOOL_LIBRARY: library, DOTPOOL_ISA: '' } },

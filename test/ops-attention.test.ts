@@ -35,11 +35,11 @@ describe.each(isas)('attention on %s', (isa) => {
   it('gives the bits of the reference, whole and in parts', async () => {
     await fc.assert(
       fc.asyncProperty(attentionShapes, async (shape) => {
-        const expected = makeAttentionCase(shape)
+        const expected = makeAttentionCase(pool, shape)
         rotateShare({ ...expected, ...whole })
         attendShare({ ...expected, ...whole })
         for (const split of [false, true]) {
-          const task = makeAttentionCase(shape)
+          const task = makeAttentionCase(pool, shape)
           await pool.run(attentionProgram(pool, task, split))
           expectSame(task, expected, split ? 'split' : 'whole')
         }

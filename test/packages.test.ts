@@ -85,12 +85,12 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     const installed = readdirSync(join(complete, 'node_modules/@dotpool'))
     expect(installed).toEqual([`${process.platform}-${process.arch}`])
     expect(existsSync(join(complete, 'node_modules/dotpool/native/build'))).toBe(false)
-    const { native } = JSON.parse(await node(complete, doctor, 'doctor', '--json'))
+    const { native, kernels } = JSON.parse(await node(complete, doctor, 'doctor', '--json'))
     expect(native).toMatchObject({
       library: { origin: `@dotpool/${installed[0]}` },
       problem: null,
-      isas: expect.arrayContaining(['scalar']),
     })
+    expect(kernels).toContainEqual({ isa: 'scalar', obstacle: null })
   })
 
   it('runs native kernels from ES modules and CommonJS', async ({ skip }) => {

@@ -1,6 +1,6 @@
 import { Linear, Pool, Tensor } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { Staging } from '#src/pool/memory.js'
+import { Memory } from '#src/pool/memory.js'
 import { createPool, isas } from './support/isas.js'
 import { makeCase } from './support/random.js'
 import { expectSameBits, linearReference } from './support/reference.js'
@@ -95,7 +95,7 @@ describe('an input in shared memory', () => {
       inFeatures: 4,
       outFeatures: 3,
     })
-    const take = vi.spyOn(Staging.prototype, 'take')
+    const take = vi.spyOn(Memory.prototype, 'take')
     await layer.forward(pool.tensor('float32', [1, 4]))
     expect(take).toHaveBeenCalledTimes(0)
     await layer.forward(new Float32Array(4))
@@ -111,8 +111,8 @@ describe('memory that a call takes', () => {
       inFeatures: 256,
       outFeatures: 64,
     })
-    const take = vi.spyOn(Staging.prototype, 'take')
-    const give = vi.spyOn(Staging.prototype, 'give')
+    const take = vi.spyOn(Memory.prototype, 'take')
+    const give = vi.spyOn(Memory.prototype, 'give')
     const blocks = new Set<ArrayBufferLike>()
     for (let i = 0; i < 100; i++) {
       await Promise.all(Array.from({ length: 10 }, () => layer.forward(new Float32Array(512))))

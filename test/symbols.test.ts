@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { nativeLibrary } from '#src/native.js'
+import { nativeLibrary } from '#src/native/load.js'
 
 /* What the native library offers to the dynamic linker and asks of it, as binutils list it. */
 

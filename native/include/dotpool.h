@@ -206,7 +206,7 @@ typedef struct dp_worker {
   float row_scale;
   uint64_t idle_since; /* when it last had work, or 0 */
   uint32_t index;   /* whose ranges it claims first */
-  uint64_t scratch; /* a quantised row, then a row of DP_MAX_K floats */
+  uint64_t scratch; /* a quantised row, then a row of DP_MAX_K floats; see DP_STACK_BYTES */
   dp_stats stats;
 } dp_worker;
 
@@ -223,8 +223,8 @@ typedef struct dp_region {
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-/* Byte offsets and sizes that JavaScript needs, in the order of RegionLayout in src/native.ts. */
-#define DP_LAYOUT_WORDS 20
+/* Byte offsets and sizes that JavaScript needs, in the order of RegionLayout in src/native/native.ts. */
+#define DP_LAYOUT_WORDS 21
 DP_EXPORT void dp_layout(uint32_t out[DP_LAYOUT_WORDS]);
 
 /* Bytes of shared memory that a region of `threads` workers needs, its base 64-byte aligned. */

@@ -23,7 +23,7 @@
 const char *dp_obstacle_none(void) { return NULL; }
 
 const char *dp_obstacle_unbuilt(void) {
-  return "not in this library: the compiler that built it does not know the instructions";
+  return "not in this library: its compiler did not know the instructions";
 }
 
 #if defined(__x86_64__)
@@ -130,4 +130,6 @@ const char *dp_obstacle_i8mm(void) {
   if (obstacle != NULL) return obstacle;
   return has_i8mm() ? NULL : "the CPU lacks i8mm, or the system hides it";
 }
+#elif defined(__wasm__) && !defined(DP_BUILT_wasmrelaxed)
+const char *dp_obstacle_wasmrelaxed(void) { return "this module is for engines without relaxed SIMD"; }
 #endif

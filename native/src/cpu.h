@@ -16,6 +16,7 @@ dp_obstacle_fn dp_obstacle_avx512vnni;
 dp_obstacle_fn dp_obstacle_amx; /* takes AVX-512 VNNI, too; asks Linux to let this process use tiles */
 dp_obstacle_fn dp_obstacle_dotprod;
 dp_obstacle_fn dp_obstacle_i8mm; /* takes dotprod, too: no core has one without the other */
+dp_obstacle_fn dp_obstacle_wasmrelaxed;
 
 /* Tells the core that this is a spin loop. */
 static inline void dp_relax(void) {

@@ -114,7 +114,35 @@ static const dp_kernels table[] = {
         DP_ACTIVATION_KERNELS(neon),
         DP_ROW_KERNELS(neon),
     },
+#elif defined(__wasm__)
+#if defined(DP_BUILT_wasmrelaxed)
+    {
+        .isa = "wasmrelaxed",
+        .obstacle = dp_obstacle_wasmrelaxed,
+        .activation_bytes = 1,
+        .gemv = dp_gemv_s8_1x64c4_wasmrelaxed,
+        .gemm = {dp_gemm_s8_6x8c4_wasmrelaxed, 6},
+        .gemm_few = {dp_gemm_s8_6x8c4_wasmrelaxed, 6},
+        .peak = dp_peak_wasmrelaxed,
+        DP_ACTIVATION_KERNELS(wasmrelaxed),
+        DP_ROW_KERNELS(wasm),
+    },
+#else
+    {.isa = "wasmrelaxed", .obstacle = dp_obstacle_wasmrelaxed},
 #endif
+    {
+        .isa = "wasm",
+        .obstacle = dp_obstacle_none,
+        .activation_bytes = 2,
+        .gemv = dp_gemv_s8_1x64c4_wasm,
+        .gemm = {dp_gemm_s8_4x4c4_wasm, 4},
+        .gemm_few = {dp_gemm_s8_4x4c4_wasm, 4},
+        .peak = dp_peak_wasm,
+        DP_ACTIVATION_KERNELS(wasm),
+        DP_ROW_KERNELS(wasm),
+    },
+#endif
+#if !defined(__wasm__)
     {
         .isa = "scalar",
         .obstacle = dp_obstacle_none,
@@ -126,6 +154,7 @@ static const dp_kernels table[] = {
         DP_ACTIVATION_KERNELS(scalar),
         DP_ROW_KERNELS(scalar),
     },
+#endif
 };
 
 enum { TABLE_LENGTH = sizeof table / sizeof table[0] };

@@ -244,6 +244,16 @@ dp_gemv_fn dp_gemv_s8_1x64c4_dotprod;
 dp_gemm_fn dp_gemm_s8_6x16c4_dotprod, dp_gemm_s8_12x8c4_i8mm;
 dp_peak_fn dp_peak_dotprod, dp_peak_i8mm;
 
+DP_DECLARE_KERNELS(wasm);
+dp_gemm_fn dp_gemm_s8_4x4c4_wasm;
+
+/* Relaxed SIMD multiplies, and stores activations as the engine wants them; the rest is the same. */
+dp_quantize_row_fn dp_quantize_row_f32_wasmrelaxed, dp_quantize_row_bf16_wasmrelaxed;
+dp_load_row_fn dp_load_row_s8_wasmrelaxed;
+dp_gemv_fn dp_gemv_s8_1x64c4_wasmrelaxed;
+dp_gemm_fn dp_gemm_s8_6x8c4_wasmrelaxed;
+dp_peak_fn dp_peak_wasmrelaxed;
+
 /* The kernels that dp_select_isa chose last. */
 const dp_kernels *dp_active_kernels(void);
 

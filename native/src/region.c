@@ -433,18 +433,23 @@ static size_t region_head_bytes(void) {
   return (sizeof(dp_region) + DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
 }
 
+/* Bytes of a worker's stack and scratch memory. */
+static uint64_t worker_bytes(const dp_kernels *kernels) {
+  return DP_STACK_BYTES + dp_scratch_bytes(kernels);
+}
+
 uint64_t dp_region_bytes(uint32_t threads) {
-  return region_head_bytes() + (uint64_t)(threads + 1) * dp_scratch_bytes(dp_active_kernels());
+  return region_head_bytes() + (uint64_t)(threads + 1) * worker_bytes(dp_active_kernels());
 }
 
 void dp_region_init(dp_region *region, uint32_t threads) {
   region->threads = threads;
   region->kernels = (uint64_t)(uintptr_t)dp_active_kernels();
   atomic_store(&region->seats, threads);
-  const uint64_t scratch = (uint64_t)(uintptr_t)region + region_head_bytes();
+  const uint64_t memory = (uint64_t)(uintptr_t)region + region_head_bytes();
   for (uint32_t w = 0; w <= threads; w++) {
     region->workers[w].index = w < threads ? w : threads - 1;
-    region->workers[w].scratch = scratch + w * dp_scratch_bytes(kernels_of(region));
+    region->workers[w].scratch = memory + w * worker_bytes(kernels_of(region)) + DP_STACK_BYTES;
   }
 }
 
@@ -457,10 +462,10 @@ void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {
       offsetof(dp_region, epoch),   offsetof(dp_region, stop),    offsetof(dp_region, seats),
       offsetof(dp_region, notice),  offsetof(dp_region, workers), sizeof(dp_worker),
       offsetof(dp_worker, seat),    offsetof(dp_worker, cursor),  offsetof(dp_worker, op),
-      offsetof(dp_worker, entered), offsetof(dp_worker, stats),   offsetof(dp_region, ring),
-      sizeof(dp_slot),              offsetof(dp_slot, completed), offsetof(dp_slot, aborted),
-      offsetof(dp_slot, fault),     offsetof(dp_slot, own_ops),       sizeof(dp_op),
-      DP_RING,                      DP_SLOT_OPS,
+      offsetof(dp_worker, entered), offsetof(dp_worker, scratch), offsetof(dp_worker, stats),
+      offsetof(dp_region, ring),    sizeof(dp_slot),              offsetof(dp_slot, completed),
+      offsetof(dp_slot, aborted),   offsetof(dp_slot, fault),     offsetof(dp_slot, own_ops),
+      sizeof(dp_op),                DP_RING,                      DP_SLOT_OPS,
   };
   memcpy(out, words, sizeof words);
 }

@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a worker's stack takes where threads do not bring one; it ends where its scratch memory begins. */
+#if defined(__wasm__)
+#define DP_STACK_BYTES (256 << 10)
+#else
+#define DP_STACK_BYTES 0
+#endif
+
 /* Nanoseconds of a clock that never goes back and is the same in all threads. */
 uint64_t dp_now_ns(void);
 

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os'
-import type { Library } from '../library.js'
-import { loadNative, type Native, nativeLibrary, nativeProblem } from '../native.js'
+import { findWasm, type Library, libraryPlaces, type Place } from '../native/library.js'
+import { allKernels, nativeLibrary, nativeProblem } from '../native/load.js'
+import type { Kernels, Native } from '../native/native.js'
 import { cgroupQuota } from '../pool/cgroup-quota.js'
+import { type FastCores, fastCores } from '../pool/fast-cores.js'
 import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
 import { describeMachine, type Machine } from './machine.js'
@@ -19,17 +21,25 @@ export interface Diagnosis {
     library: Library | null
     /** Why there is no native library and what to do about it. */
     problem: string | null
-    /** What this CPU can run, widest first. */
-    isas: string[]
+    /** Where it was looked for. */
+    places: Place[]
+    /** The module that serves where there is no library, if one was built. */
+    wasm: string | null
   }
   /** Which kernels run. */
   isa: string
+  /** What the environment variable DOTPOOL_ISA asks for. */
+  wantedIsa: string | null
+  /** All kernels there are for this architecture, best first, and what keeps them from running here. */
+  kernels: Kernels[]
   threads: {
     count: number
     /** CPUs of the process's affinity mask. */
     affinity: number
     /** CPUs' worth of time that control groups grant; null where they do not limit it. */
     quota: number | null
+    /** Those of them that count, where the system tells fast cores from slow ones. */
+    fast: FastCores | null
   }
   hugePages: {
     setting: string | null
@@ -63,13 +73,17 @@ export async function diagnose(): Promise<Diagnosis> {
     native: {
       library: nativeLibrary(),
       problem: nativeProblem() || null,
-      isas: loadNative()?.isas() ?? [],
+      places: libraryPlaces(),
+      wasm: findWasm(),
     },
     isa: pool.isa,
+    wantedIsa: process.env.DOTPOOL_ISA || null,
+    kernels: allKernels(),
     threads: {
       count: pool.threads,
       affinity: availableParallelism(),
       quota: Number.isFinite(quota) ? quota : null,
+      fast: fastCores(),
     },
     ...(pool.native === null ? unmeasured() : measure(pool, pool.native)),
   }
@@ -93,7 +107,8 @@ function measure(pool: Pool, native: Native): Measurements {
     hugePages: {
       setting: hugePageSetting(),
       bufferBytes: memory.byteLength,
-      hugeBytes: hugePageBytes(native.address(memory), memory.byteLength),
+      // WebAssembly's addresses are not the system's
+      hugeBytes: native.seesAll ? hugePageBytes(native.address(memory), memory.byteLength) : null,
     },
     measured: {
       readGBs: medianOf(read),

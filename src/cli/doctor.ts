@@ -1,6 +1,7 @@
 import { Command } from 'commander'
+import { formatCpuList } from '../pool/cpu-list.js'
 import { type Diagnosis, diagnose } from './diagnosis.js'
-import { bytes, digits, duration } from './text.js'
+import { bytes, count, digits, duration } from './text.js'
 
 export const doctorCommand = new Command('doctor')
   .description('tell what this machine can do and what stands in its way')
@@ -10,16 +11,27 @@ export const doctorCommand = new Command('doctor')
     console.log(json ? JSON.stringify(diagnosis, null, 2) : present(diagnosis))
   })
 
+/** A label, and what it is about. */
+type Finding = [string, string]
+
 /** The diagnosis for people: a line for each finding, aligned, and remedies at the end. */
 function present(diagnosis: Diagnosis): string {
   const { version, node, machine, measured } = diagnosis
-  const groups: [string, string][][] = [
+  const groups: Finding[][] = [
     [
       ['dotpool', version],
       ['Node.js', node],
       ['native library', library(diagnosis)],
-      ['kernels', kernels(diagnosis)],
+      ...places(diagnosis),
+      ['WebAssembly', diagnosis.native.wasm ?? 'missing'],
       ['threads', threads(diagnosis)],
+      ['cores', cores(diagnosis)],
+    ],
+    [
+      ['kernels', kernels(diagnosis)],
+      ...diagnosis.kernels.map(({ isa, obstacle }): Finding => {
+        return [`  ${isa}`, obstacle ?? (isa === diagnosis.isa ? 'in use' : 'can run')]
+      }),
     ],
     [
       ['system', `${machine.system}, ${bytes(machine.memoryBytes)} of memory`],
@@ -53,15 +65,30 @@ function library({ native: { library, problem } }: Diagnosis): string {
   return `${problem === null ? '' : 'does not load: '}${library.path} (from ${library.origin})`
 }
 
-function kernels({ isa, native }: Diagnosis): string {
-  const others = [...native.isas, 'typescript'].filter((other) => other !== isa)
-  return others.length === 0 ? isa : `${isa} (also possible: ${others.join(', ')})`
+/** Where the library was looked for, a line each. */
+function places({ native }: Diagnosis): Finding[] {
+  return native.places.map(({ origin, path, exists }, i) => {
+    const found = exists ? 'there' : 'nothing there'
+    const where = path.startsWith(origin) ? path : `${path} (${origin})`
+    return [i === 0 ? 'looked for at' : '', `${where}: ${found}`]
+  })
+}
+
+function kernels({ isa, wantedIsa }: Diagnosis): string {
+  return `${isa}, ${wantedIsa === null ? 'the best that can run here' : 'as DOTPOOL_ISA says'}`
 }
 
 function threads({ threads: { count, affinity, quota }, machine }: Diagnosis): string {
   const mask = `${affinity} of ${machine.cpus} CPUs in the affinity mask`
   const limit = quota === null ? 'no cgroup quota' : `a cgroup quota of ${digits(quota)} CPUs`
   return `${count} (${mask}, ${limit})`
+}
+
+function cores({ threads: { fast } }: Diagnosis): string {
+  if (process.platform === 'win32') return 'unknown whether some are faster; all count'
+  if (fast === null) return 'alike, as far as the system tells'
+  const which = fast.cpus === null ? '' : ` (${formatCpuList(fast.cpus)})`
+  return `${count(fast.count, 'CPU')}${which} on fast cores by ${fast.source}; only these count`
 }
 
 function hugePages({ hugePages: { setting, bufferBytes, hugeBytes } }: Diagnosis): string {

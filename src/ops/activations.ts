@@ -1,8 +1,8 @@
 import { ArgumentError, describe } from '../errors.js'
-import { CallMemory, isDetached, isShared, overlaps, sharedArray } from '../pool/memory.js'
+import { CallMemory, isDetached, isShared, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
-import { arrayOf, Tensor } from '../tensor.js'
+import { Tensor } from '../tensor.js'
 
 /*
  * What forward calls have in common: rows of activations come in as an array or a tensor, and results
@@ -42,7 +42,7 @@ export class Input {
     this.type = data instanceof Float32Array ? 'float32' : 'bfloat16'
     this.nativeType = NativeType[this.type]
     this.rows = data.length / inFeatures
-    this.memory = new CallMemory(pool.staging)
+    this.memory = new CallMemory(pool.memory)
     this.data = this.memory.share(this.type, data)
   }
 }
@@ -61,7 +61,7 @@ export class Result {
     this.#x = x
     this.#outFeatures = outFeatures
     this.#out = out
-    this.data = target && isShared(target) ? target : newArray(pool, x, rows * outFeatures)
+    this.data = target && pool.memory.sees(target) ? target : newArray(pool, x, rows * outFeatures)
   }
 
   /** What the caller gets, once workers have written it. */
@@ -71,7 +71,7 @@ export class Result {
       if (target !== this.data) (target as Float32Array).set(this.data as Float32Array)
       return this.#out
     }
-    // without a native library the result lay in shared memory for the workers' sake
+    // it lay in shared memory for the workers' sake
     const ours = isShared(this.data) && !isShared(elementsOf(this.#x))
     const data = ours ? this.data.slice() : this.data
     if (!(this.#x instanceof Tensor)) return data as Float32Array
@@ -79,13 +79,11 @@ export class Result {
   }
 }
 
-/** Workers write through addresses, so memory of this thread serves; TypeScript ones need it shared. */
-function newArray(pool: Pool, x: Activations, length: number): ActivationArray {
+/** Where a result lies: in shared memory if the input does. */
+function newArray({ memory }: Pool, x: Activations, length: number): ActivationArray {
   const elements = elementsOf(x)
   const type = elements instanceof Float32Array ? 'float32' : 'bfloat16'
-  if (isShared(elements) || pool.native === null) return sharedArray(type, length)
-  // a buffer of its own: small typed arrays would lie on the heap, where the collector moves them
-  return new arrayOf[type](new ArrayBuffer(length * elements.BYTES_PER_ELEMENT))
+  return isShared(elements) ? memory.array(type, length) : memory.result(type, length)
 }
 
 function elementsOf(x: Activations): ActivationArray {

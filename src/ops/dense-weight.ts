@@ -1,5 +1,4 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
-import { sharedArray } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { arrayOf, type TensorData } from '../tensor.js'
 
@@ -52,9 +51,9 @@ export class DenseWeight<T extends DenseType = DenseType> {
     this.type = type
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
-    this.data = sharedArray(type, outFeatures * denseStride(inFeatures))
+    this.data = pool.memory.array(type, outFeatures * denseStride(inFeatures))
     if (bias !== undefined) {
-      this.bias = sharedArray('float32', outFeatures)
+      this.bias = pool.memory.array('float32', outFeatures)
       this.bias.set(bias)
     }
     this.address = pool.addressOf(this.data)

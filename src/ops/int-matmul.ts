@@ -67,11 +67,10 @@ class IntMatmul implements Program {
     this.#m = m
     this.#k = k
     this.#n = n
-    this.#memory = new CallMemory(pool.staging)
+    this.#memory = new CallMemory(pool.memory)
     this.#a = this.#memory.share('int8', a)
     this.#b = this.#memory.share('int8', b)
-    const buffer = pool.native === null ? SharedArrayBuffer : ArrayBuffer
-    this.#y = new Int32Array(new buffer(m * n * 4))
+    this.#y = pool.memory.result('int32', m * n)
   }
 
   result(): Int32Array {

@@ -1,5 +1,4 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
-import { isShared, sharedBytes } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 
 /** dp_pick_action in C. */
@@ -65,7 +64,7 @@ export class PickRows {
 
   /** @param count M; at first nothing is done with any row */
   constructor(pool: Pool, count: number) {
-    const bytes = sharedBytes(count * PickField.words * 4)
+    const bytes = pool.memory.bytes(count * PickField.words * 4)
     const length = count * PickField.words
     this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, length)
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
@@ -82,7 +81,9 @@ export class PickRows {
   /** An id shall be drawn from row m, whose logits are written over. */
   draw(m: number, options: DrawOptions): void {
     const { seen } = options
-    if (!isShared(seen)) throw new ArgumentError('seen', 'shared memory', describe(seen.buffer))
+    if (seen.length > 0 && !this.#pool.memory.sees(seen)) {
+      throw new ArgumentError('seen', "the pool's memory", describe(seen.buffer))
+    }
     const at = this.#at(m)
     this.words[at] = PickAction.draw
     this.words[at + PickField.id] = NOBODY
@@ -93,7 +94,7 @@ export class PickRows {
     this.words[at + PickField.topK] = options.topK
     this.words[at + PickField.random] = options.random
     this.words[at + PickField.seenCount] = seen.length
-    const address = this.#pool.addressOf(seen)
+    const address = seen.length === 0 ? 0 : this.#pool.addressOf(seen)
     this.words[at + PickField.seen] = address
     this.words[at + PickField.seen + 1] = address / 2 ** 32
     this.seen[m] = seen

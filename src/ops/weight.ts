@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.js'
-import { CallMemory, sharedArray } from '../pool/memory.js'
+import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import {
   type ArgsOf,
@@ -62,11 +62,11 @@ export class Weight {
   constructor(pool: Pool, inFeatures: number, outFeatures: number, bias?: Float32Array) {
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
-    this.tiles = sharedArray('int8', tileBytes(outFeatures, inFeatures))
-    this.colSum = sharedArray('int32', paddedN(outFeatures))
-    this.scale = sharedArray('float32', paddedN(outFeatures))
+    this.tiles = pool.memory.array('int8', tileBytes(outFeatures, inFeatures))
+    this.colSum = pool.memory.array('int32', paddedN(outFeatures))
+    this.scale = pool.memory.array('float32', paddedN(outFeatures))
     if (bias !== undefined) {
-      this.bias = sharedArray('float32', paddedN(outFeatures))
+      this.bias = pool.memory.array('float32', paddedN(outFeatures))
       this.bias.set(bias)
     }
     this.addresses = {
@@ -127,7 +127,7 @@ class PackProgram implements Program {
   constructor(pool: Pool, weight: Weight, source: WeightArray, first: number, last: number) {
     this.#pool = pool
     this.#weight = weight
-    this.#memory = new CallMemory(pool.staging)
+    this.#memory = new CallMemory(pool.memory)
     this.#source = this.#memory.share(typeOf(source), source) as WeightArray
     this.#first = first
     this.#last = last

@@ -1,5 +1,4 @@
-import type { Native } from '../native.js'
-import { sharedBytes } from './memory.js'
+import type { Native } from '../native/native.js'
 import { OpList } from './op-list.js'
 import { type Program, writeOp } from './program.js'
 import type { WorkerStats } from './stats.js'
@@ -21,7 +20,7 @@ export class Control {
   readonly #lists: (OpList | undefined)[] = []
 
   constructor(native: Native, threads: number) {
-    const bytes = sharedBytes(native.regionBytes(threads))
+    const bytes = native.allocate(native.regionBytes(threads))
     const part = [bytes.buffer, bytes.byteOffset] as const
     this.native = native
     this.threads = threads

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { Piscina } from 'piscina'
-import { Seat } from '../native.js'
+import { Seat } from '../native/native.js'
 import type { Control } from './control.js'
-import type { Residency, WorkerCpus, WorkerMessage } from './worker.js'
+import type { Residency, WorkerMessage, WorkerStart } from './worker.js'
 
 /** A worker leaves C at least this often, so that terminate() and process.exit() are prompt. */
 const SLICE_NANOS = 10e6
@@ -66,9 +66,9 @@ export class Crew {
       filename: new URL('./worker.js', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
-      recordTiming: false,
       // for threads that replace others, too
-      workerData: cpus satisfies WorkerCpus,
+      workerData: { handle: control.native.handle, cpus } satisfies WorkerStart,
+      recordTiming: false,
     })
     this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))
     // a thread that dies without a task is replaced by Piscina and was nobody's loss

@@ -1,25 +1,67 @@
-import { loadNative } from '../native.js'
+import type { Native } from '../native/native.js'
 import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
 
-/** Cache line and tile alignment, bytes. */
-export const ALIGNMENT = 64
+/** How much memory a pool keeps for later calls, bytes. */
+const KEEP = 64 << 20
 
 /**
- * Zeroed shared memory whose first byte is 64-byte aligned. A SharedArrayBuffer's own base is only
- * 16-byte aligned, so the view may start a little into a larger buffer.
+ * Memory that a pool's workers see, shared and zeroed. Blocks for the length of a call (copies of inputs,
+ * quantised rows) come in powers of two and are used again, because fresh memory costs a page fault every
+ * 4 KiB.
  */
-export function sharedBytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
-  const buffer = new SharedArrayBuffer(byteLength + ALIGNMENT)
-  const native = loadNative()
-  if (native === null) return new Uint8Array(buffer, 0, byteLength)
-  const base = native.address(new Uint8Array(buffer))
-  const offset = (ALIGNMENT - (base % ALIGNMENT)) % ALIGNMENT
-  return new Uint8Array(buffer, offset, byteLength)
-}
+export class Memory {
+  readonly #native: Native | null
+  readonly #free = new Map<number, Uint8Array<SharedArrayBuffer>[]>()
+  #kept = 0
 
-/** A typed array of zeros in shared memory, 64-byte aligned. */
-export function sharedArray<T extends TensorType>(type: T, length: number): TensorData[T] {
-  return viewAs(type, sharedBytes(length * arrayOf[type].BYTES_PER_ELEMENT), length)
+  /** @param native what is to see it, or null for TypeScript */
+  constructor(native: Native | null) {
+    this.#native = native
+  }
+
+  /** Zeros, 64-byte aligned; a RangeError if there is no such memory. */
+  bytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
+    if (this.#native !== null) return this.#native.allocate(byteLength)
+    return new Uint8Array(new SharedArrayBuffer(byteLength))
+  }
+
+  /** A typed array of zeros, 64-byte aligned. */
+  array<T extends TensorType>(type: T, length: number): TensorData[T] {
+    return viewAs(type, this.bytes(length * arrayOf[type].BYTES_PER_ELEMENT), length)
+  }
+
+  /** A typed array that workers can write, shared only if it must be. */
+  result<T extends TensorType>(type: T, length: number): TensorData[T] {
+    if (this.#native?.seesAll !== true) return this.array(type, length)
+    // a buffer of its own: small typed arrays would lie on the heap, where the collector moves them
+    const bytes = new Uint8Array(new ArrayBuffer(length * arrayOf[type].BYTES_PER_ELEMENT))
+    return viewAs(type, bytes, length)
+  }
+
+  /** Whether workers see the view's memory, and its owner may change it while they do. */
+  sees(view: ArrayBufferView): boolean {
+    return isShared(view) && (this.#native?.sees(view) ?? true)
+  }
+
+  /** A block of at least `byteLength` bytes, 64-byte aligned, with anything in it. */
+  take(byteLength: number): Uint8Array<SharedArrayBuffer> {
+    if (byteLength > KEEP) return this.bytes(byteLength)
+    const size = 2 ** Math.ceil(Math.log2(Math.max(byteLength, 4096)))
+    const block = this.#free.get(size)?.pop()
+    if (block === undefined) return this.bytes(size)
+    this.#kept -= size
+    return block
+  }
+
+  /** Gives a block back; nobody may use it any more. */
+  give(block: Uint8Array<SharedArrayBuffer>): void {
+    const size = block.byteLength
+    if (this.#kept + size > KEEP) return
+    this.#kept += size
+    const blocks = this.#free.get(size)
+    if (blocks === undefined) this.#free.set(size, [block])
+    else blocks.push(block)
+  }
 }
 
 /** The first `length` elements of `bytes`, as an array of the type. */
@@ -34,7 +76,7 @@ export function viewAs<T extends TensorType>(
 
 type ViewConstructor<A> = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => A
 
-/** Whether workers can see the view's memory as it is. */
+/** Whether other threads can have the view's memory too. */
 export function isShared(view: ArrayBufferView): boolean {
   return view.buffer instanceof SharedArrayBuffer
 }
@@ -59,59 +101,27 @@ export function overlaps(a: ArrayBufferView, b: ArrayBufferView): boolean {
   )
 }
 
-/** How much memory {@link Staging} keeps for later, bytes. */
-const KEEP = 64 << 20
-
-/**
- * Shared memory for the length of a call: copies of inputs, quantised rows. Blocks come in powers of
- * two and are used again, because fresh memory costs a page fault every 4 KiB.
- */
-export class Staging {
-  #free = new Map<number, Uint8Array<SharedArrayBuffer>[]>()
-  #kept = 0
-
-  /** A block of at least `byteLength` bytes, 64-byte aligned, with anything in it. */
-  take(byteLength: number): Uint8Array<SharedArrayBuffer> {
-    if (byteLength > KEEP) return sharedBytes(byteLength)
-    const size = 2 ** Math.ceil(Math.log2(Math.max(byteLength, 4096)))
-    const block = this.#free.get(size)?.pop()
-    if (block === undefined) return sharedBytes(size)
-    this.#kept -= size
-    return block
-  }
-
-  /** Gives a block back; nobody may use it any more. */
-  give(block: Uint8Array<SharedArrayBuffer>): void {
-    const size = block.byteLength
-    if (this.#kept + size > KEEP) return
-    this.#kept += size
-    const blocks = this.#free.get(size)
-    if (blocks === undefined) this.#free.set(size, [block])
-    else blocks.push(block)
-  }
-}
-
-/** What one call has taken from the staging memory, given back together. */
+/** What one call has taken of a pool's memory, given back together. */
 export class CallMemory {
-  readonly #staging: Staging
+  readonly #memory: Memory
   /** None for most calls of one row, which are many. */
   #blocks: Uint8Array<SharedArrayBuffer>[] | undefined
 
-  constructor(staging: Staging) {
-    this.#staging = staging
+  constructor(memory: Memory) {
+    this.#memory = memory
   }
 
   /** At least `byteLength` bytes, 64-byte aligned, with anything in them. */
   take(byteLength: number): Uint8Array<SharedArrayBuffer> {
-    const block = this.#staging.take(byteLength)
+    const block = this.#memory.take(byteLength)
     if (this.#blocks === undefined) this.#blocks = [block]
     else this.#blocks.push(block)
     return block
   }
 
-  /** The data where workers see it: itself if it is shared, or a copy that the caller cannot change. */
+  /** The data where workers see it: itself if they do, or a copy that the caller cannot change. */
   share<T extends TensorType>(type: T, data: TensorData[T]): TensorData[T] {
-    if (isShared(data)) return data
+    if (this.#memory.sees(data)) return data
     const copy = viewAs(type, this.take(data.byteLength), data.length)
     ;(copy as Float32Array).set(data as Float32Array)
     return copy
@@ -119,7 +129,7 @@ export class CallMemory {
 
   /** Gives everything back; nobody may use it any more. */
   release(): void {
-    for (const block of this.#blocks ?? []) this.#staging.give(block)
+    for (const block of this.#blocks ?? []) this.#memory.give(block)
     this.#blocks = undefined
   }
 }

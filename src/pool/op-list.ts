@@ -1,5 +1,4 @@
-import type { Native } from '../native.js'
-import { sharedBytes } from './memory.js'
+import type { Native } from '../native/native.js'
 import { type NativeOp, writeOp } from './program.js'
 
 /** Ops in memory of their own, written once and run again and again, however many they are. */
@@ -14,7 +13,7 @@ export class OpList {
   constructor(native: Native, threads: number, ops: readonly NativeOp[]) {
     const { opBytes } = native.layout
     const opsBytes = Math.ceil((ops.length * opBytes) / 64) * 64
-    const bytes = sharedBytes(opsBytes + ops.length * native.progressBytes(threads))
+    const bytes = native.allocate(opsBytes + ops.length * native.progressBytes(threads))
     this.length = ops.length
     this.address = native.address(bytes)
     this.progress = this.address + opsBytes

@@ -1,9 +1,10 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
-import { chooseNative, type Native } from '../native.js'
+import { chooseNative } from '../native/load.js'
+import type { Native } from '../native/native.js'
 import { checkShape, sizeOf, Tensor, type TensorType } from '../tensor.js'
 import { type Cores, chooseCpus, usableThreads } from './cpus.js'
 import type { Engine } from './engine.js'
-import { Staging, sharedArray } from './memory.js'
+import { Memory } from './memory.js'
 import { OpList } from './op-list.js'
 import type { NativeOp, Program } from './program.js'
 import { Region } from './region.js'
@@ -39,13 +40,14 @@ export const MAX_THREADS = 256
 export class Pool {
   readonly #engine: Engine
   readonly #native: Native | null
-  readonly #staging = new Staging()
+  readonly #memory: Memory
   #statsAtReset: WorkerStats[]
   #closing: Promise<void> | undefined
 
   private constructor(engine: Engine, native: Native | null) {
     this.#engine = engine
     this.#native = native
+    this.#memory = new Memory(native)
     this.#statsAtReset = engine.stats().map(() => noStats)
   }
 
@@ -90,7 +92,7 @@ export class Pool {
    */
   tensor<T extends TensorType>(type: T, dims: readonly number[]): Tensor<T> {
     checkShape(type, dims)
-    return new Tensor(type, sharedArray(type, sizeOf(dims)), dims)
+    return new Tensor(type, this.#memory.array(type, sizeOf(dims)), dims)
   }
 
   /** What the workers have done since the start or the last {@link resetStats}. */
@@ -146,9 +148,9 @@ export class Pool {
     return new OpList(this.#native as Native, this.threads, ops)
   }
 
-  /** @internal Memory for the length of a call. */
-  get staging(): Staging {
-    return this.#staging
+  /** @internal Memory that the workers see. */
+  get memory(): Memory {
+    return this.#memory
   }
 
   /** @internal See {@link Engine.run}. */

@@ -1,5 +1,5 @@
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
-import type { Native } from '../native.js'
+import type { Native } from '../native/native.js'
 import { heed } from './abort.js'
 import { Control } from './control.js'
 import { usableCpus } from './cpus.js'

@@ -1,5 +1,6 @@
 import { parentPort, threadId, workerData } from 'node:worker_threads'
-import { Leave, loadNative, Seat } from '../native.js'
+import { openServant } from '../native/load.js'
+import { type Handle, Leave, Seat } from '../native/native.js'
 
 /*
  * The resident task: what a Piscina worker runs while its seat in the region is taken. It goes back and
@@ -29,16 +30,21 @@ export type WorkerMessage =
   /** Programs are complete. */
   | null
 
-/** What every worker is told as it starts: CPUs that it may run on; null: all that the process may. */
-export type WorkerCpus = readonly number[] | null
+/** What every worker of a region is told as it starts. */
+export interface WorkerStart {
+  /** The C half to serve. */
+  handle: Handle
+  /** CPUs that the thread may run on; null: all that the process may. */
+  cpus: readonly number[] | null
+}
 
-const native = loadNative()
-const cpus = workerData as WorkerCpus
-if (cpus !== null) native?.pinThread(cpus)
+const { handle, cpus } = workerData as WorkerStart
+const native = openServant(handle)
+if (cpus !== null) native.pinThread(cpus)
 parentPort?.postMessage({ loaded: threadId } satisfies WorkerMessage)
 
 export default function reside(task: Residency): void {
-  if (native === null || parentPort === null) throw new Error('not a worker of a native region')
+  if (parentPort === null) throw new Error('not a worker thread')
   const { control, address, index, spinNanos, sliceNanos } = task
   const { layout } = native
   const own = (layout.workers + index * layout.workerBytes) / 4

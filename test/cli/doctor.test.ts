@@ -10,11 +10,12 @@ test('doctor --json tells what it found', async () => {
     version: expect.any(String),
     node: process.version,
     machine: { cpu: expect.any(String), features: expect.any(Array), cpus: expect.any(Number) },
-    native: { problem: null, isas: expect.arrayContaining(['scalar']) },
+    native: { problem: null, places: expect.any(Array) },
+    wantedIsa: null,
     threads: { count: expect.any(Number), affinity: expect.any(Number) },
     hugePages: { bufferBytes: expect.any(Number) },
   })
-  expect(diagnosis.native.isas).toContain(diagnosis.isa)
+  expect(diagnosis.native.places).toContainEqual({ ...diagnosis.native.library, exists: true })
   const { readGBs, multiplyGops, regionMicros } = diagnosis.measured
   for (const value of [readGBs, multiplyGops, regionMicros.p50]) expect(value).toBeGreaterThan(0)
   expect(regionMicros.p99).toBeGreaterThanOrEqual(regionMicros.p50)

@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { denseModule, denseShare } from '#src/ops/dense.js'
 import { type DenseType, DenseWeight } from '#src/ops/dense-weight.js'
-import { sharedArray } from '#src/pool/memory.js'
 import { NativeType, OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
@@ -51,8 +50,8 @@ describe.each(isas)('a dense projection on %s', (isa) => {
         const bias = biased ? anyRows(1, n, random) : undefined
         const weight = new DenseWeight(pool, type, n, k, bias)
         weight.set(0, type === 'float32' ? floats : toBf16(floats))
-        const x = share(anyRows(m, k, random))
-        const y = sharedArray('float32', m * n)
+        const x = share(pool, anyRows(m, k, random))
+        const y = pool.memory.array('float32', m * n)
         await run(pool, x, weight, y)
         const expected = new Float32Array(m * n)
         const shape = { inFeatures: k, outFeatures: n }
@@ -68,11 +67,11 @@ describe.each(isas)('a dense projection on %s', (isa) => {
     const random = randomNumbers(7)
     const weight = new DenseWeight(pool, 'bfloat16', n, k)
     weight.set(0, toBf16(anyRows(n, k, random)))
-    const x = share(anyRows(m, k, random))
-    const together = sharedArray('float32', m * n)
+    const x = share(pool, anyRows(m, k, random))
+    const together = pool.memory.array('float32', m * n)
     await run(pool, x, weight, together)
     for (let i = 0; i < m; i++) {
-      const alone = sharedArray('float32', n)
+      const alone = pool.memory.array('float32', n)
       await run(pool, x.subarray(i * k, (i + 1) * k), weight, alone)
       expectSameBits(alone, together.slice(i * n, (i + 1) * n), `row ${i}`)
     }
@@ -92,8 +91,8 @@ describe('float weights', () => {
     const weight = new DenseWeight(pool, 'float32', n, k)
     weight.set(2, values.subarray(2 * k))
     weight.set(0, values.subarray(0, 2 * k))
-    const x = share(Float32Array.of(1, 0, 0, 0, 0, 1))
-    const y = sharedArray('float32', 2 * n)
+    const x = share(pool, Float32Array.of(1, 0, 0, 0, 0, 1))
+    const y = pool.memory.array('float32', 2 * n)
     await run(pool, x, weight, y)
     expect([...y]).toEqual([1, 4, 7, 10, 13, 3, 6, 9, 12, 15])
   })

@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { DenseWeight } from '#src/ops/dense-weight.js'
 import { embeddingModule, embeddingShare, ROW_WORDS } from '#src/ops/embedding.js'
-import { sharedArray } from '#src/pool/memory.js'
 import { NativeType, OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
@@ -34,8 +33,11 @@ describe.each(isas)('an embedding on %s', (isa) => {
         const weight = new DenseWeight(pool, type, n, k)
         weight.set(0, values)
         const ids = Array.from({ length: m }, () => Math.floor(random() * n))
-        const rows = shareWords(ids.flatMap((id) => [id, ...new Array(ROW_WORDS - 1).fill(9)]))
-        const y = sharedArray('float32', m * k)
+        const rows = shareWords(
+          pool,
+          ids.flatMap((id) => [id, ...new Array(ROW_WORDS - 1).fill(9)]),
+        )
+        const y = pool.memory.array('float32', m * k)
         const op = { kind: OpKind.embed, m, n, k, wType: NativeType[type], tiles: weight.address }
         const args = { rows, weight: weight.data, y, width: k }
         await runOp(

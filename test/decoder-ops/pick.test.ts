@@ -20,7 +20,7 @@ const plain: DrawOptions = {
   minP: 0,
   penalty: 1,
   random: 0,
-  seen: shareWords([]),
+  seen: new Uint32Array(0),
 }
 
 /** The sampler as one would write it without a thought for speed: sort, then cut the list three times. */
@@ -107,13 +107,13 @@ describe.each(isas)('picking ids on %s', (isa) => {
         const logits = new Float32Array(m * n).map(() => logitsOf[kind](random))
         const rows = new PickRows(pool, m)
         const asked = rows.seen.map((_, i): DrawOptions => {
-          const seen = shareWords([...new Set([0, n - 1, Math.floor(random() * n)])])
+          const seen = shareWords(pool, [...new Set([0, n - 1, Math.floor(random() * n)])])
           return { ...options, random: (options.random + i) >>> 0, seen }
         })
         asked.forEach((draw, i) => {
           rows.draw(i, draw)
         })
-        expect(await run(pool, share(logits), rows)).toBe(0)
+        expect(await run(pool, share(pool, logits), rows)).toBe(0)
         const ids = asked.map((_, i) => rows.id(i))
         const rowsOf = asked.map((_, i) => logits.subarray(i * n, (i + 1) * n))
         expect(ids).toEqual(asked.map((draw, i) => drawReference(rowsOf[i], draw)))
@@ -133,7 +133,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
       for (let i = 0; i < batch; i++) rows.draw(i, { ...plain, random: random() * 2 ** 32 })
       const all = new Float32Array(batch * n)
       for (let i = 0; i < batch; i++) all.set(logits, i * n)
-      await run(pool, share(all), rows)
+      await run(pool, share(pool, all), rows)
       for (let i = 0; i < batch; i++) counts[rows.id(i) as number]++
     }
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0)
@@ -148,7 +148,10 @@ describe.each(isas)('picking ids on %s', (isa) => {
   it('scores ids with the bits of the reference', async () => {
     const [m, n] = [3, 700]
     const random = randomNumbers(2)
-    const logits = share(new Float32Array(m * n).map(() => random() * 30 - 15))
+    const logits = share(
+      pool,
+      new Float32Array(m * n).map(() => random() * 30 - 15),
+    )
     const [rows, expected] = [new PickRows(pool, m), new PickRows(pool, m)]
     for (let i = 0; i < m; i++) {
       rows.score(i, i * 100)
@@ -167,7 +170,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
   })
 
   it('names a row with a NaN, and picks from the others', async () => {
-    const logits = share(Float32Array.of(1, 2, 0, Number.NaN, 5, 4, Number.NaN, 0))
+    const logits = share(pool, Float32Array.of(1, 2, 0, Number.NaN, 5, 4, Number.NaN, 0))
     const rows = new PickRows(pool, 4)
     for (let i = 0; i < 3; i++) rows.draw(i, { ...plain, temperature: 0 })
     expect(await run(pool, logits, rows)).toBe(2)

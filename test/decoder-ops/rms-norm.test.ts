@@ -2,7 +2,6 @@ import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rmsNormModule, rmsNormShare } from '#src/ops/rms-norm.js'
-import { sharedArray, sharedBytes } from '#src/pool/memory.js'
 import { OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
@@ -29,20 +28,23 @@ describe.each(isas)('a norm on %s', (isa) => {
       fc.asyncProperty(shapes, async ({ total, k, adds, picks, seed }) => {
         const random = randomNumbers(seed)
         const [x, u] = [anyRows(total, k, random), anyRows(total, k, random)]
-        const weight = share(anyRows(1, k, random))
+        const weight = share(pool, anyRows(1, k, random))
         const m = picks ? 1 + Math.floor(random() * total) : total
         // the last rows, from the back
         const rows = picks
-          ? shareWords(Array.from({ length: m }, (_, i) => total - 1 - i))
+          ? shareWords(
+              pool,
+              Array.from({ length: m }, (_, i) => total - 1 - i),
+            )
           : undefined
         const eps = Math.fround(1e-6)
         const task = {
-          x: share(x),
-          u: adds ? share(u) : undefined,
+          x: share(pool, x),
+          u: adds ? share(pool, u) : undefined,
           rows,
           weight,
           eps,
-          y: sharedArray('float32', m * k),
+          y: pool.memory.array('float32', m * k),
         }
         const expected = { ...task, x: x.slice(), y: new Float32Array(m * k) }
         rmsNormShare({ ...expected, ...whole })
@@ -70,11 +72,11 @@ describe.each(isas)('a norm on %s', (isa) => {
     const [m, k] = [7, 45]
     const stride = pool.rowStride(k)
     const random = randomNumbers(3)
-    const x = share(anyRows(m, k, random))
-    const weight = share(new Float32Array(k).map(random))
-    const y = sharedArray('float32', m * k)
-    const [xq, xqOfY] = [sharedBytes(m * stride), sharedBytes(m * stride)]
-    const [xScale, xScaleOfY] = [sharedArray('float32', m), sharedArray('float32', m)]
+    const x = share(pool, anyRows(m, k, random))
+    const weight = share(pool, new Float32Array(k).map(random))
+    const y = pool.memory.array('float32', m * k)
+    const [xq, xqOfY] = [pool.memory.bytes(m * stride), pool.memory.bytes(m * stride)]
+    const [xScale, xScaleOfY] = [pool.memory.array('float32', m), pool.memory.array('float32', m)]
     const op = { kind: OpKind.norm, m, k, eps: 1e-5, x: pool.addressOf(x) }
     const addresses = { scale: pool.addressOf(weight), xq: pool.addressOf(xq) }
     await pool.run({
@@ -103,9 +105,12 @@ describe.each(isas)('a norm on %s', (isa) => {
   it('makes rows of a root mean square of 1', async () => {
     const [m, k] = [3, 1000]
     const random = randomNumbers(5)
-    const x = share(new Float32Array(m * k).map(() => random() * 8 - 4))
-    const weight = share(new Float32Array(k).fill(1))
-    const y = sharedArray('float32', m * k)
+    const x = share(
+      pool,
+      new Float32Array(m * k).map(() => random() * 8 - 4),
+    )
+    const weight = share(pool, new Float32Array(k).fill(1))
+    const y = pool.memory.array('float32', m * k)
     const args = { x, u: undefined, rows: undefined, weight, eps: 0, y }
     const native = {
       kind: OpKind.norm,

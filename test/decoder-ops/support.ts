@@ -1,5 +1,4 @@
 import { floatToBf16, type Pool } from 'dotpool'
-import { sharedArray, sharedBytes } from '#src/pool/memory.js'
 import type { NativeOp, ScriptOp } from '#src/pool/program.js'
 import { characters, fill } from '../support/random.js'
 
@@ -12,15 +11,15 @@ export function runOp(pool: Pool, native: NativeOp, script: ScriptOp): Promise<n
 export const whole = { part: 0, parts: 1 }
 
 /** A copy where workers see it. */
-export function share(values: Float32Array): Float32Array {
-  const shared = sharedArray('float32', values.length)
+export function share(pool: Pool, values: Float32Array): Float32Array {
+  const shared = pool.memory.array('float32', values.length)
   shared.set(values)
   return shared
 }
 
 /** The same for words. */
-export function shareWords(values: ArrayLike<number>): Uint32Array {
-  const bytes = sharedBytes(values.length * 4)
+export function shareWords(pool: Pool, values: ArrayLike<number>): Uint32Array {
+  const bytes = pool.memory.bytes(values.length * 4)
   const shared = new Uint32Array(bytes.buffer, bytes.byteOffset, values.length)
   shared.set(values)
   return shared

@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
 import { seededRandom } from '#src/model/generation/random.js'
 import { Sampler, type Sampling } from '#src/model/generation/sampler.js'
+import { Memory } from '#src/pool/memory.js'
 
-const make = (sampling: Sampling, seed?: number) => new Sampler(sampling, seed, [7, 3, 7], 10)
+const make = (sampling: Sampling, seed?: number) =>
+  new Sampler(new Memory(null), sampling, seed, [7, 3, 7], 10)
 
 describe('Sampler', () => {
   it('takes the best id where nothing is said', () => {

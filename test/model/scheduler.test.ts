@@ -58,7 +58,7 @@ describe('a step in which a worker dies', () => {
   async function drawOne(seed: number, runs: number, picks: number, processors: LogitsProcessor[]) {
     const { network, cacheType, maxContext } = parts
     const workspace = new Workspace(pool, network.config)
-    const rotations = new Rotations(network.config, maxContext)
+    const rotations = new Rotations(pool.memory, network.config, maxContext)
     const context: StepContext = { pool, network, cacheType, workspace, rotations }
     const batch = new Batch(pool, workspace.maxRows, workspace.maxOutputs)
     const step = new DyingStep(context, batch, batch)
@@ -67,7 +67,7 @@ describe('a step in which a worker dies', () => {
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
     const sequence = new Sequence(pool, new PagePool(pool, pageBytes), 10)
-    const sampler = new Sampler(sampling, seed, ids, 10)
+    const sampler = new Sampler(pool.memory, sampling, seed, ids, 10)
     return await new Scheduler([step]).run(new DrawJob(sequence, ids, sampler, { processors }))
   }
 

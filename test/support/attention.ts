@@ -9,7 +9,6 @@ import {
 } from '#src/ops/attention.js'
 import { headBytes, PAGE } from '#src/ops/kv-page.js'
 import { rotateModule, rotateShare } from '#src/ops/rotate.js'
-import { sharedArray, sharedBytes } from '#src/pool/memory.js'
 import { NativeType, OpKind, type Program } from '#src/pool/program.js'
 import { randomNumbers } from './random.js'
 
@@ -48,12 +47,12 @@ export const attentionShapes = fc.record({
 type AttentionShape = typeof attentionShapes extends fc.Arbitrary<infer T> ? T : never
 
 /** The same for the same shape. Positions that no row sees hold NaN. */
-export function makeAttentionCase(shape: AttentionShape): AttentionCase {
+export function makeAttentionCase({ memory }: Pool, shape: AttentionShape): AttentionCase {
   const { kvHeads, group, half, window, cacheType, sequences, normed, seed } = shape
   const [D, queryHeads, layer] = [2 * half, kvHeads * group, 64]
   const random = randomNumbers(seed)
   const shared = (length: number) => {
-    const values = sharedArray('float32', length)
+    const values = memory.array('float32', length)
     for (let i = 0; i < length; i++) values[i] = random() * 4 - 2
     return values
   }
@@ -63,7 +62,7 @@ export function makeAttentionCase(shape: AttentionShape): AttentionCase {
   }
   const rows = sequences.flatMap(({ before, count }) => {
     const pages = Array.from({ length: Math.ceil((before + count) / PAGE) }, () =>
-      sharedBytes(layer + kvHeads * headBytes(cacheType, D)).fill(0xff),
+      memory.bytes(layer + kvHeads * headBytes(cacheType, D)).fill(0xff),
     )
     for (let position = 0; position < before; position++) {
       for (let g = 0; g < kvHeads; g++) {
@@ -83,7 +82,7 @@ export function makeAttentionCase(shape: AttentionShape): AttentionCase {
     qNorm: normed ? shared(D) : undefined,
     kNorm: normed ? shared(D) : undefined,
     rotation: shared(positions * D),
-    out: sharedArray('float32', rows.length * queryHeads * D),
+    out: memory.array('float32', rows.length * queryHeads * D),
   }
 }
 
@@ -113,15 +112,23 @@ function nativeMemory(pool: Pool, task: AttentionCase, split: boolean) {
   const { queryHeads, kvHeads, headDim: D, window, cacheType, eps, scale } = geometry
   const address = (view: ArrayBufferView | undefined) =>
     BigInt(view === undefined ? 0 : pool.addressOf(view))
-  const tables = places.map(({ pages }) => BigUint64Array.from(pages, address))
-  const rows = new DataView(new ArrayBuffer(places.length * 16))
+  const bytes = (byteLength: number) => {
+    const memory = pool.memory.bytes(byteLength)
+    return new DataView(memory.buffer, memory.byteOffset, byteLength)
+  }
+  const tables = places.map(({ pages }) => {
+    const table = bytes(8 * pages.length)
+    for (const [i, page] of pages.entries()) table.setBigUint64(8 * i, address(page), true)
+    return table
+  })
+  const rows = bytes(places.length * 16)
   for (const [m, { position }] of places.entries()) {
     rows.setUint32(m * 16 + 4, position, true)
     rows.setBigUint64(m * 16 + 8, address(tables[m]), true)
   }
-  const mostPages = Math.max(...tables.map((table) => table.length))
-  const parts = new Float32Array(places.length * queryHeads * mostPages * (2 + D))
-  const attention = new DataView(new ArrayBuffer(112))
+  const mostPages = Math.max(...places.map(({ pages }) => pages.length))
+  const parts = pool.memory.array('float32', places.length * queryHeads * mostPages * (2 + D))
+  const attention = bytes(112)
   const words = [queryHeads, kvHeads, D, window, NativeType[cacheType]]
   for (const [i, word] of words.entries()) attention.setUint32(4 * i, word, true)
   attention.setFloat32(20, eps, true)

@@ -1,8 +1,8 @@
 import { Pool, type PoolOptions } from 'dotpool'
-import { loadNative } from '#src/native.js'
+import { possibleIsas } from '#src/native/load.js'
 
 /** Every set of kernels that this machine can run, and the fallback. */
-export const isas = [...(loadNative()?.isas() ?? []), 'typescript']
+export const isas = possibleIsas()
 
 /** A pool with the kernels of one ISA. */
 export async function createPool(isa: string, options: PoolOptions = {}): Promise<Pool> {

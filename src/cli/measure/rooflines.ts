@@ -1,6 +1,5 @@
 import os from 'node:os'
-import type { Native } from '../../native.js'
-import { sharedArray } from '../../pool/memory.js'
+import type { Native } from '../../native/native.js'
 import type { Pool } from '../../pool/pool.js'
 import { OpKind, type Program } from '../../pool/program.js'
 
@@ -17,6 +16,9 @@ const READ_UNIT = 1 << 20
 
 /** Units of DP_OP_PEAK per thread: 10 ms or more, next to which waking the workers is nothing. */
 const PEAK_UNITS = 128
+
+/** Of the uint64 that counts what was done. */
+const COUNT_BYTES = 8
 
 /** Work that a bound is measured by. */
 interface Probe extends Program {
@@ -99,7 +101,7 @@ export class Rooflines {
  */
 function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
   const byteLength = Math.floor(mostBytes / READ_UNIT) * READ_UNIT
-  const bytes = sharedArray('int8', byteLength)
+  const bytes = native.allocate(byteLength)
   native.adviseHugePages(native.address(bytes), byteLength)
   const { buffer, byteOffset } = bytes
   // by eight bytes: a fill of shared bytes writes one at a time
@@ -109,11 +111,12 @@ function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
 class ReadProbe implements Probe {
   readonly #native: Native
   readonly #memory: Float64Array
-  readonly #count = sharedArray('int32', 2)
+  readonly #count: Uint8Array
 
   constructor(native: Native, memory: Float64Array) {
     this.#native = native
     this.#memory = memory
+    this.#count = native.allocate(COUNT_BYTES)
   }
 
   get amount(): number {
@@ -135,12 +138,13 @@ class PeakProbe implements Probe {
   readonly #native: Native
   readonly #units: number
   /** uint64: how many multiply-adds ran. */
-  readonly #count = sharedArray('int32', 2)
+  readonly #count: Uint8Array
   readonly amount: number
 
   constructor(native: Native, pool: Pool) {
     this.#native = native
     this.#units = PEAK_UNITS * pool.threads
+    this.#count = native.allocate(COUNT_BYTES)
     // how many they are depends on the kernels, so run them once and look
     pool.runSync(this)
     const [macs] = new BigUint64Array(this.#count.buffer, this.#count.byteOffset, 1)

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { bf16ToFloat32 } from '../../bf16.js'
 import { DisposedError, FormatError } from '../../errors.js'
 import { f16ToFloat32 } from '../../f16.js'
-import { sharedBytes, viewAs } from '../../pool/memory.js'
+import { viewAs } from '../../pool/memory.js'
 import { sizeOf, Tensor, type TensorType } from '../../tensor.js'
 import { openFile, readFully, reading } from '../json/files.js'
 import { parseJson } from '../json/json.js'
@@ -100,7 +100,7 @@ export class Safetensors {
   }
 
   /**
-   * Reads a tensor straight into shared memory, 64-byte aligned.
+   * Reads a tensor straight into shared memory.
    *
    * @param name one of {@link entries}
    * @throws FormatError if there is none such, its dtype is not F32, BF16, I8 or I32, it is larger
@@ -185,7 +185,7 @@ export class Safetensors {
 
   #allocate(name: string, byteLength: number): Uint8Array<SharedArrayBuffer> {
     try {
-      return sharedBytes(byteLength)
+      return new Uint8Array(new SharedArrayBuffer(byteLength))
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause
       const problem = `tensor ${name}: no buffer of ${byteLength} bytes can be had`

@@ -44,7 +44,7 @@ export class StoredRows implements WeightSource {
     this.#reader = reader
     this.#name = name
     this.#dims = dims
-    this.#memory = new CallMemory(pool.staging)
+    this.#memory = new CallMemory(pool.memory)
   }
 
   /** Of an element as {@link read} gives it. */

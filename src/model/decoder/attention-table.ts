@@ -1,5 +1,4 @@
 import { type CacheType, pageBytes } from '../../ops/kv-page.js'
-import { sharedBytes } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import { NativeType } from '../../pool/program.js'
 import { layerName } from '../config/parameters.js'
@@ -28,7 +27,7 @@ export class AttentionTable {
     cacheType: CacheType,
   ) {
     const layers = config.numHiddenLayers
-    const bytes = sharedBytes(layers * WORDS * 4)
+    const bytes = pool.memory.bytes(layers * WORDS * 4)
     this.#base = pool.addressOf(bytes)
     this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
     const floats = new Float32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)

@@ -1,6 +1,5 @@
 import { ROW_WORDS } from '../../ops/embedding.js'
 import { type DrawOptions, PickRows } from '../../ops/pick-rows.js'
-import { sharedBytes } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Sequence } from './sequence.js'
 
@@ -38,8 +37,8 @@ export class Batch {
   constructor(pool: Pool, maxRows: number, maxOutputs: number) {
     this.maxRows = maxRows
     this.maxOutputs = maxOutputs
-    const rows = sharedBytes(maxRows * ROW_WORDS * 4)
-    const outputs = sharedBytes(maxOutputs * 4)
+    const rows = pool.memory.bytes(maxRows * ROW_WORDS * 4)
+    const outputs = pool.memory.bytes(maxOutputs * 4)
     this.rowWords = new Uint32Array(rows.buffer, rows.byteOffset, maxRows * ROW_WORDS)
     this.#rowPages = new BigUint64Array(rows.buffer, rows.byteOffset, (maxRows * ROW_WORDS) / 2)
     this.rowsAddress = pool.addressOf(rows)

@@ -1,4 +1,3 @@
-import { sharedBytes } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 
 /** Free pages that are kept for the next sequence rather than given back to the system, bytes. */
@@ -46,7 +45,7 @@ export class PagePool {
   }
 
   #make(): Page {
-    const bytes = sharedBytes(this.pageBytes)
+    const bytes = this.#pool.memory.bytes(this.pageBytes)
     return { bytes, address: this.#pool.addressOf(bytes), holders: 0 }
   }
 }

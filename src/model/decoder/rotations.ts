@@ -1,4 +1,4 @@
-import { sharedArray } from '../../pool/memory.js'
+import type { Memory } from '../../pool/memory.js'
 import type { ModelConfig } from '../config/config.js'
 import { rotationTable } from './rope-frequencies.js'
 
@@ -13,8 +13,8 @@ export class Rotations {
   readonly #positions: number
   #filled = 0
 
-  constructor(config: ModelConfig, positions: number) {
-    this.table = sharedArray('float32', positions * config.headDim)
+  constructor(memory: Memory, config: ModelConfig, positions: number) {
+    this.table = memory.array('float32', positions * config.headDim)
     this.#config = config
     this.#positions = positions
   }

@@ -1,5 +1,4 @@
 import { PAGE } from '../../ops/kv-page.js'
-import { sharedBytes } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Page, PagePool } from './page.js'
 
@@ -18,7 +17,7 @@ export class Sequence {
   #released = false
 
   constructor(pool: Pool, pagePool: PagePool, capacity: number) {
-    const bytes = sharedBytes(Math.ceil(capacity / PAGE) * 8)
+    const bytes = pool.memory.bytes(Math.ceil(capacity / PAGE) * 8)
     this.capacity = capacity
     this.tableAddress = pool.addressOf(bytes)
     this.#table = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)

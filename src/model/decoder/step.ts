@@ -1,5 +1,4 @@
 import { type CacheType, PAGE } from '../../ops/kv-page.js'
-import { sharedArray } from '../../pool/memory.js'
 import type { OpList } from '../../pool/op-list.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Program, ScriptOp } from '../../pool/program.js'
@@ -109,7 +108,7 @@ export class Step {
     const isFew = pages > 1 && rows * numKeyValueHeads < 2 * this.#pool.threads
     if (isFew) {
       const size = rows * numAttentionHeads * pages * (2 + headDim)
-      if (this.#parts.length < size) this.#parts = sharedArray('float32', 2 * size)
+      if (this.#parts.length < size) this.#parts = this.#pool.memory.array('float32', 2 * size)
     }
     this.#attention.split(isFew ? this.#pool.addressOf(this.#parts) : 0, pages)
     return isFew
@@ -198,7 +197,7 @@ export function makeSteps(
   maxContext: number,
 ): Step[] {
   const workspace = new Workspace(pool, network.config)
-  const rotations = new Rotations(network.config, maxContext)
+  const rotations = new Rotations(pool.memory, network.config, maxContext)
   const context = { pool, network, cacheType, workspace, rotations }
   const { maxRows, maxOutputs } = workspace
   const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs))

@@ -1,4 +1,3 @@
-import { sharedArray } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import type { ModelConfig } from '../config/config.js'
 
@@ -37,7 +36,7 @@ export class Workspace {
     const outputs = Math.floor(LOGITS_BYTES / (4 * vocabSize))
     this.maxRows = rows
     this.maxOutputs = Math.min(rows, Math.max(16, outputs))
-    const matrix = (columns: number) => sharedArray('float32', rows * columns)
+    const matrix = (columns: number) => pool.memory.array('float32', rows * columns)
     this.residual = matrix(hiddenSize)
     this.delta = matrix(hiddenSize)
     this.normed = matrix(hiddenSize)
@@ -47,9 +46,9 @@ export class Workspace {
     this.attended = matrix(config.numAttentionHeads * headDim)
     this.gate = matrix(intermediateSize)
     this.up = matrix(intermediateSize)
-    this.logits = sharedArray('float32', this.maxOutputs * vocabSize)
+    this.logits = pool.memory.array('float32', this.maxOutputs * vocabSize)
     const longest = Math.max(hiddenSize, intermediateSize, config.numAttentionHeads * headDim)
-    this.quantized = sharedArray('int8', rows * pool.rowStride(longest))
-    this.scales = sharedArray('float32', rows)
+    this.quantized = pool.memory.array('int8', rows * pool.rowStride(longest))
+    this.scales = pool.memory.array('float32', rows)
   }
 }

@@ -49,7 +49,7 @@ export function generateIds(
     throw new ArgumentError('ids', `at most ${most}, to leave room for one more`, `${ids.length}`)
   }
   const count = Math.min(maxTokens, room)
-  const sampler = new Sampler(sampling, seed, ids, ids.length + count)
+  const sampler = new Sampler(model.pool.memory, sampling, seed, ids, ids.length + count)
   return steps(model, ids, count, sampler, options)
 }
 

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../../errors.js'
 import type { DrawOptions } from '../../ops/pick-rows.js'
-import { sharedBytes } from '../../pool/memory.js'
+import type { Memory } from '../../pool/memory.js'
 import type { DrawSource } from '../decoder/jobs.js'
 import { seededRandom } from './random.js'
 
@@ -35,6 +35,7 @@ export class Sampler implements DrawSource {
   #givenBack: DrawOptions | undefined
 
   /**
+   * @param memory where steps look for the ids to penalise
    * @param sampling as the caller gave it
    * @param seed an integer in [0, 2^32) makes the draws repeatable
    * @param ids of the prompt
@@ -42,6 +43,7 @@ export class Sampler implements DrawSource {
    * @throws ArgumentError
    */
   constructor(
+    memory: Memory,
     sampling: Sampling,
     seed: number | undefined,
     ids: ArrayLike<number>,
@@ -57,7 +59,7 @@ export class Sampler implements DrawSource {
     this.#random = seededRandom(seed ?? randomInt(2 ** 32))
     this.#options = { temperature, topP, minP, topK: topK ?? 0, penalty: repetitionPenalty }
     if (repetitionPenalty !== 1) {
-      const bytes = sharedBytes(capacity * 4)
+      const bytes = memory.bytes(capacity * 4)
       this.#seen = new Uint32Array(bytes.buffer, bytes.byteOffset, capacity)
     }
     for (let i = 0; i < ids.length; i++) this.accept(ids[i])
@@ -89,7 +91,7 @@ export class Sampler implements DrawSource {
   }
 }
 
-const nothing = new Uint32Array(new SharedArrayBuffer(0))
+const nothing = new Uint32Array(0)
 
 function checkNumber(
   argument: string,

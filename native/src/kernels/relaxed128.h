@@ -1,0 +1,30 @@
+/*
+ * relaxed128.h: four byte products a lane in one instruction, for engines that have it. They may take the
+ * second operand's top bit for a sign, as Arm's SDOT does, or not, as x86's VPDPBUSD; but every engine
+ * always the same way. So activations are stored as q + offset, the offset being 0 or 128 as it likes.
+ */
+#ifndef DP_RELAXED128_H
+#define DP_RELAXED128_H
+
+#include "simd128.h"
+
+/* sum[c] += sum_j w[c][j] * x[c][j] */
+DP_INLINE v128_t dp_dot(v128_t sum, v128_t x, v128_t w) {
+  return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(w, x, sum);
+}
+
+/* What activations are stored shifted by: 128 if the bytes of x are unsigned, 0 if they are signed. */
+DP_INLINE int32_t dp_offset(void) {
+  const v128_t sums = dp_dot(wasm_i32x4_splat(0), wasm_i8x16_splat(-128), wasm_i8x16_splat(1));
+  return wasm_i32x4_extract_lane(sums, 0) > 0 ? 128 : 0;
+}
+
+/* Where the sums of four channels start, so that the offset is taken off. */
+DP_INLINE v128_t dp_first_sums(const int32_t *col_sum) {
+  return wasm_i32x4_mul(wasm_v128_load(col_sum), wasm_i32x4_splat(-dp_offset()));
+}
+
+/* A quad of activations in every channel's place. */
+DP_INLINE v128_t dp_broadcast_quad(const uint8_t *x) { return wasm_v128_load32_splat(x); }
+
+#endif

@@ -1,0 +1,69 @@
+import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
+import type koffi from 'koffi'
+import { type Native, readKernels, readLayout } from './native.js'
+
+/* The native library; the only file that knows koffi. */
+
+const ALIGNMENT = 64
+
+function loadKoffi(): typeof koffi {
+  try {
+    return createRequire(import.meta.url)('koffi')
+  } catch (error) {
+    throw new Error(`koffi, which calls it, does not load: ${String(error)}`)
+  }
+}
+
+/** Loads the library; throws what koffi throws where it is none for this machine. */
+export function bindLibrary(path: string): Native {
+  const api = loadKoffi()
+  const library = api.load(path)
+  const isaName = library.func('const char *dp_isa_name(uint32_t index)')
+  const isaObstacle = library.func('const char *dp_isa_obstacle(uint32_t index)')
+  const pinThread = library.func('int dp_pin_thread(const uint32_t *cpus, uint32_t count)')
+  const selectIsa = library.func('int dp_select_isa(const char *name)')
+  const address = (view: ArrayBufferView) => Number(api.address(view))
+  return {
+    handle: { kind: 'library', path },
+    layout: readLayout(library.func('void dp_layout(_Out_ uint32_t *out)')),
+    isa: library.func('const char *dp_isa()') as Native['isa'],
+    kernels: () => readKernels(isaName, isaObstacle),
+    selectIsa: (name) => selectIsa(name) === 0,
+    // a SharedArrayBuffer's own base is only 16-byte aligned, so the view starts a little into a larger one
+    allocate: (byteLength) => {
+      const buffer = new SharedArrayBuffer(byteLength + ALIGNMENT)
+      const base = address(new Uint8Array(buffer))
+      return new Uint8Array(buffer, (ALIGNMENT - (base % ALIGNMENT)) % ALIGNMENT, byteLength)
+    },
+    sees: () => true,
+    seesAll: true,
+    address,
+    regionBytes: library.func(
+      'uint64_t dp_region_bytes(uint32_t threads)',
+    ) as Native['regionBytes'],
+    regionInit: library.func(
+      'void dp_region_init(uint64_t region, uint32_t threads)',
+    ) as Native['regionInit'],
+    rowStride: library.func(
+      'uint64_t dp_region_row_stride(uint64_t region, uint32_t k)',
+    ) as Native['rowStride'],
+    adviseHugePages: library.func(
+      'int dp_advise_huge_pages(uint64_t address, uint64_t bytes)',
+    ) as Native['adviseHugePages'],
+    progressBytes: library.func(
+      'uint64_t dp_progress_bytes(uint32_t threads)',
+    ) as Native['progressBytes'],
+    publish: library.func(
+      'uint32_t dp_publish(uint64_t region, uint64_t ops, uint64_t progress, uint32_t op_count, uint32_t silent)',
+    ) as Native['publish'],
+    serve: library.func(
+      'int dp_serve(uint64_t region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns)',
+    ) as Native['serve'],
+    pinThread: (cpus) => {
+      const problem: number = pinThread(Uint32Array.from(cpus), cpus.length)
+      if (problem !== 0) throw new Error(`CPUs ${cpus}: ${getSystemErrorName(-problem)}`)
+    },
+    help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+  }
+}

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs'
+import { ArgumentError, describe } from '../errors.js'
+import { bindLibrary } from './koffi.js'
+import { findLibrary, findWasm, type Library, whyNoLibrary } from './library.js'
+import type { Handle, Kernels, Native, Servant } from './native.js'
+import { bindWasm, joinWasm } from './wasm.js'
+import * as wasm from './web-assembly.js'
+
+/* Which C half serves: the native library, else wasm. Each is opened once, when it is asked for. */
+
+const opened = new Map<string, Native>()
+
+function open(path: string): Native {
+  let native = opened.get(path)
+  if (native === undefined) {
+    native = path.endsWith('.wasm')
+      ? bindWasm(new wasm.Module(readFileSync(path)))
+      : bindLibrary(path)
+    opened.set(path, native)
+  }
+  return native
+}
+
+/** Opens a file that the caller names; `argument` is for the error. */
+function openNamed(argument: string, path: string): Native {
+  try {
+    return open(path)
+  } catch (error) {
+    throw new ArgumentError(argument, "dotpool's library for this machine", String(error))
+  }
+}
+
+interface Loaded {
+  native: Native | null
+  library: Library | null
+  problem: string
+}
+
+let loaded: Loaded | undefined
+
+function load(): Loaded {
+  const library = findLibrary()
+  if (library === null) return { native: null, library, problem: whyNoLibrary() }
+  if (library.origin === 'DOTPOOL_LIBRARY') {
+    return { native: openNamed(library.origin, library.path), library, problem: '' }
+  }
+  try {
+    return { native: open(library.path), library, problem: '' }
+  } catch (error) {
+    return { native: null, library, problem: `the native library does not load: ${String(error)}` }
+  }
+}
+
+/**
+ * The native library, or null where it cannot be had: {@link nativeProblem} says why.
+ *
+ * @throws ArgumentError if DOTPOOL_LIBRARY names a file that is not there or does not load
+ */
+export function loadNative(): Native | null {
+  loaded ??= load()
+  return loaded.native
+}
+
+/** Why there is no native library and what to do about it, in one line; empty if there is one. */
+export function nativeProblem(): string {
+  loaded ??= load()
+  return loaded.problem
+}
+
+/** The native library's file, whether it loads or not; null if there is none. */
+export function nativeLibrary(): Library | null {
+  loaded ??= load()
+  return loaded.library
+}
+
+/** The same as WebAssembly, or null where it was not built. */
+export function loadWasm(): Native | null {
+  const path = findWasm()
+  return path === null ? null : open(path)
+}
+
+/** All kernels there are for this architecture, best first. */
+export function allKernels(): Kernels[] {
+  const natives = [loadNative(), loadWasm()]
+  const kernels = natives.flatMap((native) => native?.kernels() ?? [])
+  return [...kernels, { isa: 'typescript', obstacle: null }]
+}
+
+/** What DOTPOOL_ISA can be on this machine, best first. */
+export function possibleIsas(): string[] {
+  return runnable(allKernels())
+}
+
+function runnable(kernels: Kernels[]): string[] {
+  return kernels.flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : []))
+}
+
+/**
+ * The C half with the kernels that the environment variable DOTPOOL_ISA asks for, or the widest that the
+ * CPU runs; null for `typescript` or where there is no C.
+ *
+ * @param file a library, or a WebAssembly module, to use instead of what is found
+ * @throws ArgumentError if DOTPOOL_ISA names something this CPU or build cannot run, or DOTPOOL_LIBRARY
+ *   or `file` a file that is not there or does not load
+ */
+export function chooseNative(file?: string): Native | null {
+  const wanted = process.env.DOTPOOL_ISA || null
+  if (wanted === 'typescript') return null
+  const ways =
+    file === undefined ? [loadNative, loadWasm] : [() => openNamed('nativeLibrary', file)]
+  for (const way of ways) {
+    const native = way()
+    if (native?.selectIsa(wanted)) return native
+  }
+  if (wanted === null) return null
+  const isas =
+    file === undefined ? possibleIsas() : runnable(openNamed('nativeLibrary', file).kernels())
+  throw new ArgumentError(
+    'DOTPOOL_ISA',
+    `one of ${isas.join(', ')} on this machine`,
+    describe(wanted),
+  )
+}
+
+/** Opens in a worker thread what another one has open. */
+export function openServant(handle: Handle): Servant {
+  return handle.kind === 'wasm' ? joinWasm(handle) : bindLibrary(handle.path)
+}

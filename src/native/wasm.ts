@@ -1,0 +1,111 @@
+import { type Handle, type Native, readKernels, readLayout, type Servant } from './native.js'
+import { WasmHeap } from './wasm-heap.js'
+import * as wasm from './web-assembly.js'
+
+/*
+ * The C half as WebAssembly: for machines that the library is not built for. Every thread has an instance
+ * of its own, and a stack; all of them share one memory, in which lies whatever C is to see.
+ */
+
+/** What WebAssembly with 32-bit addresses can have, and what it begins with, in pages of 64 KiB. */
+const MOST_PAGES = 65536
+const FIRST_PAGES = 64
+
+/** As C declares them: an address is a number, maybe a negative one, and 64-bit integers are bigints. */
+interface Exports {
+  __heap_base: wasm.Global
+  __stack_pointer: wasm.Global
+  dp_layout(words: number): void
+  dp_isa(): number
+  dp_isa_name(index: number): number
+  dp_isa_obstacle(index: number): number
+  dp_select_isa(name: number): number
+  dp_region_bytes(threads: number): bigint
+  dp_region_init(region: number, threads: number): void
+  dp_region_row_stride(region: number, k: number): bigint
+  dp_progress_bytes(threads: number): bigint
+  dp_publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
+  dp_serve(region: number, index: number, spinNanos: bigint, sliceNanos: bigint): number
+  dp_help(region: number, epoch: number): void
+}
+
+function instantiate(module: wasm.Module, memory: wasm.Memory): Exports {
+  const now = () => performance.timeOrigin + performance.now()
+  const instance = new wasm.Instance(module, { env: { memory, now } })
+  return instance.exports as unknown as Exports
+}
+
+/** An instance with a memory of its own. */
+export function bindWasm(module: wasm.Module): Native {
+  const memory = new wasm.Memory({
+    initial: FIRST_PAGES,
+    maximum: MOST_PAGES,
+    shared: true,
+  })
+  const c = instantiate(module, memory)
+  const heap = new WasmHeap(memory, c.__heap_base.value)
+
+  const layout = readLayout((words) => {
+    const bytes = heap.allocate(words.byteLength)
+    c.dp_layout(bytes.byteOffset)
+    words.set(new Uint32Array(bytes.buffer, bytes.byteOffset, words.length))
+  })
+  /** A C string in memory; null for NULL. */
+  const textAt = (address: number) => {
+    if (address === 0) return null
+    const bytes = new Uint8Array(memory.buffer)
+    return Buffer.from(bytes.slice(address, bytes.indexOf(0, address))).toString()
+  }
+  const selectIsa = (name: string | null) => {
+    if (name === null) return c.dp_select_isa(0) === 0
+    const text = Buffer.from(`${name}\0`)
+    const bytes = heap.allocate(text.length)
+    bytes.set(text)
+    return c.dp_select_isa(bytes.byteOffset) === 0
+  }
+
+  return {
+    handle: { kind: 'wasm', module, memory, layout },
+    isa: () => textAt(c.dp_isa()) as string,
+    kernels: () =>
+      readKernels(
+        (index) => textAt(c.dp_isa_name(index)),
+        (index) => textAt(c.dp_isa_obstacle(index)),
+      ),
+    selectIsa,
+    allocate: (byteLength) => heap.allocate(byteLength),
+    sees: (view) => heap.owns(view),
+    seesAll: false,
+    address: (view) => {
+      if (!heap.owns(view)) throw new TypeError('WebAssembly does not see this memory')
+      return view.byteOffset
+    },
+    regionBytes: (threads) => Number(c.dp_region_bytes(threads)),
+    regionInit: c.dp_region_init,
+    rowStride: (region, k) => Number(c.dp_region_row_stride(region, k)),
+    adviseHugePages: () => -1,
+    progressBytes: (threads) => Number(c.dp_progress_bytes(threads)),
+    publish: (...args) => c.dp_publish(...args) >>> 0,
+    help: c.dp_help,
+    ...servantOf(c, memory, layout),
+  }
+}
+
+/** What a worker thread has of it. */
+export function joinWasm({ module, memory, layout }: Handle & { kind: 'wasm' }): Servant {
+  return servantOf(instantiate(module, memory), memory, layout)
+}
+
+function servantOf(c: Exports, memory: wasm.Memory, layout: Servant['layout']): Servant {
+  return {
+    layout,
+    serve: (region, index, spinNanos, sliceNanos) => {
+      // a worker's stack ends where its scratch memory begins
+      const worker = region + layout.workers + index * layout.workerBytes
+      const [stack] = new Uint32Array(memory.buffer, worker + layout.workerScratch, 1)
+      c.__stack_pointer.value = stack
+      return c.dp_serve(region, index, BigInt(spinNanos), BigInt(sliceNanos))
+    },
+    pinThread: () => {},
+  }
+}
