@@ -1,36 +1,69 @@
-import { expect, test } from 'vitest'
-import { dotpool } from './run.js'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Kernels } from '#src/native/native.js'
+import { dotpool, type Result } from './run.js'
 
-test('doctor --json tells what it found', async () => {
-  const { code, stdout, stderr } = await dotpool(['doctor', '--json'])
-  expect(stderr).toBe('')
-  expect(code).toBe(0)
-  const diagnosis = JSON.parse(stdout)
-  expect(diagnosis).toMatchObject({
-    version: expect.any(String),
-    node: process.version,
-    machine: { cpu: expect.any(String), features: expect.any(Array), cpus: expect.any(Number) },
-    native: { problem: null, places: expect.any(Array) },
-    wantedIsa: null,
-    threads: { count: expect.any(Number), affinity: expect.any(Number) },
-    hugePages: { bufferBytes: expect.any(Number) },
+describe('doctor', () => {
+  let json: Result
+  let text: Result
+  beforeAll(async () => {
+    json = await dotpool(['doctor', '--json'])
+    text = await dotpool(['doctor'])
+  }, 60_000)
+
+  it('tells what it found in JSON', () => {
+    expect(json.stderr).toBe('')
+    expect(json.code).toBe(0)
+    const diagnosis = JSON.parse(json.stdout)
+    expect(diagnosis).toMatchObject({
+      version: expect.any(String),
+      node: process.version,
+      machine: { cpu: expect.any(String), features: expect.any(Array), cpus: expect.any(Number) },
+      native: { problem: null },
+      wantedIsa: null,
+      threads: { count: expect.any(Number), affinity: expect.any(Number) },
+      hugePages: { bufferBytes: expect.any(Number) },
+    })
+    const { library, places } = diagnosis.native
+    expect(places).toContainEqual({ ...library, exists: true })
+    const { readGBs, multiplyGops, regionMicros } = diagnosis.measured
+    for (const value of [readGBs, multiplyGops, regionMicros.p50]) expect(value).toBeGreaterThan(0)
+    expect(regionMicros.p99).toBeGreaterThanOrEqual(regionMicros.p50)
   })
-  expect(diagnosis.native.places).toContainEqual({ ...diagnosis.native.library, exists: true })
-  const { readGBs, multiplyGops, regionMicros } = diagnosis.measured
-  for (const value of [readGBs, multiplyGops, regionMicros.p50]) expect(value).toBeGreaterThan(0)
-  expect(regionMicros.p99).toBeGreaterThanOrEqual(regionMicros.p50)
-})
 
-test('doctor goes without native kernels, says so, and measures nothing', async () => {
-  const { code, stdout } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'typescript' } })
-  expect(code).toBe(0)
-  expect(stdout).toMatch(/^kernels +typescript/m)
-  expect(stdout).toContain('DOTPOOL_ISA=typescript: unset it')
-  expect(stdout).not.toContain('GB/s')
-})
+  it('says of all kernels whether they can run, and why not', () => {
+    const { kernels, isa } = JSON.parse(json.stdout) as { kernels: Kernels[]; isa: string }
+    const widest = { x64: 'amx', arm64: 'i8mm' }[process.arch as string]
+    if (widest !== undefined) expect(kernels[0].isa).toBe(widest)
+    expect(kernels).toContainEqual({ isa: 'scalar', obstacle: null })
+    expect(kernels.at(-1)).toEqual({ isa: 'typescript', obstacle: null })
+    expect(kernels.find(({ obstacle }) => obstacle === null)?.isa).toBe(isa)
 
-test('a DOTPOOL_ISA that cannot run is one line of error', async () => {
-  const { code, stderr } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'abacus' } })
-  expect(code).toBe(1)
-  expect(stderr).toMatch(/^error: DOTPOOL_ISA: expected one of .*, got "abacus"\n$/)
+    expect(text.stdout).toMatch(new RegExp(`^kernels +${isa}, the best that can run here$`, 'm'))
+    for (const kernel of kernels) {
+      const finding = kernel.obstacle ?? (kernel.isa === isa ? 'in use' : 'can run')
+      expect(text.stdout).toMatch(new RegExp(`^  ${kernel.isa} +${finding}$`, 'm'))
+    }
+  })
+
+  it('says where it looked for the library, and how many threads there are', () => {
+    const { stdout } = text
+    expect(stdout).toMatch(/^looked for at +\/.*libdotpool\.\w+ \(native\/build\): there$/m)
+    expect(stdout).toMatch(/^ +@dotpool\/\S+: nothing there$/m)
+    expect(stdout).toMatch(/^threads +\d+ \(\d+ of \d+ CPUs in the affinity mask/m)
+    expect(stdout).toMatch(/^cores +(alike|unknown|\d+ CPUs?)/m)
+  })
+
+  it('goes without native kernels, says so, and measures nothing', async () => {
+    const { code, stdout } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'typescript' } })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^kernels +typescript, as DOTPOOL_ISA says$/m)
+    expect(stdout).toContain('DOTPOOL_ISA=typescript: unset it')
+    expect(stdout).not.toContain('GB/s')
+  })
+
+  it('fails with one line of error for a DOTPOOL_ISA that cannot run', async () => {
+    const { code, stderr } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'abacus' } })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: DOTPOOL_ISA: expected one of .*, got "abacus"\n$/)
+  })
 })
