@@ -17,6 +17,7 @@ const matters = [
   'int-matmul',
   'linear',
   'ops-attention',
+  'model/typescript',
   'pool',
   'worker-death',
 ].map((name) => `test/${name}.test.ts`)
