@@ -13,6 +13,14 @@ const RESIDENT_MILLIS = 100
 /** A thread that has not loaded the library after so long never will. */
 const LOADING_MILLIS = 5000
 
+/** What its threads run, and how. */
+export interface Work {
+  /** Of the file, as Piscina wants it. */
+  workerUrl: string
+  /** How long a worker spins before it sleeps. */
+  spinNanos: number
+}
+
 /** What a crew tells of. */
 export interface CrewEvents {
   /** Programs are complete. */
@@ -44,17 +52,17 @@ export class Crew {
   #ended = false
 
   /** @param isIdle whether nothing was called since it was last asked */
-  constructor(control: Control, spinNanos: number, isIdle: () => boolean, events: CrewEvents) {
+  constructor(control: Control, work: Work, isIdle: () => boolean, events: CrewEvents) {
     const { threads } = control
     this.#control = control
-    this.#spinNanos = spinNanos
+    this.#spinNanos = work.spinNanos
     this.#isIdle = isIdle
     this.#events = events
     this.#allUp = new Promise((resolve) => {
       this.#resolveAllUp = resolve
     })
     this.#piscina = new Piscina({
-      filename: new URL('./worker.js', import.meta.url).href,
+      filename: work.workerUrl,
       minThreads: threads,
       maxThreads: threads,
       workerData: control.native.handle,

@@ -23,6 +23,14 @@ const OWN_CORE_LOOK = 20
 /** All workers dead so many times without one program complete in between: they cannot work at all. */
 const DEATHS_IN_A_ROW = 4
 
+export interface RegionOptions {
+  threads: number
+  /** How long a worker spins before it sleeps. */
+  spinMicros: number
+  /** Of the file that workers run. */
+  workerUrl: string
+}
+
 /** A program between the call and the end of its last unit. */
 interface Flight {
   program: Program
@@ -58,24 +66,25 @@ export class Region implements Engine {
   #lookUntil = 0
   #end: PoolClosedError | PoolBrokenError | undefined
 
-  private constructor(native: Native, threads: number, spinMicros: number) {
+  private constructor(native: Native, { threads, spinMicros, workerUrl }: RegionOptions) {
     this.threads = threads
     this.isa = native.isa()
     const hasOwnCore = threads < usableThreads()
     this.#lookMillis = hasOwnCore ? (OWN_CORE_LOOK * spinMicros) / 1000 : CROWDED_LOOK_MILLIS
     this.#ring = new Array(native.layout.ringLength).fill(undefined)
     this.#control = new Control(native, threads)
-    this.#crew = new Crew(this.#control, spinMicros * 1000, () => this.#isIdle(), {
+    const work = { workerUrl, spinNanos: spinMicros * 1000 }
+    this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {
       onNotice: () => this.#listen(),
       onDeath: (w, cause) => this.#mourn(w, cause),
       onEnd: () => this.#finish(new PoolBrokenError('threads die as they start')),
     })
   }
 
-  /** Starts `threads` workers and waits until all are up. */
-  static async start(native: Native, threads: number, spinMicros: number): Promise<Region> {
-    const region = new Region(native, threads, spinMicros)
-    region.#crew.wake(threads)
+  /** Starts the workers and waits until all are up. */
+  static async start(native: Native, options: RegionOptions): Promise<Region> {
+    const region = new Region(native, options)
+    region.#crew.wake(options.threads)
     await region.#crew.allUp
     if (region.#end !== undefined) {
       await region.#crew.end()
