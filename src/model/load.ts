@@ -56,7 +56,7 @@ export async function loadParts(
   refuseOthers(checkpoint, tensors)
 
   const reader = new TensorReader(checkpoint, [...tensors], options)
-  const norms = await readNorms(reader)
+  const norms = await readNorms(pool, reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
   const projections = await makeEach<LinearSpec, Projection>(linears, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
@@ -129,10 +129,12 @@ function refuseOthers(checkpoint: Checkpoint, tensors: ReadonlySet<string>): voi
   }
 }
 
-async function readNorms(reader: TensorReader): Promise<Map<string, Float32Array>> {
+async function readNorms(pool: Pool, reader: TensorReader): Promise<Map<string, Float32Array>> {
   const norms = new Map<string, Float32Array>()
   for (const [name, size] of normSizes(reader.checkpoint.config)) {
-    norms.set(name, await reader.readFloat(`${name}.weight`, [size]))
+    const weight = pool.memory.array('float32', size)
+    weight.set(await reader.readFloat(`${name}.weight`, [size]))
+    norms.set(name, weight)
   }
   return norms
 }

@@ -22,7 +22,8 @@ function open(path: string): Native {
 }
 
 /** Opens a file that the caller names; `argument` is for the error. */
-function openNamed(argument: string, path: string): Native {
+function openNamed(argument: string, path: unknown): Native {
+  if (typeof path !== 'string') throw new ArgumentError(argument, 'a path', describe(path))
   try {
     return open(path)
   } catch (error) {

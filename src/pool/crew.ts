@@ -13,6 +13,16 @@ const RESIDENT_MILLIS = 100
 /** A thread that has not loaded the library after so long never will. */
 const LOADING_MILLIS = 5000
 
+/** What its threads run, and how. */
+export interface Work {
+  /** Of the file, as Piscina wants it. */
+  workerUrl: string
+  /** CPUs that they may run on; null: all that the process may. */
+  cpus: readonly number[] | null
+  /** How long a worker spins before it sleeps. */
+  spinNanos: number
+}
+
 /** What a crew tells of. */
 export interface CrewEvents {
   /** Programs are complete. */
@@ -43,31 +53,22 @@ export class Crew {
   #dismissal: NodeJS.Timeout | undefined
   #ended = false
 
-  /**
-   * @param cpus that the threads may run on; null: all that the process may
-   * @param isIdle whether nothing was called since it was last asked
-   */
-  constructor(
-    control: Control,
-    cpus: readonly number[] | null,
-    spinNanos: number,
-    isIdle: () => boolean,
-    events: CrewEvents,
-  ) {
+  /** @param isIdle whether nothing was called since it was last asked */
+  constructor(control: Control, work: Work, isIdle: () => boolean, events: CrewEvents) {
     const { threads } = control
     this.#control = control
-    this.#spinNanos = spinNanos
+    this.#spinNanos = work.spinNanos
     this.#isIdle = isIdle
     this.#events = events
     this.#allUp = new Promise((resolve) => {
       this.#resolveAllUp = resolve
     })
     this.#piscina = new Piscina({
-      filename: new URL('./worker.js', import.meta.url).href,
+      filename: work.workerUrl,
       minThreads: threads,
       maxThreads: threads,
       // for threads that replace others, too
-      workerData: { handle: control.native.handle, cpus } satisfies WorkerStart,
+      workerData: { handle: control.native.handle, cpus: work.cpus } satisfies WorkerStart,
       recordTiming: false,
     })
     this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))

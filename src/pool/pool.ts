@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { chooseNative } from '../native/load.js'
 import type { Native } from '../native/native.js'
@@ -28,6 +30,13 @@ export interface PoolOptions {
    * leave a core to the calling thread, its event loop stays awake 20 times as long for a result.
    */
   spinMicros?: number | undefined
+  /**
+   * The file of the native library, or of its WebAssembly, instead of what is found: for programs whose
+   * files lie elsewhere, such as bundles.
+   */
+  nativeLibrary?: string | undefined
+  /** Where `dotpool/worker` is, for bundles likewise: the URL of the file that workers run. */
+  workerUrl?: string | URL | undefined
 }
 
 /** More workers than this the region has no room for. */
@@ -54,21 +63,22 @@ export class Pool {
   /**
    * Starts the worker threads; resolves once all are up.
    *
-   * @throws ArgumentError for options out of range, or a DOTPOOL_ISA or DOTPOOL_LIBRARY
-   *   this machine cannot run
+   * @throws ArgumentError for options out of range, or a DOTPOOL_ISA, DOTPOOL_LIBRARY or `nativeLibrary`
+   *   that this machine cannot run
    * @throws PoolBrokenError if worker threads die as they start
    */
   static async create(options: PoolOptions = {}): Promise<Pool> {
-    const { cores, spinMicros = 50 } = options
+    const { cores, spinMicros = 50, nativeLibrary } = options
     const cpus = chooseCpus(cores)
     const { threads = usableThreads(cpus) } = options
     checkInteger('threads', threads, 1, MAX_THREADS)
     checkInteger('spinMicros', spinMicros, 0, 1_000_000)
-    const native = chooseNative()
+    const workerUrl = checkWorkerUrl(options.workerUrl ?? new URL('./worker.js', import.meta.url))
+    const native = chooseNative(nativeLibrary)
     const engine =
       native === null
         ? new ScriptEngine(threads)
-        : await Region.start(native, { threads, spinMicros, cpus })
+        : await Region.start(native, { threads, spinMicros, workerUrl, cpus })
     return new Pool(engine, native)
   }
 
@@ -162,6 +172,17 @@ export class Pool {
   runSync(program: Program): number {
     return this.#engine.runSync(program)
   }
+}
+
+/** The URL of a file, which must be there: threads that do not find it say nothing. */
+function checkWorkerUrl(workerUrl: string | URL): string {
+  try {
+    const { href } = new URL(workerUrl)
+    if (existsSync(fileURLToPath(href))) return href
+  } catch {
+    // not a URL, or not one of a file
+  }
+  throw new ArgumentError('workerUrl', 'the file: URL of a file', describe(String(workerUrl)))
 }
 
 /** Throws an ArgumentError unless it is a Pool. */

@@ -24,11 +24,12 @@ const OWN_CORE_LOOK = 20
 const DEATHS_IN_A_ROW = 4
 
 export interface RegionOptions {
-  /** Worker threads. */
   threads: number
-  /** How long a worker spins for the next program before it parks. */
+  /** How long a worker spins before it sleeps. */
   spinMicros: number
-  /** CPUs that the workers may run on; null: all that the process may. */
+  /** Of the file that workers run. */
+  workerUrl: string
+  /** CPUs that they may run on; null: all that the process may. */
   cpus: readonly number[] | null
 }
 
@@ -68,14 +69,15 @@ export class Region implements Engine {
   #end: PoolClosedError | PoolBrokenError | undefined
 
   private constructor(native: Native, options: RegionOptions) {
-    const { threads, spinMicros, cpus } = options
+    const { threads, spinMicros, workerUrl, cpus } = options
     this.threads = threads
     this.isa = native.isa()
     const hasOwnCore = threads < usableCpus()
     this.#lookMillis = hasOwnCore ? (OWN_CORE_LOOK * spinMicros) / 1000 : CROWDED_LOOK_MILLIS
     this.#ring = new Array(native.layout.ringLength).fill(undefined)
     this.#control = new Control(native, threads)
-    this.#crew = new Crew(this.#control, cpus, spinMicros * 1000, () => this.#isIdle(), {
+    const work = { workerUrl, cpus, spinNanos: spinMicros * 1000 }
+    this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {
       onNotice: () => this.#listen(),
       onDeath: (w, cause) => this.#mourn(w, cause),
       onEnd: () => this.#finish(new PoolBrokenError('threads die as they start')),

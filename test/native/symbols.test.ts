@@ -18,7 +18,7 @@ const list = (tool: string, ...args: string[]) =>
 describe.skipIf(skipped)(`the native library${why}`, () => {
   it('exports the functions of its header and nothing else', () => {
     const exported = list('nm', '--dynamic', '--defined-only').map((line) => line.split(' ').at(-1))
-    const header = readFileSync(new URL('../native/include/dotpool.h', import.meta.url), 'utf8')
+    const header = readFileSync(new URL('../../native/include/dotpool.h', import.meta.url), 'utf8')
     const declared = header.matchAll(/^DP_EXPORT.*?\b(dp_\w+)\(/gm)
     expect(exported.sort()).toEqual([...declared].map(([, name]) => name).sort())
   })

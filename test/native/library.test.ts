@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nativeLibrary } from '#src/native/load.js'
-import { runScript } from './support/child.js'
+import { runScript } from '../support/child.js'
 
 const path = nativeLibrary()?.path ?? ''
 
