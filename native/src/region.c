@@ -49,14 +49,9 @@
 #include "ops.h"
 #include "system.h"
 
-enum {
-  SPINS_BEFORE_YIELD = 64,  /* about 3 us: then whoever is waited for may need this core */
-  SPINS_PER_CLOCK = 16,     /* reading the clock takes as long as a pause or two */
-};
-
 /* Waits a little for another thread, which may need this core after a while. */
 static inline void spin(uint32_t spins) {
-  if (spins < SPINS_BEFORE_YIELD) {
+  if (spins < DP_SPINS_BEFORE_YIELD) {
     dp_relax();
   } else {
     dp_yield();
@@ -323,7 +318,7 @@ static outcome wait_for_programs(dp_stay *stay, uint32_t epoch) {
     const dp_slot *slot = slot_of(stay->region, before);
     for (uint32_t spins = 0; !is_complete(slot, before); spins++) {
       /* that may take a while */
-      if (spins % SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
+      if (spins % DP_SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
       if (must_leave(stay)) return LEAVING;
       spin(spins);
     }
@@ -414,9 +409,9 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       continue;
     }
     dp_relax();
-    if (spins % SPINS_PER_CLOCK != 0) continue;
+    if (spins % DP_SPINS_PER_CLOCK != 0) continue;
     /* where workers hold every core, the thread that would publish needs one of them */
-    if (spins >= SPINS_BEFORE_YIELD) dp_yield();
+    if (spins >= DP_SPINS_BEFORE_YIELD) dp_yield();
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
     if (atomic_load_explicit(&region->stop, memory_order_relaxed)) return DP_LEAVE_STOP;
