@@ -50,5 +50,6 @@ export function bindLibrary(path: string): Native {
       'int dp_serve(uint64_t region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns)',
     ) as Native['serve'],
     help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+    bury: library.func('void dp_bury(uint64_t region, uint32_t index)') as Native['bury'],
   }
 }

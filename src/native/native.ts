@@ -16,7 +16,6 @@ export interface RegionLayout {
   workerBytes: number
   workerSeat: number
   workerCursor: number
-  workerOp: number
   workerEntered: number
   workerScratch: number
   workerStats: number
@@ -41,7 +40,6 @@ const layoutFields: (keyof RegionLayout)[] = [
   'workerBytes',
   'workerSeat',
   'workerCursor',
-  'workerOp',
   'workerEntered',
   'workerScratch',
   'workerStats',
@@ -97,6 +95,7 @@ export interface Native extends Servant {
   progressBytes(threads: number): number
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   help(region: number, epoch: number): void
+  bury(region: number, index: number): void
 }
 
 /** The layout that dp_layout writes. */

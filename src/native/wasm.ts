@@ -26,6 +26,7 @@ interface Exports {
   dp_publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   dp_serve(region: number, index: number, spinNanos: bigint, sliceNanos: bigint): number
   dp_help(region: number, epoch: number): void
+  dp_bury(region: number, index: number): void
 }
 
 function instantiate(module: wasm.Module, memory: wasm.Memory): Exports {
@@ -82,6 +83,7 @@ export function bindWasm(module: wasm.Module): Native {
     progressBytes: (threads) => Number(c.dp_progress_bytes(threads)),
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: c.dp_help,
+    bury: c.dp_bury,
     serve: serveWith(c, memory, layout),
   }
 }
