@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { version } from '#src/cli/package.js'
+import { findWasm } from '#src/native/library.js'
+import { loadWasm } from '#src/native/load.js'
 import { packages, serveRegistry } from './support/registry.js'
 
 /*
@@ -32,7 +34,15 @@ const main = `
     console.log(pool.isa, y.length, y.every((value) => value === 2540))
   }
 `
+const bundled = `
+  import { Linear, Pool } from 'dotpool'
+  const nativeLibrary = process.argv[2]
+  const workerUrl = new URL('worker.mjs', import.meta.url)
+  const create = () => Pool.create({ threads: 2, nativeLibrary, workerUrl })
+  await main({ Linear, Pool: { create } })
+`
 const sources = {
+  'bundled.mjs': `${main}\n${bundled}`,
   'app.mjs': `import * as dotpool from 'dotpool'\n${main}\nawait main(dotpool)`,
   'require.cjs': `${main}\nmain(require('dotpool'))`,
   'import.cjs': `${main}\nimport('dotpool').then(main)`,
@@ -59,6 +69,9 @@ async function node(folder: string, ...args: string[]): Promise<string> {
 }
 
 const doctor = 'node_modules/dotpool/dist/src/cli/main.js'
+const wasm = findWasm()
+/** What runs without a native library: WebAssembly if it was built, or TypeScript. */
+const fallback = `${loadWasm()?.isas()[0] ?? 'typescript'} 192 true`
 const requires = process.features.require_module
 /** Whether this machine has the compiler that its own package takes. */
 const prebuilt = () => existsSync(join(packages, `${process.platform}-${process.arch}`))
@@ -84,7 +97,9 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     skip(!prebuilt(), 'no compiler for this platform')
     const installed = readdirSync(join(complete, 'node_modules/@dotpool'))
     expect(installed).toEqual([`${process.platform}-${process.arch}`])
-    expect(existsSync(join(complete, 'node_modules/dotpool/native/build'))).toBe(false)
+    const built = join(complete, 'node_modules/dotpool/native/build')
+    const besides = existsSync(built) ? readdirSync(built) : []
+    expect(besides.filter((name) => !name.endsWith('.wasm'))).toEqual([])
     const { native, kernels } = JSON.parse(await node(complete, doctor, 'doctor', '--json'))
     expect(native).toMatchObject({
       library: { origin: `@dotpool/${installed[0]}` },
@@ -100,22 +115,37 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     expect(await node(complete, 'import.cjs')).toEqual(native)
   })
 
-  it('runs in TypeScript where there is no library, and doctor says why', async () => {
-    expect(await node(bare, 'app.mjs')).toBe('typescript 192 true')
-    expect(await node(bare, 'import.cjs')).toBe('typescript 192 true')
+  it('runs as WebAssembly where there is no library, and doctor says why', async () => {
+    expect(await node(bare, 'app.mjs')).toBe(fallback)
+    expect(await node(bare, 'import.cjs')).toBe(fallback)
     const text = await node(bare, doctor, 'doctor')
     expect(text).toMatch(/^native library +missing$/m)
     expect(text).toMatch(/^no native library: .* none came with @dotpool\/.*build\.js$/m)
   })
 
   it.skipIf(!requires)('can be required where Node can require ES modules', async () => {
-    expect(await node(bare, 'require.cjs')).toBe('typescript 192 true')
+    expect(await node(bare, 'require.cjs')).toBe(fallback)
   })
 
   it('is external to a bundle', async () => {
     await npm(bare, 'install', '--prefer-offline', 'esbuild@0.28')
     const bundle = ['app.mjs', '--bundle', '--platform=node', '--format=esm', '--external:dotpool']
     await run('node_modules/.bin/esbuild', [...bundle, '--outfile=out/app.mjs'], { cwd: bare })
-    expect(await node(bare, 'out/app.mjs')).toBe('typescript 192 true')
+    expect(await node(bare, 'out/app.mjs')).toBe(fallback)
+  })
+
+  it('can be part of a bundle that says where the worker and the library are', async ({ skip }) => {
+    skip(wasm === null, 'no WebAssembly was built')
+    const entries = ['bundled.mjs', 'worker=dotpool/worker', '--bundle', '--platform=node']
+    const options = [
+      '--format=esm',
+      '--external:koffi',
+      '--external:piscina',
+      '--outdir=out',
+      '--out-extension:.js=.mjs',
+    ]
+    await run('node_modules/.bin/esbuild', [...entries, ...options], { cwd: bare })
+    cpSync(wasm as string, join(bare, 'out/dotpool.wasm'))
+    expect(await node(bare, 'out/bundled.mjs', 'out/dotpool.wasm')).toBe(fallback)
   })
 })

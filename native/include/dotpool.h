@@ -206,6 +206,7 @@ typedef struct dp_worker {
   float row_scale;
   uint64_t idle_since; /* when it last had work, or 0 */
   uint32_t index;   /* whose ranges it claims first */
+  _Atomic uint32_t held; /* units of op `op` of program `entered`: claimed, and not yet counted as done */
   uint64_t scratch; /* a quantised row, then a row of DP_MAX_K floats; see DP_STACK_BYTES */
   dp_stats stats;
 } dp_worker;
@@ -224,7 +225,7 @@ typedef struct dp_region {
 /* ---- setting up ------------------------------------------------------------------------------ */
 
 /* Byte offsets and sizes that JavaScript needs, in the order of RegionLayout in src/native/native.ts. */
-#define DP_LAYOUT_WORDS 21
+#define DP_LAYOUT_WORDS 20
 DP_EXPORT void dp_layout(uint32_t out[DP_LAYOUT_WORDS]);
 
 /* Bytes of shared memory that a region of `threads` workers needs, its base 64-byte aligned. */
@@ -291,5 +292,11 @@ DP_EXPORT int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint
  * out until the next program that is not silent.
  */
 DP_EXPORT void dp_help(dp_region *region, uint32_t epoch);
+
+/*
+ * Clears up after worker `index`, whose thread is gone, wherever it died; the next one begins with what this
+ * one had not left behind. The program it was in was aborted before, and may be complete hereafter.
+ */
+DP_EXPORT void dp_bury(dp_region *region, uint32_t index);
 
 #endif

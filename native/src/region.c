@@ -19,6 +19,10 @@
  *     and goes on. It cannot claim.
  *   - once a claim has succeeded, the program cannot complete before the claimed units are done, so
  *     the op may be read without further care.
+ *   - a thread may die in the middle of a claim: WebAssembly ends threads at any function's entry and at any
+ *     turn of a loop. So a worker writes down how many units it holds, with neither between that and its
+ *     compare-and-swap, nor between their being counted and its striking them out: if it dies, its note is
+ *     true, of the op that it stands at. dp_bury counts them for it, and what comes after goes on.
  *   - a program may be kept outside of its slot and be published again when it is complete; its ranges
  *     then name another epoch. Its memory stays readable for a while after its last run: see Control in
  *     src/pool/control.ts.
@@ -45,14 +49,9 @@
 #include "ops.h"
 #include "system.h"
 
-enum {
-  SPINS_BEFORE_YIELD = 64,  /* about 3 us: then whoever is waited for may need this core */
-  SPINS_PER_CLOCK = 16,     /* reading the clock takes as long as a pause or two */
-};
-
 /* Waits a little for another thread, which may need this core after a while. */
 static inline void spin(uint32_t spins) {
-  if (spins < SPINS_BEFORE_YIELD) {
+  if (spins < DP_SPINS_BEFORE_YIELD) {
     dp_relax();
   } else {
     dp_yield();
@@ -85,8 +84,9 @@ static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t least, u
 }
 
 /* Takes units of the op that nobody has claimed, the worker's own first. False: there are none. */
-static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, uint32_t threads,
+static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker, uint32_t threads,
                         dp_claim *claim) {
+  const uint32_t index = worker->index;
   const uint32_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
   const uint32_t least = atomic_load_explicit(&progress->least, memory_order_relaxed);
   const uint32_t cap = atomic_load_explicit(&progress->cap, memory_order_relaxed);
@@ -103,6 +103,7 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, uint32_t index, u
                                 : make_range(epoch, first, last - share);
       if (atomic_compare_exchange_weak_explicit(&progress->range[owner], &range, rest,
                                                 memory_order_acq_rel, memory_order_acquire)) {
+        atomic_store_explicit(&worker->held, share, memory_order_relaxed);
         claim->first = own ? first : last - share;
         claim->last = claim->first + share;
         return true;
@@ -185,6 +186,7 @@ typedef enum outcome {
   PASSED,   /* nothing left to claim here */
   FINISHED, /* this worker ran the last unit of the program */
   LEAVING,  /* see `leave` */
+  GOES_ON,  /* of an op: units of it are not done yet */
 } outcome;
 
 /* One stay in C: who is here and until when. */
@@ -248,6 +250,19 @@ static bool find_program(dp_region *region, uint32_t epoch, dp_program *program)
   return atomic_load_explicit(&slot->epoch, memory_order_relaxed) == epoch;
 }
 
+/* Counts `worker`'s claim on an op as done. PASSED: this was the last of the op. */
+static inline outcome settle_claim(dp_worker *worker, const dp_program *program, dp_progress *progress,
+                                   uint32_t claimed) {
+  const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
+  const uint32_t done = atomic_fetch_add_explicit(&progress->done, claimed, memory_order_acq_rel) + claimed;
+  atomic_store_explicit(&worker->held, 0, memory_order_relaxed);
+  if (done != units) return GOES_ON;
+  const uint32_t ops = atomic_fetch_add_explicit(&program->slot->ops_done, 1, memory_order_acq_rel) + 1;
+  if (ops != program->op_count) return PASSED;
+  atomic_store_explicit(&program->slot->completed, program->epoch, memory_order_seq_cst);
+  return FINISHED;
+}
+
 /* Runs what this worker can claim of op `i`. FINISHED: it ran the last unit of the program. */
 static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint32_t stage) {
   dp_region *region = stay->region;
@@ -256,7 +271,7 @@ static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint
   const uint32_t epoch = program->epoch;
   dp_progress *progress = progress_at(program->progress, i, region->threads);
   dp_claim claim;
-  while (claim_units(progress, epoch, worker->index, region->threads, &claim)) {
+  while (claim_units(progress, epoch, worker, region->threads, &claim)) {
     if (atomic_load_explicit(&slot->aborted, memory_order_relaxed) != epoch) {
       dp_place place = {
           .op = &program->ops[i],
@@ -272,14 +287,8 @@ static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint
       count(&worker->stats.units, claim.last - claim.first);
       count_time(stay, &worker->stats.busy_ns);
     }
-    const uint32_t units = atomic_load_explicit(&progress->units, memory_order_relaxed);
-    const uint32_t n = claim.last - claim.first;
-    if (atomic_fetch_add_explicit(&progress->done, n, memory_order_acq_rel) + n == units) {
-      const uint32_t ops = atomic_fetch_add_explicit(&slot->ops_done, 1, memory_order_acq_rel) + 1;
-      if (ops < program->op_count) return PASSED;
-      atomic_store_explicit(&slot->completed, epoch, memory_order_seq_cst);
-      return FINISHED;
-    }
+    const outcome how = settle_claim(worker, program, progress, claim.last - claim.first);
+    if (how != GOES_ON) return how;
     if (must_leave(stay)) return LEAVING;
   }
   return PASSED;
@@ -309,7 +318,7 @@ static outcome wait_for_programs(dp_stay *stay, uint32_t epoch) {
     const dp_slot *slot = slot_of(stay->region, before);
     for (uint32_t spins = 0; !is_complete(slot, before); spins++) {
       /* that may take a while */
-      if (spins % SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
+      if (spins % DP_SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
       if (must_leave(stay)) return LEAVING;
       spin(spins);
     }
@@ -400,9 +409,9 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       continue;
     }
     dp_relax();
-    if (spins % SPINS_PER_CLOCK != 0) continue;
+    if (spins % DP_SPINS_PER_CLOCK != 0) continue;
     /* where workers hold every core, the thread that would publish needs one of them */
-    if (spins >= SPINS_BEFORE_YIELD) dp_yield();
+    if (spins >= DP_SPINS_BEFORE_YIELD) dp_yield();
     const uint64_t before = stay.clock;
     count_time(&stay, &worker->stats.wait_ns);
     if (atomic_load_explicit(&region->stop, memory_order_relaxed)) return DP_LEAVE_STOP;
@@ -425,6 +434,17 @@ void dp_help(dp_region *region, uint32_t epoch) {
     spin(spins);
   }
   count_time(&stay, &worker->stats.wait_ns);
+}
+
+void dp_bury(dp_region *region, uint32_t index) {
+  dp_worker *worker = &region->workers[index];
+  const uint32_t held = atomic_load_explicit(&worker->held, memory_order_relaxed);
+  dp_program program;
+  if (held > 0 && find_program(region, worker->entered, &program)) {
+    settle_claim(worker, &program, progress_at(program.progress, worker->op, region->threads), held);
+  }
+  worker->op = 0;
+  /* the row in its scratch may be half of another, but one of a program that is aborted: no one uses it */
 }
 
 /* ---- setting up --------------------------------------------------------------------------------- */
@@ -459,13 +479,13 @@ uint64_t dp_region_row_stride(const dp_region *region, uint32_t k) {
 
 void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {
   const uint32_t words[DP_LAYOUT_WORDS] = {
-      offsetof(dp_region, epoch),   offsetof(dp_region, stop),    offsetof(dp_region, seats),
-      offsetof(dp_region, notice),  offsetof(dp_region, workers), sizeof(dp_worker),
-      offsetof(dp_worker, seat),    offsetof(dp_worker, cursor),  offsetof(dp_worker, op),
-      offsetof(dp_worker, entered), offsetof(dp_worker, scratch), offsetof(dp_worker, stats),
-      offsetof(dp_region, ring),    sizeof(dp_slot),              offsetof(dp_slot, completed),
-      offsetof(dp_slot, aborted),   offsetof(dp_slot, fault),     offsetof(dp_slot, own_ops),
-      sizeof(dp_op),                DP_RING,                      DP_SLOT_OPS,
+      offsetof(dp_region, epoch),   offsetof(dp_region, stop),      offsetof(dp_region, seats),
+      offsetof(dp_region, notice),  offsetof(dp_region, workers),   sizeof(dp_worker),
+      offsetof(dp_worker, seat),    offsetof(dp_worker, cursor),    offsetof(dp_worker, entered),
+      offsetof(dp_worker, scratch), offsetof(dp_worker, stats),     offsetof(dp_region, ring),
+      sizeof(dp_slot),              offsetof(dp_slot, completed),   offsetof(dp_slot, aborted),
+      offsetof(dp_slot, fault),     offsetof(dp_slot, own_ops),     sizeof(dp_op),
+      DP_RING,                      DP_SLOT_OPS,
   };
   memcpy(out, words, sizeof words);
 }

@@ -188,6 +188,56 @@ static void test_late_worker(void) {
   free_arena(&arena);
 }
 
+/* Claims a unit of the op that the worker stands at, as a thread that dies over it. False: none is left. */
+static bool die_over_claim(const arena *arena, dp_worker *worker, uint32_t epoch) {
+  const uint32_t threads = arena->region->threads;
+  char *progresses = (char *)slot_at(arena, epoch)->own_progress;
+  dp_progress *progress = (dp_progress *)(progresses + worker->op * dp_progress_bytes(threads));
+  for (uint32_t owner = 0; owner < threads; owner++) {
+    const uint64_t range = atomic_load(&progress->range[owner]);
+    if ((range >> 16 & 0xffff) == (range & 0xffff)) continue;
+    atomic_store(&progress->range[owner], range + (1 << 16));
+    worker->entered = epoch;
+    atomic_store(&worker->held, 1);
+    return true;
+  }
+  return false;
+}
+
+/* A thread that dies while it holds a claim: its program is lost, but ends, and what follows goes on. */
+static void test_death(void) {
+  uint32_t deaths = 0;
+  for (int round = 0; round < 100; round++) {
+    arena arena = make_arena(3);
+    linear_case linear = make_linear_case(5, 300, 30);
+    linear_call lost = make_linear_call(&linear), next = make_linear_call(&linear);
+    const uint32_t epoch = publish(&arena, lost.ops, lost.op_count, false);
+    for (uint32_t i = random_between(0, 20); i > 0; i--) dp_serve(arena.region, 1, AT_ONCE, 1);
+    dp_worker *worker = &arena.region->workers[1];
+    if (!is_complete(&arena, epoch) && die_over_claim(&arena, worker, epoch)) {
+      deaths++;
+      atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
+      const uint32_t following = publish(&arena, next.ops, next.op_count, false);
+      /* over its last op, which nothing waits for, the others can go on before it is buried */
+      if (worker->op + 1 == lost.op_count && one_in(2)) {
+        for (int i = 0; i < 10; i++) serve(&arena, i % 2 * 2);
+        check(!is_complete(&arena, epoch), "a program is complete without a claim");
+      }
+      dp_bury(arena.region, 1);
+      check(worker->op == 0 && atomic_load(&worker->held) == 0, "a dead worker left something behind");
+      for (int i = 0; i < 100 && !is_complete(&arena, following); i++) serve(&arena, random_between(0, 2));
+      check(is_complete(&arena, epoch) && is_complete(&arena, following), "a lost claim hangs");
+      check_edges(&lost, "death");
+      check_linear_call(&next, "after a death");
+    }
+    free_linear_call(&next);
+    free_linear_call(&lost);
+    free_linear_case(&linear);
+    free_arena(&arena);
+  }
+  check(deaths > 0, "nobody died");
+}
+
 /* A full ring, begun by one worker and ended by another, or by the caller. */
 static void test_full_ring(void) {
   for (int round = 0; round < 2; round++) {
@@ -227,6 +277,7 @@ void test_region(void) {
   test_abort();
   test_abort_between_ops();
   test_late_worker();
+  test_death();
   test_full_ring();
   report("region %s", dp_isa());
 }

@@ -52,7 +52,7 @@ static void *work(void *argument) {
   dp_worker *worker = &region->workers[member.index];
   for (uint32_t turn = member.index;; turn = turn * 1664525u + 1013904223u) {
     pthread_mutex_lock(&crew->seat[member.index]);
-    if (crew->manner.successors) worker->op = 0; /* as JavaScript does for the successor */
+    if (crew->manner.successors) dp_bury(region, member.index); /* as JavaScript does for the successor */
     const int why = dp_serve(region, member.index, crew->manner.spin_ns, crew->manner.slice_ns);
     if (why == DP_LEAVE_NOTICE) sem_post(&crew->notices);
     const bool parks = (why == DP_LEAVE_IDLE || why == DP_LEAVE_UNSEATED) && !has_work(region, worker);

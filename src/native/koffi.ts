@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
-import { type Native, readKernels, readLayout } from './native.js'
+import { listKernels, type Native, readLayout } from './native.js'
 
 /* The native library; the only file that knows koffi. */
 
@@ -28,7 +28,7 @@ export function bindLibrary(path: string): Native {
     handle: { kind: 'library', path },
     layout: readLayout(library.func('void dp_layout(_Out_ uint32_t *out)')),
     isa: library.func('const char *dp_isa()') as Native['isa'],
-    kernels: () => readKernels(isaName, isaObstacle),
+    ...listKernels(isaName, isaObstacle),
     selectIsa: (name) => selectIsa(name) === 0,
     // a SharedArrayBuffer's own base is only 16-byte aligned, so the view starts a little into a larger one
     allocate: (byteLength) => {
@@ -65,5 +65,6 @@ export function bindLibrary(path: string): Native {
       if (problem !== 0) throw new Error(`CPUs ${cpus}: ${getSystemErrorName(-problem)}`)
     },
     help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+    bury: library.func('void dp_bury(uint64_t region, uint32_t index)') as Native['bury'],
   }
 }

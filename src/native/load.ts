@@ -89,11 +89,8 @@ export function allKernels(): Kernels[] {
 
 /** What DOTPOOL_ISA can be on this machine, best first. */
 export function possibleIsas(): string[] {
-  return runnable(allKernels())
-}
-
-function runnable(kernels: Kernels[]): string[] {
-  return kernels.flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : []))
+  const natives = [loadNative(), loadWasm()]
+  return [...natives.flatMap((native) => native?.isas() ?? []), 'typescript']
 }
 
 /**
@@ -114,8 +111,7 @@ export function chooseNative(file?: string): Native | null {
     if (native?.selectIsa(wanted)) return native
   }
   if (wanted === null) return null
-  const isas =
-    file === undefined ? possibleIsas() : runnable(openNamed('nativeLibrary', file).kernels())
+  const isas = file === undefined ? possibleIsas() : openNamed('nativeLibrary', file).isas()
   throw new ArgumentError(
     'DOTPOOL_ISA',
     `one of ${isas.join(', ')} on this machine`,

@@ -16,7 +16,6 @@ export interface RegionLayout {
   workerBytes: number
   workerSeat: number
   workerCursor: number
-  workerOp: number
   workerEntered: number
   workerScratch: number
   workerStats: number
@@ -41,7 +40,6 @@ const layoutFields: (keyof RegionLayout)[] = [
   'workerBytes',
   'workerSeat',
   'workerCursor',
-  'workerOp',
   'workerEntered',
   'workerScratch',
   'workerStats',
@@ -93,6 +91,8 @@ export interface Native extends Servant {
   isa(): string
   /** All that there are, widest first. */
   kernels(): Kernels[]
+  /** All that this machine can run, widest first. */
+  isas(): string[]
   /** Chooses the kernels of regions made from now on; null chooses the widest. False: cannot be. */
   selectIsa(name: string | null): boolean
   /** Zeroed shared memory that C sees, its first byte 64-byte aligned; a RangeError if there is none. */
@@ -110,18 +110,23 @@ export interface Native extends Servant {
   progressBytes(threads: number): number
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   help(region: number, epoch: number): void
+  bury(region: number, index: number): void
 }
 
-/** The kernels that dp_isa_name and dp_isa_obstacle tell of. */
-export function readKernels(
+/** What tells of kernels, by dp_isa_name and dp_isa_obstacle. */
+export function listKernels(
   name: (index: number) => string | null,
   obstacle: (index: number) => string | null,
-): Kernels[] {
-  const kernels: Kernels[] = []
-  for (let i = 0, isa = name(i); isa !== null; isa = name(++i)) {
-    kernels.push({ isa, obstacle: obstacle(i) })
+): Pick<Native, 'kernels' | 'isas'> {
+  const kernels = () => {
+    const all: Kernels[] = []
+    for (let i = 0, isa = name(i); isa !== null; isa = name(++i)) {
+      all.push({ isa, obstacle: obstacle(i) })
+    }
+    return all
   }
-  return kernels
+  const isas = () => kernels().flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : []))
+  return { kernels, isas }
 }
 
 /** The layout that dp_layout writes. */

@@ -1,4 +1,4 @@
-import { type Handle, type Native, readKernels, readLayout, type Servant } from './native.js'
+import { type Handle, listKernels, type Native, readLayout, type Servant } from './native.js'
 import { WasmHeap } from './wasm-heap.js'
 import * as wasm from './web-assembly.js'
 
@@ -27,6 +27,7 @@ interface Exports {
   dp_publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   dp_serve(region: number, index: number, spinNanos: bigint, sliceNanos: bigint): number
   dp_help(region: number, epoch: number): void
+  dp_bury(region: number, index: number): void
 }
 
 function instantiate(module: wasm.Module, memory: wasm.Memory): Exports {
@@ -67,11 +68,10 @@ export function bindWasm(module: wasm.Module): Native {
   return {
     handle: { kind: 'wasm', module, memory, layout },
     isa: () => textAt(c.dp_isa()) as string,
-    kernels: () =>
-      readKernels(
-        (index) => textAt(c.dp_isa_name(index)),
-        (index) => textAt(c.dp_isa_obstacle(index)),
-      ),
+    ...listKernels(
+      (index) => textAt(c.dp_isa_name(index)),
+      (index) => textAt(c.dp_isa_obstacle(index)),
+    ),
     selectIsa,
     allocate: (byteLength) => heap.allocate(byteLength),
     sees: (view) => heap.owns(view),
@@ -87,6 +87,7 @@ export function bindWasm(module: wasm.Module): Native {
     progressBytes: (threads) => Number(c.dp_progress_bytes(threads)),
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: c.dp_help,
+    bury: c.dp_bury,
     ...servantOf(c, memory, layout),
   }
 }

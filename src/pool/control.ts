@@ -44,9 +44,9 @@ export class Control {
     return entered === left ? undefined : entered
   }
 
-  /** Lets the next thread on the seat of `w`, which is gone, begin its program from the first op. */
-  rewind(w: number): void {
-    this.#unsigned[this.#worker(w) + this.native.layout.workerOp / 4] = 0
+  /** Does for worker `w`, which is gone, what is left to do; see dp_bury. */
+  bury(w: number): void {
+    this.native.bury(this.address, w)
   }
 
   /** What worker `w` has done; w = threads is the callers of runSync. */

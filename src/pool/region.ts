@@ -248,8 +248,6 @@ export class Region implements Engine {
 
   /** Rejects the call that the dead worker was part of; all others go on. */
   #mourn(w: number, cause: unknown): void {
-    // threads die only between claims: nothing is half done, and the successor can begin anew
-    this.#control.rewind(w)
     const epoch = this.#control.programOf(w)
     // it may have died on its way to tell us of completed programs
     this.#listen()
@@ -257,6 +255,9 @@ export class Region implements Engine {
     if (flight !== undefined && flight.epoch === epoch) {
       this.#fail(flight, new WorkerDiedError(cause))
     }
+    // once its call is rejected: what it had claimed is counted as done, though it may not be
+    this.#control.bury(w)
+    this.#listen()
     this.#deaths++
     if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
     else if (this.#inFlight > 0 || !this.#crew.isUp) this.#crew.wake(this.threads)
