@@ -5,7 +5,10 @@
 #include "../kernels.h"
 #include "relaxed128.h"
 
-enum { CHANNELS = 8 };
+enum {
+  CHANNELS = 8,
+  TURN = 64, /* quads of these channels before the next ones' turn: 16 KiB of weights */
+};
 
 DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
                     int32_t *acc) {
@@ -34,8 +37,8 @@ DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows, const int8_
     const v128_t first = dp_first_sums(col_sum + n);
     for (int m = 0; m < rows; m++) wasm_v128_store(acc + m * DP_NR + n, first);
   }
-  for (size_t q = 0; q < quads; q += DP_TURN) {
-    const size_t count = quads - q < DP_TURN ? quads - q : DP_TURN;
+  for (size_t q = 0; q < quads; q += TURN) {
+    const size_t count = quads - q < TURN ? quads - q : TURN;
     for (int c = 0; c < DP_NR; c += CHANNELS) {
       turn(x + q * DP_KR, stride, rows, w + q * DP_QUAD_BYTES + c * DP_KR, count, acc + c);
     }
