@@ -8,9 +8,11 @@
 
 #include "simd128.h"
 
-/* sum[c] += sum_j w[c][j] * x[c][j] */
+/* sum[c] += sum_j w[c][j] * x[c][j]; clang 16 has no other name for it */
 DP_INLINE v128_t dp_dot(v128_t sum, v128_t x, v128_t w) {
-  return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(w, x, sum);
+  typedef signed char bytes __attribute__((vector_size(16)));
+  typedef int words __attribute__((vector_size(16)));
+  return (v128_t)__builtin_wasm_relaxed_dot_i8x16_i7x16_add_s_i32x4((bytes)w, (bytes)x, (words)sum);
 }
 
 /* What activations are stored shifted by: 128 if the bytes of x are unsigned, 0 if they are signed. */
