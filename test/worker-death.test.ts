@@ -18,8 +18,14 @@ import {
 /** Its threads die in the middle of a claim, those of the native library only in between. */
 const wasm = (loadWasm()?.isas() ?? []).slice(-1)
 
+const pools: [threads: number, isa: string][] = [
+  [1, 'scalar'],
+  [2, 'scalar'],
+  ...wasm.map((isa): [number, string] => [2, isa]),
+]
+
 describe('a worker thread that dies', () => {
-  it.each([[1, 'scalar'], [2, 'scalar'], ...wasm.map((isa) => [2, isa] as const)])(
+  it.each(pools)(
     'during a call takes at most that call with it: %i threads, %s',
     async (threads, isa) => {
       await using slow = await slowPool(threads, isa)
