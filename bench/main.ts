@@ -13,6 +13,7 @@ import { forward } from './suites/forward.js'
 import { gemm } from './suites/gemm.js'
 import { gemv } from './suites/gemv.js'
 import { idle } from './suites/idle.js'
+import { isas } from './suites/isas.js'
 import { memory } from './suites/memory.js'
 import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
@@ -34,7 +35,7 @@ const suites: Suite[] = [
 ]
 
 /** Run only where `--scope` names them. */
-const extra: Suite[] = [scaling]
+const extra: Suite[] = [scaling, isas]
 
 export interface BenchOptions {
   /** Names of suites; all by default. */

@@ -1,5 +1,6 @@
 import { Linear, WorkerDiedError } from 'dotpool'
 import { describe, expect, it } from 'vitest'
+import { loadWasm } from '#src/native/load.js'
 import { runScript } from './support/child.js'
 import { createPool } from './support/isas.js'
 import { expectSameBits } from './support/reference.js'
@@ -14,26 +15,38 @@ import {
   until,
 } from './support/threads.js'
 
+/** Its threads die in the middle of a claim, those of the native library only in between. */
+const wasm = (loadWasm()?.isas() ?? []).slice(-1)
+
+const pools: [threads: number, isa: string][] = [
+  [1, 'scalar'],
+  [2, 'scalar'],
+  ...wasm.map((isa): [number, string] => [2, isa]),
+]
+
 describe('a worker thread that dies', () => {
-  it.each([1, 2])('during a call takes at most that call with it: %i threads', async (threads) => {
-    await using slow = await slowPool(threads)
-    let died = 0
-    for (let i = 0; i < 3; i++) {
-      const call = errorOf(slow.slowly())
-      await pause(10 + 10 * i)
-      await killThread()
-      const error = await call
-      if (error !== undefined) {
-        expect(error).toBeInstanceOf(WorkerDiedError)
-        expect(error).toMatchObject({ code: 'ERR_DOTPOOL_WORKER_DIED', cause: expect.any(Error) })
-        died++
+  it.each(pools)(
+    'during a call takes at most that call with it: %i threads, %s',
+    async (threads, isa) => {
+      await using slow = await slowPool(threads, isa)
+      let died = 0
+      for (let i = 0; i < 3; i++) {
+        const call = errorOf(slow.slowly())
+        await pause(10 + 10 * i)
+        await killThread()
+        const error = await call
+        if (error !== undefined) {
+          expect(error).toBeInstanceOf(WorkerDiedError)
+          expect(error).toMatchObject({ code: 'ERR_DOTPOOL_WORKER_DIED', cause: expect.any(Error) })
+          died++
+        }
+        expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+        expectSameBits(slow.layer.forwardSync(slow.row), slow.expected)
+        await until(() => threadCount() === threads)
       }
-      expectSameBits(await slow.layer.forward(slow.row), slow.expected)
-      expectSameBits(slow.layer.forwardSync(slow.row), slow.expected)
-      await until(() => threadCount() === threads)
-    }
-    expect(died).toBeGreaterThan(0)
-  })
+      expect(died).toBeGreaterThan(0)
+    },
+  )
 
   it('dies long before the end of the call', async () => {
     await using slow = await slowPool(1)

@@ -57,19 +57,20 @@ export async function until(condition: () => boolean, millis = 5000): Promise<vo
 
 export const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-/** Rows of a call that takes long. */
-const ROWS = 4000
+/** Rows of a call that takes long, about half a second on one thread. */
+const longRows = { scalar: 4000, wasm: 20_000 }
 
-/** A pool with a layer whose calls take long: portable kernels, about half a second on one thread. */
-export async function slowPool(threads: number): Promise<SlowPool> {
-  const pool = await createPool('scalar', { threads })
+/** A pool with a layer whose calls take long, with slow kernels or those of an ISA like `wasm`. */
+export async function slowPool(threads: number, isa = 'scalar'): Promise<SlowPool> {
+  const pool = await createPool(isa, { threads })
+  const rows = isa === 'scalar' ? longRows.scalar : longRows.wasm
   const shape = { inFeatures: 512, outFeatures: 640 }
   const { weight, scale } = makeCase({ rows: 1, ...shape }, false, 1)
   const layer = await Linear.fromInt8(pool, weight, scale, shape)
   const row = makeCase({ rows: 1, ...shape }, false, 2).x
-  const x = pool.tensor('float32', [ROWS, 512])
-  for (let m = 0; m < ROWS; m++) x.data.set(row, m * 512)
-  const y = pool.tensor('float32', [ROWS, 640])
+  const x = pool.tensor('float32', [rows, 512])
+  for (let m = 0; m < rows; m++) x.data.set(row, m * 512)
+  const y = pool.tensor('float32', [rows, 640])
   return {
     pool,
     layer,

@@ -7,7 +7,10 @@
 #include "../kernels.h"
 #include "madd128.h"
 
-enum { CHANNELS = 4 };
+enum {
+  CHANNELS = 4,
+  TURN = 64, /* quads of these channels before the next ones' turn: 16 KiB of weights */
+};
 
 DP_INLINE void turn(const int16_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
                     int32_t *acc) {
@@ -27,8 +30,8 @@ DP_INLINE void turn(const int16_t *x, size_t stride, const int rows, const int8_
 DP_INLINE void tile(const int16_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
                     int32_t *acc) {
   memset(acc, 0, rows * DP_NR * sizeof *acc);
-  for (size_t q = 0; q < quads; q += DP_TURN) {
-    const size_t count = quads - q < DP_TURN ? quads - q : DP_TURN;
+  for (size_t q = 0; q < quads; q += TURN) {
+    const size_t count = quads - q < TURN ? quads - q : TURN;
     for (int c = 0; c < DP_NR; c += CHANNELS) {
       turn(x + q * DP_KR, stride, rows, w + q * DP_QUAD_BYTES + c * DP_KR, count, acc + c);
     }

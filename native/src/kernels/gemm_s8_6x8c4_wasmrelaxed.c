@@ -1,6 +1,7 @@
 /*
  * gemm_s8_6x8c4_wasmrelaxed.c: up to six rows times a block, eight channels at a time: twelve registers of
- * sums, two of weights, one of activations, which are all that engines on x86 have to give.
+ * sums, two of weights, one of activations, which are all that engines on x86 have to give. The channels take
+ * turns every 16 KiB of weights.
  */
 #include "../kernels.h"
 #include "relaxed128.h"
@@ -9,7 +10,7 @@ enum { CHANNELS = 8 };
 
 DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
                     int32_t *acc) {
-  v128_t low[6], high[6];
+  v128_t low[DP_ROWS], high[DP_ROWS];
   DP_UNROLL for (int m = 0; m < rows; m++) {
     low[m] = wasm_v128_load(acc + m * DP_NR);
     high[m] = wasm_v128_load(acc + m * DP_NR + 4);
@@ -28,33 +29,42 @@ DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_
   }
 }
 
-DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    const int32_t *col_sum, int32_t *acc) {
-  for (int n = 0; n < DP_NR; n += 4) {
-    const v128_t first = dp_first_sums(col_sum + n);
-    for (int m = 0; m < rows; m++) wasm_v128_store(acc + m * DP_NR + n, first);
-  }
-  for (size_t q = 0; q < quads; q += DP_TURN) {
-    const size_t count = quads - q < DP_TURN ? quads - q : DP_TURN;
-    for (int c = 0; c < DP_NR; c += CHANNELS) {
-      turn(x + q * DP_KR, stride, rows, w + q * DP_QUAD_BYTES + c * DP_KR, count, acc + c);
+#define CASE(rows) \
+  case rows: turn(x, stride, rows, w, quads, acc); break
+
+static void turns(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                  int32_t *acc) {
+  for (int c = 0; c < DP_NR; c += CHANNELS, w += CHANNELS * DP_KR, acc += CHANNELS) {
+    switch (rows) {
+      CASE(1);
+      CASE(2);
+      CASE(3);
+      CASE(4);
+      CASE(5);
+      default: CASE(6);
     }
   }
 }
-
-#define CASE(rows) \
-  case rows: tile(xq, stride, rows, w, quads, col_sum, acc); break
 
 void dp_gemm_s8_6x8c4_wasmrelaxed(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                                   size_t quads, const int32_t *col_sum, int32_t *acc,
                                   const int8_t *ahead) {
   (void)ahead;
-  switch (rows) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    default: CASE(6);
+  const uint8_t *x = xq;
+  const bool is_signed = dp_offset() == 0;
+  for (int n = 0; n < DP_NR; n += 4) {
+    const v128_t first = dp_first_sums(col_sum + n);
+    for (uint32_t m = 0; m < rows; m++) wasm_v128_store(acc + m * DP_NR + n, first);
+  }
+  for (size_t q = 0; q < quads; q += DP_TURN, x += DP_PIECE, w += DP_TURN * DP_QUAD_BYTES) {
+    const size_t count = quads - q < DP_TURN ? quads - q : DP_TURN;
+    if (is_signed && dp_holds_least(x, stride, rows, count)) {
+      dp_parts parts;
+      dp_split(x, stride, rows, count, &parts);
+      turns(parts.most[0], DP_PIECE, rows, w, count, acc);
+      turns(parts.rest[0], DP_PIECE, rows, w, count, acc);
+    } else {
+      turns(x, stride, rows, w, count, acc);
+    }
   }
 }

@@ -1,10 +1,14 @@
-/* gemv_s8_1x64c4_wasm.c: one row times up to a block, a column (eight registers of sums) at a time. */
+/*
+ * gemv_s8_1x64c4_wasm.c: one row times up to a block, a column (eight registers of sums) at a time. Columns
+ * take turns every page of weights: nothing here can ask for memory ahead, so it is read in order, as the
+ * CPU itself expects it.
+ */
 #include <string.h>
 
 #include "../kernels.h"
 #include "madd128.h"
 
-enum { REGISTERS = DP_COLUMN / 2 };
+enum { REGISTERS = DP_COLUMN / 2, TURN = 4096 / DP_QUAD_BYTES };
 
 static void turn(const int16_t *x, const int8_t *w, size_t quads, int32_t *acc) {
   v128_t sum[REGISTERS];
@@ -21,8 +25,8 @@ void dp_gemv_s8_1x64c4_wasm(const void *xq, const int8_t *w, size_t quads, uint3
   (void)col_sum;
   const int16_t *x = xq;
   memset(acc, 0, columns * DP_COLUMN * sizeof *acc);
-  for (size_t q = 0; q < quads; q += DP_TURN) {
-    const size_t count = quads - q < DP_TURN ? quads - q : DP_TURN;
+  for (size_t q = 0; q < quads; q += TURN) {
+    const size_t count = quads - q < TURN ? quads - q : TURN;
     for (uint32_t c = 0; c < columns; c++) {
       turn(x + q * DP_KR, w + q * DP_QUAD_BYTES + c * 64, count, acc + c * DP_COLUMN);
     }
