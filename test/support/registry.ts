@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -19,7 +19,9 @@ export async function serveRegistry(): Promise<Registry> {
     response.writeHead(body === undefined ? 404 : 200).end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  // npm's cache knows what was at an address before, and ports come again
+  const root = `/${randomUUID()}`
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${root}`
   for (const entry of readdirSync(packages, { withFileTypes: true })) {
     if (!entry.isDirectory() || entry.name === 'dotpool') continue
     const manifest = JSON.parse(readFileSync(`${packages}/${entry.name}/package.json`, 'utf8'))
@@ -28,8 +30,8 @@ export async function serveRegistry(): Promise<Registry> {
     const tarball = readFileSync(`${packages}/${file}`)
     const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
     const versions = { [version]: { ...manifest, dist: { tarball: `${url}/${file}`, integrity } } }
-    paths.set(`/${file}`, tarball)
-    paths.set(`/${name}`, JSON.stringify({ name, 'dist-tags': { latest: version }, versions }))
+    paths.set(`${root}/${file}`, tarball)
+    paths.set(`${root}/${name}`, JSON.stringify({ name, 'dist-tags': { latest: version }, versions }))
   }
   return {
     url,
