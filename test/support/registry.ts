@@ -31,7 +31,10 @@ export async function serveRegistry(): Promise<Registry> {
     const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
     const versions = { [version]: { ...manifest, dist: { tarball: `${url}/${file}`, integrity } } }
     paths.set(`${root}/${file}`, tarball)
-    paths.set(`${root}/${name}`, JSON.stringify({ name, 'dist-tags': { latest: version }, versions }))
+    paths.set(
+      `${root}/${name}`,
+      JSON.stringify({ name, 'dist-tags': { latest: version }, versions }),
+    )
   }
   return {
     url,
