@@ -1,4 +1,4 @@
-/* windows.c: Windows 7 and later. */
+/* windows.c: Windows, by its own interface. */
 #include <errno.h>
 #include <stdlib.h>
 #include <windows.h>
