@@ -16,7 +16,11 @@
 #error "dotpool.h uses C11 atomics; include it from C"
 #endif
 
+#ifdef _WIN32
+#define DP_EXPORT __declspec(dllexport)
+#else
 #define DP_EXPORT __attribute__((visibility("default")))
+#endif
 
 /* ---- the region's shared memory -------------------------------------------------------------- */
 
