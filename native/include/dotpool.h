@@ -240,8 +240,8 @@ DP_EXPORT void dp_region_init(dp_region *region, uint32_t threads);
 
 /*
  * Chooses the kernels of regions that are made from now on: the widest this CPU runs, or the named ISA
- * ("amx", "avx512vnni", "avxvnni", "avx2"; on Arm "i8mm", "dotprod", "neon"; "scalar"). Returns 0, or -1
- * where the name is unknown or the CPU lacks it.
+ * ("amx", "avx512vnni", "avxvnni", "avx2"; on Arm "i8mm", "dotprod", "neon"; "scalar"; in WebAssembly
+ * "wasmrelaxed", "wasm"). Returns 0, or -1 where the name is unknown or the CPU lacks it.
  */
 DP_EXPORT int dp_select_isa(const char *name);
 
