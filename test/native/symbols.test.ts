@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { findWasm } from '#src/native/library.js'
 import { nativeLibrary } from '#src/native/load.js'
 
 /* What the native library offers to the dynamic linker and asks of it, as binutils list it. */
@@ -68,5 +69,23 @@ describe.skipIf(!crosses)(`the native library for Windows${crosses ? '' : ' (ski
     const needed = [...text.matchAll(/DLL Name: (.*)/g)].map(([, name]) => name)
     expect(needed).toContain('KERNEL32.dll')
     for (const name of needed) expect(name).toMatch(/^(KERNEL32|msvcrt|api-ms-win-crt-.*)\.dll$/)
+  })
+})
+
+describe.skipIf(findWasm() === null)('the native library as WebAssembly', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: Node.js has it, its types do not
+  const { Module } = (globalThis as any).WebAssembly
+  const module = new Module(readFileSync(findWasm() ?? ''))
+
+  it('exports the functions of its header, and what tells where the memory begins', () => {
+    const names = Module.exports(module).map(({ name }: { name: string }) => name)
+    expect(names.sort()).toEqual(['__heap_base', '__stack_pointer', ...declared])
+  })
+
+  it('needs memory and a clock', () => {
+    expect(Module.imports(module)).toEqual([
+      { module: 'env', name: 'memory', kind: 'memory' },
+      { module: 'env', name: 'now', kind: 'function' },
+    ])
   })
 })
