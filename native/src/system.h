@@ -7,7 +7,7 @@
 
 /* What a worker's stack takes where threads do not bring one; it ends where its scratch memory begins. */
 #if defined(__wasm__)
-#define DP_STACK_BYTES (256 << 10)
+#define DP_STACK_BYTES (64 << 10)
 #else
 #define DP_STACK_BYTES 0
 #endif

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "../src/rounding.h"
+#include "pages.h"
 
 /* ---- checks ----------------------------------------------------------------------------------- */
 
@@ -123,10 +122,10 @@ enum { EDGE = 64, EDGE_BYTE = 0xa5 };
 
 /* Whole pages for `bytes`, and one more that must not be touched. */
 static block allocate(size_t bytes) {
-  const size_t page = (size_t)sysconf(_SC_PAGESIZE), usable = (bytes + page - 1) / page * page;
+  const size_t page = page_bytes(), usable = (bytes + page - 1) / page * page;
   block block = {.bytes = bytes, .page_bytes = usable + page};
-  block.pages = mmap(NULL, block.page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block.pages == MAP_FAILED || mprotect(block.pages + usable, page, PROT_NONE) != 0) {
+  block.pages = map_pages(usable, page);
+  if (block.pages == NULL) {
     fputs("out of memory\n", stderr);
     exit(EXIT_FAILURE);
   }
@@ -159,7 +158,7 @@ bool edges_hold(const block *output) {
 }
 
 void free_block(block *block) {
-  if (block->pages != NULL) munmap(block->pages, block->page_bytes);
+  if (block->pages != NULL) unmap_pages(block->pages, block->page_bytes);
   *block = (struct block){0};
 }
 

@@ -12,7 +12,7 @@ export interface Library {
   origin: string
 }
 
-const file = `libdotpool.${process.platform === 'darwin' ? 'dylib' : 'so'}`
+const file = `libdotpool.${{ darwin: 'dylib', win32: 'dll' }[process.platform as string] ?? 'so'}`
 const builtPath = fileURLToPath(new URL(`../../../native/build/${file}`, import.meta.url))
 const buildScript = fileURLToPath(new URL('../../../native/build.js', import.meta.url))
 

@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { findWasm } from '#src/native/library.js'
 import { nativeLibrary } from '#src/native/load.js'
 
 /* What the native library offers to the dynamic linker and asks of it, as binutils list it. */
@@ -10,6 +12,9 @@ const tools = ['nm', 'readelf'].every((tool) => spawnSync(tool, ['--version']).s
 const skipped = path === '' || process.platform !== 'linux' || !tools
 const why = skipped ? ' (skipped: it takes a library, Linux, nm and readelf)' : ''
 
+const header = readFileSync(new URL('../../native/include/dotpool.h', import.meta.url), 'utf8')
+const declared = [...header.matchAll(/^DP_EXPORT.*?\b(dp_\w+)\(/gm)].map(([, name]) => name).sort()
+
 const list = (tool: string, ...args: string[]) =>
   execFileSync(tool, [...args, path], { encoding: 'utf8' })
     .trim()
@@ -18,9 +23,7 @@ const list = (tool: string, ...args: string[]) =>
 describe.skipIf(skipped)(`the native library${why}`, () => {
   it('exports the functions of its header and nothing else', () => {
     const exported = list('nm', '--dynamic', '--defined-only').map((line) => line.split(' ').at(-1))
-    const header = readFileSync(new URL('../../native/include/dotpool.h', import.meta.url), 'utf8')
-    const declared = header.matchAll(/^DP_EXPORT.*?\b(dp_\w+)\(/gm)
-    expect(exported.sort()).toEqual([...declared].map(([, name]) => name).sort())
+    expect(exported.sort()).toEqual(declared)
   })
 
   it('needs no library but the C one', () => {
@@ -36,5 +39,53 @@ describe.skipIf(skipped)(`the native library${why}`, () => {
       return version === null ? [] : [Number(version[1])]
     })
     expect(Math.max(0, ...minors)).toBeLessThanOrEqual(28)
+  })
+})
+
+const native = fileURLToPath(new URL('../../native', import.meta.url))
+const mingw = 'x86_64-w64-mingw32'
+const crosses = ['gcc', 'objdump'].every(
+  (tool) => spawnSync(`${mingw}-${tool}`, ['--version']).status === 0,
+)
+
+describe.skipIf(!crosses)(`the native library for Windows${crosses ? '' : ' (skipped)'}`, () => {
+  let text: string
+
+  // as scripts/platforms.js does it, so that one build serves both
+  beforeAll(() => {
+    const settings = [`CC=${mingw}-gcc`, 'BUILD=build/win32-x64', 'CFLAGS=-O3 -s']
+    execFileSync('make', ['-C', native, '--silent', '-j2', ...settings])
+    const file = `${native}/build/win32-x64/libdotpool.dll`
+    text = execFileSync(`${mingw}-objdump`, ['-p', file], { encoding: 'utf8' })
+  }, 120_000)
+
+  it('exports the functions of its header and nothing else', () => {
+    const [, names = ''] = text.split('[Ordinal/Name Pointer] Table')
+    const exported = [...names.matchAll(/^\s*\[.*\s(\w+)$/gm)].map(([, name]) => name)
+    expect(exported.sort()).toEqual(declared)
+  })
+
+  it('needs no library but those of Windows', () => {
+    const needed = [...text.matchAll(/DLL Name: (.*)/g)].map(([, name]) => name)
+    expect(needed).toContain('KERNEL32.dll')
+    for (const name of needed) expect(name).toMatch(/^(KERNEL32|msvcrt|api-ms-win-crt-.*)\.dll$/)
+  })
+})
+
+describe.skipIf(findWasm() === null)('the native library as WebAssembly', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: Node.js has it, its types do not
+  const { Module } = (globalThis as any).WebAssembly
+  const module = new Module(readFileSync(findWasm() ?? ''))
+
+  it('exports the functions of its header, and what tells where the memory begins', () => {
+    const names = Module.exports(module).map(({ name }: { name: string }) => name)
+    expect(names.sort()).toEqual(['__heap_base', '__stack_pointer', ...declared])
+  })
+
+  it('needs memory and a clock', () => {
+    expect(Module.imports(module)).toEqual([
+      { module: 'env', name: 'memory', kind: 'memory' },
+      { module: 'env', name: 'now', kind: 'function' },
+    ])
   })
 })

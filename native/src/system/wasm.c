@@ -19,7 +19,8 @@ void dp_yield(void) {
 
 size_t dp_l2_bytes(void) { return (size_t)1 << 20; }
 
-int dp_advise_huge_pages(void *address, uint64_t bytes) {
-  const int not_supported = 58; /* ENOTSUP, as WASI numbers it */
-  return not_supported;
-}
+enum { ENOTSUP = 58 }; /* as WASI numbers it */
+
+int dp_advise_huge_pages(void *address, uint64_t bytes) { return ENOTSUP; }
+
+int dp_pin_thread(const uint32_t *cpus, uint32_t count) { return ENOTSUP; }

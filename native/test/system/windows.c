@@ -1,0 +1,17 @@
+#include <windows.h>
+
+#include "../pages.h"
+
+size_t page_bytes(void) {
+  SYSTEM_INFO system;
+  GetSystemInfo(&system);
+  return system.dwPageSize;
+}
+
+/* What is reserved and not committed nobody may touch. */
+char *map_pages(size_t usable, size_t forbidden) {
+  char *pages = VirtualAlloc(NULL, usable + forbidden, MEM_RESERVE, PAGE_NOACCESS);
+  return pages == NULL ? NULL : VirtualAlloc(pages, usable, MEM_COMMIT, PAGE_READWRITE);
+}
+
+void unmap_pages(char *pages, size_t bytes) { VirtualFree(pages, 0, MEM_RELEASE); }
