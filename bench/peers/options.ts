@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Shape, shapes } from '../../dist/bench/runner.js'
-import { usableThreads } from '../../dist/src/pool/cpus.js'
+import { usableThreads } from '../../dist/src/cpus/usable.js'
 
 export interface Options {
   threads: number

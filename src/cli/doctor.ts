@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { formatCpuList } from '../pool/cpu-list.js'
+import { formatCpuList } from '../cpus/cpu-list.js'
 import { type Diagnosis, diagnose } from './diagnosis.js'
 import { bytes, count, digits, duration } from './text.js'
 

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { usableThreads } from '../pool/cpus.js'
+import { usableThreads } from '../cpus/usable.js'
 
 /** Reads an option's number; what range it must lie in the library says. */
 export function number(text: string): number {

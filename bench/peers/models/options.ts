@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type ModelShape, modelShapes } from '../../../dist/bench/models/shapes.js'
-import { usableThreads } from '../../../dist/src/pool/cpus.js'
+import { usableThreads } from '../../../dist/src/cpus/usable.js'
 
 export interface Options {
   shapes: ModelShape[]
