@@ -13,6 +13,13 @@ export const platforms = [
     libc: 'glibc',
     compiler: 'aarch64-linux-gnu-gcc',
   },
+  {
+    name: 'linux-arm64-musl',
+    os: 'linux',
+    cpu: 'arm64',
+    libc: 'musl',
+    compiler: 'aarch64-linux-musl-gcc',
+  },
   { name: 'win32-x64', os: 'win32', cpu: 'x64', compiler: 'x86_64-w64-mingw32-gcc' },
 ]
 

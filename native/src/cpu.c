@@ -16,7 +16,6 @@
 #elif defined(__aarch64__) && defined(_WIN32)
 #include <windows.h>
 #elif defined(__aarch64__)
-#include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
@@ -116,9 +115,12 @@ static int has_dotprod(void) { return IsProcessorFeaturePresent(DOTPROD); }
 
 static int has_i8mm(void) { return IsProcessorFeaturePresent(I8MM); }
 #else
-static int has_dotprod(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+/* Bits of asm/hwcap.h, which a system with another libc may lack. */
+enum { DOTPROD = 1 << 20, I8MM = 1 << 13 };
 
-static int has_i8mm(void) { return (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0; }
+static int has_dotprod(void) { return (getauxval(AT_HWCAP) & DOTPROD) != 0; }
+
+static int has_i8mm(void) { return (getauxval(AT_HWCAP2) & I8MM) != 0; }
 #endif
 
 const char *dp_obstacle_dotprod(void) {
