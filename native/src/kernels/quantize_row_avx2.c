@@ -1,44 +1,18 @@
 /* quantize_row_avx2.c: activations to int16, as vpmaddwd wants them: products of bytes cannot saturate. */
-#include <string.h>
-
-#include "../kernels.h"
-#include "../rounding.h"
 #include "row256.h"
 
-enum { LANES = 8 };
-
-static inline __attribute__((always_inline)) float quantize_row(const void *x, size_t k, int16_t *xq,
-                                                                size_t size, dp_load_lanes *load) {
-  /* the last lanes are copied out, so that no load reads past the row */
-  size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
-  char tail[LANES * sizeof(float)] = {0};
-  memcpy(tail, (const char *)x + whole * size, (k - whole) * size);
-
-  __m256i max = dp_magnitude_lanes(load(tail, 0));
-  for (size_t i = 0; i < whole; i += LANES) max = _mm256_max_epu32(max, dp_magnitude_lanes(load(x, i)));
-  uint32_t bits = dp_reduce_max(max);
-  if (bits >= DP_INFINITY_BITS) {
-    memset(xq, 0, padded * sizeof *xq);
-    return dp_float_from_bits(DP_NAN_BITS);
-  }
-  float absmax = dp_float_from_bits(bits);
-  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
-  __m256 inverse = _mm256_set1_ps(127.0f / absmax);
-  for (size_t i = 0; i < whole; i += LANES) {
-    _mm_storeu_si128((__m128i *)(void *)(xq + i), dp_quantize_lanes(load(x, i), inverse));
-  }
-  int16_t last[LANES];
-  _mm_storeu_si128((__m128i *)(void *)last, dp_quantize_lanes(load(tail, 0), inverse));
-  memcpy(xq + whole, last, (padded - whole) * sizeof *xq);
-  return absmax / 127.0f;
+static inline void store(void *xq, size_t i, __m128i words) {
+  _mm_storeu_si128((__m128i *)(void *)((int16_t *)xq + i), words);
 }
 
+static const dp_format format = {.bytes = sizeof(int16_t), .zero = 0, .store = store};
+
 float dp_quantize_row_f32_avx2(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, sizeof(float), dp_load_f32);
+  return dp_quantize_row(x, k, xq, sizeof(float), dp_load_f32, format);
 }
 
 float dp_quantize_row_bf16_avx2(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, sizeof(uint16_t), dp_load_bf16);
+  return dp_quantize_row(x, k, xq, sizeof(uint16_t), dp_load_bf16, format);
 }
 
 void dp_load_row_s8_avx2(const int8_t *x, size_t k, void *xq) {

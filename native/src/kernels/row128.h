@@ -1,9 +1,20 @@
-/* row128.h: what quantising a row takes, eight lanes at a time, whatever it is stored as. */
+/* row128.h: quantising a row, eight lanes at a time, whatever it is stored as. */
 #ifndef DP_ROW128_H
 #define DP_ROW128_H
 
+#include <string.h>
+
+#include "../kernels.h"
 #include "../rounding.h"
 #include "simd128.h"
+
+enum { LANES = 8 };
+
+/* How activations are stored. */
+typedef struct dp_format {
+  size_t bytes;                                    /* of one */
+  void (*store)(void *xq, size_t i, v128_t words); /* words, int16 each, as activations i .. i + 7 */
+} dp_format;
 
 /* Elements i .. i + 3 as float32. */
 typedef v128_t dp_load_lanes(const void *x, size_t i);
@@ -17,7 +28,7 @@ DP_INLINE v128_t dp_load_bf16(const void *x, size_t i) {
 /* Bits of the largest magnitude among `whole` elements, a multiple of eight. */
 DP_INLINE uint32_t dp_absmax_bits(const void *x, size_t whole, dp_load_lanes *load) {
   v128_t low = wasm_i32x4_splat(0), high = low;
-  for (size_t i = 0; i < whole; i += 8) {
+  for (size_t i = 0; i < whole; i += LANES) {
     low = wasm_i32x4_max(low, wasm_f32x4_abs(load(x, i)));
     high = wasm_i32x4_max(high, wasm_f32x4_abs(load(x, i + 4)));
   }
@@ -38,6 +49,31 @@ DP_INLINE v128_t dp_quantize_eight(const void *x, size_t i, v128_t inverse, dp_l
   const v128_t q = wasm_i16x8_narrow_i32x4(dp_quantize_four(load(x, i), inverse),
                                            dp_quantize_four(load(x, i + 4), inverse));
   return wasm_i16x8_max(wasm_i16x8_min(q, wasm_i16x8_const_splat(127)), wasm_i16x8_const_splat(-127));
+}
+
+/* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler, `zero` is a byte of a zero. */
+DP_INLINE float dp_quantize_row(const void *x, size_t k, void *xq, size_t size, dp_load_lanes *load,
+                                const dp_format format, int zero) {
+  /* the last lanes are copied out, so that no load reads past the row */
+  const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
+  char tail[LANES * sizeof(float)] = {0};
+  memcpy(tail, (const char *)x + whole * size, (k - whole) * size);
+
+  const uint32_t last_bits = dp_absmax_bits(tail, LANES, load);
+  uint32_t bits = dp_absmax_bits(x, whole, load);
+  if (last_bits > bits) bits = last_bits;
+  if (bits >= DP_INFINITY_BITS) {
+    memset(xq, zero, padded * format.bytes);
+    return dp_float_from_bits(DP_NAN_BITS);
+  }
+  float absmax = dp_float_from_bits(bits);
+  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  const v128_t inverse = wasm_f32x4_splat(127.0f / absmax);
+  for (size_t i = 0; i < whole; i += LANES) format.store(xq, i, dp_quantize_eight(x, i, inverse, load));
+  char last[LANES * sizeof(int16_t)];
+  format.store(last, 0, dp_quantize_eight(tail, 0, inverse, load));
+  memcpy((char *)xq + whole * format.bytes, last, (padded - whole) * format.bytes);
+  return absmax / 127.0f;
 }
 
 #endif

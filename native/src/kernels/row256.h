@@ -1,10 +1,23 @@
-/* row256.h: what quantising a row takes, eight lanes at a time, whatever it is stored as. */
+/* row256.h: quantising a row, eight lanes at a time, whatever it is stored as. */
 #ifndef DP_ROW256_H
 #define DP_ROW256_H
 
 #include <immintrin.h>
+#include <string.h>
+
+#include "../kernels.h"
+#include "../rounding.h"
+
+enum { LANES = 8 };
 
 typedef __m256 dp_load_lanes(const void *x, size_t i);
+
+/* How activations are stored. */
+typedef struct dp_format {
+  size_t bytes;                                     /* of one */
+  int zero;                                         /* each byte of a zero */
+  void (*store)(void *xq, size_t i, __m128i words); /* words, int16 each, as activations i .. i + 7 */
+} dp_format;
 
 static inline __m256 dp_load_f32(const void *x, size_t i) {
   return _mm256_loadu_ps((const float *)x + i);
@@ -32,6 +45,32 @@ static inline __m128i dp_quantize_lanes(__m256 x, __m256 inverse) {
   __m256i q = _mm256_cvtps_epi32(_mm256_mul_ps(x, inverse));
   q = _mm256_max_epi32(_mm256_min_epi32(q, limit), _mm256_sub_epi32(_mm256_setzero_si256(), limit));
   return _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+}
+
+/* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler. */
+static inline __attribute__((always_inline)) float dp_quantize_row(const void *x, size_t k, void *xq,
+                                                                   size_t size, dp_load_lanes *load,
+                                                                   const dp_format format) {
+  /* the last lanes are copied out, so that no load reads past the row */
+  const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
+  char tail[LANES * sizeof(float)] = {0};
+  memcpy(tail, (const char *)x + whole * size, (k - whole) * size);
+
+  __m256i max = dp_magnitude_lanes(load(tail, 0));
+  for (size_t i = 0; i < whole; i += LANES) max = _mm256_max_epu32(max, dp_magnitude_lanes(load(x, i)));
+  const uint32_t bits = dp_reduce_max(max);
+  if (bits >= DP_INFINITY_BITS) {
+    memset(xq, format.zero, padded * format.bytes);
+    return dp_float_from_bits(DP_NAN_BITS);
+  }
+  float absmax = dp_float_from_bits(bits);
+  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  const __m256 inverse = _mm256_set1_ps(127.0f / absmax);
+  for (size_t i = 0; i < whole; i += LANES) format.store(xq, i, dp_quantize_lanes(load(x, i), inverse));
+  char last[LANES * sizeof(int16_t)];
+  format.store(last, 0, dp_quantize_lanes(load(tail, 0), inverse));
+  memcpy((char *)xq + whole * format.bytes, last, (padded - whole) * format.bytes);
+  return absmax / 127.0f;
 }
 
 #endif
