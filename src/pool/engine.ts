@@ -5,7 +5,7 @@ import type { WorkerStats } from './stats.js'
 export interface Engine {
   /** Worker threads. */
   readonly threads: number
-  /** Which kernels run: `avx512vnni`, `avx2`, `scalar` or `typescript`. */
+  /** Which kernels run, e.g. `avx512vnni`; `wasm` or `typescript` without a native library. */
   readonly isa: string
   /** Bytes from one quantised row of K activations to the next; 0 where there is no C. */
   rowStride(k: number): number

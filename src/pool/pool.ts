@@ -87,7 +87,7 @@ export class Pool {
     return this.#engine.threads
   }
 
-  /** Which kernels run: `avx512vnni`, `avx2`, `scalar`, or `typescript` without a native library. */
+  /** Which kernels run, e.g. `avx512vnni`; `wasm` or `typescript` without a native library. */
   get isa(): string {
     return this.#engine.isa
   }
