@@ -114,7 +114,7 @@ const dp_op_type dp_op_quantize = {
 
 typedef struct gemm_shape {
   dp_gemm_tile tile;
-  uint32_t chunks; /* of rows; chunk c is rows [M * c / chunks, M * (c + 1) / chunks) */
+  uint32_t chunks; /* of rows */
 } gemm_shape;
 
 /*
@@ -134,21 +134,30 @@ static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_
   return shape;
 }
 
-static void write_rows(const dp_place *place, uint32_t m, uint32_t rows, size_t n,
-                       const int32_t *acc) {
+/* Where part i of n begins when `rows` rows are shared out evenly, in whole units. */
+static uint64_t cut(uint64_t rows, uint32_t unit, uint64_t i, uint64_t n) {
+  const uint64_t at = dp_divide_up(rows, unit) * i / n * unit;
+  return at < rows ? at : rows;
+}
+
+static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t m, uint32_t rows,
+                       size_t n, const int32_t *acc) {
   const dp_op *op = place->op;
   const dp_kernels *kernels = place->kernels;
   dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = dp_type_bytes(op->y_type);
   const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+  _Alignas(DP_CACHE_LINE) char row[DP_NR * sizeof(float)];
   for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
     char *y = dp_y_row(op, m + i) + n * y_bytes;
+    char *to = tile->stream_row == NULL ? y : row;
     if (op->y_type == DP_S32) {
-      memcpy(y, acc, count * y_bytes);
+      memcpy(to, acc, count * y_bytes);
     } else {
       float x_scale = POINTER(const float, op->x_scale)[m + i];
-      epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, y);
+      epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, to);
     }
+    if (to == row) tile->stream_row(y, row, count * y_bytes);
   }
 }
 
@@ -163,20 +172,23 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     const uint64_t chunk = piece % shape.chunks;
     const int8_t *w = POINTER(const int8_t, op->tiles) + block * bytes;
     const int32_t *col_sum = POINTER(const int32_t, op->col_sum) + n;
-    const uint64_t start = op->m * chunk / shape.chunks, end = op->m * (chunk + 1) / shape.chunks;
+    const uint32_t unit = shape.tile.unit;
+    const uint64_t start = cut(op->m, unit, chunk, shape.chunks);
+    const uint64_t height = cut(op->m, unit, chunk + 1, shape.chunks) - start;
     /*
      * Tiles of even height: five and five rows are faster than six and four. Each tile asks for its
      * part of the next block, so that memory is read all the time.
      */
-    const uint64_t panels = dp_divide_up(end - start, shape.tile.mr);
+    const uint64_t panels = dp_divide_up(height, shape.tile.mr);
     for (uint64_t p = 0; p < panels; p++) {
-      uint32_t m = (uint32_t)(start + (end - start) * p / panels);
-      uint32_t rows = (uint32_t)(start + (end - start) * (p + 1) / panels) - m;
+      uint32_t m = (uint32_t)(start + cut(height, unit, p, panels));
+      uint32_t rows = (uint32_t)(start + cut(height, unit, p + 1, panels)) - m;
       shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
                      w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
-      write_rows(place, m, rows, n, acc);
+      write_rows(place, &shape.tile, m, rows, n, acc);
     }
   }
+  if (shape.tile.end_stream != NULL) shape.tile.end_stream();
   return (last - first) * bytes;
 }
 
