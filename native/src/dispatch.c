@@ -37,7 +37,7 @@ static const dp_kernels table[] = {
                  .mr = 32,
                  .unit = 32,
                  .stream_row = dp_stream_row_amx,
-                 .end_stream = dp_end_stream_amx},
+                 .end = dp_end_gemm_amx},
         .gemm_few = {.run = dp_gemm_s8_12x32c4_avx512vnni, .mr = 12, .unit = 1},
         .peak = dp_peak_amx,
         DP_ACTIVATION_KERNELS(avx512vnni),

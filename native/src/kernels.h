@@ -153,16 +153,16 @@ typedef uint64_t dp_peak_fn(uint64_t rounds, int32_t *sink);
 /* y = row, without keeping y in the caches, where it is whole cache lines. row: 64-byte aligned. */
 typedef void dp_stream_row_fn(void *y, const void *row, size_t bytes);
 
-/* Orders streamed rows before whatever the caller writes next. */
-typedef void dp_end_stream_fn(void);
+/* Frees what kernels of this thread keep from panel to panel; streamed rows are there for other threads. */
+typedef void dp_end_gemm_fn(void);
 
 /* A GEMM kernel, the rows it takes at once, and how its results get to memory. */
 typedef struct dp_gemm_tile {
   dp_gemm_fn *run;
   uint32_t mr;   /* most rows */
-  uint32_t unit; /* rows that take as long as fewer do */
+  uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
   dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
-  dp_end_stream_fn *end_stream;
+  dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
 
 typedef struct dp_kernels {
@@ -243,7 +243,7 @@ dp_peak_fn dp_peak_avxvnni;
 /* AMX multiplies many rows; the rest is that of AVX-512 VNNI. */
 dp_gemm_fn dp_gemm_s8_32x64c4_amx;
 dp_stream_row_fn dp_stream_row_amx;
-dp_end_stream_fn dp_end_stream_amx;
+dp_end_gemm_fn dp_end_gemm_amx;
 dp_peak_fn dp_peak_amx;
 
 /* Of Arm's ISAs dotprod and i8mm only multiply: everything else is the same in all. */

@@ -11,7 +11,7 @@ static void test_row(const dp_gemm_tile *tile, size_t bytes, size_t offset) {
   block row = make_input(BYTES_MAX, DP_CACHE_LINE), y = make_output(bytes, offset);
   random_bytes(row.at, row.bytes);
   tile->stream_row(y.at, row.at, bytes);
-  tile->end_stream();
+  tile->end();
   check(memcmp(y.at, row.at, bytes) == 0, "a streamed row of %zu bytes, %zu off a line", bytes, offset);
   check(edges_hold(&y), "a streamed row of %zu bytes, %zu off a line, wrote past its end", bytes, offset);
   free_block(&row), free_block(&y);
@@ -19,7 +19,7 @@ static void test_row(const dp_gemm_tile *tile, size_t bytes, size_t offset) {
 
 void test_stream(void) {
   const dp_gemm_tile *tile = &dp_active_kernels()->gemm;
-  check((tile->stream_row == NULL) == (tile->end_stream == NULL), "a stream that does not end");
+  check(tile->stream_row == NULL || tile->end != NULL, "a stream that does not end");
   if (tile->stream_row != NULL) {
     for (size_t lines = 1; lines <= LINES; lines++) test_row(tile, lines * DP_CACHE_LINE, 0);
     for (int i = 0; i < CASES; i++) {

@@ -30,8 +30,14 @@ typedef struct panel {
   size_t steps;
 } panel;
 
+/* rows << 32 | quads that this thread's tiles are shaped for, or 0: shaping them takes as long as ten multiplies. */
+static _Thread_local uint64_t shaped;
+
 /* Tiles for `rows` rows and `quads` quads of k at once. */
 static void shape_tiles(uint32_t rows, size_t quads) {
+  const uint64_t wanted = (uint64_t)rows << 32 | quads;
+  if (shaped == wanted) return;
+  shaped = wanted;
   const uint8_t low = rows < DP_TILE_ROWS ? rows : DP_TILE_ROWS, high = rows - low;
   const uint16_t high_bytes = high > 0 ? DP_TILE_BYTES : 0, row_bytes = quads * DP_KR;
   const dp_tile_shapes shapes = {
@@ -139,5 +145,10 @@ void dp_gemm_s8_32x64c4_amx(const void *xq, size_t stride, uint32_t rows, const 
     panel.steps = 1;
     multiply(&panel, tall, from, from_bytes, acc, ahead);
   }
-  DP_RELEASE_TILES();
+}
+
+void dp_end_gemm_amx(void) {
+  if (shaped != 0) DP_RELEASE_TILES();
+  shaped = 0;
+  _mm_sfence();
 }

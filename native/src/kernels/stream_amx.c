@@ -16,5 +16,3 @@ void dp_stream_row_amx(void *y, const void *row, size_t bytes) {
     _mm512_stream_si512((void *)((char *)y + i), _mm512_load_si512((const char *)row + i));
   }
 }
-
-void dp_end_stream_amx(void) { _mm_sfence(); }

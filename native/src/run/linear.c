@@ -147,17 +147,21 @@ static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t
   dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = dp_type_bytes(op->y_type);
   const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
-  _Alignas(DP_CACHE_LINE) char row[DP_NR * sizeof(float)];
+  _Alignas(DP_CACHE_LINE) char finished[DP_NR * sizeof(float)];
   for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
     char *y = dp_y_row(op, m + i) + n * y_bytes;
-    char *to = tile->stream_row == NULL ? y : row;
-    if (op->y_type == DP_S32) {
-      memcpy(to, acc, count * y_bytes);
-    } else {
+    const void *row = acc;
+    if (op->y_type != DP_S32) {
+      char *to = tile->stream_row == NULL ? y : finished;
       float x_scale = POINTER(const float, op->x_scale)[m + i];
       epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, to);
+      row = to;
     }
-    if (to == row) tile->stream_row(y, row, count * y_bytes);
+    if (tile->stream_row != NULL) {
+      tile->stream_row(y, row, count * y_bytes);
+    } else if (row != y) {
+      memcpy(y, row, count * y_bytes);
+    }
   }
 }
 
@@ -188,7 +192,7 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
       write_rows(place, &shape.tile, m, rows, n, acc);
     }
   }
-  if (shape.tile.end_stream != NULL) shape.tile.end_stream();
+  if (shape.tile.end != NULL) shape.tile.end();
   return (last - first) * bytes;
 }
 
