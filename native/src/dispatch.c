@@ -36,6 +36,7 @@ static const dp_kernels table[] = {
         .gemm = {.run = dp_gemm_s8_32x64c4_amx,
                  .mr = 32,
                  .unit = 32,
+                 .rows_stay = true,
                  .stream_row = dp_stream_row_amx,
                  .end = dp_end_gemm_amx},
         .gemm_few = {.run = dp_gemm_s8_12x32c4_avx512vnni, .mr = 12, .unit = 1},

@@ -5,6 +5,8 @@
 #ifndef DP_KERNELS_H
 #define DP_KERNELS_H
 
+#include <stdbool.h>
+
 #include "../include/dotpool.h"
 #include "kv_page.h"
 #include "layout.h"
@@ -161,6 +163,7 @@ typedef struct dp_gemm_tile {
   dp_gemm_fn *run;
   uint32_t mr;   /* most rows */
   uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
+  bool rows_stay; /* where not all rows fit the L2 cache, some stay there and blocks pass by */
   dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
   dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
 } dp_gemm_tile;

@@ -115,6 +115,7 @@ const dp_op_type dp_op_quantize = {
 typedef struct gemm_shape {
   dp_gemm_tile tile;
   uint32_t chunks; /* of rows */
+  bool rows_stay;  /* pieces of one chunk follow each other, not those of one block */
 } gemm_shape;
 
 /*
@@ -125,7 +126,9 @@ static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
   if (op->m <= FEW_ROWS) return shape;
   shape.tile = kernels->gemm;
-  uint64_t rows = dp_at_least(dp_cpu_l2_bytes() / 4 / dp_row_stride(kernels, op->k), shape.tile.mr);
+  const size_t stride = dp_row_stride(kernels, op->k), l2_bytes = dp_cpu_l2_bytes();
+  shape.rows_stay = shape.tile.rows_stay && op->m * stride > l2_bytes;
+  uint64_t rows = dp_at_least(l2_bytes / (shape.rows_stay ? 2 : 4) / stride, shape.tile.mr);
   uint64_t for_cache = dp_divide_up(op->m, rows);
   uint64_t for_sharing = dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->n));
   uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile.mr);
@@ -171,9 +174,10 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
   const size_t quads = dp_quads(op->k), stride = dp_row_stride(place->kernels, op->k), bytes = dp_block_bytes(op->k);
   _Alignas(64) int32_t acc[DP_MR_MAX * DP_NR];
   for (uint64_t piece = first; piece < last; piece++) {
-    /* chunks of one block follow each other, so that the block is read from memory once */
-    const size_t block = piece / shape.chunks, n = block * DP_NR;
-    const uint64_t chunk = piece % shape.chunks;
+    /* chunks of one block follow each other, so that the block is read from memory once, unless rows stay */
+    const size_t blocks = dp_blocks(op->n), block = shape.rows_stay ? piece % blocks : piece / shape.chunks;
+    const size_t n = block * DP_NR;
+    const uint64_t chunk = shape.rows_stay ? piece / blocks : piece % shape.chunks;
     const int8_t *w = POINTER(const int8_t, op->tiles) + block * bytes;
     const int32_t *col_sum = POINTER(const int32_t, op->col_sum) + n;
     const uint32_t unit = shape.tile.unit;
@@ -184,11 +188,13 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
      * part of the next block, so that memory is read all the time.
      */
     const uint64_t panels = dp_divide_up(height, shape.tile.mr);
+    const uint64_t passed = shape.rows_stay ? 0 : chunk * panels;
+    const uint64_t all = shape.rows_stay ? panels : shape.chunks * panels;
     for (uint64_t p = 0; p < panels; p++) {
       uint32_t m = (uint32_t)(start + cut(height, unit, p, panels));
       uint32_t rows = (uint32_t)(start + cut(height, unit, p + 1, panels)) - m;
       shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
-                     w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
+                     w + bytes + (passed + p) * bytes / all);
       write_rows(place, &shape.tile, m, rows, n, acc);
     }
   }
