@@ -5,12 +5,14 @@
 #ifndef DP_KERNELS_H
 #define DP_KERNELS_H
 
+#include <stdbool.h>
+
 #include "../include/dotpool.h"
 #include "cpu.h"
 #include "kv_page.h"
 #include "layout.h"
 
-#define DP_MR_MAX 64    /* most rows of any GEMM tile */
+#define DP_MR_MAX 32    /* most rows of any GEMM tile */
 #define DP_DENSE_ROWS 4 /* most rows that the kernels of float weights take at once */
 
 /*
@@ -151,10 +153,20 @@ typedef uint64_t dp_read_fn(const void *x, size_t bytes);
 /* `rounds` times as many independent multiply-adds as fill the pipes; returns how many MACs ran. */
 typedef uint64_t dp_peak_fn(uint64_t rounds, int32_t *sink);
 
-/* A GEMM kernel and the most rows it takes at once. */
+/* y = row, without keeping y in the caches, where it is whole cache lines. row: 64-byte aligned. */
+typedef void dp_stream_row_fn(void *y, const void *row, size_t bytes);
+
+/* Frees what kernels of this thread keep from panel to panel; streamed rows are there for other threads. */
+typedef void dp_end_gemm_fn(void);
+
+/* A GEMM kernel, the rows it takes at once, and how its results get to memory. */
 typedef struct dp_gemm_tile {
   dp_gemm_fn *run;
-  uint32_t mr;
+  uint32_t mr;   /* most rows */
+  uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
+  bool rows_stay; /* where not all rows fit the L2 cache, some stay there and blocks pass by */
+  dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
+  dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
 
 typedef struct dp_kernels {
@@ -233,7 +245,9 @@ dp_gemm_fn dp_gemm_s8_6x16c4_avxvnni;
 dp_peak_fn dp_peak_avxvnni;
 
 /* AMX multiplies many rows; the rest is that of AVX-512 VNNI. */
-dp_gemm_fn dp_gemm_s8_64x64c4_amx;
+dp_gemm_fn dp_gemm_s8_32x64c4_amx;
+dp_stream_row_fn dp_stream_row_amx;
+dp_end_gemm_fn dp_end_gemm_amx;
 dp_peak_fn dp_peak_amx;
 
 /* Of Arm's ISAs dotprod and i8mm only multiply: everything else is the same in all. */

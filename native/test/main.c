@@ -25,6 +25,7 @@ static void test_kernels(void) {
   test_quantize_row();
   test_gemv();
   test_gemm();
+  test_stream();
   test_epilogue();
   test_pack();
   test_quantize_pack();

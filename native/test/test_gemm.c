@@ -31,6 +31,7 @@ static void test_case(const dp_gemm_tile *tile, uint32_t rows, uint32_t k, bool 
   /* what it reads ahead is only a hint: there is nothing past the block */
   tile->run(xq.at, stride, rows, tiles.at, dp_quads(k), col_sum.at, acc.at,
             (int8_t *)tiles.at + tiles.bytes);
+  if (tile->end != NULL && one_in(2)) tile->end();
   for (uint32_t m = 0; m < rows; m++) {
     for (uint32_t c = 0; c < DP_NR; c++) {
       const int8_t *row = (int8_t *)x.at + (size_t)m * k;
@@ -53,6 +54,7 @@ static void test_tile(const dp_gemm_tile *tile) {
   }
   test_case(tile, tile->mr, 4099, false);
   test_case(tile, 1, DP_MAX_K, true);
+  if (tile->end != NULL) tile->end();
 }
 
 void test_gemm(void) {

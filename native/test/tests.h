@@ -7,6 +7,7 @@ void test_load_row(void);
 void test_quantize_row(void);
 void test_gemv(void);
 void test_gemm(void);
+void test_stream(void);
 void test_epilogue(void);
 void test_pack(void);
 void test_quantize_pack(void);

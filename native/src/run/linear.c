@@ -114,7 +114,8 @@ const dp_op_type dp_op_quantize = {
 
 typedef struct gemm_shape {
   dp_gemm_tile tile;
-  uint32_t chunks; /* of rows; chunk c is rows [M * c / chunks, M * (c + 1) / chunks) */
+  uint32_t chunks; /* of rows */
+  bool rows_stay;  /* pieces of one chunk follow each other, not those of one block */
 } gemm_shape;
 
 /*
@@ -125,7 +126,9 @@ static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
   if (op->m <= FEW_ROWS) return shape;
   shape.tile = kernels->gemm;
-  uint64_t rows = dp_at_least(dp_l2_bytes() / 4 / dp_row_stride(kernels, op->k), shape.tile.mr);
+  const size_t stride = dp_row_stride(kernels, op->k), l2_bytes = dp_l2_bytes();
+  shape.rows_stay = shape.tile.rows_stay && op->m * stride > l2_bytes;
+  uint64_t rows = dp_at_least(l2_bytes / (shape.rows_stay ? 2 : 4) / stride, shape.tile.mr);
   uint64_t for_cache = dp_divide_up(op->m, rows);
   uint64_t for_sharing = dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->n));
   uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile.mr);
@@ -134,20 +137,33 @@ static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_
   return shape;
 }
 
-static void write_rows(const dp_place *place, uint32_t m, uint32_t rows, size_t n,
-                       const int32_t *acc) {
+/* Where part i of n begins when `rows` rows are shared out evenly, in whole units. */
+static uint64_t cut(uint64_t rows, uint32_t unit, uint64_t i, uint64_t n) {
+  const uint64_t at = dp_divide_up(rows, unit) * i / n * unit;
+  return at < rows ? at : rows;
+}
+
+static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t m, uint32_t rows,
+                       size_t n, const int32_t *acc) {
   const dp_op *op = place->op;
   const dp_kernels *kernels = place->kernels;
   dp_epilogue_fn *epilogue = op->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   const size_t count = DP_NR < op->n - n ? DP_NR : op->n - n, y_bytes = dp_type_bytes(op->y_type);
   const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+  _Alignas(DP_CACHE_LINE) char finished[DP_NR * sizeof(float)];
   for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
     char *y = dp_y_row(op, m + i) + n * y_bytes;
-    if (op->y_type == DP_S32) {
-      memcpy(y, acc, count * y_bytes);
-    } else {
+    const void *row = acc;
+    if (op->y_type != DP_S32) {
+      char *to = tile->stream_row == NULL ? y : finished;
       float x_scale = POINTER(const float, op->x_scale)[m + i];
-      epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, y);
+      epilogue(acc, count, x_scale, POINTER(const float, op->scale) + n, bias, to);
+      row = to;
+    }
+    if (tile->stream_row != NULL) {
+      tile->stream_row(y, row, count * y_bytes);
+    } else if (row != y) {
+      memcpy(y, row, count * y_bytes);
     }
   }
 }
@@ -158,25 +174,31 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
   const size_t quads = dp_quads(op->k), stride = dp_row_stride(place->kernels, op->k), bytes = dp_block_bytes(op->k);
   _Alignas(64) int32_t acc[DP_MR_MAX * DP_NR];
   for (uint64_t piece = first; piece < last; piece++) {
-    /* chunks of one block follow each other, so that the block is read from memory once */
-    const size_t block = piece / shape.chunks, n = block * DP_NR;
-    const uint64_t chunk = piece % shape.chunks;
+    /* chunks of one block follow each other, so that the block is read from memory once, unless rows stay */
+    const size_t blocks = dp_blocks(op->n), block = shape.rows_stay ? piece % blocks : piece / shape.chunks;
+    const size_t n = block * DP_NR;
+    const uint64_t chunk = shape.rows_stay ? piece / blocks : piece % shape.chunks;
     const int8_t *w = POINTER(const int8_t, op->tiles) + block * bytes;
     const int32_t *col_sum = POINTER(const int32_t, op->col_sum) + n;
-    const uint64_t start = op->m * chunk / shape.chunks, end = op->m * (chunk + 1) / shape.chunks;
+    const uint32_t unit = shape.tile.unit;
+    const uint64_t start = cut(op->m, unit, chunk, shape.chunks);
+    const uint64_t height = cut(op->m, unit, chunk + 1, shape.chunks) - start;
     /*
      * Tiles of even height: five and five rows are faster than six and four. Each tile asks for its
      * part of the next block, so that memory is read all the time.
      */
-    const uint64_t panels = dp_divide_up(end - start, shape.tile.mr);
+    const uint64_t panels = dp_divide_up(height, shape.tile.mr);
+    const uint64_t passed = shape.rows_stay ? 0 : chunk * panels;
+    const uint64_t all = shape.rows_stay ? panels : shape.chunks * panels;
     for (uint64_t p = 0; p < panels; p++) {
-      uint32_t m = (uint32_t)(start + (end - start) * p / panels);
-      uint32_t rows = (uint32_t)(start + (end - start) * (p + 1) / panels) - m;
+      uint32_t m = (uint32_t)(start + cut(height, unit, p, panels));
+      uint32_t rows = (uint32_t)(start + cut(height, unit, p + 1, panels)) - m;
       shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
-                     w + bytes + (chunk * panels + p) * bytes / (shape.chunks * panels));
-      write_rows(place, m, rows, n, acc);
+                     w + bytes + (passed + p) * bytes / all);
+      write_rows(place, &shape.tile, m, rows, n, acc);
     }
   }
+  if (shape.tile.end != NULL) shape.tile.end();
   return (last - first) * bytes;
 }
 
