@@ -190,12 +190,12 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     const uint64_t panels = dp_divide_up(height, shape.tile.mr);
     const uint64_t passed = shape.rows_stay ? 0 : chunk * panels;
     const uint64_t all = shape.rows_stay ? panels : shape.chunks * panels;
-    for (uint64_t p = 0; p < panels; p++) {
-      uint32_t m = (uint32_t)(start + cut(height, unit, p, panels));
-      uint32_t rows = (uint32_t)(start + cut(height, unit, p + 1, panels)) - m;
-      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, rows, w, quads, col_sum, acc,
+    uint32_t m = (uint32_t)start;
+    for (uint64_t p = 0, rows; p < panels; p++, m += (uint32_t)rows) {
+      rows = start + cut(height, unit, p + 1, panels) - m;
+      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, (uint32_t)rows, w, quads, col_sum, acc,
                      w + bytes + (passed + p) * bytes / all);
-      write_rows(place, &shape.tile, m, rows, n, acc);
+      write_rows(place, &shape.tile, m, (uint32_t)rows, n, acc);
     }
   }
   if (shape.tile.end != NULL) shape.tile.end();
