@@ -1,7 +1,9 @@
 import { relative } from 'node:path'
+import { ArgumentError, Linear, Pool } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { nativeLibrary } from '#src/native/load.js'
 import { runScript } from '../support/child.js'
+import { errorOf } from '../support/threads.js'
 
 const path = nativeLibrary()?.path ?? ''
 
@@ -37,5 +39,31 @@ describe('DOTPOOL_LIBRARY', () => {
     expect(JSON.parse(stdout)).toMatch(
       new RegExp(`^ArgumentError: DOTPOOL_LIBRARY: expected ${complaint}$`),
     )
+  })
+})
+
+describe('the options of Pool.create for bundles', () => {
+  const workerUrl = new URL('../../dist/src/pool/worker.js', import.meta.url)
+
+  it.skipIf(path === '')('choose the library and the file that workers run', async () => {
+    await using pool = await Pool.create({ threads: 1, nativeLibrary: path, workerUrl })
+    const layer = await Linear.fromInt8(pool, new Int8Array(12).fill(2), 1, {
+      inFeatures: 4,
+      outFeatures: 3,
+    })
+    expect([...(await layer.forward(new Float32Array(4).fill(127)))]).toEqual([1016, 1016, 1016])
+  })
+
+  it.each([
+    ['nativeLibrary', { nativeLibrary: '/nowhere.so' }, /^dotpool's library for this machine$/],
+    ['nativeLibrary', { nativeLibrary: 'package.json' }, /^dotpool's library for this machine$/],
+    ['nativeLibrary', { nativeLibrary: 7 as never }, /^a path$/],
+    ['workerUrl', { workerUrl: './worker.js' }, /^the file: URL of a file$/],
+    ['workerUrl', { workerUrl: 'file:///nowhere/worker.js' }, /^the file: URL of a file$/],
+    ['workerUrl', { workerUrl: 'https://example.org/worker.js' }, /^the file: URL of a file$/],
+  ])('are refused where they cannot be: %s %o', async (argument, options, expected) => {
+    const error = await errorOf(Pool.create(options))
+    expect(error).toBeInstanceOf(ArgumentError)
+    expect(error).toMatchObject({ argument, expected: expect.stringMatching(expected) })
   })
 })
