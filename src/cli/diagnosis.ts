@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { cgroupQuota } from '../cpus/cgroup-quota.js'
 import { type FastCores, fastCores } from '../cpus/fast-cores.js'
-import { findWasm, type Library, libraryPlaces, type Place } from '../native/library.js'
-import { allKernels, nativeLibrary, nativeProblem } from '../native/load.js'
+import { type Library, libraryPlaces, type Place } from '../native/library.js'
+import { allKernels, nativeLibrary, nativeProblem, wasmModule } from '../native/load.js'
 import type { Kernels, Native } from '../native/native.js'
 import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
@@ -23,8 +23,8 @@ export interface Diagnosis {
     problem: string | null
     /** Where it was looked for. */
     places: Place[]
-    /** The module that serves where there is no library, if one was built. */
-    wasm: string | null
+    /** The module that serves where there is no library. */
+    wasm: { path: string | null; problem: string | null }
   }
   /** Which kernels run. */
   isa: string
@@ -66,6 +66,7 @@ const SAMPLES = 9
 export async function diagnose(): Promise<Diagnosis> {
   await using pool = await Pool.create()
   const quota = cgroupQuota()
+  const wasm = wasmModule()
   return {
     version,
     node: process.version,
@@ -74,7 +75,7 @@ export async function diagnose(): Promise<Diagnosis> {
       library: nativeLibrary(),
       problem: nativeProblem() || null,
       places: libraryPlaces(),
-      wasm: findWasm(),
+      wasm: { path: wasm.path, problem: wasm.problem || null },
     },
     isa: pool.isa,
     wantedIsa: process.env.DOTPOOL_ISA || null,

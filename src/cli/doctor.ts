@@ -23,7 +23,7 @@ function present(diagnosis: Diagnosis): string {
       ['Node.js', node],
       ['native library', library(diagnosis)],
       ...places(diagnosis),
-      ['WebAssembly', diagnosis.native.wasm ?? 'missing'],
+      ['WebAssembly', wasm(diagnosis)],
       ['threads', threads(diagnosis)],
       ['cores', cores(diagnosis)],
     ],
@@ -63,6 +63,11 @@ function present(diagnosis: Diagnosis): string {
 function library({ native: { library, problem } }: Diagnosis): string {
   if (library === null) return 'missing'
   return `${problem === null ? '' : 'does not load: '}${library.path} (from ${library.origin})`
+}
+
+function wasm({ native: { wasm } }: Diagnosis): string {
+  if (wasm.path === null) return `missing: ${wasm.problem}`
+  return wasm.problem === null ? wasm.path : `${wasm.path} ${wasm.problem}`
 }
 
 /** Where the library was looked for, a line each. */

@@ -74,10 +74,36 @@ export function nativeLibrary(): Library | null {
   return loaded.library
 }
 
-/** The same as WebAssembly, or null where it was not built. */
-export function loadWasm(): Native | null {
+interface LoadedWasm {
+  native: Native | null
+  path: string | null
+  problem: string
+}
+
+let loadedWasm: LoadedWasm | undefined
+
+function openWasm(): LoadedWasm {
   const path = findWasm()
-  return path === null ? null : open(path)
+  if (path === null) return { native: null, path, problem: 'none was built' }
+  try {
+    return { native: open(path), path, problem: '' }
+  } catch (error) {
+    // its 4 GiB of addresses are set aside at once, which a limit of the process may forbid
+    return { native: null, path, problem: `cannot run: ${String(error)}` }
+  }
+}
+
+/** The same as WebAssembly, or null where it cannot be had: {@link wasmModule} says why. */
+export function loadWasm(): Native | null {
+  loadedWasm ??= openWasm()
+  return loadedWasm.native
+}
+
+/** The WebAssembly module's file, null if there is none, and why it does not run; empty if it does. */
+export function wasmModule(): { path: string | null; problem: string } {
+  loadedWasm ??= openWasm()
+  const { path, problem } = loadedWasm
+  return { path, problem }
 }
 
 /** All kernels there are for this architecture, best first. */
