@@ -22,7 +22,7 @@
 const char *dp_obstacle_none(void) { return NULL; }
 
 const char *dp_obstacle_unbuilt(void) {
-  return "not in this library: its compiler did not know the instructions";
+  return "not in this library: its compiler did not know it, or no one has tried it on this system";
 }
 
 #if defined(__x86_64__)
@@ -80,21 +80,15 @@ static int may_use_tiles(void) {
   return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-static const char *tile_obstacle(void) {
-  if (!saves_tiles()) return unsaved;
-  return may_use_tiles() ? NULL : "the CPU has it, but Linux does not let this process use it";
-}
-#else
-/* Other systems let tiles be used in other ways. */
-static const char *tile_obstacle(void) { return "the CPU has it, but it is untried on this system"; }
-#endif
-
 const char *dp_obstacle_amx(void) {
   if (!has(0, EDX, 24)) return "the CPU lacks amx_tile";
   if (!has(0, EDX, 25)) return "the CPU lacks amx_int8";
   const char *obstacle = dp_obstacle_avx512vnni();
-  return obstacle != NULL ? obstacle : tile_obstacle();
+  if (obstacle != NULL) return obstacle;
+  if (!saves_tiles()) return unsaved;
+  return may_use_tiles() ? NULL : "the CPU has it, but Linux does not let this process use it";
 }
+#endif
 #elif defined(__aarch64__)
 /* Arm tells programs nothing of the CPU; what it has is what the system says. */
 #if defined(__APPLE__)
