@@ -36,6 +36,7 @@ export function bindLibrary(path: string): Native {
       const base = address(new Uint8Array(buffer))
       return new Uint8Array(buffer, (ALIGNMENT - (base % ALIGNMENT)) % ALIGNMENT, byteLength)
     },
+    free: () => {},
     sees: () => true,
     seesAll: true,
     address,

@@ -97,6 +97,8 @@ export interface Native extends Servant {
   selectIsa(name: string | null): boolean
   /** Zeroed shared memory that C sees, its first byte 64-byte aligned; a RangeError if there is none. */
   allocate(byteLength: number): Uint8Array<SharedArrayBuffer>
+  /** Takes back what {@link allocate} gave, which must not be used any more; for what is large and short-lived. */
+  free(view: ArrayBufferView): void
   /** Whether C sees the view's memory. */
   sees(view: ArrayBufferView): boolean
   /** Whether it sees all memory there is. */

@@ -1,3 +1,4 @@
+import { collectGarbage } from './collect-garbage.js'
 import type * as wasm from './web-assembly.js'
 
 /** An allocation begins at a cache line and fills whole ones, bytes. */
@@ -8,6 +9,16 @@ const PAGE = 65536
 interface Block {
   offset: number
   size: number
+}
+
+/** A part that was handed out. */
+interface Part {
+  block: Block
+  /**
+   * V8 does not count what a part of the memory takes. With each goes an untouched buffer of the same size,
+   * which takes address space only, so that the collector runs when there is something to collect.
+   */
+  weight: ArrayBuffer
 }
 
 /**
@@ -21,11 +32,9 @@ export class WasmHeap {
   readonly #free: Block[] = []
   /** Nothing from here on was ever handed out. */
   #end: number
-  /**
-   * V8 does not count what a part of the memory takes. With each goes an untouched buffer of the same size,
-   * which takes address space only, so that the collector runs when there is something to collect.
-   */
-  readonly #weights = new WeakMap<ArrayBufferLike, ArrayBuffer>()
+  readonly #parts = new WeakMap<ArrayBufferLike, Part>()
+  /** What is handed out, and to whom. */
+  readonly #holders = new Map<Block, WeakRef<SharedArrayBuffer>>()
   readonly #registry = new FinalizationRegistry<Block>((block) => this.#release(block))
 
   /** @param base nothing below is free, bytes */
@@ -41,16 +50,45 @@ export class WasmHeap {
    */
   allocate(byteLength: number): Uint8Array<SharedArrayBuffer> {
     const size = Math.max(1, Math.ceil(byteLength / LINE)) * LINE
-    const offset = this.#reuse(size) ?? this.#extend(size)
+    let offset = this.#take(size)
+    if (offset === undefined) {
+      this.#collect()
+      offset = this.#take(size)
+    }
+    if (offset === undefined) {
+      throw new RangeError(`no ${size} bytes are left of the 4 GiB that WebAssembly can address`)
+    }
+    const block: Block = { offset, size }
     const buffer = structuredClone(this.#memory.buffer)
-    this.#registry.register(buffer, { offset, size })
-    this.#weights.set(buffer, new ArrayBuffer(size))
+    this.#parts.set(buffer, { block, weight: new ArrayBuffer(size) })
+    this.#holders.set(block, new WeakRef(buffer))
+    this.#registry.register(buffer, block)
     return new Uint8Array(buffer, offset, byteLength)
+  }
+
+  /** Takes a part back before nobody holds it; it must not be used any more. */
+  free(view: ArrayBufferView): void {
+    const part = this.#parts.get(view.buffer)
+    if (part === undefined) return
+    this.#parts.delete(view.buffer)
+    this.#release(part.block)
   }
 
   /** Whether the view is of memory that this heap handed out. */
   owns(view: ArrayBufferView): boolean {
-    return this.#weights.has(view.buffer)
+    return this.#parts.has(view.buffer)
+  }
+
+  #take(size: number): number | undefined {
+    return this.#reuse(size) ?? this.#extend(size)
+  }
+
+  /** Has back at once what nobody holds: the registry tells of it later, between turns of the event loop. */
+  #collect(): void {
+    collectGarbage()
+    for (const [block, holder] of this.#holders) {
+      if (holder.deref() === undefined) this.#release(block)
+    }
   }
 
   #reuse(size: number): number | undefined {
@@ -66,21 +104,23 @@ export class WasmHeap {
     return offset
   }
 
-  #extend(size: number): number {
+  #extend(size: number): number | undefined {
     const offset = this.#end
     const pages = Math.ceil((offset + size - this.#memory.buffer.byteLength) / PAGE)
     if (pages > 0) {
       try {
         this.#memory.grow(pages)
       } catch {
-        throw new RangeError(`no ${size} bytes are left of the 4 GiB that WebAssembly can address`)
+        return undefined
       }
     }
     this.#end += size
     return offset
   }
 
-  #release(block: Block): void {
+  #release(part: Block): void {
+    if (!this.#holders.delete(part)) return
+    const block = { ...part }
     const index = this.#free.findIndex(({ offset }) => offset > block.offset)
     const at = index < 0 ? this.#free.length : index
     const [before, after] = [this.#free[at - 1], this.#free[at]]

@@ -74,6 +74,7 @@ export function bindWasm(module: wasm.Module): Native {
     ),
     selectIsa,
     allocate: (byteLength) => heap.allocate(byteLength),
+    free: (view) => heap.free(view),
     sees: (view) => heap.owns(view),
     seesAll: false,
     address: (view) => {

@@ -1,5 +1,5 @@
 import { ArgumentError, describe } from '../errors.js'
-import { CallMemory, isDetached, isShared, overlaps } from '../pool/memory.js'
+import { CallMemory, isDetached, isShared, type Memory, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
 import { Tensor } from '../tensor.js'
@@ -51,6 +51,7 @@ export class Input {
 export class Result {
   /** Where workers write it. */
   readonly data: ActivationArray
+  readonly #memory: Memory
   readonly #x: Activations
   readonly #outFeatures: number
   readonly #out: Activations | undefined
@@ -58,6 +59,7 @@ export class Result {
   /** @throws ArgumentError unless `out` looks like the result of x */
   constructor(pool: Pool, x: Activations, rows: number, outFeatures: number, out?: Activations) {
     const target = out === undefined ? undefined : checkOut(out, x, rows * outFeatures)
+    this.#memory = pool.memory
     this.#x = x
     this.#outFeatures = outFeatures
     this.#out = out
@@ -68,12 +70,13 @@ export class Result {
   finish(): Activations {
     if (this.#out !== undefined) {
       const target = elementsOf(this.#out)
-      if (target !== this.data) (target as Float32Array).set(this.data as Float32Array)
+      if (target !== this.data) {
+        ;(target as Float32Array).set(this.data as Float32Array)
+        this.#memory.discard(this.data)
+      }
       return this.#out
     }
-    // it lay in shared memory for the workers' sake
-    const ours = isShared(this.data) && !isShared(elementsOf(this.#x))
-    const data = ours ? this.data.slice() : this.data
+    const data = isShared(elementsOf(this.#x)) ? this.data : this.#memory.unshare(this.data)
     if (!(this.#x instanceof Tensor)) return data as Float32Array
     return new Tensor(this.#x.type, data, [...this.#x.dims.slice(0, -1), this.#outFeatures])
   }

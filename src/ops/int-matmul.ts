@@ -1,5 +1,5 @@
 import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
-import { CallMemory, isDetached, isShared } from '../pool/memory.js'
+import { CallMemory, isDetached } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import {
   type ArgsOf,
@@ -74,7 +74,7 @@ class IntMatmul implements Program {
   }
 
   result(): Int32Array {
-    return isShared(this.#y) ? this.#y.slice() : this.#y
+    return this.#pool.memory.unshare(this.#y)
   }
 
   native(): NativeOp[] {

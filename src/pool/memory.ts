@@ -38,6 +38,19 @@ export class Memory {
     return viewAs(type, bytes, length)
   }
 
+  /** A copy of a result for the caller, who shares nothing; the result must not be used any more. */
+  unshare<T extends Float32Array | Uint16Array | Int32Array>(result: T): T {
+    if (!isShared(result)) return result
+    const copy = result.slice() as T
+    this.discard(result)
+    return copy
+  }
+
+  /** Gives back what {@link array} or {@link result} gave; it must not be used any more. */
+  discard(array: ArrayBufferView): void {
+    this.#native?.free(array)
+  }
+
   /** Whether workers see the view's memory, and its owner may change it while they do. */
   sees(view: ArrayBufferView): boolean {
     return isShared(view) && (this.#native?.sees(view) ?? true)

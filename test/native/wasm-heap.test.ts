@@ -43,6 +43,36 @@ describe('memory of WebAssembly', () => {
     expect(() => heap.allocate(1)).toThrow('no 64 bytes are left of the 4 GiB')
   })
 
+  it('comes back at once when it is given back', () => {
+    const heap = makeHeap(2)
+    for (let i = 0; i < 5; i++) {
+      const part = heap.allocate(100_000)
+      expect(part.every((byte) => byte === 0)).toBe(true)
+      part.fill(1)
+      heap.free(part.subarray(7))
+      expect(heap.owns(part)).toBe(false)
+      heap.free(part)
+    }
+  })
+
+  it('is found where it is needed, before any finalizer tells', async () => {
+    const { stdout, stderr } = await runScript(
+      `import { WasmHeap } from '#src/native/wasm-heap.js'
+       const memory = new WebAssembly.Memory({ initial: 1, maximum: 16, shared: true })
+       const heap = new WasmHeap(memory, 0)
+       const held = []
+       for (let i = 0; i < 100; i++) {
+         const part = heap.allocate(200_000)
+         if (i % 50 === 0) held.push(part.fill(5))
+         // V8 keeps what a turn of the event loop has made until it ends
+         await new Promise((resolve) => setImmediate(resolve))
+       }
+       console.log(held.every((part) => part.every((byte) => byte === 5)), typeof gc)`,
+    )
+    expect(stderr).toBe('')
+    expect(stdout).toBe('true undefined\n')
+  })
+
   it('comes back when nobody holds a view, whole and zeroed', async () => {
     const { stdout, stderr } = await runScript(
       `import { WasmHeap } from '#src/native/wasm-heap.js'
