@@ -109,6 +109,7 @@ typedef void dp_merge_part_fn(float *total, const float *part, uint32_t head_dim
 
 /* out[d] = values[d] * (1 / sum) */
 typedef void dp_finish_part_fn(const float *total, uint32_t head_dim, float *out);
+
 /* y[k] = float(w[k]). w: float32 or bfloat16 [K]. y: float32 [K]. */
 typedef void dp_embed_fn(const void *w, dp_type type, size_t k, float *y);
 
@@ -273,7 +274,5 @@ const dp_kernels *dp_active_kernels(void);
 
 /* Bytes from one quantised row of K activations to the next. */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k);
-
-/* Kernels that every ISA shares: packing is memory-bound and runs once per weight. */
 
 #endif

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import os from 'node:os'
+import { readText } from '../cpus/read-text.js'
 
 /** What the system tells of this machine. */
 export interface Machine {
@@ -32,26 +33,18 @@ export function describeMachine(): Machine {
 }
 
 function cpuFeatures(): string[] {
-  const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(read('/proc/cpuinfo'))?.[1] ?? ''
+  const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(readText('/proc/cpuinfo') ?? '')?.[1] ?? ''
   return flags.split(' ').filter((flag) => FEATURES.test(flag))
 }
 
 function cacheBytes(level: number): number | null {
   const folder = '/sys/devices/system/cpu/cpu0/cache'
   for (const index of list(folder)) {
-    if (read(`${folder}/${index}/level`).trim() !== String(level)) continue
-    const kibibytes = Number.parseInt(read(`${folder}/${index}/size`), 10)
+    if (readText(`${folder}/${index}/level`)?.trim() !== String(level)) continue
+    const kibibytes = Number.parseInt(readText(`${folder}/${index}/size`) ?? '', 10)
     if (kibibytes > 0) return kibibytes * 1024
   }
   return null
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 function list(folder: string): string[] {

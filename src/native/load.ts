@@ -31,24 +31,38 @@ function openNamed(argument: string, path: unknown): Native {
   }
 }
 
-interface Loaded {
-  native: Native | null
-  library: Library | null
-  problem: string
-}
-
-let loaded: Loaded | undefined
-
-function load(): Loaded {
-  const library = findLibrary()
-  if (library === null) return { native: null, library, problem: whyNoLibrary() }
-  if (library.origin === 'DOTPOOL_LIBRARY') {
-    return { native: openNamed(library.origin, library.path), library, problem: '' }
+/** The native library. */
+const library = once((): { native: Native | null; file: Library | null; problem: string } => {
+  const file = findLibrary()
+  if (file === null) return { native: null, file, problem: whyNoLibrary() }
+  if (file.origin === 'DOTPOOL_LIBRARY') {
+    return { native: openNamed(file.origin, file.path), file, problem: '' }
   }
   try {
-    return { native: open(library.path), library, problem: '' }
+    return { native: open(file.path), file, problem: '' }
   } catch (error) {
-    return { native: null, library, problem: `the native library does not load: ${String(error)}` }
+    return { native: null, file, problem: `the native library does not load: ${String(error)}` }
+  }
+})
+
+/** The same as WebAssembly. */
+const module = once((): { native: Native | null; path: string | null; problem: string } => {
+  const path = findWasm()
+  if (path === null) return { native: null, path, problem: 'none was built' }
+  try {
+    return { native: open(path), path, problem: '' }
+  } catch (error) {
+    // its 4 GiB of addresses are set aside at once, which a limit of the process may forbid
+    return { native: null, path, problem: `cannot run: ${String(error)}` }
+  }
+})
+
+/** What `make` gives, made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
   }
 }
 
@@ -58,51 +72,27 @@ function load(): Loaded {
  * @throws ArgumentError if DOTPOOL_LIBRARY names a file that is not there or does not load
  */
 export function loadNative(): Native | null {
-  loaded ??= load()
-  return loaded.native
+  return library().native
 }
 
 /** Why there is no native library and what to do about it, in one line; empty if there is one. */
 export function nativeProblem(): string {
-  loaded ??= load()
-  return loaded.problem
+  return library().problem
 }
 
 /** The native library's file, whether it loads or not; null if there is none. */
 export function nativeLibrary(): Library | null {
-  loaded ??= load()
-  return loaded.library
-}
-
-interface LoadedWasm {
-  native: Native | null
-  path: string | null
-  problem: string
-}
-
-let loadedWasm: LoadedWasm | undefined
-
-function openWasm(): LoadedWasm {
-  const path = findWasm()
-  if (path === null) return { native: null, path, problem: 'none was built' }
-  try {
-    return { native: open(path), path, problem: '' }
-  } catch (error) {
-    // its 4 GiB of addresses are set aside at once, which a limit of the process may forbid
-    return { native: null, path, problem: `cannot run: ${String(error)}` }
-  }
+  return library().file
 }
 
 /** The same as WebAssembly, or null where it cannot be had: {@link wasmModule} says why. */
 export function loadWasm(): Native | null {
-  loadedWasm ??= openWasm()
-  return loadedWasm.native
+  return module().native
 }
 
 /** The WebAssembly module's file, null if there is none, and why it does not run; empty if it does. */
 export function wasmModule(): { path: string | null; problem: string } {
-  loadedWasm ??= openWasm()
-  const { path, problem } = loadedWasm
+  const { path, problem } = module()
   return { path, problem }
 }
 
@@ -115,8 +105,7 @@ export function allKernels(): Kernels[] {
 
 /** What DOTPOOL_ISA can be on this machine, best first. */
 export function possibleIsas(): string[] {
-  const natives = [loadNative(), loadWasm()]
-  return [...natives.flatMap((native) => native?.isas() ?? []), 'typescript']
+  return allKernels().flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : []))
 }
 
 /**

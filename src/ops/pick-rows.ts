@@ -81,9 +81,7 @@ export class PickRows {
   /** An id shall be drawn from row m, whose logits are written over. */
   draw(m: number, options: DrawOptions): void {
     const { seen } = options
-    if (seen.length > 0 && !this.#pool.memory.sees(seen)) {
-      throw new ArgumentError('seen', "the pool's memory", describe(seen.buffer))
-    }
+    const address = this.#addressOf(seen)
     const at = this.#at(m)
     this.words[at] = PickAction.draw
     this.words[at + PickField.id] = NOBODY
@@ -94,7 +92,6 @@ export class PickRows {
     this.words[at + PickField.topK] = options.topK
     this.words[at + PickField.random] = options.random
     this.words[at + PickField.seenCount] = seen.length
-    const address = seen.length === 0 ? 0 : this.#pool.addressOf(seen)
     this.words[at + PickField.seen] = address
     this.words[at + PickField.seen + 1] = address / 2 ** 32
     this.seen[m] = seen
@@ -122,6 +119,13 @@ export class PickRows {
       maximum: this.#floats[at + PickField.maximum],
       sum: this.#floats[at + PickField.sum],
     }
+  }
+
+  /** 0 where there are none; they are to lie where workers see them. */
+  #addressOf(seen: Uint32Array): number {
+    if (seen.length === 0) return 0
+    if (this.#pool.memory.sees(seen)) return this.#pool.addressOf(seen)
+    throw new ArgumentError('seen', "the pool's memory", describe(seen.buffer))
   }
 
   #at(m: number): number {
