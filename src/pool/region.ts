@@ -257,7 +257,7 @@ export class Region implements Engine {
     }
     // once its call is rejected: what it had claimed is counted as done, though it may not be
     this.#control.bury(w)
-    this.#listen()
+    this.#settleCompleted()
     this.#deaths++
     if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
     else if (this.#inFlight > 0 || !this.#crew.isUp) this.#crew.wake(this.threads)
