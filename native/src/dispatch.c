@@ -77,10 +77,10 @@ static const dp_kernels table[] = {
     {
         .isa = "avx2",
         .obstacle = dp_obstacle_avx2,
-        .activation_bytes = 2,
+        .activation_bytes = 3,
         .gemv = dp_gemv_s8_1x64c4_avx2,
-        .gemm = {.run = dp_gemm_s8_6x8c4_avx2, .mr = 6, .unit = 1},
-        .gemm_few = {.run = dp_gemm_s8_6x8c4_avx2, .mr = 6, .unit = 1},
+        .gemm = {.run = dp_gemm_s8_6x16c4_avx2, .mr = 64, .unit = 1},
+        .gemm_few = {.run = dp_gemm_s8_4x16c4_avx2, .mr = 16, .unit = 1, .symmetric = true},
         .peak = dp_peak_avx2,
         DP_ACTIVATION_KERNELS(avx2),
         DP_ROW_KERNELS(avx2),

@@ -12,7 +12,7 @@
 #include "kv_page.h"
 #include "layout.h"
 
-#define DP_MR_MAX 32    /* most rows of any GEMM tile */
+#define DP_MR_MAX 64    /* most rows of any GEMM tile */
 #define DP_DENSE_ROWS 4 /* most rows that the kernels of float weights take at once */
 
 /*
@@ -27,7 +27,7 @@ typedef float dp_quantize_row_fn(const void *x, size_t k, void *xq);
 typedef void dp_load_row_fn(const int8_t *x, size_t k, void *xq);
 
 /*
- * acc[n] = sum_k xq[k] * w[n, k] for `columns` 16-channel columns of a block.
+ * acc[n] = sum_k xq[k] * w[n, k] for `columns` 16-channel columns of a block, -127 <= xq[k].
  * w: the first column's quad 0 inside the block, 64-byte aligned; the next quad is 256 bytes on.
  * col_sum: of these channels. acc: int32 [16 * columns], 64-byte aligned.
  */
@@ -166,6 +166,7 @@ typedef struct dp_gemm_tile {
   uint32_t mr;   /* most rows */
   uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
   bool rows_stay; /* where not all rows fit the L2 cache, some stay there and blocks pass by */
+  bool symmetric; /* takes activations of -127 to 127 only, as quantised ones are */
   dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
   dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
@@ -233,7 +234,7 @@ DP_DECLARE_KERNELS(scalar);
 dp_gemm_fn dp_gemm_s8_1x64c4_scalar;
 
 DP_DECLARE_KERNELS(avx2);
-dp_gemm_fn dp_gemm_s8_6x8c4_avx2;
+dp_gemm_fn dp_gemm_s8_6x16c4_avx2, dp_gemm_s8_4x16c4_avx2;
 
 DP_DECLARE_KERNELS(avx512vnni);
 dp_gemm_fn dp_gemm_s8_6x64c4_avx512vnni, dp_gemm_s8_12x32c4_avx512vnni;

@@ -18,6 +18,7 @@ static void test_case(const dp_gemm_tile *tile, uint32_t rows, uint32_t k, bool 
   block xq = make_output(rows * stride, 0);
   block acc = make_output((size_t)rows * DP_NR * sizeof(int32_t), 0);
   random_bytes(x.at, x.bytes);
+  if (tile->symmetric) make_symmetric(x.at, x.bytes);
   random_bytes(w.at, w.bytes);
   if (extreme) {
     memset(x.at, 127, x.bytes);

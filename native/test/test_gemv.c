@@ -18,6 +18,7 @@ static void test_case(uint32_t k, bool extreme) {
   block xq = make_output(dp_row_stride(dp_active_kernels(), k), 0);
   block acc = make_output(columns * DP_COLUMN * sizeof(int32_t), 0);
   random_bytes(x.at, k);
+  make_symmetric(x.at, k);
   random_bytes(w.at, w.bytes);
   if (extreme) {
     memset(x.at, one_in(2) ? 127 : -127, x.bytes);

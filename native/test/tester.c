@@ -78,6 +78,10 @@ void random_bytes(int8_t *values, size_t count) {
   }
 }
 
+void make_symmetric(int8_t *values, size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] = values[i] < -127 ? -127 : values[i];
+}
+
 /* In [-1, 1]. */
 static float random_unit(void) {
   return (float)((double)random_bits() / (double)UINT64_MAX * 2 - 1);

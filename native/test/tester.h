@@ -30,6 +30,9 @@ bool one_in(uint32_t n);
 /* Int8 values: any of them, only the extremes, or all the same. */
 void random_bytes(int8_t *values, size_t count);
 
+/* Puts -127 in the place of -128. */
+void make_symmetric(int8_t *values, size_t count);
+
 /*
  * Float values of one of many characters: ordinary, ties of rounding, zeros, all equal, denormal,
  * huge, of any exponent, around the absmax floor; all finite.

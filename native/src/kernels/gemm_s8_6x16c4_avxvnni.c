@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) void turn(const uint8_t *x, size_t 
     __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
 #pragma GCC unroll 6
     for (int m = 0; m < rows; m++) {
-      __m256i xm = dp_broadcast_quad(x + m * stride);
+      __m256i xm = dp_broadcast(x + m * stride);
       DP_VPDPBUSD(sum[m][0], xm, w0);
       DP_VPDPBUSD(sum[m][1], xm, w1);
     }

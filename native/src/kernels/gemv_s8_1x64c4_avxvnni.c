@@ -15,7 +15,7 @@ static inline __attribute__((always_inline)) void gemv(const uint8_t *x, const i
 #pragma GCC unroll 8
   for (int r = 0; r < registers; r++) sum[r] = dp_offset(col_sum + r * DP_LANES);
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
-    __m256i xq = dp_broadcast_quad(x);
+    __m256i xq = dp_broadcast(x);
 #pragma GCC unroll 4
     for (int c = 0; c < columns; c++) _mm_prefetch(w + AHEAD + c * 64, _MM_HINT_T0);
 #pragma GCC unroll 8

@@ -1,4 +1,5 @@
-/* quantize_row_avx2.c: activations to int16, as vpmaddwd wants them: products of bytes cannot saturate. */
+/* quantize_row_avx2.c: activations as words, then the same as bytes: see activations256.h. */
+#include "activations256.h"
 #include "row256.h"
 
 static inline void store(void *xq, size_t i, __m128i words) {
@@ -7,17 +8,29 @@ static inline void store(void *xq, size_t i, __m128i words) {
 
 static const dp_format format = {.bytes = sizeof(int16_t), .zero = 0, .store = store};
 
+/* Whole quads of words, none beyond a byte, to bytes. */
+static void narrow(const int16_t *words, size_t quads, int8_t *bytes) {
+  for (size_t i = 0; i < quads * DP_KR; i++) bytes[i] = (int8_t)words[i];
+}
+
 float dp_quantize_row_f32_avx2(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(float), dp_load_f32, format);
+  int16_t *words = dp_words(xq, dp_quads(k));
+  const float scale = dp_quantize_row(x, k, words, sizeof(float), dp_load_f32, format);
+  narrow(words, dp_quads(k), xq);
+  return scale;
 }
 
 float dp_quantize_row_bf16_avx2(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(uint16_t), dp_load_bf16, format);
+  int16_t *words = dp_words(xq, dp_quads(k));
+  const float scale = dp_quantize_row(x, k, words, sizeof(uint16_t), dp_load_bf16, format);
+  narrow(words, dp_quads(k), xq);
+  return scale;
 }
 
 void dp_load_row_s8_avx2(const int8_t *x, size_t k, void *xq) {
-  int16_t *out = xq;
+  int16_t *words = dp_words(xq, dp_quads(k));
   size_t i = 0;
-  for (; i < k; i++) out[i] = x[i];
-  for (; i < dp_quads(k) * DP_KR; i++) out[i] = 0;
+  for (; i < k; i++) words[i] = x[i];
+  for (; i < dp_quads(k) * DP_KR; i++) words[i] = 0;
+  narrow(words, dp_quads(k), xq);
 }

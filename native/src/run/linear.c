@@ -124,7 +124,7 @@ typedef struct gemm_shape {
  */
 static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
-  if (op->m <= FEW_ROWS) return shape;
+  if (op->m <= FEW_ROWS && !(shape.tile.symmetric && op->y_type == DP_S32)) return shape;
   shape.tile = kernels->gemm;
   const size_t stride = dp_row_stride(kernels, op->k), l2_bytes = dp_l2_bytes();
   shape.rows_stay = shape.tile.rows_stay && op->m * stride > l2_bytes;

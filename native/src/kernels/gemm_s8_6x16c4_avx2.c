@@ -1,0 +1,110 @@
+/*
+ * gemm_s8_6x16c4_avx2.c: many rows times a block. Columns take turns, as in gemm_s8_4x16c4_avx2.c; in each,
+ * weights are widened to words once for all rows, so that a product of theirs takes vpmaddwd and an addition
+ * and nothing else. Twelve of the 16 registers are sums, two hold weights, one activations, one products.
+ */
+#include <string.h>
+
+#include "../kernels.h"
+#include "activations256.h"
+#include "lanes256.h"
+
+enum {
+  MR = 6,
+  TURN = 64,                        /* quads of one column: 8 KiB of widened weights */
+  AHEAD = TURN * DP_QUAD_BYTES,     /* so the turns after these are on their way */
+  COLUMN_WORDS = DP_COLUMN * DP_KR, /* of a quad */
+  PAIR_WORDS = COLUMN_WORDS / 2,    /* of two of its k */
+};
+
+/* sum[c] += x * w, two k; x is used up. In assembly for the reason given in vnni512.h. */
+#define MULTIPLY(sum0, sum1, x, w0, w1)                             \
+  do {                                                              \
+    __m256i products_;                                              \
+    __asm__(                                                        \
+        "vpmaddwd %4, %2, %3\n\t"                                   \
+        "vpmaddwd %5, %2, %2\n\t"                                   \
+        "vpaddd %3, %0, %0\n\t"                                     \
+        "vpaddd %2, %1, %1"                                         \
+        : "+x"(sum0), "+x"(sum1), "+x"(x), "=&x"(products_)         \
+        : "x"(w0), "x"(w1));                                        \
+  } while (0)
+
+/* acc[m, n] += sum of a turn. x: words. ahead: a line of it is asked for per quad. */
+static inline __attribute__((always_inline)) void tile(const char *x, size_t stride, const int rows,
+                                                       const int16_t *w, size_t quads, int32_t *acc,
+                                                       const int8_t *ahead) {
+  __m256i sum[MR][DP_REGISTERS];
+#pragma GCC unroll 6
+  for (int m = 0; m < rows; m++) {
+    sum[m][0] = dp_load(acc + m * DP_NR);
+    sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
+  }
+  for (size_t q = 0; q < quads; q++, ahead += 64) {
+    _mm_prefetch(ahead, _MM_HINT_T1);
+#pragma GCC unroll 2
+    for (int pair = 0; pair < DP_KR / 2; pair++, x += 2 * sizeof(int16_t), w += PAIR_WORDS) {
+      const __m256i w0 = dp_load(w), w1 = dp_load(w + PAIR_WORDS / 2);
+#pragma GCC unroll 6
+      for (int m = 0; m < rows; m++) {
+        __m256i xm = dp_broadcast(x + m * stride);
+        MULTIPLY(sum[m][0], sum[m][1], xm, w0, w1);
+      }
+    }
+  }
+#pragma GCC unroll 6
+  for (int m = 0; m < rows; m++) {
+    dp_store(acc + m * DP_NR, sum[m][0]);
+    dp_store(acc + m * DP_NR + DP_LANES, sum[m][1]);
+  }
+}
+
+static void panel(const char *x, size_t stride, uint32_t rows, const int16_t *w, size_t quads, int32_t *acc,
+                  const int8_t *ahead) {
+  switch (rows) {
+    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
+    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
+    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
+    case 4: tile(x, stride, 4, w, quads, acc, ahead); break;
+    case 5: tile(x, stride, 5, w, quads, acc, ahead); break;
+    default: tile(x, stride, 6, w, quads, acc, ahead); break;
+  }
+}
+
+/* wide[pair][channel][2] = w[channel][4], a quad of half a column. */
+static inline void widen_half(const int8_t *w, int16_t *wide) {
+  /* each byte of a pair of k into the upper half of a word, from where a shift brings its sign down */
+  const __m256i first = _mm256_set1_epi64x(0x0580048001800080), second = _mm256_set1_epi64x(0x0780068003800280);
+  const __m256i eight = _mm256_setr_epi64x(0, 0x0800080008000800, 0, 0x0800080008000800);
+  const __m256i bytes = dp_load(w);
+  const __m256i pair0 = _mm256_shuffle_epi8(bytes, _mm256_add_epi8(first, eight));
+  const __m256i pair1 = _mm256_shuffle_epi8(bytes, _mm256_add_epi8(second, eight));
+  dp_store(wide, _mm256_srai_epi16(pair0, 8));
+  dp_store(wide + PAIR_WORDS, _mm256_srai_epi16(pair1, 8));
+}
+
+void dp_gemm_s8_6x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                            const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
+  (void)col_sum;
+  (void)ahead; /* it looks ahead in its own weights, which are read in order */
+  _Alignas(64) int16_t wide[TURN * COLUMN_WORDS];
+  const char *words = dp_words(xq, quads);
+  const uint32_t panels = (rows + MR - 1) / MR;
+  memset(acc, 0, rows * DP_NR * sizeof *acc);
+  for (size_t q = 0; q < quads; q += TURN) {
+    const size_t count = quads - q < TURN ? quads - q : TURN;
+    const int8_t *stretch = w + q * DP_QUAD_BYTES;
+    for (int c = 0; c < DP_COLUMNS; c++) {
+      const int8_t *column = stretch + c * 64, *lines = stretch + AHEAD + c * TURN * 64;
+      for (size_t i = 0; i < count; i++) {
+        widen_half(column + i * DP_QUAD_BYTES, wide + i * COLUMN_WORDS);
+        widen_half(column + i * DP_QUAD_BYTES + 32, wide + i * COLUMN_WORDS + PAIR_WORDS / 2);
+      }
+      for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
+        end = rows * (p + 1) / panels;
+        panel(words + m * stride + q * DP_KR * sizeof(int16_t), stride, end - m, wide, count,
+              acc + m * DP_NR + c * DP_COLUMN, lines);
+      }
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/* lanes256.h: registers of eight int32 sums, for kernels compiled with AVX2. */
+#ifndef DP_LANES256_H
+#define DP_LANES256_H
+
+#include <immintrin.h>
+
+#include "../layout.h"
+
+enum { DP_LANES = 8, DP_REGISTERS = DP_COLUMN / DP_LANES }; /* registers of a column's sums */
+
+static inline __m256i dp_load(const void *at) { return _mm256_load_si256((const __m256i *)at); }
+
+static inline void dp_store(void *at, __m256i lanes) { _mm256_store_si256((__m256i *)at, lanes); }
+
+/* Four bytes in every channel's place. */
+static inline __m256i dp_broadcast(const void *x) { return _mm256_set1_epi32(*(const int32_t *)x); }
+
+#endif
