@@ -48,5 +48,5 @@ export function describePeakRate({ gops, clockGHz, unit, perCycle }: PeakRate): 
   const inferred = digits(gops / (2 * macs * unit.perCycle))
   const words = `${speed}: ${assumed} of ${macs} multiply-adds at ${inferred} GHz; the clock is ${clock}`
   if (perCycle >= FULL_RATE * unit.perCycle) return words
-  return `${words}, so this core starts ${digits(perCycle)} a cycle, fewer than some do`
+  return `${words}, so with its additions this core starts ${digits(perCycle)} a cycle`
 }
