@@ -1,11 +1,13 @@
+import { statSync } from 'node:fs'
 import { access, constants, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Rooflines } from '../src/cli/measure/rooflines.js'
 import { ArgumentError, DotpoolError, Pool } from '../src/index.js'
 import { nativeProblem } from '../src/native/load.js'
-import { type Comparison, compareReports, readReport } from './compare.js'
+import { type Change, compareReports, readReport } from './compare.js'
 import { dotpoolRunner } from './dotpool.js'
-import { beginReport, formatReport, summarizeRooflines } from './report.js'
+import { beginReport, formatReport, resultsName, summarizeRooflines } from './report.js'
+import { type Impossible, impossibleSpeeds } from './speed.js'
 import type { Line, Suite } from './suite.js'
 import { calls } from './suites/calls.js'
 import { eventLoop } from './suites/event-loop.js'
@@ -19,7 +21,14 @@ import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
 import { scaling } from './suites/scaling.js'
 import { smallBatches } from './suites/small-batches.js'
-import { printComparison, printHead, printLine, printRooflines, printSuite } from './table.js'
+import {
+  printComparison,
+  printHead,
+  printImpossible,
+  printLine,
+  printRooflines,
+  printSuite,
+} from './table.js'
 
 const suites: Suite[] = [
   region,
@@ -41,23 +50,34 @@ export interface BenchOptions {
   /** Names of suites; all by default. */
   scope?: string[]
   threads: number
-  /** Where to write every number. */
+  /** Where to write every number: a file, or a folder, where the file is named after the machine. */
   json?: string
   /** A file that an earlier run wrote, to tell what has changed since. */
   compare?: string
 }
 
+/** What a run has to complain of. */
+export interface Complaints {
+  /** Lines that got worse since the run that was to be compared with. */
+  regressions: Change[]
+  /** Lines that are faster than their roofline. */
+  impossible: Impossible[]
+}
+
 /**
  * Runs suites, prints their lines as they come and writes the file that is asked for.
  *
- * @returns what has changed since the run that is to be compared with
+ * @returns what is wrong with the results
  * @throws ArgumentError for an unknown suite, FormatError for an old report that is none, DotpoolError
  *   where there are no native kernels
  */
-export async function runBench(options: BenchOptions): Promise<Comparison | undefined> {
+export async function runBench(options: BenchOptions): Promise<Complaints> {
   const chosen = chooseSuites(options.scope)
   // rather than after the minute that the suites take
-  if (options.json !== undefined) await access(dirname(options.json), constants.W_OK)
+  const toFolder = options.json !== undefined && isFolder(options.json)
+  if (options.json !== undefined) {
+    await access(toFolder ? options.json : dirname(options.json), constants.W_OK)
+  }
   const before = options.compare === undefined ? undefined : await readReport(options.compare)
   await using pool = await Pool.create({ threads: options.threads })
   if (pool.native === null) {
@@ -81,15 +101,25 @@ export async function runBench(options: BenchOptions): Promise<Comparison | unde
     }
     report.suites.push({ name: suite.name, lines })
   }
-  report.rooflines = summarizeRooflines(context.rooflines)
+  Object.assign(report, summarizeRooflines(context.rooflines, pool.isa))
   printRooflines(report)
   if (options.json !== undefined) {
-    await writeFile(options.json, formatReport(report))
+    const file = toFolder ? join(options.json, `${resultsName(report)}.json`) : options.json
+    await writeFile(file, formatReport(report))
+    console.log(`\nevery number is in ${file}`)
   }
-  if (before === undefined) return undefined
+  const impossible = report.suites.flatMap((suite) =>
+    suite.lines.flatMap(({ name, speeds }) => impossibleSpeeds(`${suite.name}: ${name}`, speeds)),
+  )
+  printImpossible(impossible)
+  if (before === undefined) return { regressions: [], impossible }
   const comparison = compareReports(before, report)
   printComparison(before, report, comparison)
-  return comparison
+  return { regressions: comparison.regressions, impossible }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function chooseSuites(scope?: string[]): Suite[] {

@@ -1,4 +1,5 @@
 import { describeMachine, type Machine } from '../src/cli/machine.js'
+import { measurePeakRate, type PeakRate } from '../src/cli/measure/peak-rate.js'
 import type { Rooflines } from '../src/cli/measure/rooflines.js'
 import { type Summary, summarize } from '../src/cli/measure/samples.js'
 import { version } from '../src/cli/package.js'
@@ -12,9 +13,13 @@ export interface Report {
   versions: { dotpool: string; node: string; v8: string }
   machine: Machine
   isa: string
+  /** The compiler that built the kernels; null where there are none. */
+  compiler: string | null
   threads: number
   /** Over the whole run; those that a suite looked at. */
   rooflines: { name: string; unit: string; rate: Summary }[]
+  /** What the multiply roofline comes to in a core; only where a suite looked at it. */
+  peakRate?: PeakRate
   suites: { name: string; lines: Line[] }[]
 }
 
@@ -26,15 +31,37 @@ export function beginReport(pool: Pool): Report {
     versions: { dotpool: version, node, v8 },
     machine: describeMachine(),
     isa: pool.isa,
+    compiler: pool.native?.compiler() ?? null,
     threads: pool.threads,
     rooflines: [],
     suites: [],
   }
 }
 
-/** What the rooflines were over the whole run. */
-export function summarizeRooflines(rooflines: Rooflines): Report['rooflines'] {
-  return rooflines.sampled.map(({ name, unit, rates }) => ({ name, unit, rate: summarize(rates) }))
+/** What the rooflines were over the whole run, and what a core starts in a cycle. */
+export function summarizeRooflines(
+  rooflines: Rooflines,
+  isa: string,
+): Pick<Report, 'rooflines' | 'peakRate'> {
+  const { sampled } = rooflines
+  return {
+    rooflines: sampled.map(({ name, unit, rates }) => ({ name, unit, rate: summarize(rates) })),
+    ...(sampled.some(({ name }) => name === 'peak') && {
+      peakRate: measurePeakRate(rooflines, isa),
+    }),
+  }
+}
+
+/**
+ * What a machine's results are called, so that those of several stand side by side: its CPU, as far as the
+ * system tells, the kernels that ran, and its cores, e.g. `amd-epyc-avx2-2-cores`.
+ */
+export function resultsName({ machine, isa }: Pick<Report, 'machine' | 'isa'>): string {
+  const cpu = machine.cpu
+    .toLowerCase()
+    .replace(/\((r|tm)\)|\b(processor|cpu|\d+-core)\b|@.*/g, '')
+    .match(/[a-z0-9]+/g)
+  return [...(cpu ?? []), isa, machine.cpus, machine.cpus === 1 ? 'core' : 'cores'].join('-')
 }
 
 /** The report as JSON; five digits are more than any measurement is good for. */

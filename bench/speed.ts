@@ -59,3 +59,26 @@ export function summarizeCalls(rounds: Round[]): Summary {
 function medianOf(samples: number[]): number {
   return summarize(samples).median
 }
+
+/** What is impossible: a result faster than the roofline that bounds it. */
+export interface Impossible {
+  name: string
+  bound: string
+  /** The median of the rounds' fractions. */
+  ratio: number
+}
+
+/** A larger fraction is no noise. */
+const LARGEST_FRACTION = 1.02
+
+/** Bounds that nobody can beat; others are merely something to compare with. */
+const rooflineNames = ['read', 'peak']
+
+/** The speeds that are above their roofline, which must then be too low. */
+export function impossibleSpeeds(name: string, speeds: readonly Speed[] = []): Impossible[] {
+  return speeds.flatMap(({ bound }) => {
+    if (bound === undefined || !rooflineNames.includes(bound.name)) return []
+    const ratio = bound.ratio.median
+    return ratio > LARGEST_FRACTION ? [{ name, bound: bound.name, ratio }] : []
+  })
+}

@@ -1,7 +1,8 @@
+import { describePeakRate } from '../src/cli/measure/peak-rate.js'
 import { count, digits, duration } from '../src/cli/text.js'
 import { type Change, type Comparison, differences } from './compare.js'
 import type { Report } from './report.js'
-import type { Speed } from './speed.js'
+import type { Impossible, Speed } from './speed.js'
 import type { Line, Suite } from './suite.js'
 
 /*
@@ -11,8 +12,9 @@ import type { Line, Suite } from './suite.js'
 const NAME = 38
 const CELL = 10
 
-export function printHead({ versions, machine, isa, threads, date }: Report): void {
-  console.log(`dotpool ${versions.dotpool}, ${isa} on ${count(threads, 'thread')}, ${machine.cpu}`)
+export function printHead({ versions, machine, isa, compiler, threads, date }: Report): void {
+  const kernels = `${isa} by ${compiler} on ${count(threads, 'thread')}`
+  console.log(`dotpool ${versions.dotpool}, ${kernels}, ${machine.cpu}`)
   console.log(`Node.js ${versions.node}, ${machine.system}, ${date}`)
 }
 
@@ -36,11 +38,19 @@ function speedCell({ unit, median, bound }: Speed): string {
 }
 
 /** The rooflines over the whole run, one line each. */
-export function printRooflines({ rooflines }: Report): void {
+export function printRooflines({ rooflines, peakRate }: Report): void {
   if (rooflines.length > 0) console.log('')
   for (const { name, unit, rate } of rooflines) {
     const range = `${digits(rate.min)} to ${digits(rate.max)} in ${rate.samples} samples`
     console.log(`${name}: ${digits(rate.median)} ${unit}, ${range}`)
+  }
+  if (peakRate !== undefined) console.log(`peak: ${describePeakRate(peakRate)}`)
+}
+
+/** Lines that were faster than their bound, which cannot be. */
+export function printImpossible(lines: Impossible[]): void {
+  for (const { name, ratio, bound } of lines) {
+    console.log(`impossible: ${name} is ${ratio.toFixed(2)} of ${bound}, so ${bound} is too low`)
   }
 }
 

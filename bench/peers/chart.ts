@@ -1,5 +1,7 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
+import { isWrong } from './check.js'
+import { percent } from './print.js'
 import { namesOf, type PeersReport, rowCountsOf, shapesOf } from './report.js'
 
 /** Colours of the day. */
@@ -8,6 +10,7 @@ const faint = '#59636e'
 const track = '#eff2f5'
 const dotpool = '#0969da'
 const rival = '#9ba5b0'
+const wrong = '#cf222e'
 
 /** What they are by night. */
 const night = {
@@ -16,15 +19,23 @@ const night = {
   [track]: '#21262d',
   [dotpool]: '#4493f8',
   [rival]: '#6e7681',
+  [wrong]: '#ff7b72',
 }
+
+/** Of a result that is wrong; behind it stands by how much. */
+const MARK = '\u2717'
 
 const TITLE = 'Fractions of the roofline that dotpool and its rivals reach'
 
-const WIDTH = 980
 const BAR = 18
+/** A column of bars, and the gap to the next, where numbers stand. */
+const COLUMN = 135
+const BESIDE = 47
 /** Above a group of bars, for its heading. */
 const GAP = 42
 const MARGIN = { top: 78, right: 40, bottom: 14, left: 258 }
+/** What marks of wrong results take, beside the numbers, and their legend below. */
+const MARKS = { beside: 48, below: 28 }
 
 /**
  * Draws which fraction of the roofline everybody reaches: a column for each shape, a group of bars for
@@ -35,7 +46,7 @@ export function drawChart(report: PeersReport): string {
   const names = namesOf(report)
   const rows = rowCountsOf(report)
   const shapes = shapesOf(report).map(shapeName)
-  const bars = report.results.map(({ name, rival: isRival, shape, m, speed }) => ({
+  const bars = report.results.map(({ name, rival: isRival, shape, m, error, speed }) => ({
     name,
     m,
     shape: shapeName(shape),
@@ -44,7 +55,11 @@ export function drawChart(report: PeersReport): string {
     most: speed.bound?.ratio.max,
     fill: isRival ? rival : dotpool,
     textFill: isRival ? faint : ink,
+    error,
   }))
+  const wrongBars = bars.filter(({ error }) => isWrong(error))
+  const marks = wrongBars.length > 0 ? MARKS : { beside: 0, below: 0 }
+  const gap = BESIDE + marks.beside
   const group = names.length * BAR
   const place = { y: 'name', fx: 'shape', fy: 'm' }
   const heading = {
@@ -55,16 +70,16 @@ export function drawChart(report: PeersReport): string {
   } as const
   const chart = Plot.plot({
     document,
-    width: WIDTH,
-    height: MARGIN.top + rows.length * (group + GAP) - GAP + MARGIN.bottom,
+    width: MARGIN.left + shapes.length * (COLUMN + gap) - gap + MARGIN.right + marks.beside,
+    height: MARGIN.top + rows.length * (group + GAP) - GAP + MARGIN.bottom + marks.below,
     marginTop: MARGIN.top,
-    marginRight: MARGIN.right,
-    marginBottom: MARGIN.bottom,
+    marginRight: MARGIN.right + marks.beside,
+    marginBottom: MARGIN.bottom + marks.below,
     marginLeft: MARGIN.left,
     style: { fontSize: '13px' },
     x: { domain: [0, 1], clamp: true, axis: null },
     y: { domain: names, axis: null, padding: 0.3 },
-    fx: { domain: shapes, axis: null, paddingInner: 0.26, paddingOuter: 0 },
+    fx: { domain: shapes, axis: null, paddingInner: gap / (COLUMN + gap), paddingOuter: 0 },
     fy: { domain: rows, axis: null, paddingInner: GAP / (group + GAP), paddingOuter: 0 },
     marks: [
       Plot.axisY({ anchor: 'left', label: null, tickSize: 0, fill: ink }),
@@ -78,6 +93,23 @@ export function drawChart(report: PeersReport): string {
         textAnchor: 'start',
         dx: 6,
         fill: 'textFill',
+      }),
+      Plot.text(wrongBars, {
+        ...place,
+        x: 1,
+        text: ({ error }) => `${MARK} ${percent(error)}`,
+        textAnchor: 'start',
+        dx: 38,
+        fill: wrong,
+      }),
+      Plot.text(wrongBars.slice(0, 1), {
+        frameAnchor: 'bottom-left',
+        fx: () => shapes[0],
+        fy: () => rows.at(-1),
+        text: () => `${MARK} wrong, by so much of the norm of the exact result`,
+        fill: wrong,
+        dx: -MARGIN.left + 12,
+        dy: MARKS.below,
       }),
       Plot.text(rows, {
         ...heading,

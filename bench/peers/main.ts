@@ -1,9 +1,17 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beginReport, formatReport, summarizeRooflines } from '../../dist/bench/report.js'
+import {
+  beginReport,
+  formatReport,
+  resultsName,
+  summarizeRooflines,
+} from '../../dist/bench/report.js'
+import { impossibleSpeeds } from '../../dist/bench/speed.js'
+import { printImpossible } from '../../dist/bench/table.js'
 import { Rooflines } from '../../dist/src/cli/measure/rooflines.js'
 import { Pool } from '../../dist/src/index.js'
 import { drawChart } from './chart.js'
+import { isWrong } from './check.js'
 import { enlist } from './enlist.js'
 import { watchEventLoop } from './event-loop.js'
 import { measure } from './measure.js'
@@ -38,9 +46,16 @@ for await (const blocking of watchEventLoop(contenders, rooflines)) {
   printBlocking(blocking)
   report.eventLoop.push(blocking)
 }
-report.rooflines = summarizeRooflines(rooflines)
+Object.assign(report, summarizeRooflines(rooflines, pool.isa))
 
+const name = resultsName(report)
 await mkdir(options.out, { recursive: true })
-await writeFile(join(options.out, 'results.json'), formatReport(report))
-await writeFile(join(options.out, 'table.md'), formatTables(report))
-await writeFile(join(options.out, 'chart.svg'), drawChart(report))
+await writeFile(join(options.out, `${name}.json`), formatReport(report))
+await writeFile(join(options.out, `${name}.md`), formatTables(report, `${name}.svg`))
+await writeFile(join(options.out, `${name}.svg`), drawChart(report))
+
+const impossible = report.results.flatMap(({ name, shape: { k, n }, m, error, speed }) =>
+  isWrong(error) ? [] : impossibleSpeeds(`${name}, K=${k} N=${n} M=${m}`, [speed]),
+)
+printImpossible(impossible)
+if (impossible.length > 0) process.exitCode = 1

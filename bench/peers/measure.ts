@@ -4,7 +4,7 @@ import type { Shape } from '../../dist/bench/runner.js'
 import { boundSpeed, type Speed, summarizeCalls } from '../../dist/bench/speed.js'
 import type { Rooflines } from '../../dist/src/cli/measure/rooflines.js'
 import { type Summary, summarize } from '../../dist/src/cli/measure/samples.js'
-import { checkResults } from './check.js'
+import { errorOf, exactRow, isWrong } from './check.js'
 import type { Contender, Layers, Way } from './contender.js'
 import { takeTurns } from './turns.js'
 
@@ -18,6 +18,8 @@ export interface Result {
   operator?: string
   shape: Shape
   m: number
+  /** How far its result lies from the exact one, as a share of the exact one's norm. */
+  error: number
   micros: Summary
   speed: Speed
   /** Its durations over those of the first way of all, round by round. */
@@ -27,7 +29,7 @@ export interface Result {
 /**
  * Measures all contenders in the same rounds, one shape and number of rows after the other.
  *
- * @throws Error where a contender's results are wrong
+ * @throws Error where the first contender's results are wrong; those of others are told
  */
 export async function* measure(
   contenders: readonly Contender[],
@@ -43,21 +45,30 @@ export async function* measure(
       const x = randomRows(m, shape.k)
       const ways: Way[][] = []
       for (const layers of loaded) ways.push(await layers.take(x))
-      yield await measureWays(ways, rooflines, shape, m)
+      yield await measureWays(ways, rooflines, shape, m, exactRow(first, x, shape))
     }
     for (const layers of loaded) await layers.close()
   }
 }
 
-/** @param ways of each contender */
+/**
+ * @param ways of each contender
+ * @param exact what all should make of the last row
+ */
 async function measureWays(
   ways: Way[][],
   rooflines: Rooflines,
   shape: Shape,
   m: number,
+  exact: Float64Array,
 ): Promise<Result[]> {
   const all = ways.flat()
-  await checkResults(all)
+  const errors: number[] = []
+  for (const way of all) errors.push(await errorOf(way, exact))
+  for (const [i, { name }] of ways[0].entries()) {
+    if (isWrong(errors[i]))
+      throw new Error(`${name}: the result is off by ${errors[i]} of its norm`)
+  }
   // one row is bound by reading weights, many by multiplying
   const bound = m === 1 ? rooflines.read : rooflines.peak
   const rounds = await takeTurns(all, () => bound.look())
@@ -67,6 +78,7 @@ async function measureWays(
     ...(way.operator !== undefined && { operator: way.operator }),
     shape,
     m,
+    error: errors[i],
     micros: summarizeCalls(rounds[i]),
     speed: boundSpeed(bound.unit, amount(shape, m), rounds[i], bound.name),
     timesFirst: summarize(rounds[i].map((round, j) => median(round) / median(rounds[0][j]))),

@@ -42,7 +42,7 @@ typedef enum dp_op_kind {
   DP_OP_PACK = 4,         /* tiles, colSum = pack(w[N, K] int8) */
   DP_OP_QUANTIZE_PACK = 5,/* tiles, colSum, wScale = pack(quantise(w[N, K])) */
   DP_OP_PACK_TRANSPOSED = 6, /* tiles, colSum = pack(transpose(w[K, N] int8)) */
-  DP_OP_READ = 7,         /* sum of all bytes of x: read bandwidth */
+  DP_OP_READ = 7,         /* sum of x, n MiB, by m streams, asking k bytes ahead: read bandwidth */
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
@@ -54,6 +54,7 @@ typedef enum dp_op_kind {
   DP_OP_MERGE = 16,       /* out = those parts put together */
   DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_PICK = 17,        /* the next id of each row of logits, or how likely a given one was */
+  DP_OP_CLOCK = 19,       /* additions that wait for each other, one a cycle: the clock */
 } dp_op_kind;
 
 /* What an op's flags say; any of them, or 0. */
@@ -244,6 +245,9 @@ DP_EXPORT void dp_region_init(dp_region *region, uint32_t threads);
  * "wasmrelaxed", "wasm"). Returns 0, or -1 where the name is unknown or the CPU lacks it.
  */
 DP_EXPORT int dp_select_isa(const char *name);
+
+/* The compiler that built this library, and its version, e.g. "gcc 12.2.0"; static memory. */
+DP_EXPORT const char *dp_compiler(void);
 
 /* The chosen ISA's name; static memory. */
 DP_EXPORT const char *dp_isa(void);

@@ -148,10 +148,20 @@ typedef void dp_pack_block_fn(const int8_t *w, size_t stride, uint32_t channels,
 typedef int dp_quantize_pack_block_fn(const void *w, dp_type type, uint32_t channels, size_t k,
                                       int8_t *tiles, int32_t *col_sum, float *w_scale);
 
-/* Sum of the 64-bit words of bytes (a multiple of 256), as fast as memory gives them. */
-typedef uint64_t dp_read_fn(const void *x, size_t bytes);
+/* In which order memory is read. */
+typedef struct dp_read_order {
+  uint32_t streams; /* 1: line after line; 4: a line of each quarter in turn */
+  uint32_t ahead;   /* asks for what lies so many bytes on; 0: does not ask */
+} dp_read_order;
 
-/* `rounds` times as many independent multiply-adds as fill the pipes; returns how many MACs ran. */
+/* Sum of the 64-bit words of bytes (a multiple of 256, 64-byte aligned), as fast as memory gives them. */
+typedef uint64_t dp_read_fn(const void *x, size_t bytes, dp_read_order order);
+
+/*
+ * `rounds` times as many independent multiply-adds as fill the pipes; returns how many MACs ran. Written so
+ * that no compiler takes a multiply out of the loop or puts a sum on the stack: test/native/rooflines.test.ts
+ * looks at what they make of it.
+ */
 typedef uint64_t dp_peak_fn(uint64_t rounds, int32_t *sink);
 
 /* y = row, without keeping y in the caches, where it is whole cache lines. row: 64-byte aligned. */

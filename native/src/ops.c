@@ -25,6 +25,7 @@ static const dp_op_type *const types[] = {
     [DP_OP_NORM] = &dp_op_norm,
     [DP_OP_DENSE] = &dp_op_dense,
     [DP_OP_PICK] = &dp_op_pick,
+    [DP_OP_CLOCK] = &dp_op_clock,
 };
 
 uint64_t dp_scratch_bytes(const dp_kernels *kernels) {

@@ -134,16 +134,18 @@ static void test_packing(void) {
 static void test_rooflines_count(void) {
   arena arena = make_arena(2);
   block x = make_input(3 << 20, 64);
-  uint64_t read = 0, macs = 0;
+  uint64_t read = 0, macs = 0, cycles = 0;
   memset(x.at, 0, x.bytes);
   const dp_op ops[] = {
-      {.kind = DP_OP_READ, .n = 3, .x = address_of(&x), .y = (uint64_t)(uintptr_t)&read},
+      {.kind = DP_OP_READ, .m = 4, .n = 3, .k = 512, .x = address_of(&x), .y = (uint64_t)(uintptr_t)&read},
       {.kind = DP_OP_PEAK, .n = 2, .y = (uint64_t)(uintptr_t)&macs},
+      {.kind = DP_OP_CLOCK, .n = 2, .y = (uint64_t)(uintptr_t)&cycles},
       {.kind = DP_OP_EMPTY},
   };
-  run_alone(&arena, ops, 3);
+  run_alone(&arena, ops, 4);
   check(read == x.bytes, "%llu of %zu bytes were read", (unsigned long long)read, x.bytes);
   check(macs > 0, "no multiplies were counted");
+  check(cycles > 0, "no cycles were counted");
   free_block(&x);
   free_arena(&arena);
 }

@@ -7,6 +7,7 @@ import type { Kernels, Native } from '../native/native.js'
 import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
 import { describeMachine, type Machine } from './machine.js'
+import { measurePeakRate, type PeakRate } from './measure/peak-rate.js'
 import { meetingProgram } from './measure/region.js'
 import { type Roofline, Rooflines } from './measure/rooflines.js'
 import { summarize, timeSync } from './measure/samples.js'
@@ -19,6 +20,8 @@ export interface Diagnosis {
   machine: Machine
   native: {
     library: Library | null
+    /** The compiler that built the kernels that run; null where those are TypeScript. */
+    compiler: string | null
     /** Why there is no native library and what to do about it. */
     problem: string | null
     /** Where it was looked for. */
@@ -55,6 +58,8 @@ export interface Measured {
   readGBs: number
   /** int8 operations of all threads, two for each multiply-add, GOPS. */
   multiplyGops: number
+  /** The same of a core, beside its clock. */
+  peakRate: PeakRate
   /** A region in which all threads meet, sync, microseconds. */
   regionMicros: { p50: number; p99: number }
 }
@@ -73,6 +78,7 @@ export async function diagnose(): Promise<Diagnosis> {
     machine: describeMachine(),
     native: {
       library: nativeLibrary(),
+      compiler: pool.native?.compiler() ?? null,
       problem: nativeProblem() || null,
       places: libraryPlaces(),
       wasm: { path: wasm.path, problem: wasm.problem || null },
@@ -100,7 +106,8 @@ function unmeasured(): Measurements {
 }
 
 function measure(pool: Pool, native: Native): Measurements {
-  const { read, peak, memory } = new Rooflines(pool, native)
+  const rooflines = new Rooflines(pool, native)
+  const { read, peak, memory } = rooflines
   const region = summarize(
     timeSync(() => pool.runSync(meetingProgram), { millis: 200, calls: SAMPLES }),
   )
@@ -114,6 +121,7 @@ function measure(pool: Pool, native: Native): Measurements {
     measured: {
       readGBs: medianOf(read),
       multiplyGops: medianOf(peak),
+      peakRate: measurePeakRate(rooflines, pool.isa),
       regionMicros: { p50: region.median, p99: region.p99 },
     },
   }

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { formatCpuList } from '../cpus/cpu-list.js'
 import { type Diagnosis, diagnose } from './diagnosis.js'
+import { describePeakRate } from './measure/peak-rate.js'
 import { bytes, count, digits, duration } from './text.js'
 
 export const doctorCommand = new Command('doctor')
@@ -29,6 +30,7 @@ function present(diagnosis: Diagnosis): string {
     ],
     [
       ['kernels', kernels(diagnosis)],
+      ['built by', diagnosis.native.compiler ?? 'nobody: TypeScript runs'],
       ...diagnosis.kernels.map(({ isa, obstacle }): Finding => {
         return [`  ${isa}`, obstacle ?? (isa === diagnosis.isa ? 'in use' : 'can run')]
       }),
@@ -47,6 +49,7 @@ function present(diagnosis: Diagnosis): string {
     groups.push([
       ['memory reads', `${digits(measured.readGBs)} GB/s, all threads`],
       ['int8 multiplies', `${digits(measured.multiplyGops)} GOPS, all threads`],
+      ['', describePeakRate(measured.peakRate)],
       [
         'region',
         `p50 ${duration(p50)}, p99 ${duration(p99)}: all threads meet, called from JavaScript`,

@@ -27,6 +27,7 @@ export function bindLibrary(path: string): Native {
   return {
     handle: { kind: 'library', path },
     layout: readLayout(library.func('void dp_layout(_Out_ uint32_t *out)')),
+    compiler: library.func('const char *dp_compiler()') as Native['compiler'],
     isa: library.func('const char *dp_isa()') as Native['isa'],
     ...listKernels(isaName, isaObstacle),
     selectIsa: (name) => selectIsa(name) === 0,

@@ -87,6 +87,8 @@ export type Handle =
 /** The functions of native/include/dotpool.h, which says what each does, and the memory that they see. */
 export interface Native extends Servant {
   readonly handle: Handle
+  /** The compiler that built it, e.g. `gcc 12.2.0`. */
+  compiler(): string
   /** The kernels that {@link selectIsa} chose last, e.g. `avx512vnni`. */
   isa(): string
   /** All that there are, widest first. */

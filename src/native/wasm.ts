@@ -16,6 +16,7 @@ interface Exports {
   __heap_base: wasm.Global
   __stack_pointer: wasm.Global
   dp_layout(words: number): void
+  dp_compiler(): number
   dp_isa(): number
   dp_isa_name(index: number): number
   dp_isa_obstacle(index: number): number
@@ -67,6 +68,7 @@ export function bindWasm(module: wasm.Module): Native {
 
   return {
     handle: { kind: 'wasm', module, memory, layout },
+    compiler: () => textAt(c.dp_compiler()) as string,
     isa: () => textAt(c.dp_isa()) as string,
     ...listKernels(
       (index) => textAt(c.dp_isa_name(index)),

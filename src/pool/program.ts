@@ -26,6 +26,7 @@ export const OpKind = {
   merge: 16,
   pick: 17,
   gate: 18,
+  clock: 19,
 } as const
 
 /**

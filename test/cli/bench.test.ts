@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compareReports } from '../../dist/bench/compare.js'
-import type { Report } from '../../dist/bench/report.js'
+import { type Report, resultsName } from '../../dist/bench/report.js'
+import { impossibleSpeeds, type Speed } from '../../dist/bench/speed.js'
 import { dotpool } from './run.js'
 
 let folder: string
@@ -77,6 +78,25 @@ test('a batch that takes longer beside one row is worse, at the same fraction of
   expect(regressions).toMatchObject([{ name: 'batches: M=8', unit: 'x', before: 1.2, after: 1.5 }])
   expect(improvements).toEqual([])
   expect(compareReports(after, before).improvements.length).toBe(1)
+})
+
+test('what is faster than its roofline is impossible, what is faster than another pool is not', () => {
+  const speed = (name: string, ratio: number): Speed => {
+    const all = { samples: 20, min: ratio, median: ratio, p99: ratio, max: ratio }
+    return { unit: 'GB/s', median: 30 * ratio, bound: { name, median: 30, ratio: all } }
+  }
+  expect(impossibleSpeeds('M=1', [speed('read', 1.02), speed('usual', 2)])).toEqual([])
+  expect(impossibleSpeeds('M=1', [speed('read', 1.03)])).toEqual([
+    { name: 'M=1', bound: 'read', ratio: 1.03 },
+  ])
+})
+
+test.each([
+  ['AMD EPYC 7763 64-Core Processor', 'amd-epyc-7763-avx2-2-cores'],
+  ['Intel(R) Xeon(R) CPU @ 2.20GHz', 'intel-xeon-avx2-2-cores'],
+])('results on %s are named %s', (cpu, name) => {
+  const machine = { cpu, cpus: 2 } as Report['machine']
+  expect(resultsName({ machine, isa: 'avx2' })).toBe(name)
 })
 
 test('a weight takes one byte of resident memory, also after prefill', async () => {

@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatReport } from '../../../dist/bench/report.js'
+import { formatReport, resultsName } from '../../../dist/bench/report.js'
+import { impossibleSpeeds } from '../../../dist/bench/speed.js'
+import { printImpossible } from '../../../dist/bench/table.js'
 import { describeMachine } from '../../../dist/src/cli/machine.js'
 import { Pool } from '../../../dist/src/index.js'
 import { enlist } from './enlist.js'
@@ -18,6 +20,7 @@ const report: ModelsReport = {
   date: new Date().toISOString(),
   machine: describeMachine(),
   isa: '',
+  compiler: null,
   versions: { 'Node.js': process.versions.node, ...versions },
   absent,
   runs: [],
@@ -26,10 +29,20 @@ for (const shape of options.shapes) {
   for (const threads of options.threadCounts) {
     await using pool = await Pool.create({ threads })
     report.isa = pool.isa
+    report.compiler = pool.native?.compiler() ?? null
     report.runs.push(await runShape(names, shape, pool, options.prompts))
   }
 }
 
 await mkdir(options.out, { recursive: true })
-await writeFile(join(options.out, 'results.json'), formatReport(report))
-await writeFile(join(options.out, 'table.md'), formatTables(report))
+const name = resultsName(report)
+await writeFile(join(options.out, `${name}.json`), formatReport(report))
+await writeFile(join(options.out, `${name}.md`), formatTables(report))
+
+const impossible = report.runs.flatMap(({ threads, results }) =>
+  results.flatMap(({ name, scenario, speed }) =>
+    impossibleSpeeds(`${name}, ${scenario}, ${threads} threads`, speed && [speed]),
+  ),
+)
+printImpossible(impossible)
+if (impossible.length > 0) process.exitCode = 1

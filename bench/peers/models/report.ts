@@ -6,17 +6,16 @@ import type { Loading } from './loading.js'
 import type { Result } from './measure.js'
 
 /** Everything that the benchmark has found out: what `results.json` holds. */
-export interface ModelsReport extends Pick<Report, 'date' | 'machine' | 'isa'> {
+export interface ModelsReport extends Pick<Report, 'date' | 'machine' | 'isa' | 'compiler'> {
   versions: Record<string, string>
   absent: Absence[]
   runs: Run[]
 }
 
 /** One shape at one number of threads. */
-export interface Run {
+export interface Run extends Pick<Report, 'rooflines' | 'peakRate'> {
   shape: string
   threads: number
-  rooflines: Report['rooflines']
   agreement: Agreement
   loading: Loading[]
   /** By scenario, then name. */

@@ -56,6 +56,5 @@ export async function runShape(
     run.eventLoop.push(line)
   }
   for (const contender of contenders) await contender.stop()
-  run.rooflines = summarizeRooflines(rooflines)
-  return run
+  return { ...run, ...summarizeRooflines(rooflines, pool.isa) }
 }

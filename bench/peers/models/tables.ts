@@ -1,4 +1,5 @@
 import { markdownTable } from 'markdown-table'
+import { describePeakRate } from '../../../dist/src/cli/measure/peak-rate.js'
 import type { Summary } from '../../../dist/src/cli/measure/samples.js'
 import { count, digits, duration } from '../../../dist/src/cli/text.js'
 import type { Result } from './measure.js'
@@ -21,16 +22,16 @@ export function formatTables(report: ModelsReport): string {
   return `${blocks.join('\n\n')}\n`
 }
 
-function head({ machine, isa, date }: ModelsReport): string {
+function head({ machine, isa, compiler, date }: ModelsReport): string {
   return [
-    `${machine.cpu}, ${isa}, ${date.slice(0, 10)}.`,
+    `${machine.cpu}, ${isa} by ${compiler}, ${date.slice(0, 10)}.`,
     'A cell has the median tokens/s of all texts together, the least and the most, the number of samples,',
     'and the fraction of the roofline: the median of the rounds, in which all take turns, the least and the',
     'most of them. Ratios of fewer than 20 rounds are not given.',
   ].join('\n')
 }
 
-function rooflines({ rooflines, agreement }: Run): string {
+function rooflines({ rooflines, peakRate, agreement }: Run): string {
   const bounds = rooflines.map(
     ({ name, unit, rate: { median, min, max } }) =>
       `\`${name}\` ${digits(median)} ${unit} (${digits(min)} to ${digits(max)})`,
@@ -40,7 +41,8 @@ function rooflines({ rooflines, agreement }: Run): string {
     ([name, agreeing]) =>
       `${name} continues ${agreeing} of ${agreement.prompts} random prompts with the same token.`,
   )
-  return [`Rooflines: ${bounds.join(', ')}.`, ...agreements].join('\n')
+  const peak = peakRate === undefined ? [] : [`\`peak\` is ${describePeakRate(peakRate)}.`]
+  return [`Rooflines: ${bounds.join(', ')}.`, ...peak, ...agreements].join('\n')
 }
 
 /** A row for each scenario, a column for each contender, then one for how much longer each rival takes. */

@@ -1,4 +1,4 @@
-/* roofline_amx.c: how fast this core can multiply tiles of bytes; it reads memory as with AVX-512. */
+/* roofline_amx.c: how fast this core can multiply tiles of bytes. */
 #include "../kernels.h"
 #include "amx.h"
 

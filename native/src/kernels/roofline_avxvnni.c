@@ -1,6 +1,10 @@
-/* roofline_avxvnni.c: how fast this core can multiply bytes; it reads memory as with AVX2. */
+/* roofline_avxvnni.c: how fast this core can multiply bytes by vpdpbusd of 256 bits. */
+#include <immintrin.h>
+
 #include "../kernels.h"
-#include "vnni256.h"
+
+/* As DP_VPDPBUSD of vnni256.h, but from registers alone: clang takes an operand that may lie in memory there. */
+#define MULTIPLY_ADD(sum, x, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w))
 
 uint64_t dp_peak_avxvnni(uint64_t rounds, int32_t *sink) {
   enum { SUMS = 12 };
@@ -9,7 +13,7 @@ uint64_t dp_peak_avxvnni(uint64_t rounds, int32_t *sink) {
   for (int i = 0; i < SUMS; i++) sum[i] = _mm256_set1_epi32(i);
   for (uint64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 12
-    for (int i = 0; i < SUMS; i++) DP_VPDPBUSD(sum[i], x, w);
+    for (int i = 0; i < SUMS; i++) MULTIPLY_ADD(sum[i], x, w);
   }
 #pragma GCC unroll 12
   for (int i = 0; i < SUMS; i++) *sink ^= _mm256_extract_epi32(sum[i], 0);

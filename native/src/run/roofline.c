@@ -2,18 +2,24 @@
 #include "op.h"
 
 enum {
-  READ_BYTES = 1 << 20,  /* a piece of DP_OP_READ */
-  PEAK_ROUNDS = 1 << 13, /* a piece of DP_OP_PEAK */
+  READ_BYTES = 1 << 20,   /* a piece of DP_OP_READ */
+  PEAK_ROUNDS = 1 << 13,  /* a piece of DP_OP_PEAK */
+  CLOCK_ROUNDS = 1 << 13, /* a piece of DP_OP_CLOCK */
+  CHAIN = 16,             /* additions of a round */
 };
 
-/* ---- rooflines: n pieces; y is a uint64 that counts bytes or multiply-adds -------------------- */
+/* ---- rooflines: n pieces; y is a uint64 that counts bytes, multiply-adds or cycles -------------- */
 
 static uint64_t run_read(const dp_place *place, uint64_t first, uint64_t last) {
   static _Atomic uint64_t sink;
   const dp_op *op = place->op;
-  const char *x = POINTER(const char, op->x) + first * READ_BYTES;
-  const size_t bytes = (last - first) * READ_BYTES;
-  atomic_fetch_xor_explicit(&sink, place->kernels->read(x, bytes), memory_order_relaxed);
+  const dp_read_order order = {.streams = op->m, .ahead = op->k};
+  uint64_t sum = 0;
+  for (uint64_t i = first; i < last; i++) {
+    sum += place->kernels->read(POINTER(const char, op->x) + i * READ_BYTES, READ_BYTES, order);
+  }
+  const uint64_t bytes = (last - first) * READ_BYTES;
+  atomic_fetch_xor_explicit(&sink, sum, memory_order_relaxed);
   atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, op->y), bytes, memory_order_relaxed);
   return 0;
 }
@@ -24,6 +30,25 @@ static uint64_t run_peak(const dp_place *place, uint64_t first, uint64_t last) {
   uint64_t macs = place->kernels->peak((last - first) * PEAK_ROUNDS, &result);
   atomic_fetch_xor_explicit(&sink, result, memory_order_relaxed);
   atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), macs, memory_order_relaxed);
+  return 0;
+}
+
+/*
+ * Every core adds two registers in one cycle. The empty assembly says that it changes the sum, so that no
+ * compiler adds up in another way; the addend is unknown, for cores add constants without taking time.
+ */
+static uint64_t run_clock(const dp_place *place, uint64_t first, uint64_t last) {
+  const uint64_t rounds = (last - first) * CLOCK_ROUNDS;
+  size_t sum = first, addend = last; /* a register each */
+  __asm__ volatile("" : "+r"(addend));
+  for (uint64_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 16
+    for (int i = 0; i < CHAIN; i++) {
+      sum += addend;
+      __asm__ volatile("" : "+r"(sum));
+    }
+  }
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), rounds * CHAIN, memory_order_relaxed);
   return 0;
 }
 
@@ -47,6 +72,8 @@ static uint64_t whole_claim(const dp_op *op, const dp_kernels *kernels, uint32_t
 
 const dp_op_type dp_op_read = {.pieces = n_pieces, .cost = read_cost, .run = run_read, .grain = 1};
 const dp_op_type dp_op_peak = {.pieces = n_pieces, .cost = whole_claim, .run = run_peak, .grain = 1};
+const dp_op_type dp_op_clock = {
+    .pieces = n_pieces, .cost = whole_claim, .run = run_clock, .grain = 1};
 const dp_op_type dp_op_empty = {
     .pieces = one_piece, .cost = whole_claim, .run = run_nothing, .grain = 1};
 const dp_op_type dp_op_meet = {

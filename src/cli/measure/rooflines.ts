@@ -1,11 +1,13 @@
 import os from 'node:os'
 import type { Native } from '../../native/native.js'
 import type { Pool } from '../../pool/pool.js'
-import { OpKind, type Program } from '../../pool/program.js'
+import { type NativeOp, OpKind, type Program } from '../../pool/program.js'
+import { summarize } from './samples.js'
 
 /*
  * The two bounds of a Linear, measured with all threads of a pool: how fast they read memory, which
- * bounds few rows, and how fast they multiply, which bounds many.
+ * bounds few rows, and how fast they multiply, which bounds many. And their clock, which tells whether
+ * the second is what the core can do.
  */
 
 /** One pass of DP_OP_READ runs over this much memory, unless it is most of what the machine has. */
@@ -14,27 +16,47 @@ const READ_BYTES = 1 << 30
 /** The unit of DP_OP_READ, bytes. */
 const READ_UNIT = 1 << 20
 
-/** Units of DP_OP_PEAK per thread: 10 ms or more, next to which waking the workers is nothing. */
-const PEAK_UNITS = 128
+/** Units of DP_OP_PEAK and DP_OP_CLOCK per thread: some ms, next to which waking the workers is nothing. */
+const UNITS = 128
 
 /** Of the uint64 that counts what was done. */
 const COUNT_BYTES = 8
 
+/** In which order memory is read: dp_read_order in C. */
+interface ReadOrder {
+  streams: 1 | 4
+  /** Bytes. */
+  ahead: number
+}
+
+/** Which is fastest differs between CPUs by half, so all are tried. */
+const readOrders: readonly ReadOrder[] = [
+  { streams: 1, ahead: 0 },
+  { streams: 1, ahead: 1024 },
+  { streams: 1, ahead: 4096 },
+  { streams: 4, ahead: 0 },
+  { streams: 4, ahead: 512 },
+  { streams: 4, ahead: 2048 },
+]
+
+/** Passes in each order; all take turns, and the median decides. */
+const TRIALS = 3
+
 /** Work that a bound is measured by. */
 interface Probe extends Program {
-  /** What one run amounts to: bytes, or operations. */
+  /** What one run amounts to: bytes, operations, or cycles. */
   readonly amount: number
 }
 
-export class Roofline {
+export class Roofline<Unit extends 'GB/s' | 'GOPS' | 'GHz' = 'GB/s' | 'GOPS'> {
   readonly name: string
-  readonly unit: 'GB/s' | 'GOPS'
+  readonly unit: Unit
   /** Every sample so far, in `unit`. */
   readonly rates: number[] = []
   readonly #pool: Pool
   readonly #probe: Probe
 
-  constructor(name: string, unit: Roofline['unit'], pool: Pool, probe: Probe) {
+  constructor(name: string, unit: Unit, pool: Pool, probe: Probe) {
     this.name = name
     this.unit = unit
     this.#pool = pool
@@ -43,10 +65,7 @@ export class Roofline {
 
   /** Measures it once; returns the rate, in `unit`. */
   look(): number {
-    const start = performance.now()
-    this.#pool.runSync(this.#probe)
-    const millis = performance.now() - start
-    const rate = this.#probe.amount / millis / 1e6
+    const rate = rateOf(this.#pool, this.#probe)
     this.rates.push(rate)
     return rate
   }
@@ -54,32 +73,41 @@ export class Roofline {
 
 /** The rooflines of a pool with native kernels, each made ready when it is first asked for. */
 export class Rooflines {
+  readonly threads: number
   readonly #pool: Pool
   readonly #native: Native
   #memory: Float64Array | undefined
   #read: Roofline | undefined
   #peak: Roofline | undefined
+  #clock: Roofline<'GHz'> | undefined
 
   constructor(pool: Pool, native: Native) {
+    this.threads = pool.threads
     this.#pool = pool
     this.#native = native
   }
 
-  /** Read bandwidth, GB/s. Takes up to 1 GiB of memory. */
+  /** Read bandwidth, GB/s, in whichever order is fastest here. Takes up to 1 GiB of memory. */
   get read(): Roofline {
-    this.#read ??= new Roofline(
-      'read',
-      'GB/s',
-      this.#pool,
-      new ReadProbe(this.#native, this.memory),
-    )
+    this.#read ??= new Roofline('read', 'GB/s', this.#pool, this.#fastestRead())
     return this.#read
   }
 
   /** int8 multiplications and additions, GOPS: two for each multiply-add. */
   get peak(): Roofline {
-    this.#peak ??= new Roofline('peak', 'GOPS', this.#pool, new PeakProbe(this.#native, this.#pool))
+    this.#peak ??= new Roofline('peak', 'GOPS', this.#pool, this.#counted(OpKind.peak, 2))
     return this.#peak
+  }
+
+  /** How fast a thread adds up registers that wait for each other, a cycle each, GHz. */
+  get clock(): Roofline<'GHz'> {
+    this.#clock ??= new Roofline(
+      'clock',
+      'GHz',
+      this.#pool,
+      this.#counted(OpKind.clock, 1 / this.threads),
+    )
+    return this.#clock
   }
 
   /** What {@link read} reads. */
@@ -92,12 +120,34 @@ export class Rooflines {
   get sampled(): Roofline[] {
     return [this.#read, this.#peak].filter((roofline) => roofline !== undefined)
   }
+
+  #fastestRead(): Probe {
+    const probes = readOrders.map((order) => new ReadProbe(this.#native, this.memory, order))
+    const rates = probes.map((): number[] => [])
+    for (let i = 0; i < TRIALS; i++) {
+      for (const [j, probe] of probes.entries()) rates[j].push(rateOf(this.#pool, probe))
+    }
+    const medians = rates.map((trials) => summarize(trials).median)
+    return probes[medians.indexOf(Math.max(...medians))]
+  }
+
+  #counted(kind: number, weight: number): Probe {
+    return new CountingProbe(this.#native, this.#pool, kind, weight)
+  }
+}
+
+/** Amount per time, 10^9 / s. */
+function rateOf(pool: Pool, probe: Probe): number {
+  const start = performance.now()
+  pool.runSync(probe)
+  const millis = performance.now() - start
+  return probe.amount / millis / 1e6
 }
 
 /**
  * Untouched memory would be one page of zeros, mapped again and again, and lie in the cache. In huge pages
- * reading is fastest, by two percent. Weights are not: their kernels gain nothing by it, and where memory
- * is in pieces the system takes milliseconds to find each.
+ * reading is fastest, by two percent on some CPUs, by a fifth on others. Weights are not: their kernels gain
+ * nothing by it, and where memory is in pieces the system takes milliseconds to find each.
  */
 function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
   const byteLength = Math.floor(mostBytes / READ_UNIT) * READ_UNIT
@@ -109,24 +159,21 @@ function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
 }
 
 class ReadProbe implements Probe {
-  readonly #native: Native
-  readonly #memory: Float64Array
-  readonly #count: Uint8Array
+  readonly amount: number
+  readonly #op: NativeOp
+  /** Kept, for the op has only their addresses. */
+  readonly #memory: ArrayBufferView[]
 
-  constructor(native: Native, memory: Float64Array) {
-    this.#native = native
-    this.#memory = memory
-    this.#count = native.allocate(COUNT_BYTES)
-  }
-
-  get amount(): number {
-    return this.#memory.byteLength
+  constructor(native: Native, memory: Float64Array, { streams, ahead }: ReadOrder) {
+    const count = native.allocate(COUNT_BYTES)
+    this.amount = memory.byteLength
+    this.#memory = [memory, count]
+    const [x, y] = this.#memory.map((view) => native.address(view))
+    this.#op = { kind: OpKind.read, m: streams, n: this.amount / READ_UNIT, k: ahead, x, y }
   }
 
   native() {
-    const x = this.#native.address(this.#memory)
-    const y = this.#native.address(this.#count)
-    return [{ kind: OpKind.read, n: this.amount / READ_UNIT, x, y }]
+    return [this.#op]
   }
 
   script() {
@@ -134,26 +181,24 @@ class ReadProbe implements Probe {
   }
 }
 
-class PeakProbe implements Probe {
-  readonly #native: Native
-  readonly #units: number
-  /** uint64: how many multiply-adds ran. */
-  readonly #count: Uint8Array
+/** An op that counts what it has done, which depends on the kernels. */
+class CountingProbe implements Probe {
   readonly amount: number
+  readonly #op: NativeOp
+  /** uint64 */
+  readonly #count: Uint8Array
 
-  constructor(native: Native, pool: Pool) {
-    this.#native = native
-    this.#units = PEAK_UNITS * pool.threads
+  /** @param weight of what it counts, in the amount */
+  constructor(native: Native, pool: Pool, kind: number, weight: number) {
     this.#count = native.allocate(COUNT_BYTES)
-    // how many they are depends on the kernels, so run them once and look
+    this.#op = { kind, n: UNITS * pool.threads, y: native.address(this.#count) }
     pool.runSync(this)
-    const [macs] = new BigUint64Array(this.#count.buffer, this.#count.byteOffset, 1)
-    this.amount = 2 * Number(macs)
+    const [count] = new BigUint64Array(this.#count.buffer, this.#count.byteOffset, 1)
+    this.amount = weight * Number(count)
   }
 
   native() {
-    const y = this.#native.address(this.#count)
-    return [{ kind: OpKind.peak, n: this.#units, y }]
+    return [this.#op]
   }
 
   script() {
