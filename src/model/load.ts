@@ -1,8 +1,9 @@
 import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
 import type { CacheType } from '../ops/kv-page.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import type { ReadOptions } from './checkpoint/safetensors.js'
+import { type ReadOptions, readOptions } from './checkpoint/safetensors.js'
 import { readDense } from './checkpoint/stored-dense.js'
 import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
@@ -31,6 +32,14 @@ export interface LoadOptions extends ReadOptions {
   maxContext?: number | undefined
 }
 
+const loadOptions: OptionNames<LoadOptions> = {
+  ...readOptions,
+  quantize: true,
+  skip: true,
+  kv: true,
+  maxContext: true,
+}
+
 const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
 
 /**
@@ -44,6 +53,7 @@ export async function loadParts(
   options: LoadOptions,
 ): Promise<ModelParts> {
   checkPool(pool)
+  checkOptions(options, loadOptions)
   checkSignal(options.signal)
   await using checkpoint = await Checkpoint.open(folder)
   const { config, tokenizer, chatTemplate } = checkpoint

@@ -1,5 +1,6 @@
 import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
+import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
@@ -144,10 +145,9 @@ export class Model {
    * @returns float32 [M, vocabSize]
    * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
    */
-  async logits(
-    ids: ArrayLike<number>,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): Promise<Tensor<'float32'>> {
+  async logits(ids: ArrayLike<number>, options: AbortOptions = {}): Promise<Tensor<'float32'>> {
+    checkOptions(options, abortOptions)
+    const { signal } = options
     checkSignal(signal)
     this.checkIds(ids)
     if (ids.length > this.maxContext) {

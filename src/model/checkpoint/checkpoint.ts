@@ -1,10 +1,11 @@
 import { ArgumentError, checkInteger, describe, FormatError } from '../../errors.js'
+import { checkOptions } from '../../options.js'
 import type { Tensor } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
 import type { ChatTemplate } from '../text/chat-template.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type CheckpointTexts, readTexts } from './checkpoint-texts.js'
-import type { ReadOptions, Safetensors } from './safetensors.js'
+import { type ReadOptions, readOptions, type Safetensors } from './safetensors.js'
 import type { TensorEntry } from './safetensors-header.js'
 import { Shards } from './shards.js'
 
@@ -82,7 +83,8 @@ export class Checkpoint {
    * @throws FormatError if it is missing, has another shape, or cannot be read; DisposedError after
    *   {@link close}
    */
-  async read(name: string, dims: readonly number[], options?: ReadOptions): Promise<Tensor> {
+  async read(name: string, dims: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
+    checkOptions(options, readOptions)
     return await this.#shaped(name, dims).read(name, options)
   }
 
@@ -95,8 +97,9 @@ export class Checkpoint {
   async readFloat(
     name: string,
     dims: readonly number[],
-    options?: ReadOptions,
+    options: ReadOptions = {},
   ): Promise<Float32Array> {
+    checkOptions(options, readOptions)
     return await this.#shaped(name, dims).readFloat(name, options)
   }
 

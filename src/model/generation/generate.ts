@@ -1,4 +1,5 @@
 import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Model } from '../model.js'
 import type { ChatMessage } from '../text/chat-template.js'
@@ -25,6 +26,17 @@ export interface GenerateOptions extends GenerateIdsOptions {
   stop?: readonly string[] | undefined
 }
 
+const generateIdsOptions: OptionNames<GenerateIdsOptions> = {
+  maxTokens: true,
+  sampling: true,
+  seed: true,
+  processors: true,
+  ignoreEnd: true,
+  signal: true,
+}
+
+const generateOptions: OptionNames<GenerateOptions> = { ...generateIdsOptions, stop: true }
+
 /** Text, a conversation, or the ids of either. */
 export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
 
@@ -38,6 +50,7 @@ export function generateIds(
   ids: ArrayLike<number>,
   options: GenerateIdsOptions,
 ): AsyncGenerator<number, void, void> {
+  checkOptions(options, generateIdsOptions)
   const { maxTokens = 256, sampling = {}, seed, processors = [], signal } = options
   checkSignal(signal)
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
@@ -87,11 +100,13 @@ async function* steps(
 export function generateText(
   model: Model,
   prompt: Prompt,
-  { stop = [], ...options }: GenerateOptions,
+  options: GenerateOptions,
 ): AsyncGenerator<string, void, void> {
+  checkOptions(options, generateOptions)
+  const { stop = [], ...others } = options
   checkStops(stop)
   const ids = model.encode(prompt)
-  return pieces(model, ids, generateIds(model, ids, options), new StopFinder(stop))
+  return pieces(model, ids, generateIds(model, ids, others), new StopFinder(stop))
 }
 
 async function* pieces(

@@ -1,5 +1,6 @@
 import { Tokenizer as Encoder } from '@huggingface/tokenizers'
 import { ArgumentError, describe, FormatError } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import { isObject } from '../json/fields.js'
 import { TextStream } from './text-stream.js'
 import { literal, parseDecoder, type TokenSpelling } from './token-bytes.js'
@@ -13,6 +14,8 @@ export interface EncodeOptions {
    */
   addSpecialTokens?: boolean | undefined
 }
+
+const encodeOptions: OptionNames<EncodeOptions> = { addSpecialTokens: true }
 
 /** Text to ids and back, as a checkpoint's tokenizer.json says. */
 export class Tokenizer {
@@ -48,10 +51,12 @@ export class Tokenizer {
    *
    * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it
    */
-  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    checkOptions(options, encodeOptions)
+    const { addSpecialTokens = true } = options
     if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
-    const options = { add_special_tokens: addSpecialTokens }
-    const ids: (number | undefined)[] = this.#encoder.encode(text, options).ids
+    const encoding = this.#encoder.encode(text, { add_special_tokens: addSpecialTokens })
+    const ids: (number | undefined)[] = encoding.ids
     if (ids.includes(undefined)) {
       throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
     }
