@@ -7,7 +7,14 @@ import { type ReadOptions, readOptions } from './checkpoint/safetensors.js'
 import { readDense } from './checkpoint/stored-dense.js'
 import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
-import { EMBEDDING, HEAD, type LinearSpec, linearSpecs, normSizes } from './config/parameters.js'
+import {
+  EMBEDDING,
+  HEAD,
+  HEAD_WEIGHT,
+  type LinearSpec,
+  linearSpecs,
+  normSizes,
+} from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
 import { makeEach, type Projection } from './decoder/projection.js'
 import type { ModelParts } from './model.js'
@@ -131,7 +138,7 @@ function tensorsOfModel(
  */
 function refuseOthers(checkpoint: Checkpoint, tensors: ReadonlySet<string>): void {
   for (const name of checkpoint.names) {
-    const harmless = name === 'lm_head.weight' || name.endsWith('.rotary_emb.inv_freq')
+    const harmless = name === HEAD_WEIGHT || name.endsWith('.rotary_emb.inv_freq')
     if (!tensors.has(name) && !harmless) {
       const problem = `tensor ${name} belongs to no part of the model`
       throw new FormatError(checkpoint.fileOf(name), problem)
