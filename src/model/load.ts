@@ -37,6 +37,12 @@ export interface LoadOptions extends ReadOptions {
   kv?: 'f32' | 'bf16' | 'int8' | undefined
   /** The most ids of one text; by default what the model was made for. */
   maxContext?: number | undefined
+  /**
+   * The most memory for keys and values that no running text needs, bytes: of texts that have ended, at
+   * most 256 of them, for prompts that begin alike, and free for the next texts. 0 keeps none; texts that
+   * run at the same time share all the same. 768 MiB by default.
+   */
+  prefixCacheBytes?: number | undefined
 }
 
 const loadOptions: OptionNames<LoadOptions> = {
@@ -45,6 +51,7 @@ const loadOptions: OptionNames<LoadOptions> = {
   skip: true,
   kv: true,
   maxContext: true,
+  prefixCacheBytes: true,
 }
 
 const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
@@ -69,6 +76,8 @@ export async function loadParts(
   const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
+  const { prefixCacheBytes = 768 << 20 } = options
+  checkInteger('prefixCacheBytes', prefixCacheBytes, 0, Number.MAX_SAFE_INTEGER)
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
 
@@ -82,7 +91,7 @@ export async function loadParts(
       : toFloatLinear(pool, reader, spec, tied)
   })
   const network = { config, embedding, norms, projections }
-  return { pool, folder, network, cacheType, maxContext, tokenizer, chatTemplate }
+  return { pool, folder, network, cacheType, maxContext, prefixCacheBytes, tokenizer, chatTemplate }
 }
 
 function chooseQuantize(

@@ -43,23 +43,29 @@ export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
 /**
  * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
  *
+ * @param argument what the caller knows the ids by
  * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateIds(
   model: Model,
   ids: ArrayLike<number>,
   options: GenerateIdsOptions,
+  argument = 'ids',
 ): AsyncGenerator<number, void, void> {
   checkOptions(options, generateIdsOptions)
   const { maxTokens = 256, sampling = {}, seed, processors = [], signal } = options
   checkSignal(signal)
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
   checkProcessors(processors)
-  model.checkIds(ids)
+  model.checkIds(ids, argument)
   const room = model.maxContext - ids.length
   if (room < 1) {
     const most = model.maxContext - 1
-    throw new ArgumentError('ids', `at most ${most}, to leave room for one more`, `${ids.length}`)
+    throw new ArgumentError(
+      argument,
+      `at most ${most} ids, to leave room for one more`,
+      `${ids.length}`,
+    )
   }
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, ids, ids.length + count)
@@ -106,7 +112,7 @@ export function generateText(
   const { stop = [], ...others } = options
   checkStops(stop)
   const ids = model.encode(prompt)
-  return pieces(model, ids, generateIds(model, ids, others), new StopFinder(stop))
+  return pieces(model, ids, generateIds(model, ids, others, 'prompt'), new StopFinder(stop))
 }
 
 async function* pieces(
