@@ -34,7 +34,7 @@ export {
   replaceLinears,
   type SkippedLinear,
 } from './model/replace.js'
-export type { ChatMessage } from './model/text/chat-template.js'
+export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages.js'
 export type { EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
 export type { ActivationType, ForwardOptions } from './ops/activations.js'
 export { FloatLinear } from './ops/float-linear.js'

@@ -2,7 +2,7 @@ import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Model } from '../model.js'
-import type { ChatMessage } from '../text/chat-template.js'
+import type { ChatMessage } from '../text/chat-messages.js'
 import { StopFinder } from '../text/stop-finder.js'
 import { Sampler, type Sampling } from './sampler.js'
 
