@@ -3,7 +3,7 @@ import { ArgumentError, describe, FormatError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { isObject } from '../json/fields.js'
 import { TextStream } from './text-stream.js'
-import { literal, parseDecoder, type TokenSpelling } from './token-bytes.js'
+import { parseDecoder, type TokenSpelling } from './token-bytes.js'
 
 const nothing = new Uint8Array(0)
 
@@ -21,14 +21,15 @@ const encodeOptions: OptionNames<EncodeOptions> = { addSpecialTokens: true }
 export class Tokenizer {
   readonly #encoder: Encoder
   readonly #spelling: TokenSpelling
-  /** Tokens outside the model's own alphabet. */
-  readonly #added: ReadonlyMap<number, { special: boolean; content: string }>
+  /** Ids that stand for no text. */
+  readonly #special: ReadonlySet<number>
   readonly #bytes: Uint8Array[] = []
 
   private constructor(encoder: Encoder, spelling: TokenSpelling) {
     this.#encoder = encoder
     this.#spelling = spelling
-    this.#added = encoder.get_added_tokens_decoder()
+    const added = [...encoder.get_added_tokens_decoder().values()]
+    this.#special = new Set(added.filter(({ special }) => special).map(({ id }) => id))
   }
 
   /**
@@ -88,9 +89,7 @@ export class Tokenizer {
   }
 
   #spell(id: number): Uint8Array {
-    const added = this.#added.get(id)
-    if (added !== undefined) return added.special ? nothing : literal(added.content)
     const token = this.#encoder.id_to_token(id)
-    return token === undefined ? nothing : this.#spelling.bytes(token)
+    return token === undefined || this.#special.has(id) ? nothing : this.#spelling.bytes(token)
   }
 }
