@@ -45,9 +45,11 @@ const calls = shapes.map((shape) => ({
 const before = process.memoryUsage.rss()
 const layers = await makeLayers()
 const made = perWeight(process.memoryUsage.rss())
-for (const { linear, calls } of layers) linear.forwardSync(calls.decode.x, calls.decode)
+for (const { linear, calls } of layers)
+  linear.forwardSync(calls.decode.x, { out: calls.decode.out })
 const decoded = perWeight(process.memoryUsage.rss())
-for (const { linear, calls } of layers) linear.forwardSync(calls.prefill.x, calls.prefill)
+for (const { linear, calls } of layers)
+  linear.forwardSync(calls.prefill.x, { out: calls.prefill.out })
 const prefilled = perWeight(process.memoryUsage.rss())
 const peak = peakBytes()
 console.log(

@@ -16,6 +16,7 @@ export {
   WorkerDiedError,
 } from './errors.js'
 export { Checkpoint } from './model/checkpoint/checkpoint.js'
+export type { ReadOptions } from './model/checkpoint/safetensors.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
 export type { ModelConfig } from './model/config/config.js'
 export type { LogitsProcessor } from './model/decoder/jobs.js'
@@ -33,8 +34,8 @@ export {
   replaceLinears,
   type SkippedLinear,
 } from './model/replace.js'
-export type { ChatMessage } from './model/text/chat-template.js'
-export type { Tokenizer } from './model/text/tokenizer.js'
+export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages.js'
+export type { EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
 export type { ActivationType, ForwardOptions } from './ops/activations.js'
 export { FloatLinear } from './ops/float-linear.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
@@ -48,7 +49,8 @@ export {
 } from './ops/linear.js'
 export { LinearGroup } from './ops/linear-group.js'
 export { packSdot, unpackSdot } from './ops/pack.js'
-export { quantizeRows, quantizeWeight } from './ops/quantize.js'
+export { quantizeRows, quantizeWeight, type WeightShape } from './ops/quantize.js'
+export type { AbortOptions } from './options.js'
 export { Pool, type PoolOptions } from './pool/pool.js'
 export type { PoolStats, WorkerStats } from './pool/stats.js'
 export { Tensor, type TensorType } from './tensor.js'

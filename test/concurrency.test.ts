@@ -2,7 +2,7 @@ import { Linear, LinearGroup, Pool, QueueFullError } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { QUEUE_LIMIT } from '#src/pool/engine.js'
 import { createPool, isas } from './support/isas.js'
-import { bf16Tensor, makeCase } from './support/random.js'
+import { bf16Tensor, makeCase, optionsOf } from './support/random.js'
 import { expectSameBits, linearReference, linearReferenceBf16 } from './support/reference.js'
 import { errorOf, pause, slowPool } from './support/threads.js'
 
@@ -10,8 +10,8 @@ describe('many calls at once', () => {
   it.each(isas)('all give their own results, and start in order, on %s', async (isa) => {
     await using pool = await createPool(isa, { threads: 2 })
     const linear = makeCase({ rows: 200, inFeatures: 40, outFeatures: 70 }, true, 1)
-    const { weight, scale, ...options } = linear
-    const layer = await Linear.fromInt8(pool, weight, scale, options)
+    const { weight, scale } = linear
+    const layer = await Linear.fromInt8(pool, weight, scale, optionsOf(linear))
     const expected = linearReference(linear)
     const settled: number[] = []
     const calls = Array.from({ length: 200 }, async (_, i) => {
@@ -81,10 +81,10 @@ describe('many calls at once', () => {
     await using a = await Pool.create({ threads: 8 })
     await using b = await Pool.create({ threads: 8, spinMicros: 0 })
     const linear = makeCase({ rows: 30, inFeatures: 100, outFeatures: 200 }, true, 3)
-    const { weight, scale, ...options } = linear
+    const { weight, scale } = linear
     const expected = linearReference(linear)
     const layers = await Promise.all(
-      [a, b].map((pool) => Linear.fromInt8(pool, weight, scale, options)),
+      [a, b].map((pool) => Linear.fromInt8(pool, weight, scale, optionsOf(linear))),
     )
     for (let round = 0; round < 20; round++) {
       const results = await Promise.all(layers.map((layer) => layer.forward(linear.x)))

@@ -2,11 +2,11 @@ import { bf16ToFloat, Linear, Pool, Tensor } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPool, isas } from './support/isas.js'
-import { bf16Tensor, type LinearCase, linearCases, makeCase } from './support/random.js'
+import { bf16Tensor, type LinearCase, linearCases, makeCase, optionsOf } from './support/random.js'
 import { expectSameBits, linearReference, linearReferenceBf16 } from './support/reference.js'
 
-function linearOf(pool: Pool, { weight, scale, ...options }: LinearCase): Promise<Linear> {
-  return Linear.fromInt8(pool, weight, scale, options)
+function linearOf(pool: Pool, linear: LinearCase): Promise<Linear> {
+  return Linear.fromInt8(pool, linear.weight, linear.scale, optionsOf(linear))
 }
 
 describe.each(isas)('a Linear on %s', (isa) => {
@@ -97,20 +97,20 @@ describe.each(isas)('a Linear on %s', (isa) => {
 
   it('turns a row of zeros into the bias, or into zeros', async () => {
     const linear = makeCase({ rows: 2, inFeatures: 20, outFeatures: 30 }, true, 4)
-    const { weight, scale, bias, ...shape } = linear
+    const { weight, scale, bias, inFeatures, outFeatures } = linear
     const zeros = new Float32Array(40)
     const withBias = await linearOf(pool, linear)
     const y = await withBias.forward(zeros)
     expect([...y]).toEqual([...(bias as Float32Array), ...(bias as Float32Array)])
-    const without = await Linear.fromInt8(pool, weight, scale, shape)
+    const without = await Linear.fromInt8(pool, weight, scale, { inFeatures, outFeatures })
     expect((await without.forward(zeros)).every((value) => value === 0)).toBe(true)
   })
 
   it('takes one scale for all channels', async () => {
     const linear = makeCase({ rows: 2, inFeatures: 20, outFeatures: 66 }, false, 5)
     linear.scale.fill(0.25)
-    const { weight, scale, ...shape } = linear
-    const layer = await Linear.fromInt8(pool, weight, 0.25, shape)
+    const { weight, scale } = linear
+    const layer = await Linear.fromInt8(pool, weight, 0.25, optionsOf(linear))
     expect(layer.scale).toEqual(scale)
     expectSameBits(await layer.forward(linear.x), linearReference(linear))
   })
@@ -158,8 +158,7 @@ describe('the bits of a Linear', () => {
     await using pool = await Pool.create({ threads: 2 })
     const shared = pool.tensor('int8', [65, 9])
     shared.data.set(linear.weight)
-    const { weight: _, scale, ...options } = linear
-    const layer = await Linear.fromInt8(pool, shared.data, scale, options)
+    const layer = await Linear.fromInt8(pool, shared.data, linear.scale, optionsOf(linear))
     for (const dims of [
       [6, 9],
       [2, 3, 9],

@@ -2,7 +2,7 @@ import { Linear, Pool, Tensor } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Memory } from '#src/pool/memory.js'
 import { createPool, isas } from './support/isas.js'
-import { makeCase } from './support/random.js'
+import { makeCase, optionsOf } from './support/random.js'
 import { expectSameBits, linearReference } from './support/reference.js'
 
 describe.each(isas)('the result of forward on %s', (isa) => {
@@ -12,8 +12,8 @@ describe.each(isas)('the result of forward on %s', (isa) => {
   let layer: Linear
   beforeAll(async () => {
     pool = await createPool(isa, { threads: 2 })
-    const { weight, scale, ...options } = linear
-    layer = await Linear.fromInt8(pool, weight, scale, options)
+    const { weight, scale } = linear
+    layer = await Linear.fromInt8(pool, weight, scale, optionsOf(linear))
   })
   afterAll(async () => await pool.close())
 

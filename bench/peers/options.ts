@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Command, InvalidArgumentError } from 'commander'
 import { type Shape, shapes } from '../../dist/bench/runner.js'
-import { usableThreads } from '../../dist/src/cpus/usable.js'
+import { threadsOption } from '../../dist/src/cli/options.js'
 
 export interface Options {
   threads: number
@@ -11,34 +11,44 @@ export interface Options {
   out: string
 }
 
-/**
- * Reads the command line.
- *
- * @throws Error for what it cannot mean
- */
+interface Flags {
+  threads: number
+  shape?: Shape[]
+  rows?: number[]
+  out: string
+}
+
+const shapeOf = new Map(shapes.map((shape) => [`${shape.k}x${shape.n}`, shape]))
+const shapeNames = [...shapeOf.keys()].join(', ')
+const rowCounts = [1, 32, 128, 512]
+
+export const command = new Command('bench:peers')
+  .description('time Linears against those of other runtimes, taking turns')
+  .addOption(threadsOption())
+  .option('--shape <KxN>', `one of ${shapeNames}; may be given again (default: all)`, addShape)
+  .option('--rows <m>', `may be given again (default: ${rowCounts.join(', ')})`, addRows)
+  .option('--out <folder>', 'where to write', fileURLToPath(new URL('results', import.meta.url)))
+
+/** Reads the command line. Ends the process where it asks for help, or for what cannot be. */
 export function readOptions(): Options {
-  const known = new Map(shapes.map((shape) => [`${shape.k}x${shape.n}`, shape]))
-  const { values } = parseArgs({
-    options: {
-      threads: { type: 'string', default: String(usableThreads()) },
-      shape: { type: 'string', multiple: true, default: [...known.keys()] },
-      rows: { type: 'string', multiple: true, default: ['1', '32', '128', '512'] },
-      out: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
-    },
-  })
+  const flags = command.parse().opts<Flags>()
   return {
-    threads: Number(values.threads),
-    shapes: values.shape.map((name) => {
-      const shape = known.get(name)
-      if (shape === undefined) throw new Error(`--shape is one of ${[...known.keys()].join(', ')}`)
-      return shape
-    }),
-    rowCounts: values.rows.map((text) => {
-      const m = Number(text)
-      // the rival in C has no remainder loop
-      if (m !== 1 && !(m > 0 && m % 4 === 0)) throw new Error('--rows is 1 or a multiple of 4')
-      return m
-    }),
-    out: values.out,
+    threads: flags.threads,
+    shapes: flags.shape ?? shapes,
+    rowCounts: flags.rows ?? rowCounts,
+    out: flags.out,
   }
+}
+
+function addShape(name: string, others: Shape[] = []): Shape[] {
+  const shape = shapeOf.get(name)
+  if (shape === undefined) throw new InvalidArgumentError(`It is one of ${shapeNames}.`)
+  return [...others, shape]
+}
+
+function addRows(text: string, others: number[] = []): number[] {
+  const m = Number(text)
+  // the rival in C has no remainder loop
+  if (m !== 1 && !(m > 0 && m % 4 === 0)) throw new InvalidArgumentError('1 or a multiple of 4.')
+  return [...others, m]
 }

@@ -7,7 +7,7 @@ import { Pool } from '../pool/pool.js'
 import { Conversation } from './conversation.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
-import { type ModelFlags, modelOption, runOptions } from './model-options.js'
+import { type ModelFlags, modelOption, runOptions, toLoadOptions } from './model-options.js'
 import { addOptions, number } from './options.js'
 import { reportError } from './report-error.js'
 import { type TextFlags, textOptions, toGenerateOptions } from './text-options.js'
@@ -27,7 +27,7 @@ export const chatCommand = new Command('chat')
     await checkTemplate(flags.model)
     await using pool = await Pool.create({ threads: flags.threads })
     using model = await interruptible((signal) =>
-      loadModel(pool, flags.model, { ...flags, signal }),
+      loadModel(pool, flags.model, { ...toLoadOptions(flags), signal }),
     )
     if (model === undefined) return
     const { maxTokens = model.maxContext } = flags

@@ -1,6 +1,6 @@
 import type { GenerateOptions } from '../model/generation/generate.js'
 import type { Model } from '../model/model.js'
-import type { ChatMessage } from '../model/text/chat-template.js'
+import type { ChatMessage } from '../model/text/chat-messages.js'
 import { Interrupt } from './interrupt.js'
 import { Stopwatch } from './stopwatch.js'
 import { writeText } from './write-text.js'

@@ -5,7 +5,7 @@ import { ArgumentError } from '../errors.js'
 import { Pool } from '../pool/pool.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
-import { type ModelFlags, modelOption, runOptions } from './model-options.js'
+import { type ModelFlags, modelOption, runOptions, toLoadOptions } from './model-options.js'
 import { addOptions, number } from './options.js'
 import { withProgressBar } from './progress.js'
 import { digits } from './text.js'
@@ -42,7 +42,7 @@ interface Score {
 
 async function evaluate(input: string, flags: EvalFlags, signal: AbortSignal): Promise<Score> {
   await using pool = await Pool.create({ threads: flags.threads })
-  using model = await loadModel(pool, flags.model, { ...flags, signal })
+  using model = await loadModel(pool, flags.model, { ...toLoadOptions(flags), signal })
   const ids = model.tokenizer.encode(input)
   if (ids.length < 2) throw new ArgumentError('file', 'a text of at least 2 ids', `${ids.length}`)
   const start = performance.now()

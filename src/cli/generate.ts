@@ -3,7 +3,7 @@ import { Argument, Command } from 'commander'
 import { Pool } from '../pool/pool.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
-import { type ModelFlags, modelOption, runOptions } from './model-options.js'
+import { type ModelFlags, modelOption, runOptions, toLoadOptions } from './model-options.js'
 import { addOptions, number } from './options.js'
 import { root } from './package.js'
 import { Stopwatch } from './stopwatch.js'
@@ -23,7 +23,7 @@ export const generateCommand = new Command('generate')
   .action((words: string[], flags: ModelFlags & TextFlags) =>
     interruptible(async (signal) => {
       await using pool = await Pool.create({ threads: flags.threads })
-      using model = await loadModel(pool, flags.model, { ...flags, signal })
+      using model = await loadModel(pool, flags.model, { ...toLoadOptions(flags), signal })
       const prompt = words.join(' ')
       const pieces = model.generate(prompt, { ...toGenerateOptions(flags), signal })
       // the user has been waiting since the process started

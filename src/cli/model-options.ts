@@ -37,6 +37,11 @@ export function runOptions(): Option[] {
   ]
 }
 
+/** What the library is told of it. */
+export function toLoadOptions({ quantize, kv, maxContext }: ModelFlags): LoadOptions {
+  return { quantize, kv, maxContext }
+}
+
 /** Reads the path of a checkpoint's folder. The library says what is wrong inside of it. */
 export function checkpointFolder(path: string): string {
   if (existsSync(join(path, 'config.json'))) return path

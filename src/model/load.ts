@@ -1,12 +1,20 @@
 import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
 import type { CacheType } from '../ops/kv-page.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import type { ReadOptions } from './checkpoint/safetensors.js'
+import { type ReadOptions, readOptions } from './checkpoint/safetensors.js'
 import { readDense } from './checkpoint/stored-dense.js'
 import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
-import { EMBEDDING, HEAD, type LinearSpec, linearSpecs, normSizes } from './config/parameters.js'
+import {
+  EMBEDDING,
+  HEAD,
+  HEAD_WEIGHT,
+  type LinearSpec,
+  linearSpecs,
+  normSizes,
+} from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
 import { makeEach, type Projection } from './decoder/projection.js'
 import type { ModelParts } from './model.js'
@@ -29,6 +37,21 @@ export interface LoadOptions extends ReadOptions {
   kv?: 'f32' | 'bf16' | 'int8' | undefined
   /** The most ids of one text; by default what the model was made for. */
   maxContext?: number | undefined
+  /**
+   * The most memory for keys and values that no running text needs, bytes: of texts that have ended, at
+   * most 256 of them, for prompts that begin alike, and free for the next texts. 0 keeps none; texts that
+   * run at the same time share all the same. 768 MiB by default.
+   */
+  prefixCacheBytes?: number | undefined
+}
+
+const loadOptions: OptionNames<LoadOptions> = {
+  ...readOptions,
+  quantize: true,
+  skip: true,
+  kv: true,
+  maxContext: true,
+  prefixCacheBytes: true,
 }
 
 const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
@@ -44,6 +67,7 @@ export async function loadParts(
   options: LoadOptions,
 ): Promise<ModelParts> {
   checkPool(pool)
+  checkOptions(options, loadOptions)
   checkSignal(options.signal)
   await using checkpoint = await Checkpoint.open(folder)
   const { config, tokenizer, chatTemplate } = checkpoint
@@ -52,6 +76,8 @@ export async function loadParts(
   const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
+  const { prefixCacheBytes = 768 << 20 } = options
+  checkInteger('prefixCacheBytes', prefixCacheBytes, 0, Number.MAX_SAFE_INTEGER)
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
 
@@ -65,7 +91,7 @@ export async function loadParts(
       : toFloatLinear(pool, reader, spec, tied)
   })
   const network = { config, embedding, norms, projections }
-  return { pool, folder, network, cacheType, maxContext, tokenizer, chatTemplate }
+  return { pool, folder, network, cacheType, maxContext, prefixCacheBytes, tokenizer, chatTemplate }
 }
 
 function chooseQuantize(
@@ -121,7 +147,7 @@ function tensorsOfModel(
  */
 function refuseOthers(checkpoint: Checkpoint, tensors: ReadonlySet<string>): void {
   for (const name of checkpoint.names) {
-    const harmless = name === 'lm_head.weight' || name.endsWith('.rotary_emb.inv_freq')
+    const harmless = name === HEAD_WEIGHT || name.endsWith('.rotary_emb.inv_freq')
     if (!tensors.has(name) && !harmless) {
       const problem = `tensor ${name} belongs to no part of the model`
       throw new FormatError(checkpoint.fileOf(name), problem)

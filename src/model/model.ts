@@ -1,5 +1,6 @@
 import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
+import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
@@ -26,9 +27,6 @@ import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
 import type { Tokenizer } from './text/tokenizer.js'
 
-/** Pages of ended texts that are kept for prompts that begin alike, bytes. */
-const PREFIX_BYTES = 512 << 20
-
 /** What a model is made of. */
 export interface ModelParts {
   readonly pool: Pool
@@ -39,6 +37,8 @@ export interface ModelParts {
   readonly cacheType: CacheType
   /** The most ids of one sequence. */
   readonly maxContext: number
+  /** Of keys and values that no running text holds. */
+  readonly prefixCacheBytes: number
   readonly tokenizer: Tokenizer | undefined
   readonly chatTemplate: ChatTemplate
 }
@@ -73,8 +73,11 @@ export class Model {
     this.#scheduler = new Scheduler(this.#steps)
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const bytes = pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
-    this.#pages = new PagePool(pool, bytes)
-    this.#prefixes = new PrefixCache(Math.floor(PREFIX_BYTES / this.#pages.pageBytes))
+    const idlePages = Math.floor(parts.prefixCacheBytes / bytes)
+    // so that the next text finds pages, rather than having them made, where ended texts fill the rest
+    const freePages = Math.floor(idlePages / 3)
+    this.#pages = new PagePool(pool, bytes, freePages)
+    this.#prefixes = new PrefixCache(idlePages - freePages)
   }
 
   /**
@@ -144,10 +147,9 @@ export class Model {
    * @returns float32 [M, vocabSize]
    * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
    */
-  async logits(
-    ids: ArrayLike<number>,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): Promise<Tensor<'float32'>> {
+  async logits(ids: ArrayLike<number>, options: AbortOptions = {}): Promise<Tensor<'float32'>> {
+    checkOptions(options, abortOptions)
+    const { signal } = options
     checkSignal(signal)
     this.checkIds(ids)
     if (ids.length > this.maxContext) {
@@ -257,14 +259,24 @@ export class Model {
     return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
   }
 
-  /** @internal Throws an ArgumentError unless `ids` are some of this model's, at least one. */
-  checkIds(ids: ArrayLike<number>): void {
+  /**
+   * @internal Throws an ArgumentError unless `ids` are some of this model's, at least one.
+   *
+   * @param argument what the caller knows them by
+   */
+  checkIds(ids: ArrayLike<number>, argument = 'ids'): void {
     this.#check()
-    if (!(ids?.length > 0)) throw new ArgumentError('ids', 'at least one id', describe(ids))
+    if (!(ids?.length > 0)) {
+      throw new ArgumentError(
+        argument,
+        'at least one id',
+        ids?.length === 0 ? 'none' : describe(ids),
+      )
+    }
     const { vocabSize } = this.config
     for (let i = 0; i < ids.length; i++) {
       if (!Number.isInteger(ids[i]) || ids[i] < 0 || ids[i] >= vocabSize) {
-        throw new ArgumentError(`ids[${i}]`, `an id in [0, ${vocabSize})`, describe(ids[i]))
+        throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(ids[i]))
       }
     }
   }

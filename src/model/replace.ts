@@ -1,7 +1,8 @@
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import type { Checkpoint } from './checkpoint/checkpoint.js'
-import type { ReadOptions } from './checkpoint/safetensors.js'
+import { type ReadOptions, readOptions } from './checkpoint/safetensors.js'
 import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { linearSpecs } from './config/parameters.js'
@@ -18,6 +19,8 @@ export interface ReplaceOptions extends ReadOptions {
   /** Linears that stay as they are; `lm_head` by default. */
   skip?: Skip | undefined
 }
+
+const replaceOptions: OptionNames<ReplaceOptions> = { ...readOptions, skip: true }
 
 /** What became of each Linear of a model. */
 export interface ReplaceReport {
@@ -41,8 +44,10 @@ export interface SkippedLinear {
  */
 export async function quantizeLinears(
   model: Model,
-  { skip = defaultSkip, signal, onProgress }: ReplaceOptions = {},
+  options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
+  checkOptions(options, replaceOptions)
+  const { skip = defaultSkip, signal, onProgress } = options
   const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.projections)
   for (const [name, projection] of rest) {
@@ -53,8 +58,8 @@ export async function quantizeLinears(
   let done = 0
   const linears = await makeEach(floats, async ({ weight }) => {
     const { inFeatures, outFeatures, bias } = weight
-    const options = { inFeatures, outFeatures, bias, signal }
-    const linear = await Linear.fromSource(model.pool, weight, undefined, options)
+    const shape = { inFeatures, outFeatures, bias, signal }
+    const linear = await Linear.fromSource(model.pool, weight, undefined, shape)
     done += weight.byteLength
     onProgress?.(done, total)
     return linear
@@ -75,8 +80,10 @@ export async function quantizeLinears(
 export async function replaceLinears(
   model: Model,
   state: Checkpoint,
-  { skip = defaultSkip, ...options }: ReplaceOptions = {},
+  options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
+  checkOptions(options, replaceOptions)
+  const { skip = defaultSkip } = options
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
     if (isStoredInt8(state, spec)) continue

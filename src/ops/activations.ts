@@ -1,4 +1,5 @@
 import { ArgumentError, describe } from '../errors.js'
+import type { OptionNames } from '../options.js'
 import { CallMemory, isDetached, isShared, type Memory, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
@@ -26,6 +27,16 @@ export interface ForwardOptions<Out> {
    * In shared memory (see `pool.tensor`) workers write it directly.
    */
   out?: Out | undefined
+}
+
+/** What `forwardSync` knows of them: it cannot be stopped. */
+export type Sync<Options> = Omit<Options, 'signal'>
+
+export const syncForwardOptions: OptionNames<Sync<ForwardOptions<unknown>>> = { out: true }
+
+export const forwardOptions: OptionNames<ForwardOptions<unknown>> = {
+  ...syncForwardOptions,
+  signal: true,
 }
 
 /** The checked input of a call, where workers see it, and memory for what the call needs besides. */

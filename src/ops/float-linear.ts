@@ -1,4 +1,5 @@
 import { checkSignal, DisposedError } from '../errors.js'
+import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import {
   type ArgsOf,
@@ -39,10 +40,9 @@ export class FloatLinear {
    * @throws ArgumentError, DisposedError, PoolClosedError, QueueFullError, WorkerDiedError, or the
    *   signal's reason
    */
-  async forward(
-    x: Float32Array,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): Promise<Float32Array> {
+  async forward(x: Float32Array, options: AbortOptions = {}): Promise<Float32Array> {
+    checkOptions(options, abortOptions)
+    const { signal } = options
     checkSignal(signal)
     const call = new FloatLinearCall(this.pool, this.weight, x)
     await this.pool.run(call, signal)

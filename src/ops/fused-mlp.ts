@@ -1,4 +1,5 @@
 import { checkSignal } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { viewAs } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import {
@@ -14,8 +15,11 @@ import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
+  forwardOptions,
   Input,
   Result,
+  type Sync,
+  syncForwardOptions,
 } from './activations.js'
 import { type Activation, checkActivation } from './gate.js'
 import type { Linear } from './linear.js'
@@ -27,6 +31,8 @@ export interface FusedMlpOptions {
   /** What becomes of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
   activation?: Activation | undefined
 }
+
+const mlpOptions: OptionNames<FusedMlpOptions> = { activation: true }
 
 /**
  * y = down(activation(gate(x)) * up(x)), the MLP of a gated transformer, in one parallel region: x is
@@ -45,12 +51,9 @@ export class FusedMlp {
    * @param down [N, I]; all of one pool, and not owned by the MLP
    * @throws ArgumentError if they do not fit together
    */
-  constructor(
-    gate: Linear,
-    up: Linear,
-    down: Linear,
-    { activation = 'silu' }: FusedMlpOptions = {},
-  ) {
+  constructor(gate: Linear, up: Linear, down: Linear, options: FusedMlpOptions = {}) {
+    checkOptions(options, mlpOptions)
+    const { activation = 'silu' } = options
     checkTogether(Object.entries({ gate, up, down }))
     checkFeatures('up', 'inFeatures', up.inFeatures, gate.inFeatures)
     checkFeatures('up', 'outFeatures', up.outFeatures, gate.outFeatures)
@@ -72,6 +75,7 @@ export class FusedMlp {
     options?: ForwardOptions<Tensor<T>>,
   ): Promise<Tensor<T>>
   async forward(x: Activations, options: ForwardOptions<Activations> = {}): Promise<Activations> {
+    checkOptions(options, forwardOptions)
     checkSignal(options.signal)
     const call = new MlpCall(this, x, options.out)
     await this.gate.pool.run(call, options.signal)
@@ -79,12 +83,13 @@ export class FusedMlp {
   }
 
   /** The same, blocking; see {@link Linear.forwardSync}. */
-  forwardSync(x: Float32Array, options?: { out?: Float32Array | undefined }): Float32Array
+  forwardSync(x: Float32Array, options?: Sync<ForwardOptions<Float32Array>>): Float32Array
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,
-    options?: { out?: Tensor<T> | undefined },
+    options?: Sync<ForwardOptions<Tensor<T>>>,
   ): Tensor<T>
-  forwardSync(x: Activations, options: { out?: Activations | undefined } = {}): Activations {
+  forwardSync(x: Activations, options: Sync<ForwardOptions<Activations>> = {}): Activations {
+    checkOptions(options, syncForwardOptions)
     const call = new MlpCall(this, x, options.out)
     this.gate.pool.runSync(call)
     return call.result.finish()

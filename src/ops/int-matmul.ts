@@ -1,4 +1,5 @@
 import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
+import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import { CallMemory, isDetached } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import {
@@ -29,9 +30,10 @@ export async function intMatmul(
   pool: Pool,
   a: Tensor<'int8'>,
   b: Tensor<'int8'>,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: AbortOptions = {},
 ): Promise<Tensor<'int32'>> {
   checkPool(pool)
+  checkOptions(options, abortOptions)
   checkSignal(options.signal)
   const [m, k] = matrixDims('a', a)
   const [inner, n] = matrixDims('b', b)

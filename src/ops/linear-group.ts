@@ -1,4 +1,5 @@
 import { ArgumentError, checkSignal, describe } from '../errors.js'
+import { checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import type { NativeOp, Program, ScriptOp } from '../pool/program.js'
 import type { Tensor } from '../tensor.js'
@@ -6,8 +7,11 @@ import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
+  forwardOptions,
   Input,
   Result,
+  type Sync,
+  syncForwardOptions,
 } from './activations.js'
 import { Linear } from './linear.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
@@ -56,6 +60,7 @@ export class LinearGroup {
     x: Activations,
     options: ForwardOptions<Activations[]> = {},
   ): Promise<Activations[]> {
+    checkOptions(options, forwardOptions)
     checkSignal(options.signal)
     const call = new GroupCall(this.linears, x, options.out)
     await this.linears[0].pool.run(call, options.signal)
@@ -63,12 +68,13 @@ export class LinearGroup {
   }
 
   /** The same, blocking; see {@link Linear.forwardSync}. */
-  forwardSync(x: Float32Array, options?: { out?: Float32Array[] | undefined }): Float32Array[]
+  forwardSync(x: Float32Array, options?: Sync<ForwardOptions<Float32Array[]>>): Float32Array[]
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,
-    options?: { out?: Tensor<T>[] | undefined },
+    options?: Sync<ForwardOptions<Tensor<T>[]>>,
   ): Tensor<T>[]
-  forwardSync(x: Activations, options: { out?: Activations[] | undefined } = {}): Activations[] {
+  forwardSync(x: Activations, options: Sync<ForwardOptions<Activations[]>> = {}): Activations[] {
+    checkOptions(options, syncForwardOptions)
     const call = new GroupCall(this.linears, x, options.out)
     this.linears[0].pool.runSync(call)
     return call.results.map((result) => result.finish())

@@ -1,4 +1,5 @@
 import { ArgumentError, checkInteger, checkSignal, DisposedError, describe } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
 import { Tensor } from '../tensor.js'
@@ -6,8 +7,11 @@ import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
+  forwardOptions,
   Input,
   Result,
+  type Sync,
+  syncForwardOptions,
 } from './activations.js'
 import { Coalescer } from './coalescer.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
@@ -36,6 +40,14 @@ export interface LinearOptions extends PackOptions {
   bias?: Float32Array | undefined
 }
 
+const linearOptions: OptionNames<LinearOptions> = {
+  inFeatures: true,
+  outFeatures: true,
+  bias: true,
+  signal: true,
+  onProgress: true,
+}
+
 /** How activations are multiplied: quantised to int8, or as float32 with the dequantised weight. */
 export type Precision = 'int8' | 'float32'
 
@@ -47,7 +59,15 @@ export interface LinearForwardOptions<Out> extends ForwardOptions<Out> {
   precision?: Precision | undefined
 }
 
-type Sync<Options> = Omit<Options, 'signal'>
+const syncLinearForwardOptions: OptionNames<Sync<LinearForwardOptions<unknown>>> = {
+  ...syncForwardOptions,
+  precision: true,
+}
+
+const linearForwardOptions: OptionNames<LinearForwardOptions<unknown>> = {
+  ...forwardOptions,
+  precision: true,
+}
 
 /**
  * `nn.Linear` with int8 weights, run by all workers of a pool. Activations are quantised row by row,
@@ -83,7 +103,7 @@ export class Linear {
     options: LinearOptions,
   ): Promise<Linear> {
     checkPool(pool)
-    checkOptions(options)
+    checkLinearOptions(options)
     const { inFeatures, outFeatures, bias } = options
     if (!(weight instanceof Int8Array)) {
       throw new ArgumentError('weight', 'an Int8Array', describe(weight))
@@ -113,7 +133,7 @@ export class Linear {
     options: LinearOptions,
   ): Promise<Linear> {
     checkPool(pool)
-    checkOptions(options)
+    checkLinearOptions(options)
     const source: unknown = weight instanceof Tensor ? weight.data : weight
     const isFloat = source instanceof Float32Array
     if (!isFloat && !(weight instanceof Tensor && source instanceof Uint16Array)) {
@@ -137,7 +157,7 @@ export class Linear {
     scale: Float32Array | undefined,
     options: LinearOptions,
   ): Promise<Linear> {
-    checkOptions(options)
+    checkLinearOptions(options)
     const { inFeatures, outFeatures, bias } = options
     if (scale !== undefined) checkChannels('scale', scale, outFeatures)
     const packed = new Weight(pool, inFeatures, outFeatures, bias)
@@ -175,6 +195,7 @@ export class Linear {
     x: Activations,
     options: LinearForwardOptions<Activations> = {},
   ): Promise<Activations> {
+    checkOptions(options, linearForwardOptions)
     const { signal } = options
     checkSignal(signal)
     const call = this.#call(x, options)
@@ -194,6 +215,7 @@ export class Linear {
     options?: Sync<LinearForwardOptions<Tensor<T>>>,
   ): Tensor<T>
   forwardSync(x: Activations, options: Sync<LinearForwardOptions<Activations>> = {}): Activations {
+    checkOptions(options, syncLinearForwardOptions)
     const call = this.#call(x, options)
     this.pool.runSync(call)
     return call.result.finish()
@@ -276,7 +298,9 @@ class FloatCall extends LinearCall {
 
 // ---- checks -------------------------------------------------------------------------------------
 
-function checkOptions({ inFeatures, outFeatures, bias, signal }: LinearOptions): void {
+function checkLinearOptions(options: LinearOptions): void {
+  checkOptions(options, linearOptions)
+  const { inFeatures, outFeatures, bias, signal } = options
   checkSignal(signal)
   checkInteger('inFeatures', inFeatures, 1, MAX_IN_FEATURES)
   checkInteger('outFeatures', outFeatures, 1, 2 ** 31 - 1)

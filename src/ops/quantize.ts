@@ -1,5 +1,6 @@
 import { bf16ToFloat32 } from '../bf16.js'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { Tensor } from '../tensor.js'
 
 /*
@@ -110,6 +111,16 @@ export function quantizeRows(
   return { q, scale }
 }
 
+/** The sizes of a weight [N, K]. */
+export interface WeightShape {
+  /** K: length of an input row. */
+  inFeatures: number
+  /** N: length of an output row. */
+  outFeatures: number
+}
+
+const shapeOptions: OptionNames<WeightShape> = { inFeatures: true, outFeatures: true }
+
 /**
  * Quantises weights, each output channel with a scale of its own: w ~ weight * scale.
  *
@@ -119,8 +130,10 @@ export function quantizeRows(
  */
 export function quantizeWeight(
   w: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
-  { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },
+  shape: WeightShape,
 ): { weight: Int8Array; scale: Float32Array } {
+  checkOptions(shape, shapeOptions, 'shape')
+  const { inFeatures, outFeatures } = shape
   const values = toFloat32('w', w)
   checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
   checkInteger('outFeatures', outFeatures, 1, Number.MAX_SAFE_INTEGER)

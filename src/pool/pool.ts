@@ -4,6 +4,7 @@ import { type Cores, chooseCpus, usableThreads } from '../cpus/usable.js'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { chooseNative } from '../native/load.js'
 import type { Native } from '../native/native.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { checkShape, sizeOf, Tensor, type TensorType } from '../tensor.js'
 import type { Engine } from './engine.js'
 import { Memory } from './memory.js'
@@ -39,6 +40,14 @@ export interface PoolOptions {
   workerUrl?: string | URL | undefined
 }
 
+const poolOptions: OptionNames<PoolOptions> = {
+  threads: true,
+  cores: true,
+  spinMicros: true,
+  nativeLibrary: true,
+  workerUrl: true,
+}
+
 /** More workers than this the region has no room for. */
 export const MAX_THREADS = 256
 
@@ -68,6 +77,7 @@ export class Pool {
    * @throws PoolBrokenError if worker threads die as they start
    */
   static async create(options: PoolOptions = {}): Promise<Pool> {
+    checkOptions(options, poolOptions)
     const { cores, spinMicros = 50, nativeLibrary } = options
     const cpus = chooseCpus(cores)
     const { threads = usableThreads(cpus) } = options

@@ -1,11 +1,8 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ArgumentError, FormatError } from '#src/errors.js'
-import {
-  type ChatMessage,
-  ChatTemplate,
-  type RenderOptions,
-} from '#src/model/text/chat-template.js'
+import type { ChatMessage } from '#src/model/text/chat-messages.js'
+import { ChatTemplate, type RenderOptions } from '#src/model/text/chat-template.js'
 import { chatMl, headers, instructions } from './chat-templates.js'
 
 const tokens = { bos_token: '<s>', eos_token: '</s>' }

@@ -128,3 +128,60 @@ export const instructions = `{% if messages[0]['role'] == 'system' %}
 {{- ' ' + message['content'] | trim + eos_token }}
 {%- endif %}
 {% endfor %}`
+
+/** As Mistral writes with tools: turns are checked without those that call or answer. */
+export const calls = `{%- for message in messages | rejectattr("role", "equalto", "tool") | selectattr("tool_calls", "undefined") %}
+    {%- if (message["role"] == "user") != (loop.index0 % 2 == 0) %}
+        {{- raise_exception("Conversation roles must alternate") }}
+    {%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- if message.tool_calls is defined %}
+        {{- "[CALLS] " + message.tool_calls | tojson }}
+    {%- elif message["role"] == "user" %}
+        {{- "[INST] " + message["content"] + "[/INST]" }}
+    {%- else %}
+        {{- " " + message["content"] + eos_token }}
+    {%- endif %}
+{%- endfor %}`
+
+/** As Hermes writes: tools as Python would declare them. */
+export const signatures = `{%- macro python(spec) %}
+    {%- set types = { "string": "str", "number": "float", "integer": "int" } %}
+    {%- if types[spec.type] is defined %}
+        {{- types[spec.type] }}
+    {%- elif spec.type == "array" %}
+        {{- "list[" + python(spec | items) + "]" }}
+    {%- elif spec.type is iterable %}
+        {{- "Union[" }}
+        {%- for type in spec.type %}
+            {{- python({ "type": type }) + ("," if not loop.last else "") }}
+        {%- endfor %}
+        {{- "]" }}
+    {%- else %}
+        {{- "Any" }}
+    {%- endif %}
+{%- endmacro %}
+{%- for tool in tools %}
+    {{- tool.name + "(" }}
+    {%- for name, spec in tool.parameters.properties | items %}
+        {{- name + ": " + python(spec) + (", " if not loop.last else "") }}
+    {%- endfor %}
+    {{- ")" }}
+{%- endfor %}
+{%- for message in messages %}
+    {{- "\\n" + message.role + ": " + message.content }}
+{%- endfor %}`
+
+/** As models that see write: content in parts, or whole. */
+export const parted = `{%- for message in messages %}
+    {{- message.role + ":" }}
+    {%- if message.content is string %}
+        {{- message.content }}
+    {%- else %}
+        {%- for part in message.content %}
+            {{- "<" + part.text + ">" }}
+        {%- endfor %}
+    {%- endif %}
+    {{- ";" }}
+{%- endfor %}`

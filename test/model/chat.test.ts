@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
 import { Model } from '#src/model/model.js'
-import type { ChatMessage } from '#src/model/text/chat-template.js'
+import type { ChatMessage } from '#src/model/text/chat-messages.js'
 import { Pool } from '#src/pool/pool.js'
 import { collect, loadMade, temporaryFolder, writeCheckpoint } from './support.js'
 

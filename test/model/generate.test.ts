@@ -65,14 +65,17 @@ describe('generate', () => {
 
   it('refuses bad prompts at once', () => {
     for (const [prompt, message] of [
-      ['', 'ids: expected at least one id, got Array'],
-      [[], 'ids: expected at least one id, got Array'],
-      [[2048], 'ids[0]: expected an id in [0, 2048), got 2048'],
-      [[5, -1], 'ids[1]: expected an id in [0, 2048), got -1'],
-      [[0.5], 'ids[0]: expected an id in [0, 2048), got 0.5'],
-      [Float32Array.of(Number.NaN), 'ids[0]: expected an id in [0, 2048), got NaN'],
-      [new Array(1024).fill(5), 'ids: expected at most 1023, to leave room for one more, got 1024'],
-      [undefined, 'ids: expected at least one id, got undefined'],
+      ['', 'prompt: expected at least one id, got none'],
+      [[], 'prompt: expected at least one id, got none'],
+      [[2048], 'prompt[0]: expected an id in [0, 2048), got 2048'],
+      [[5, -1], 'prompt[1]: expected an id in [0, 2048), got -1'],
+      [[0.5], 'prompt[0]: expected an id in [0, 2048), got 0.5'],
+      [Float32Array.of(Number.NaN), 'prompt[0]: expected an id in [0, 2048), got NaN'],
+      [
+        new Array(1024).fill(5),
+        'prompt: expected at most 1023 ids, to leave room for one more, got 1024',
+      ],
+      [undefined, 'prompt: expected at least one id, got undefined'],
     ] as [Prompt, string][]) {
       expect(() => model.generate(prompt)).toThrow(ArgumentError)
       expect(() => model.generate(prompt)).toThrow(message)
@@ -94,6 +97,11 @@ describe('generate', () => {
     const error = expect.objectContaining({ code: 'ERR_DOTPOOL_ARGUMENT', argument })
     expect(() => model.generate('O', options)).toThrow(error)
   })
+})
+
+it('generateIds blames ids, which its caller gave', () => {
+  expect(() => model.generateIds([])).toThrow('ids: expected at least one id, got none')
+  expect(() => model.generateIds([2048])).toThrow('ids[0]: expected an id in [0, 2048), got 2048')
 })
 
 describe('the end of a text', () => {

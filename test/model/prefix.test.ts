@@ -91,7 +91,7 @@ describe('PrefixCache', () => {
   const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
 
   it('finds the sequence that has the most in common', () => {
-    const [pages, cache] = [new PagePool(pool, 64), new PrefixCache(10)]
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(10)]
     const all = [[1, 2, 3], [1, 2, 4, 5], [9]].map((ids) => sequence(pages, ids))
     for (const one of all) cache.add(one)
     cache.retire(all[1])
@@ -102,8 +102,21 @@ describe('PrefixCache', () => {
     expect(cache.find([])).toBeUndefined()
   })
 
+  it('counts a page that several have once', () => {
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(3)]
+    const first = sequence(pages, range(0, 128))
+    const forks = [1, 2, 3].map(() => new Sequence(pool, pages, 1000))
+    for (const fork of forks) fork.fork(first, 128)
+    for (const one of [first, ...forks, sequence(pages, range(500, 1))]) {
+      cache.add(one)
+      cache.retire(one)
+    }
+    expect(cache.find([500])?.count).toBe(1)
+    expect(cache.find(range(0, 128))?.sequence).toBe(first)
+  })
+
   it('lets go of the oldest that have ended, but of none that runs', () => {
-    const [pages, cache] = [new PagePool(pool, 64), new PrefixCache(4)]
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(4)]
     const running = sequence(pages, range(0, 300))
     cache.add(running)
     // of two pages each
@@ -122,9 +135,65 @@ describe('PrefixCache', () => {
   })
 })
 
+describe('PagePool', () => {
+  it('keeps as many free pages as it may for who comes next', () => {
+    const pages = new PagePool(pool, 64, 2)
+    const given = [pages.take(), pages.take(), pages.take()]
+    for (const page of given) pages.give(page)
+    const taken = [pages.take(), pages.take(), pages.take()]
+    expect(taken.filter((page) => given.includes(page)).length).toBe(2)
+  })
+})
+
+describe('prefixCacheBytes', () => {
+  /** Ids that run for a prompt and one token, for the first time and once more. */
+  const costs = async (prefixCacheBytes: number, prompts: number[][]) => {
+    using model = await Model.load(pool, fixture, { prefixCacheBytes })
+    const ran: number[] = []
+    for (const prompt of [...prompts, ...prompts]) {
+      const before = model.stats().ids
+      await collect(model.generateIds(prompt, { maxTokens: 1 }))
+      ran.push(model.stats().ids - before)
+    }
+    return ran
+  }
+  const long = text.slice(0, 100)
+  const short = text.slice(500, 510)
+
+  it('keeps nothing of ended texts where it is 0', async () => {
+    expect(await costs(0, [long, short])).toEqual([100, 10, 100, 10])
+  })
+
+  it('keeps the last texts whose pages it has room for', async () => {
+    using model = await Model.load(pool, fixture)
+    const page = model.cacheBytes * 64
+    expect(await costs(page, [short])).toEqual([10, 1])
+    expect(await costs(page, [long])).toEqual([100, 100])
+    expect(await costs(page - 1, [short])).toEqual([10, 10])
+    // a third of it is for free pages
+    expect(await costs(4 * page, [short, long])).toEqual([10, 100, 1, 1])
+    expect(await costs(3 * page, [short, long])).toEqual([10, 100, 10, 100])
+  })
+
+  it('shares the pages of a text that runs even where it is 0', async () => {
+    using model = await Model.load(pool, fixture, { prefixCacheBytes: 0 })
+    const running = model.generateIds(long, { maxTokens: 20, ignoreEnd: true })
+    await running.next()
+    const before = model.stats().ids
+    await collect(model.generateIds([...long, 5], { maxTokens: 1 }))
+    expect(model.stats().ids - before).toBeLessThan(100)
+    await running.return()
+  })
+
+  it.each([-1, 0.5, NaN, '1 GiB'])('refuses %s', async (prefixCacheBytes) => {
+    const call = Model.load(pool, fixture, { prefixCacheBytes: prefixCacheBytes as number })
+    await expect(call).rejects.toThrow(/^prefixCacheBytes: expected an integer in \[0, /)
+  })
+})
+
 describe('Sequence', () => {
   it('shares whole pages with its fork, and copies the last one', () => {
-    const pages = new PagePool(pool, 64)
+    const pages = new PagePool(pool, 64, 10)
     const first = new Sequence(pool, pages, 1000)
     first.reserve(150)
     first.ids.push(...text.slice(0, 150))
@@ -143,7 +212,7 @@ describe('Sequence', () => {
   })
 
   it('keeps its pages while workers use them, though it was let go', () => {
-    const pages = new PagePool(pool, 64)
+    const pages = new PagePool(pool, 64, 10)
     const sequence = new Sequence(pool, pages, 100)
     sequence.reserve(1)
     sequence.enter()

@@ -66,7 +66,7 @@ describe('a step in which a worker dies', () => {
     step.picksLeft = picks
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
-    const sequence = new Sequence(pool, new PagePool(pool, pageBytes), 10)
+    const sequence = new Sequence(pool, new PagePool(pool, pageBytes, 0), 10)
     const sampler = new Sampler(pool.memory, sampling, seed, ids, 10)
     return await new Scheduler([step]).run(new DrawJob(sequence, ids, sampler, { processors }))
   }

@@ -28,6 +28,7 @@ const text = fc
         '🇫🇷',
         'e\u0301',
         'น้ำ',
+        '▁',
       ),
     ),
   )
@@ -81,14 +82,17 @@ describe.each(kinds)('$kind', ({ json, begin, end, adds }) => {
 
 const same = (value: string) => value
 
+/** SentencePiece writes a space as `▁`, so that a `▁` in a text comes back as a space. */
+const blocksAsSpaces = (value: string) => value.replaceAll('▁', ' ')
+
 describe.each([
   { kind: 'Llama 3', json: llama3, normal: same },
   { kind: 'Qwen', json: qwen, normal: (value: string) => value.normalize('NFC') },
-  { kind: 'Llama 2', json: llama2, normal: same },
+  { kind: 'Llama 2', json: llama2, normal: blocksAsSpaces },
 ])('$kind, whose vocabulary has every byte,', ({ json, normal }) => {
   const tokenizer = parse(json)
 
-  it('gives every text back', () => {
+  it('gives every text back, as it is normalised', () => {
     fc.assert(
       fc.property(text, (value) => {
         expect(tokenizer.decode(tokenizer.encode(value))).toBe(normal(value))
@@ -109,6 +113,17 @@ describe.each([
       }),
     )
   })
+})
+
+it.each([
+  ['▁', ' '],
+  ['▁hey', ' hey'],
+  ['hey▁▁hey', 'hey  hey'],
+  [' ▁ ', '   '],
+])('Llama 2 cannot tell %j from %j', (value, given) => {
+  const tokenizer = parse(llama2)
+  expect(tokenizer.encode(value)).toEqual(tokenizer.encode(given))
+  expect(tokenizer.decode(tokenizer.encode(value))).toBe(given)
 })
 
 it('takes words of the vocabulary whole where merges are ignored', () => {
@@ -134,6 +149,54 @@ it('decodes added tokens that are not special', () => {
   const ids = tokenizer.encode('<|im_start|><think>hey', plain)
   expect(ids).toHaveLength(3)
   expect(tokenizer.decode(ids)).toBe('<think>hey')
+})
+
+/** Texts as the tokenizers of Hugging Face give them. */
+describe('an added token that is not special goes through the decoder', () => {
+  const withAdded = (json: typeof qwen | typeof llama2, ...contents: string[]) => {
+    const first = Object.keys(json.model.vocab).length + 10
+    const added = contents.map((content, i) => ({
+      ...json.added_tokens[0],
+      id: first + i,
+      content,
+      special: false,
+    }))
+    return parse({ ...json, added_tokens: [...json.added_tokens, ...added] })
+  }
+
+  it.each([
+    ['<0xE2>', '\ufffd'],
+    ['\n\n', '\n\n'],
+    ['<a▁b>', '<a b>'],
+  ])('of SentencePiece: %j', (content, given) => {
+    const tokenizer = withAdded(llama2, content)
+    expect(tokenizer.decode(tokenizer.encode(`hey${content}hey`, plain))).toBe(`hey${given} hey`)
+  })
+
+  it('and so does a piece of the vocabulary that is one of them', () => {
+    const { '▁▁': id } = llama2.model.vocab
+    const added = { ...llama2.added_tokens[0], id, content: '▁▁', special: false }
+    const normalizer = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
+    const tokenizer = parse({
+      ...llama2,
+      normalizer,
+      added_tokens: [...llama2.added_tokens, added],
+    })
+    const ids = tokenizer.encode('hey  i', plain)
+    expect(ids).toContain(id)
+    expect(tokenizer.decode(ids)).toBe('hey  i')
+  })
+
+  it.each([
+    ['Ġ', ' '],
+    ['<é>', '<\ufffd>'],
+    ['Ġhey x', 'Ġhey x'], // a space is no character of the alphabet
+    ['😀é', '😀é'],
+    ['  ', '  '],
+  ])('of bytes: %j', (content, given) => {
+    const tokenizer = withAdded(qwen, content)
+    expect(tokenizer.decode(tokenizer.encode(`a${content}b`, plain))).toBe(`a${given}b`)
+  })
 })
 
 describe('Metaspace', () => {

@@ -4,7 +4,7 @@ import { findWasm } from '#src/native/library.js'
 import { loadWasm } from '#src/native/load.js'
 import { runScript } from '../support/child.js'
 import { createPool } from '../support/isas.js'
-import { makeCase } from '../support/random.js'
+import { makeCase, optionsOf } from '../support/random.js'
 import { expectSameBits, linearReference } from '../support/reference.js'
 
 /* What is peculiar to WebAssembly: it sees its own memory only. All else is tested on every ISA. */
@@ -20,8 +20,8 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
   let layer: Linear
   beforeAll(async () => {
     pool = await createPool(isa, { threads: 2 })
-    const { weight, scale, ...options } = linear
-    layer = await Linear.fromInt8(pool, weight, scale, options)
+    const { weight, scale } = linear
+    layer = await Linear.fromInt8(pool, weight, scale, optionsOf(linear))
   })
   afterAll(async () => await pool.close())
 
@@ -58,8 +58,8 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
   it('and the native library take the memory of each other', async ({ skip }) => {
     const other = await createPool('', { threads: 1 })
     skip(other.isa === pool.isa, 'no native library')
-    const { weight, scale, ...options } = linear
-    const native = await Linear.fromInt8(other, weight, scale, options)
+    const { weight, scale } = linear
+    const native = await Linear.fromInt8(other, weight, scale, optionsOf(linear))
     const [ours, theirs] = [pool, other].map(({ memory }) => memory.array('float32', 350))
     for (const x of [ours, theirs]) {
       x.set(linear.x)

@@ -109,6 +109,11 @@ export function makeCase(
   }
 }
 
+/** What a Linear of this case is made with. */
+export function optionsOf({ inFeatures, outFeatures, bias }: LinearCase) {
+  return { inFeatures, outFeatures, bias }
+}
+
 /** The values as a bfloat16 tensor, rounded. */
 export function bf16Tensor(values: Float32Array, dims: number[]): Tensor<'bfloat16'> {
   return new Tensor('bfloat16', Uint16Array.from(values, floatToBf16), dims)

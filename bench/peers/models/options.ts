@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Command, InvalidArgumentError } from 'commander'
 import { type ModelShape, modelShapes } from '../../../dist/bench/models/shapes.js'
 import { usableThreads } from '../../../dist/src/cpus/usable.js'
 
@@ -12,41 +12,57 @@ export interface Options {
   out: string
 }
 
+interface Flags {
+  shape?: ModelShape[]
+  threads?: number[]
+  prompts: number
+  out: string
+}
+
 /** The median of fewer says nothing. */
 const LEAST_PROMPTS = 5
 
-/**
- * Reads the command line.
- *
- * @throws Error for what it cannot mean
- */
+const shapeNames = modelShapes.map(({ name }) => name).join(', ')
+const threadCounts = [...new Set([1, usableThreads()])]
+
+export const command = new Command('bench:models')
+  .description('time whole models against those of other runtimes, taking turns')
+  .option(
+    '--shape <name>',
+    `one of ${shapeNames}; may be given again (default: the first)`,
+    addShape,
+  )
+  .option('--threads <n>', `may be given again (default: ${threadCounts.join(', ')})`, addThreads)
+  .option('--prompts <n>', 'how often a prompt is read', readPrompts, LEAST_PROMPTS)
+  .option('--out <folder>', 'where to write', fileURLToPath(new URL('results', import.meta.url)))
+
+/** Reads the command line. Ends the process where it asks for help, or for what cannot be. */
 export function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      shape: { type: 'string', multiple: true, default: [modelShapes[0].name] },
-      threads: {
-        type: 'string',
-        multiple: true,
-        default: [...new Set(['1', String(usableThreads())])],
-      },
-      prompts: { type: 'string', default: String(LEAST_PROMPTS) },
-      out: { type: 'string', default: fileURLToPath(new URL('results', import.meta.url)) },
-    },
-  })
+  const flags = command.parse().opts<Flags>()
   return {
-    shapes: values.shape.map((name) => {
-      const shape = modelShapes.find((candidate) => candidate.name === name)
-      if (shape !== undefined) return shape
-      throw new Error(`--shape is one of ${modelShapes.map((known) => known.name).join(', ')}`)
-    }),
-    threadCounts: values.threads.map((text) => integer('threads', text, 1)),
-    prompts: integer('prompts', values.prompts, LEAST_PROMPTS),
-    out: values.out,
+    shapes: flags.shape ?? modelShapes.slice(0, 1),
+    threadCounts: flags.threads ?? threadCounts,
+    prompts: flags.prompts,
+    out: flags.out,
   }
 }
 
-function integer(name: string, text: string, least: number): number {
+function addShape(name: string, others: ModelShape[] = []): ModelShape[] {
+  const shape = modelShapes.find((candidate) => candidate.name === name)
+  if (shape === undefined) throw new InvalidArgumentError(`It is one of ${shapeNames}.`)
+  return [...others, shape]
+}
+
+function addThreads(text: string, others: number[] = []): number[] {
+  return [...others, integer(text, 1)]
+}
+
+function readPrompts(text: string): number {
+  return integer(text, LEAST_PROMPTS)
+}
+
+function integer(text: string, least: number): number {
   const value = Number(text)
   if (Number.isInteger(value) && value >= least) return value
-  throw new Error(`--${name} is an integer of at least ${least}, not ${text}`)
+  throw new InvalidArgumentError(`It is an integer of at least ${least}.`)
 }

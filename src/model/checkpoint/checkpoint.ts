@@ -1,10 +1,12 @@
 import { ArgumentError, checkInteger, describe, FormatError } from '../../errors.js'
+import { checkOptions } from '../../options.js'
 import type { Tensor } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
+import { EMBEDDING, HEAD_WEIGHT } from '../config/parameters.js'
 import type { ChatTemplate } from '../text/chat-template.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type CheckpointTexts, readTexts } from './checkpoint-texts.js'
-import type { ReadOptions, Safetensors } from './safetensors.js'
+import { type ReadOptions, readOptions, type Safetensors } from './safetensors.js'
 import type { TensorEntry } from './safetensors-header.js'
 import { Shards } from './shards.js'
 
@@ -58,12 +60,13 @@ export class Checkpoint {
    * @throws FormatError if there is no such tensor
    */
   fileOf(name: string): string {
-    return this.#shards.of(name).file
+    return this.#shards.of(this.#stored(name)).file
   }
 
   /** @throws FormatError if there is no such tensor */
   entry(name: string): TensorEntry {
-    return this.#shards.of(name).entry(name)
+    const stored = this.#stored(name)
+    return this.#shards.of(stored).entry(stored)
   }
 
   /**
@@ -82,8 +85,9 @@ export class Checkpoint {
    * @throws FormatError if it is missing, has another shape, or cannot be read; DisposedError after
    *   {@link close}
    */
-  async read(name: string, dims: readonly number[], options?: ReadOptions): Promise<Tensor> {
-    return await this.#shaped(name, dims).read(name, options)
+  async read(name: string, dims: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
+    checkOptions(options, readOptions)
+    return await this.#shaped(name, dims).read(this.#stored(name), options)
   }
 
   /**
@@ -95,9 +99,10 @@ export class Checkpoint {
   async readFloat(
     name: string,
     dims: readonly number[],
-    options?: ReadOptions,
+    options: ReadOptions = {},
   ): Promise<Float32Array> {
-    return await this.#shaped(name, dims).readFloat(name, options)
+    checkOptions(options, readOptions)
+    return await this.#shaped(name, dims).readFloat(this.#stored(name), options)
   }
 
   /**
@@ -127,7 +132,8 @@ export class Checkpoint {
     if (!(into instanceof Uint8Array) || into.byteLength !== expected) {
       throw new ArgumentError('into', `a Uint8Array of ${expected} bytes`, describe(into))
     }
-    await this.#shards.of(name).readBytes(name, firstRow * rowBytes, into, { signal })
+    const stored = this.#stored(name)
+    await this.#shards.of(stored).readBytes(stored, firstRow * rowBytes, into, { signal })
   }
 
   /**
@@ -137,12 +143,13 @@ export class Checkpoint {
    * @throws at the first step what {@link read} throws
    */
   async *chunks(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-    const shard = this.#shards.of(name)
-    const { byteLength } = shard.entry(name)
+    const stored = this.#stored(name)
+    const shard = this.#shards.of(stored)
+    const { byteLength } = shard.entry(stored)
     const piece = new Uint8Array(Math.min(byteLength, PIECE))
     for (let done = 0; done < byteLength; done += piece.byteLength) {
       const chunk = piece.subarray(0, byteLength - done)
-      await shard.readBytes(name, done, chunk, { signal })
+      await shard.readBytes(stored, done, chunk, { signal })
       yield chunk
     }
   }
@@ -160,9 +167,16 @@ export class Checkpoint {
     this.#shaped(name, dims)
   }
 
+  /** The name that the files know a tensor by: a tied embedding and head are stored under either's. */
+  #stored(name: string): string {
+    if (!this.config.tieWordEmbeddings || this.#shards.has(name)) return name
+    const twin = { [EMBEDDING]: HEAD_WEIGHT, [HEAD_WEIGHT]: EMBEDDING }[name]
+    return twin !== undefined && this.#shards.has(twin) ? twin : name
+  }
+
   #shaped(name: string, dims: readonly number[]): Safetensors {
-    const shard = this.#shards.of(name)
-    const found = shard.entry(name).dims
+    const found = this.entry(name).dims
+    const shard = this.#shards.of(this.#stored(name))
     if (found.length === dims.length && found.every((d, i) => d === dims[i])) return shard
     throw new FormatError(shard.file, `tensor ${name}: expected shape [${dims}], got [${found}]`)
   }

@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { bf16ToFloat32 } from '../../bf16.js'
 import { DisposedError, FormatError } from '../../errors.js'
 import { f16ToFloat32 } from '../../f16.js'
+import type { OptionNames } from '../../options.js'
 import { viewAs } from '../../pool/memory.js'
 import { sizeOf, Tensor, type TensorType } from '../../tensor.js'
 import { openFile, readFully, reading } from '../json/files.js'
@@ -39,6 +40,9 @@ export interface ReadOptions {
   /** Called now and then with the bytes that are done, and all of them. */
   onProgress?: ((done: number, total: number) => void) | undefined
 }
+
+/** Of {@link ReadOptions}. */
+export const readOptions: OptionNames<ReadOptions> = { signal: true, onProgress: true }
 
 /** An open safetensors file with a valid header. Tensors are read when asked for. */
 export class Safetensors {

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { copyFile, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArgumentError, checkInteger, checkSignal } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import { parseConfig } from '../config/config.js'
 import { w8a8Config } from '../config/quantization-config.js'
 import { readJson } from '../json/files.js'
-import type { ReadOptions } from './safetensors.js'
+import { type ReadOptions, readOptions } from './safetensors.js'
 import { safetensorsBytes } from './safetensors-writer.js'
 import { indexOf, planShards } from './shard-plan.js'
 import { INDEX } from './shards.js'
@@ -41,6 +42,8 @@ export interface SaveOptions extends ReadOptions {
   shardBytes?: number | undefined
 }
 
+const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardBytes: true }
+
 /**
  * Writes a W8A8 checkpoint folder in the compressed-tensors layout, which `loadModel` and other
  * runtimes read. It appears as a whole at the end: a failure or an abort leaves nothing behind.
@@ -57,8 +60,10 @@ export interface SaveOptions extends ReadOptions {
 export async function saveCheckpoint(
   folder: string,
   { source, ignore, tensors }: CheckpointContent,
-  { shardBytes = 5e9, signal, onProgress }: SaveOptions = {},
+  options: SaveOptions = {},
 ): Promise<void> {
+  checkOptions(options, saveOptions)
+  const { shardBytes = 5e9, signal, onProgress } = options
   checkSignal(signal)
   checkInteger('shardBytes', shardBytes, 1, Number.MAX_SAFE_INTEGER)
   const shards = planShards(tensors, shardBytes)

@@ -60,6 +60,10 @@ export class Shards {
     return [...this.#owners.keys()]
   }
 
+  has(name: string): boolean {
+    return this.#owners.has(name)
+  }
+
   /**
    * The file that holds a tensor.
    *

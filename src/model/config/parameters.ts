@@ -18,6 +18,9 @@ export const EMBEDDING = 'model.embed_tokens.weight'
 /** The Linear that makes logits of the last hidden state. */
 export const HEAD = 'lm_head'
 
+/** The tensor that holds its weight, unless it is the embedding's. */
+export const HEAD_WEIGHT = `${HEAD}.weight`
+
 /** Every Linear by name, in the order in which a forward uses them. */
 export function linearSpecs(config: ModelConfig): Map<string, LinearSpec> {
   const { hiddenSize, intermediateSize, qkvBias, outputBias, mlpBias } = config
@@ -35,7 +38,7 @@ export function linearSpecs(config: ModelConfig): Map<string, LinearSpec> {
     add(`${layer}.mlp.up_proj`, hiddenSize, intermediateSize, mlpBias)
     add(`${layer}.mlp.down_proj`, intermediateSize, hiddenSize, mlpBias)
   }
-  const weight = config.tieWordEmbeddings ? EMBEDDING : `${HEAD}.weight`
+  const weight = config.tieWordEmbeddings ? EMBEDDING : HEAD_WEIGHT
   const features = { inFeatures: hiddenSize, outFeatures: config.vocabSize }
   return specs.set(HEAD, { name: HEAD, weight, ...features, bias: false })
 }

@@ -1,8 +1,5 @@
 import type { Pool } from '../../pool/pool.js'
 
-/** Free pages that are kept for the next sequence rather than given back to the system, bytes. */
-const KEEP = 256 << 20
-
 /** Keys and values of some consecutive positions, for all layers. Sequences that begin alike share it. */
 export interface Page {
   readonly bytes: Uint8Array<SharedArrayBuffer>
@@ -16,11 +13,14 @@ export interface Page {
 export class PagePool {
   readonly pageBytes: number
   readonly #pool: Pool
+  readonly #mostFree: number
   readonly #free: Page[] = []
 
-  constructor(pool: Pool, pageBytes: number) {
+  /** @param mostFree how many free pages are kept for the next sequence rather than given back to the system */
+  constructor(pool: Pool, pageBytes: number, mostFree: number) {
     this.#pool = pool
     this.pageBytes = pageBytes
+    this.#mostFree = mostFree
   }
 
   /** A page with anything in it. */
@@ -40,8 +40,7 @@ export class PagePool {
   /** Lets go of a page that {@link take} gave or that was shared. */
   give(page: Page): void {
     page.holders--
-    const mayKeep = (this.#free.length + 1) * this.pageBytes <= KEEP
-    if (page.holders === 0 && mayKeep) this.#free.push(page)
+    if (page.holders === 0 && this.#free.length < this.#mostFree) this.#free.push(page)
   }
 
   #make(): Page {

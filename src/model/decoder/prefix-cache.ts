@@ -13,7 +13,7 @@ export class PrefixCache {
   readonly #ended: Sequence[] = []
   readonly #mostPages: number
 
-  /** @param mostPages how many pages of ended sequences are kept */
+  /** @param mostPages how many pages of ended sequences are kept; one that several share counts once */
   constructor(mostPages: number) {
     this.#mostPages = mostPages
   }
@@ -36,11 +36,8 @@ export class PrefixCache {
   retire(sequence: Sequence): void {
     if (!this.#running.delete(sequence)) return
     this.#ended.push(sequence)
-    let pages = this.#ended.reduce((sum, ended) => sum + ended.pages.length, 0)
-    while (pages > this.#mostPages || this.#ended.length > MOST_ENDED) {
-      const oldest = this.#ended.shift() as Sequence
-      pages -= oldest.pages.length
-      oldest.release()
+    while (this.#ended.length > MOST_ENDED || this.#endedPages() > this.#mostPages) {
+      this.#ended.shift()?.release()
     }
   }
 
@@ -48,6 +45,10 @@ export class PrefixCache {
   clear(): void {
     for (const sequence of [...this.#running, ...this.#ended.splice(0)]) sequence.release()
     this.#running.clear()
+  }
+
+  #endedPages(): number {
+    return new Set(this.#ended.flatMap(({ pages }) => pages)).size
   }
 }
 

@@ -1,7 +1,8 @@
 import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Model } from '../model.js'
-import type { ChatMessage } from '../text/chat-template.js'
+import type { ChatMessage } from '../text/chat-messages.js'
 import { StopFinder } from '../text/stop-finder.js'
 import { Sampler, type Sampling } from './sampler.js'
 
@@ -25,28 +26,46 @@ export interface GenerateOptions extends GenerateIdsOptions {
   stop?: readonly string[] | undefined
 }
 
+const generateIdsOptions: OptionNames<GenerateIdsOptions> = {
+  maxTokens: true,
+  sampling: true,
+  seed: true,
+  processors: true,
+  ignoreEnd: true,
+  signal: true,
+}
+
+const generateOptions: OptionNames<GenerateOptions> = { ...generateIdsOptions, stop: true }
+
 /** Text, a conversation, or the ids of either. */
 export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
 
 /**
  * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
  *
+ * @param argument what the caller knows the ids by
  * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateIds(
   model: Model,
   ids: ArrayLike<number>,
   options: GenerateIdsOptions,
+  argument = 'ids',
 ): AsyncGenerator<number, void, void> {
+  checkOptions(options, generateIdsOptions)
   const { maxTokens = 256, sampling = {}, seed, processors = [], signal } = options
   checkSignal(signal)
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
   checkProcessors(processors)
-  model.checkIds(ids)
+  model.checkIds(ids, argument)
   const room = model.maxContext - ids.length
   if (room < 1) {
     const most = model.maxContext - 1
-    throw new ArgumentError('ids', `at most ${most}, to leave room for one more`, `${ids.length}`)
+    throw new ArgumentError(
+      argument,
+      `at most ${most} ids, to leave room for one more`,
+      `${ids.length}`,
+    )
   }
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, ids, ids.length + count)
@@ -87,11 +106,13 @@ async function* steps(
 export function generateText(
   model: Model,
   prompt: Prompt,
-  { stop = [], ...options }: GenerateOptions,
+  options: GenerateOptions,
 ): AsyncGenerator<string, void, void> {
+  checkOptions(options, generateOptions)
+  const { stop = [], ...others } = options
   checkStops(stop)
   const ids = model.encode(prompt)
-  return pieces(model, ids, generateIds(model, ids, options), new StopFinder(stop))
+  return pieces(model, ids, generateIds(model, ids, others, 'prompt'), new StopFinder(stop))
 }
 
 async function* pieces(

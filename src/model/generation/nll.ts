@@ -1,4 +1,5 @@
 import { ArgumentError, checkInteger, checkSignal } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import type { Model } from '../model.js'
 
 export interface NllOptions {
@@ -10,6 +11,8 @@ export interface NllOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+const nllOptions: OptionNames<NllOptions> = { window: true, signal: true, onProgress: true }
+
 /**
  * mean over predictions of -log softmax(logits)[next id], in nats: how surprised the model is by
  * `ids`, cut into windows without overlap, where the first id of each predicts the second, and so on.
@@ -20,8 +23,10 @@ export interface NllOptions {
 export async function meanNll(
   model: Model,
   ids: ArrayLike<number>,
-  { window, signal, onProgress }: NllOptions,
+  options: NllOptions,
 ): Promise<number> {
+  checkOptions(options, nllOptions)
+  const { window, signal, onProgress } = options
   checkSignal(signal)
   if (window !== undefined) checkInteger('window', window, 2, model.maxContext)
   model.checkIds(ids)

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../../errors.js'
 import type { DrawOptions } from '../../ops/pick-rows.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import type { Memory } from '../../pool/memory.js'
 import type { DrawSource } from '../decoder/jobs.js'
 import { seededRandom } from './random.js'
@@ -23,6 +24,14 @@ export interface Sampling {
    * default. https://arxiv.org/abs/1909.05858
    */
   repetitionPenalty?: number | undefined
+}
+
+const samplingOptions: OptionNames<Sampling> = {
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  repetitionPenalty: true,
 }
 
 /** Tells a step how to draw the next id of one text. */
@@ -49,6 +58,7 @@ export class Sampler implements DrawSource {
     ids: ArrayLike<number>,
     capacity: number,
   ) {
+    checkOptions(sampling, samplingOptions, 'sampling')
     const { temperature = 0, topK, topP = 1, minP = 0, repetitionPenalty = 1 } = sampling
     checkNumber('temperature', temperature, 'at least 0', (t) => t >= 0)
     if (topK !== undefined) checkInteger('topK', topK, 1, 2 ** 31)

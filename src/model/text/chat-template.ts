@@ -1,18 +1,10 @@
 import { Environment, Interpreter, Template } from '@huggingface/jinja'
 import { ArgumentError, describe, FormatError } from '../../errors.js'
 import { Fields, isObject, show } from '../json/fields.js'
-import { callStripsWithCharacters } from './strip-characters.js'
+import { type ChatMessage, checkMessages } from './chat-messages.js'
+import { MessageShapes } from './message-shapes.js'
+import { rewriteTemplate } from './rewrite-template.js'
 import { Refusal, templateGlobals } from './template-globals.js'
-
-const roles = ['system', 'user', 'assistant', 'tool'] as const
-
-/** One turn of a conversation. */
-export interface ChatMessage {
-  role: (typeof roles)[number]
-  content: string
-  /** What else the template reads, such as `tool_calls`. */
-  [field: string]: unknown
-}
 
 export interface RenderOptions {
   /** The text ends where the assistant's answer begins; true by default. */
@@ -25,19 +17,26 @@ export interface RenderOptions {
 
 type Program = Template['parsed']
 
+/** The templates of a checkpoint by name: the one that there always is, and one for when there are tools. */
+interface Programs {
+  default: Program
+  tool_use?: Program | undefined
+}
+
 /** Writes conversations as the text that a model was trained on, by its checkpoint's Jinja template. */
 export class ChatTemplate {
   readonly #file: string
-  readonly #program: Program | undefined
+  readonly #programs: Programs | undefined
   readonly #specialTokens: Readonly<Record<string, string>>
+  readonly #shapes = new Map<Program, MessageShapes>()
 
   private constructor(
     file: string,
-    program: Program | undefined,
+    programs: Programs | undefined,
     specialTokens: Readonly<Record<string, string>>,
   ) {
     this.#file = file
-    this.#program = program
+    this.#programs = programs
     this.#specialTokens = specialTokens
   }
 
@@ -53,18 +52,18 @@ export class ChatTemplate {
     source: unknown,
     specialTokens: Readonly<Record<string, string>>,
   ): ChatTemplate {
-    const text = chooseText(file, source)
-    const program = text === undefined ? undefined : parseProgram(file, text)
-    return new ChatTemplate(file, program, specialTokens)
+    return new ChatTemplate(file, parsePrograms(file, source), specialTokens)
   }
 
   /** Whether the checkpoint has one. */
   get exists(): boolean {
-    return this.#program !== undefined
+    return this.#programs !== undefined
   }
 
   /**
    * The text of a conversation. It spells the special tokens out, so the tokenizer must add none.
+   *
+   * Messages may have the shapes of the chat APIs of servers; see {@link MessageShapes}.
    *
    * @param messages at least one
    * @throws ArgumentError naming what is no message or what the template refuses, or if the
@@ -81,26 +80,38 @@ export class ChatTemplate {
     if (tools !== undefined && !(Array.isArray(tools) && tools.every(isObject))) {
       throw new ArgumentError('tools', 'an array of objects', describe(tools))
     }
-    if (this.#program === undefined) {
+    if (this.#programs === undefined) {
       throw new ArgumentError(
         'messages',
         'a checkpoint with a chat template; a plain prompt works without one',
         `none in ${this.#file}`,
       )
     }
-    return this.#run(this.#program, {
-      ...this.#specialTokens,
-      documents: null,
+    const { default: plain, tool_use: forTools = plain } = this.#programs
+    const program = tools === undefined ? plain : forTools
+    return this.#run(program, this.#shapesOf(program).fit(messages), {
       ...variables,
       tools: tools ?? null,
-      messages,
       add_generation_prompt: addGenerationPrompt,
     })
   }
 
-  #run(program: Program, variables: Record<string, unknown>): string {
+  #shapesOf(program: Program): MessageShapes {
+    const shapes =
+      this.#shapes.get(program) ??
+      new MessageShapes((messages) => this.#run(program, messages, { tools: null }))
+    this.#shapes.set(program, shapes)
+    return shapes
+  }
+
+  #run(
+    program: Program,
+    messages: readonly ChatMessage[],
+    variables: Record<string, unknown>,
+  ): string {
     const environment = new Environment(templateGlobals)
-    for (const [name, value] of Object.entries(variables)) declare(environment, name, value)
+    const all = { ...this.#specialTokens, documents: null, ...variables, messages }
+    for (const [name, value] of Object.entries(all)) declare(environment, name, value)
     try {
       return String(new Interpreter(environment).run(program).value)
     } catch (error) {
@@ -113,44 +124,30 @@ export class ChatTemplate {
   }
 }
 
-/** Of several templates, the one for conversations. */
-function chooseText(file: string, source: unknown): string | undefined {
+function parsePrograms(file: string, source: unknown): Programs | undefined {
   if (source === undefined || source === null) return undefined
-  if (typeof source === 'string') return source
+  if (typeof source === 'string') return { default: parseProgram(file, source) }
   if (!Array.isArray(source)) {
     throw new FormatError(file, `chat_template: expected a text or a list, got ${show(source)}`)
   }
   const entries = source.map((entry) => new Fields(file, entry, 'chat_template').values)
-  const template = entries.find(({ name }) => name === 'default')?.template
-  if (typeof template === 'string') return template
-  throw new FormatError(file, 'chat_template: no text is named "default"')
+  const textOf = (wanted: string) => entries.find(({ name }) => name === wanted)?.template
+  const [plain, forTools] = [textOf('default'), textOf('tool_use')]
+  if (typeof plain !== 'string') {
+    throw new FormatError(file, 'chat_template: no text is named "default"')
+  }
+  return {
+    default: parseProgram(file, plain),
+    tool_use: typeof forTools === 'string' ? parseProgram(file, forTools) : undefined,
+  }
 }
 
 function parseProgram(file: string, text: string): Program {
   try {
-    return callStripsWithCharacters(new Template(text).parsed)
+    return rewriteTemplate(new Template(text).parsed)
   } catch (error) {
     const { message } = error as Error
     throw new FormatError(file, `the chat template does not parse: ${message}`, { cause: error })
-  }
-}
-
-function checkMessages(messages: unknown): void {
-  if (!Array.isArray(messages) || messages.length === 0) {
-    const got = Array.isArray(messages) ? 'none' : describe(messages)
-    throw new ArgumentError('messages', 'an array of at least one message', got)
-  }
-  for (const [i, message] of messages.entries()) {
-    if (!isObject(message)) {
-      throw new ArgumentError(`messages[${i}]`, '{ role, content }', describe(message))
-    }
-    const { role, content } = message
-    if (!roles.some((known) => known === role)) {
-      throw new ArgumentError(`messages[${i}].role`, `one of ${roles.join(', ')}`, describe(role))
-    }
-    if (typeof content !== 'string') {
-      throw new ArgumentError(`messages[${i}].content`, 'a string', describe(content))
-    }
   }
 }
 

@@ -1,41 +1,20 @@
-import type { Template } from '@huggingface/jinja'
-
-type Program = Template['parsed']
+import type { SyntaxNode } from './python-lookups.js'
 
 const methods = ['strip', 'lstrip', 'rstrip'] as const
 
 /**
  * Rewrites `text.strip(characters)`, and lstrip and rstrip, to calls of {@link stripFunctions}: the
  * template engine's own methods take no characters off but white space, whatever they are given.
- *
- * @returns `program`, changed in place
  */
-export function callStripsWithCharacters(program: Program): Program {
-  rewrite(program)
-  return program
-}
-
-function rewrite(node: unknown): void {
-  if (typeof node !== 'object' || node === null) return
-  const children = node instanceof Map ? [...node.entries()].flat() : Object.values(node)
-  children.forEach(rewrite)
-  if (!isCallWithArguments(node)) return
-  const { callee } = node
-  if (callee.type !== 'MemberExpression' || callee.computed) return
-  const method = callee.property.value
+export function callStripWithCharacters(node: SyntaxNode): void {
+  if (node.type !== 'CallExpression') return
+  const args = node.args as unknown[]
+  const callee = node.callee as SyntaxNode
+  if (args.length === 0 || callee.type !== 'MemberExpression' || callee.computed === true) return
+  const { value: method } = callee.property as SyntaxNode
   if (!methods.some((name) => name === method)) return
-  node.args.unshift(callee.object)
-  node.callee = { type: 'Identifier', value: functionName(method) }
-}
-
-/** The engine's syntax tree, as far as it matters here. */
-type Expression =
-  | { type: 'MemberExpression'; object: unknown; property: { value: string }; computed: boolean }
-  | { type: 'Identifier'; value: string }
-
-function isCallWithArguments(node: object): node is { callee: Expression; args: unknown[] } {
-  const { type, args } = node as { type?: unknown; args?: unknown[] }
-  return type === 'CallExpression' && args !== undefined && args.length > 0
+  args.unshift(callee.object)
+  node.callee = { type: 'Identifier', value: functionName(String(method)) }
 }
 
 /** With a dot, which no variable of a template can have. */

@@ -8,7 +8,7 @@ import { Fields, show } from '../json/fields.js'
 
 /** How the tokens of one tokenizer.json spell bytes; its `decoder` says it. */
 export interface TokenSpelling {
-  /** The bytes of an ordinary token. */
+  /** The bytes of a token, one of the model's alphabet or an added one. */
   bytes(token: string): Uint8Array
   /** A text loses its first space, which the normalizer had put there. */
   readonly dropsFirstSpace: boolean
@@ -83,7 +83,7 @@ function prependsSpace(step: Fields): boolean {
 const encoder = new TextEncoder()
 
 /** The UTF-8 bytes of a token that stands for itself. */
-export function literal(token: string): Uint8Array {
+function literal(token: string): Uint8Array {
   return encoder.encode(token)
 }
 
@@ -97,8 +97,10 @@ function replaceAll(token: string, replacements: readonly [string, string][]): s
   return replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token)
 }
 
+/** A token with any character outside of the alphabet, such as an added one, stands for itself. */
 function byteLevel(token: string): Uint8Array {
-  return Uint8Array.from([...token].flatMap((char) => byteOf.get(char) ?? [...literal(char)]))
+  const bytes = [...token].map((char) => byteOf.get(char))
+  return bytes.includes(undefined) ? literal(token) : Uint8Array.from(bytes as number[])
 }
 
 /**

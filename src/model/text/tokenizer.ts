@@ -1,8 +1,9 @@
 import { Tokenizer as Encoder } from '@huggingface/tokenizers'
 import { ArgumentError, describe, FormatError } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
 import { isObject } from '../json/fields.js'
 import { TextStream } from './text-stream.js'
-import { literal, parseDecoder, type TokenSpelling } from './token-bytes.js'
+import { parseDecoder, type TokenSpelling } from './token-bytes.js'
 
 const nothing = new Uint8Array(0)
 
@@ -14,18 +15,21 @@ export interface EncodeOptions {
   addSpecialTokens?: boolean | undefined
 }
 
+const encodeOptions: OptionNames<EncodeOptions> = { addSpecialTokens: true }
+
 /** Text to ids and back, as a checkpoint's tokenizer.json says. */
 export class Tokenizer {
   readonly #encoder: Encoder
   readonly #spelling: TokenSpelling
-  /** Tokens outside the model's own alphabet. */
-  readonly #added: ReadonlyMap<number, { special: boolean; content: string }>
+  /** Ids that stand for no text. */
+  readonly #special: ReadonlySet<number>
   readonly #bytes: Uint8Array[] = []
 
   private constructor(encoder: Encoder, spelling: TokenSpelling) {
     this.#encoder = encoder
     this.#spelling = spelling
-    this.#added = encoder.get_added_tokens_decoder()
+    const added = [...encoder.get_added_tokens_decoder().values()]
+    this.#special = new Set(added.filter(({ special }) => special).map(({ id }) => id))
   }
 
   /**
@@ -48,10 +52,12 @@ export class Tokenizer {
    *
    * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it
    */
-  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    checkOptions(options, encodeOptions)
+    const { addSpecialTokens = true } = options
     if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
-    const options = { add_special_tokens: addSpecialTokens }
-    const ids: (number | undefined)[] = this.#encoder.encode(text, options).ids
+    const encoding = this.#encoder.encode(text, { add_special_tokens: addSpecialTokens })
+    const ids: (number | undefined)[] = encoding.ids
     if (ids.includes(undefined)) {
       throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
     }
@@ -83,9 +89,7 @@ export class Tokenizer {
   }
 
   #spell(id: number): Uint8Array {
-    const added = this.#added.get(id)
-    if (added !== undefined) return added.special ? nothing : literal(added.content)
     const token = this.#encoder.id_to_token(id)
-    return token === undefined ? nothing : this.#spelling.bytes(token)
+    return token === undefined || this.#special.has(id) ? nothing : this.#spelling.bytes(token)
   }
 }

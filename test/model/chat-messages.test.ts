@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest'
+import { ArgumentError } from '#src/errors.js'
+import type { ChatMessage } from '#src/model/text/chat-messages.js'
+import { ChatTemplate, type RenderOptions } from '#src/model/text/chat-template.js'
+import { calls, chatMl, headers, instructions, parted, signatures } from './chat-templates.js'
+
+const tokens = { bos_token: '<s>', eos_token: '</s>' }
+const parse = (source: unknown) => ChatTemplate.parse('chat_template.jinja', source, tokens)
+const render = (source: string, messages: ChatMessage[], options?: RenderOptions) =>
+  parse(source).render(messages, options)
+
+const question: ChatMessage = { role: 'user', content: 'Who?' }
+const answer: ChatMessage = { role: 'assistant', content: 'Romeo.' }
+const result: ChatMessage = { role: 'tool', content: 'a window', tool_call_id: 'x' }
+const call = { id: 'x', type: 'function', function: { name: 'see', arguments: '{"who": 1}' } }
+const asked: ChatMessage = { role: 'assistant', tool_calls: [call] }
+const parts = (...texts: string[]) => texts.map((text) => ({ type: 'text' as const, text }))
+
+describe('a message without content', () => {
+  const written =
+    '{% for m in messages %}{{ m.role }} {{ "content" in m }} {{ m.content is defined }};{% endfor %}'
+
+  it.each([null, undefined])('is one that calls: %s', (content) => {
+    const rendered = render(calls, [question, { ...asked, content }, result, answer])
+    expect(rendered).toBe(
+      '[INST] Who?[/INST][CALLS] [{"id": "x", "type": "function", "function": ' +
+        '{"name": "see", "arguments": "{\\"who\\": 1}"}}] a window</s> Romeo.</s>',
+    )
+  })
+
+  it('has no such field for the template, nor any other that holds nothing', () => {
+    const message = { ...asked, content: null, refusal: null }
+    expect(render(written, [question, message])).toBe('user true true;assistant false false;')
+    expect(render('{{ messages[0] | tojson }}', [{ ...question, name: null }])).toBe(
+      '{"role": "user", "content": "Who?"}',
+    )
+  })
+
+  it.each<[string, object]>([
+    ['no calls', { role: 'assistant' }],
+    ['an empty list of calls', { role: 'assistant', content: null, tool_calls: [] }],
+    ['no calls, of a user', { role: 'user', content: null }],
+  ])('is refused with %s', (_, message) => {
+    const render = () => parse(calls).render([message as ChatMessage])
+    expect(render).toThrow(ArgumentError)
+    expect(render).toThrow(/^messages\[0\]\.content: expected a string, or parts of text, got /)
+  })
+})
+
+describe('content in parts', () => {
+  it('is given as it is to a template that writes it', () => {
+    const system: ChatMessage = { role: 'system', content: parts('Be brief.') }
+    const messages = [system, { ...question, content: parts('Who', ' is it?') }, answer]
+    expect(render(parted, messages)).toBe(
+      'system:<Be brief.>;user:<Who>< is it?>;assistant:Romeo.;',
+    )
+  })
+
+  it.each([
+    ['ChatML', chatMl, '<|im_start|>user\nWho is it?<|im_end|>'],
+    ['headers', headers, 'user<|end_header_id|>\n\nWho is it?<|eot_id|>'],
+    ['instructions', instructions, '[INST] Who is it? [/INST]'],
+    [
+      'a text where there is none',
+      '{{ messages[0].content if messages[0].content is string }}',
+      'Who is it?',
+    ],
+    ['a dump', '{{ messages[0].content }}', 'Who is it?'],
+  ])('is one text for a template that would not: %s', (_, source, expected) => {
+    expect(render(source, [{ ...question, content: parts('Who', 'is it?') }])).toContain(expected)
+  })
+
+  it('is told apart by role', () => {
+    const source = `{% for m in messages %}{% if m.role == 'user' %}{% for p in m.content %}{{ p.text }}{% endfor %}{% else %}{{ m.content }}{% endif %};{% endfor %}`
+    const content = parts('a', 'b')
+    expect(
+      render(source, [
+        { role: 'user', content },
+        { ...answer, content },
+      ]),
+    ).toBe('ab;a b;')
+  })
+
+  it.each<[string, unknown, RegExp]>([
+    ['an image', { type: 'image_url', image_url: {} }, /got type "image_url"$/],
+    ['no text', { type: 'text' }, /got type "text"$/],
+    ['no part', 'Who?', /got "Who\?"$/],
+  ])('is refused with %s', (_, part, got) => {
+    const content = [...parts('a'), part] as ChatMessage['content']
+    const render = () => parse(parted).render([{ role: 'user', content }])
+    expect(render).toThrow(ArgumentError)
+    expect(render).toThrow(/^messages\[0\]\.content\[1\]: expected \{ type: 'text', text \}/)
+    expect(render).toThrow(got)
+  })
+})
+
+describe('what a developer says', () => {
+  const developer: ChatMessage = { role: 'developer', content: 'Be brief.' }
+
+  it('is given as it is to a template that writes it', () => {
+    expect(render(parted, [developer, question])).toBe('developer:Be brief.;user:Who?;')
+  })
+
+  it('is a system message for a template that would leave it out, or refuse it', () => {
+    expect(render(chatMl, [developer, question])).toContain('<|im_start|>system\nBe brief.')
+    expect(render(instructions, [developer, question])).toBe('<s>[INST] Be brief.\n\nWho? [/INST]')
+    const inParts: ChatMessage = { ...developer, content: parts('Be', 'brief.') }
+    expect(render(chatMl, [inParts, question])).toContain('<|im_start|>system\nBe brief.')
+  })
+})
+
+describe('as Jinja on Python', () => {
+  it('selects by attributes that are not there', () => {
+    expect(() => render(calls, [question, question])).toThrow(/roles must alternate/)
+    expect(render(calls, [question, answer, question])).toBe(
+      '[INST] Who?[/INST] Romeo.</s>[INST] Who?[/INST]',
+    )
+    const missing = `{{ messages | rejectattr("tool_calls", "undefined") | map(attribute="role") | join(" ") }}`
+    expect(render(missing, [question, asked, result])).toBe('assistant')
+  })
+
+  it('writes tools of every type, as Hermes does', () => {
+    const types = ['string', ['integer', 'string'], 'array', undefined]
+    const properties = Object.fromEntries(types.map((type, i) => ['abcd'[i], { type, items: {} }]))
+    const tools = [{ name: 'see', parameters: { properties } }]
+    expect(render(signatures, [question], { tools })).toBe(
+      'see(a: str, b: Union[int,str], c: list[Union[]], d: Union[])\nuser: Who?',
+    )
+  })
+
+  it.each([
+    ['{{ {"a": 1}[none] is defined }}', 'false'],
+    ['{{ {"a": 1}[["a"]] is defined }}', 'false'],
+    ['{% set k = "a" %}{{ {"a": 1}[k] }}{{ [5, 6][messages | length] }}', '16'],
+    ['{{ {"a": 1} is iterable }} {{ nothing is iterable }} {{ 1 is iterable }}', 'true true false'],
+    ['{{ 1 is not iterable }}', 'true'],
+    ['{% for x in nothing %}a{% else %}b{% endfor %}', 'b'],
+    ['{% for x in nothing.at if x %}a{% endfor %}c', 'c'],
+    ['{% set ns = namespace(a=1) %}{% set ns.a = 2 %}{{ ns["a"] }}', '2'],
+  ])('%s', (source, expected) => {
+    expect(render(source, [question])).toBe(expected)
+  })
+})
+
+it('takes the template for tools, where there is one and there are tools', () => {
+  const templates = [
+    { name: 'default', template: 'plain' },
+    { name: 'tool_use', template: 'tools' },
+  ]
+  expect(parse(templates).render([question])).toBe('plain')
+  expect(parse(templates).render([question], { tools: [{}] })).toBe('tools')
+  expect(parse(templates.slice(0, 1)).render([question], { tools: [{}] })).toBe('plain')
+})
