@@ -10,9 +10,12 @@ enum { DP_LANES = 8, DP_REGISTERS = DP_COLUMN / DP_LANES }; /* registers of a co
 
 /*
  * acc[c] += sum_j u[j] * w[c][j], u unsigned. In assembly for the reason given in vnni512.h; {vex} because
- * the assembler would take AVX-512's encoding of the same instruction.
+ * the assembler would take AVX-512's encoding of the same instruction. Two macros, because clang, which may
+ * choose between a register and memory, stores registers only to read them back.
  */
-#define DP_VPDPBUSD(acc, u, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(u), "xm"(w))
+#define DP_VPDPBUSD(acc, u, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(u), "x"(w))
+#define DP_VPDPBUSD_AT(acc, u, at) \
+  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(u), "m"(*(const __m256i *)(const void *)(at)))
 
 static inline __m256i dp_load(const void *at) { return _mm256_load_si256((const __m256i *)at); }
 
