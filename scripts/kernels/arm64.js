@@ -18,16 +18,18 @@ export const arm64 = {
 
   /** Registers loaded. */
   loads(/** @type {Instruction} */ { name, operands }) {
+    if (!name.startsWith('ld')) return 0
     if (/^ldn?p/.test(name)) return 2
-    if (!/^ld/.test(name)) return 0
-    const listed = /^\{v(\d+)\.\w+(?:-v(\d+)\.|(?:, v\d+\.\w+)*)/.exec(operands[0])
-    return listed?.[2] ? Number(listed[2]) - Number(listed[1]) + 1 : (operands[0].match(/v\d/g) ?? [0]).length
+    const [first, last = first] = (operands[0].match(/\d+(?=\.)/g) ?? [0]).map(Number)
+    return last - first + 1
   },
 
   isMove: (/** @type {Instruction} */ { name, operands }) =>
     /^f?mov$/.test(name) && operands.every((operand) => /^([vxwqds]\d|sp)/.test(operand)),
 
-  /** Whether it reads or writes a place of the stack frame; an array there is reached by an index. */
+  /** Whether a vector register goes to the stack frame or comes from there; an array there takes an index. */
   isSpill: (/** @type {Instruction} */ { name, operands }) =>
-    /^(ld|st)/.test(name) && /^\[(sp|x29)(, #[^,]*)?\]?$/.test(operands.at(-1) ?? ''),
+    /^(ld|st)/.test(name) &&
+    /^[qdv]\d/.test(operands[0]) &&
+    /^\[(sp|x29)(, #[^,]*)?\]/.test(operands.at(-1) ?? ''),
 }

@@ -37,9 +37,9 @@ export const x86 = {
   isMove: (/** @type {Instruction} */ { name, operands }) =>
     /^v?mov([bwlqd]|abs|[au]p[sd]|dq[au]\d*)?$/.test(name) && operands.every(isRegister),
 
-  /** Whether it reads or writes a place of the stack frame; an array there is reached by an index. */
-  isSpill: (/** @type {Instruction} */ { name, operands }, /** @type {Instruction[]} */ code) =>
-    !touchesNoMemory.test(name) &&
+  /** Whether a vector register goes to the stack frame or comes from there; an array there takes an index. */
+  isSpill: (/** @type {Instruction} */ { operands }, /** @type {Instruction[]} */ code) =>
+    operands.some((operand) => /^%[xyz]mm/.test(operand)) &&
     operands.some(
       (operand) => /\(%rsp\)/.test(operand) || (/\(%rbp\)/.test(operand) && hasFrame(code)),
     ),
