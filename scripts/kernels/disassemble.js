@@ -7,7 +7,10 @@ import { parseDisassembly } from './disassembly.js'
 /** @import { Toolchain } from './toolchains.js' */
 
 /** The functions in an object file, as the CPU gets them. */
-export function disassemble(/** @type {Toolchain} */ { objdump, compile }, /** @type {string} */ object) {
+export function disassemble(
+  /** @type {Toolchain} */ { objdump, compile },
+  /** @type {string} */ object,
+) {
   const list = (/** @type {string[]} */ ...args) =>
     parseDisassembly(
       execFileSync(objdump, ['--no-show-raw-insn', '--wide', ...args], {

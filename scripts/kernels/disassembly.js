@@ -16,8 +16,10 @@ function parseLine(/** @type {string} */ line) {
   const match = /^ *([0-9a-f]+):\s+(?:\{vex\} )?(\S+)\s*(.*)$/.exec(line)
   if (match === null) return []
   const [, address, name, rest] = match
-  const text = rest.replace(/\s*(#|\/\/).*$|\s*<.*>/g, '')
-  const target = /^(?:j|b|cb|tb)/.test(name) ? /(?:^|, *)(?:0x)?([0-9a-f]+)$/.exec(text)?.[1] : undefined
+  const text = rest.replace(/\s*(# |\/\/).*$|\s*<.*>/g, '')
+  const target = /^(?:j|b|cb|tb)/.test(name)
+    ? /(?:^|, *)(?:0x)?([0-9a-f]+)$/.exec(text)?.[1]
+    : undefined
   return [
     {
       address: Number.parseInt(address, 16),

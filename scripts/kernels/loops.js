@@ -18,7 +18,5 @@ export function innermostLoops(instructions) {
   }
   return found
     .sort(([a], [b]) => a - b)
-    .map(([start, end]) =>
-      instructions.filter(({ address }) => start <= address && address <= end),
-    )
+    .map(([start, end]) => instructions.filter(({ address }) => start <= address && address <= end))
 }

@@ -40,7 +40,10 @@ export function readRows(/** @type {string} */ page) {
     .split('\n')
     .slice(HEADER.length)
     .map((line) => {
-      const [kernel, compiler, ...cells] = line.split('|').slice(1, -1).map((cell) => cell.trim())
+      const [kernel, compiler, ...cells] = line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim())
       const [, name, version] = /^(.*) (\S+)$/.exec(compiler) ?? []
       return { kernel: kernel.replaceAll('`', ''), compiler: name, version, cells }
     })
@@ -50,7 +53,11 @@ export function readRows(/** @type {string} */ page) {
 export function writeRows(/** @type {string} */ page, /** @type {Row[]} */ rows) {
   const lines = rows
     .toSorted((a, b) => compare(a.kernel, b.kernel) || compare(b.compiler, a.compiler))
-    .map(({ kernel, compiler, version, cells }) => [`\`${kernel}\``, `${compiler} ${version}`, ...cells])
+    .map(({ kernel, compiler, version, cells }) => [
+      `\`${kernel}\``,
+      `${compiler} ${version}`,
+      ...cells,
+    ])
   const table = [...HEADER, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
   return page.replace(between(page), table)
 }
@@ -83,7 +90,8 @@ export function mergeRows(recorded, counted, exists) {
  * @param {(kernel: string) => boolean} exists
  */
 export function faults(recorded, counted, exists) {
-  const called = (/** @type {Row} */ { kernel, compiler, version }) => `${kernel}, ${compiler} ${version}`
+  const called = (/** @type {Row} */ { kernel, compiler, version }) =>
+    `${kernel}, ${compiler} ${version}`
   const known = new Map(recorded.map((row) => [called(row), row.cells.join()]))
   const versions = new Set(recorded.map(({ compiler, version }) => `${compiler} ${version}`))
   return [

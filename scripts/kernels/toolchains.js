@@ -20,48 +20,49 @@ import { x86 } from './x86.js'
  */
 
 const native = fileURLToPath(new URL('../../native', import.meta.url))
-const clang = ask('$(WASM_CC)') || 'clang'
-const armGcc = ask('$(ARM_CC)')
-const armObjdump = armGcc.replace(/gcc$/, 'objdump')
-
-/** @type {Toolchain[]} */
-export const toolchains = [
-  { name: 'gcc', cc: 'gcc', needs: ['gcc', 'objdump'], objdump: 'objdump', architecture: x86 },
-  { name: 'clang', cc: clang, needs: [clang, 'objdump'], objdump: 'objdump', architecture: x86 },
-  {
-    name: 'gcc for Arm',
-    cc: armGcc,
-    needs: [armGcc, armObjdump],
-    objdump: armObjdump,
-    architecture: arm64,
-  },
-  {
-    name: 'clang for Arm',
-    cc: `${clang} --target=aarch64-linux-gnu`,
-    needs: [clang, armGcc, armObjdump],
-    objdump: armObjdump,
-    architecture: arm64,
-  },
-  {
-    name: 'V8',
-    cc: `${clang} --target=wasm32`,
-    needs: [clang, 'objdump'],
-    objdump: 'objdump',
-    architecture: x86,
-    settings: ['MULTIPLY=wasmrelaxed'],
-    compile: compileWithV8,
-  },
-]
+/** Those that may be here. @returns {Toolchain[]} */
+export function listToolchains() {
+  const clang = ask('$(WASM_CC)') || 'clang'
+  const armGcc = ask('$(ARM_CC)')
+  const armObjdump = armGcc.replace(/gcc$/, 'objdump')
+  const host = { objdump: 'objdump', architecture: x86 }
+  const arm = { objdump: armObjdump, architecture: arm64 }
+  return [
+    { name: 'gcc', cc: 'gcc', needs: ['gcc', 'objdump'], ...host },
+    { name: 'clang', cc: clang, needs: [clang, 'objdump'], ...host },
+    { name: 'gcc for Arm', cc: armGcc, needs: [armGcc, armObjdump], ...arm },
+    {
+      name: 'clang for Arm',
+      cc: `${clang} --target=aarch64-linux-gnu`,
+      needs: [clang, armGcc, armObjdump],
+      ...arm,
+    },
+    {
+      name: 'V8',
+      cc: `${clang} --target=wasm32`,
+      needs: [clang, 'objdump'],
+      ...host,
+      settings: ['MULTIPLY=wasmrelaxed'],
+      compile: compileWithV8,
+    },
+  ]
+}
 
 /** What is missing here of what a toolchain needs, or undefined. */
 export function missingFor(/** @type {Toolchain} */ { needs, architecture }) {
+  if (process.platform !== 'linux') return 'Linux'
   if (architecture === x86 && process.arch !== 'x64') return 'an x86-64 machine'
-  return needs.find((command) => spawnSync(command, ['--version']).status !== 0)
+  return needs.find((command) => !isThere(command))
 }
+
+export const isThere = (/** @type {string} */ command) =>
+  spawnSync(command, ['--version']).status === 0
 
 /** The compiler's version; V8 compiles what clang has made. */
 export function versionOf(/** @type {Toolchain} */ { cc, compile }) {
-  const text = compile ? process.versions.v8 : execFileSync(cc.split(' ')[0], ['--version'], { encoding: 'utf8' })
+  const text = compile
+    ? process.versions.v8
+    : execFileSync(cc.split(' ')[0], ['--version'], { encoding: 'utf8' })
   return /\d+\.\d+\.\d+/.exec(text)?.[0] ?? 'of no version'
 }
 
@@ -82,6 +83,8 @@ function ask(/** @type {string} */ expression, /** @type {string[]} */ ...option
 }
 
 function make(/** @type {string[]} */ ...args) {
-  const stdio = /** @type {const} */ (['ignore', 'pipe', 'inherit'])
-  return execFileSync('make', ['--silent', '-C', native, ...args], { encoding: 'utf8', stdio })
+  return execFileSync('make', ['--silent', '-C', native, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 }

@@ -10,13 +10,21 @@ const COMPILE = `
   new WebAssembly.Module(require('node:fs').readFileSync(process.argv[1]))
   setTimeout(() => {}, 200)
 `
-const FLAGS = ['--perf-prof', '--no-liftoff', '--no-wasm-lazy-compilation', '--no-wasm-dynamic-tiering']
+const FLAGS = [
+  '--perf-prof',
+  '--no-liftoff',
+  '--no-wasm-lazy-compilation',
+  '--no-wasm-dynamic-tiering',
+]
 
 /** What V8's optimising compiler makes of each function of a WebAssembly file. */
 export function compileWithV8(/** @type {string} */ file) {
   const folder = mkdtempSync(join(tmpdir(), 'dotpool-v8-'))
   try {
-    execFileSync(process.execPath, [...FLAGS, '--eval', COMPILE, resolve(file)], { cwd: folder, stdio: 'ignore' })
+    execFileSync(process.execPath, [...FLAGS, '--eval', COMPILE, resolve(file)], {
+      cwd: folder,
+      stdio: 'ignore',
+    })
     const dump = readdirSync(folder).find((name) => /^jit-\d+\.dump$/.test(name)) ?? ''
     return codeInJitDump(readFileSync(join(folder, dump)), /wasm-function/)
   } finally {

@@ -20,7 +20,8 @@ export const x86 = {
   multiplyAdds(/** @type {Instruction} */ { name, operands }) {
     if (/^tdpb..d$/.test(name)) return TILE
     if (/^imul/.test(name)) return 1
-    const bytes = { x: 16, y: 32, z: 64 }[/^%([xyz])mm/.exec(operands.at(-1) ?? '')?.[1] ?? 'x'] ?? 16
+    const bytes =
+      { x: 16, y: 32, z: 64 }[/^%([xyz])mm/.exec(operands.at(-1) ?? '')?.[1] ?? 'x'] ?? 16
     return ((PER_16_BYTES[name.replace(/^v/, '')] ?? 0) * bytes) / 16
   },
 
@@ -30,7 +31,8 @@ export const x86 = {
 
   loads(/** @type {Instruction} */ { name, operands }) {
     if (touchesNoMemory.test(name) || !operands.some(isMemory)) return 0
-    const stores = /^(v?mov|tilestore|vextract|v?pextr)/.test(name) && isMemory(operands.at(-1) ?? '')
+    const stores =
+      /^(v?mov|tilestore|vextract|v?pextr)/.test(name) && isMemory(operands.at(-1) ?? '')
     return stores ? 0 : 1
   },
 
