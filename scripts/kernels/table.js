@@ -19,11 +19,12 @@ export const spillsOf = (/** @type {Counts[]} */ loops) =>
   Math.max(...loops.map(({ spills }) => spills))
 
 /**
- * The cells of a kernel with these loops. The full tile multiplies most per turn; those for fewer rows or
- * columns, and for what remains of K, need more instructions.
+ * The cells of a kernel with these loops. The full tile loads least for a multiply-add; those for fewer rows or
+ * columns, and for what remains of K, need more.
  */
 export function cellsOf(/** @type {Counts[]} */ loops) {
-  const [full] = loops.toSorted((a, b) => b.multiplyAdds - a.multiplyAdds)
+  const share = (/** @type {Counts} */ loop) => loop.loads / loop.multiplyAdds
+  const [full] = loops.toSorted((a, b) => share(a) - share(b))
   return [
     String(full.multiplyAdds),
     per64(full.instructions, full),

@@ -24,7 +24,7 @@ const clang: Row = { kernel: 'gemm', compiler: 'clang', version: '19.1.7', cells
 const exist = () => true
 
 describe('cellsOf', () => {
-  it('tells of the loop that multiplies most, and the worst of all', () => {
+  it('tells of the loop that loads least, and the worst of all', () => {
     const small = { multiplyAdds: 32, instructions: 8, loads: 3, moves: 0, spills: 2 }
     const full = { multiplyAdds: 128, instructions: 16, loads: 4, moves: 1, spills: 0 }
     expect(cellsOf([small, full])).toEqual(['128', '8.00', '2.00', '0.50', '2', '16.00'])
