@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { codeInJitDump } from './jit-dump.js'
 
-/** Compiles a module, and lives on until V8 has written what it made of it. Before Node.js 24 relaxed SIMD takes a flag. */
+/** Compiles a module; in the next turns of the event loop V8 writes what it made of it. Node.js 20 takes the flag. */
 const COMPILE = `
   require('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
   new WebAssembly.Module(require('node:fs').readFileSync(process.argv[1]))
-  setTimeout(() => {}, 200)
+  let turns = 100
+  const turn = () => turns-- > 0 && setImmediate(turn)
+  turn()
 `
 const FLAGS = [
   '--perf-prof',
@@ -26,7 +28,9 @@ export function compileWithV8(/** @type {string} */ file) {
       stdio: 'ignore',
     })
     const dump = readdirSync(folder).find((name) => /^jit-\d+\.dump$/.test(name)) ?? ''
-    return codeInJitDump(readFileSync(join(folder, dump)), /wasm-function/)
+    const functions = codeInJitDump(readFileSync(join(folder, dump)), /wasm-function/)
+    if (functions.length === 0) throw new Error(`${file}: V8 tells nothing of its code`)
+    return functions
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
