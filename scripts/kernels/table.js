@@ -7,9 +7,16 @@
 const START = '<!-- npm run kernels:report writes what follows -->'
 const END = '<!-- up to here -->'
 const HEADER = [
-  ['kernel', 'compiler', 'multiply-adds', 'instructions', 'loads', 'moves', 'spills', 'worst tile'],
-  ['---', '---', '---:', '---:', '---:', '---:', '---:', '---:'],
+  'kernel',
+  'compiler',
+  'multiply-adds',
+  'instructions',
+  'loads',
+  'moves',
+  'spills',
+  'worst tile',
 ]
+const NAMES = 2 /* columns; numbers follow, aligned to the right */
 
 const per64 = (/** @type {number} */ count, /** @type {Counts} */ { multiplyAdds }) =>
   ((64 * count) / multiplyAdds).toFixed(2)
@@ -39,7 +46,7 @@ export function cellsOf(/** @type {Counts[]} */ loops) {
 export function readRows(/** @type {string} */ page) {
   return between(page)
     .split('\n')
-    .slice(HEADER.length)
+    .slice(2)
     .map((line) => {
       const [kernel, compiler, ...cells] = line
         .split('|')
@@ -59,8 +66,21 @@ export function writeRows(/** @type {string} */ page, /** @type {Row[]} */ rows)
       `${compiler} ${version}`,
       ...cells,
     ])
-  const table = [...HEADER, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
-  return page.replace(between(page), table)
+  return page.replace(between(page), layOut([HEADER, ...lines]))
+}
+
+/** A table whose columns are as wide as their widest cell. The first line is its header. */
+function layOut(/** @type {string[][]} */ lines) {
+  const widths = lines[0].map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)))
+  const rule = widths.map(
+    (width, i) => '-'.repeat(i < NAMES ? width : width - 1) + (i < NAMES ? '' : ':'),
+  )
+  return [lines[0], rule, ...lines.slice(1)]
+    .map((cells) =>
+      cells.map((cell, i) => (i < NAMES ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))),
+    )
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n')
 }
 
 const compare = (/** @type {string} */ a, /** @type {string} */ b) => (a < b ? -1 : a > b ? 1 : 0)
