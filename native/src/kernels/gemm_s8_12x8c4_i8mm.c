@@ -4,6 +4,8 @@
  * block; weights are zipped in registers: per 24 multiplies four zips and ten loads. 24 of the 32 registers
  * are sums.
  */
+#include <string.h>
+
 #include "../kernels.h"
 #include "neon.h"
 
@@ -22,7 +24,7 @@ typedef int8x16_t paired_rows[TURN][PAIRS];
 /* Sums of two rows and two channels: row by row. */
 typedef int32x4_t paired_sums[PAIRS][DP_NR / 2];
 
-/* Where the last octet has one quad only, what follows it in the row will meet zero weights. */
+/* What follows a last single quad in its row will meet zero weights. */
 static void pair_rows(const int8_t *x, size_t stride, uint32_t rows, size_t octets, paired_rows pairs) {
   for (uint32_t m = 0; m < rows; m += 2) {
     const int8_t *first = x + m * stride, *second = m + 1 < rows ? first + stride : first;
@@ -40,22 +42,7 @@ static inline int8x16_t zip_high(int8x16_t a, int8x16_t b) {
   return vreinterpretq_s8_s32(vzip2q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)));
 }
 
-/* sum += the rows . eight channels, of which w has one quad and `next` another */
-DP_INLINE void multiply_octet(int32x4_t sum[PAIRS][OPERANDS], const int8x16_t *x, const int pairs,
-                              const int8x16_t w[2], const int8x16_t next[2]) {
-  int8x16_t operand[OPERANDS];
-  DP_UNROLL for (int i = 0; i < 2; i++) {
-    operand[2 * i] = zip_low(w[i], next[i]);
-    operand[2 * i + 1] = zip_high(w[i], next[i]);
-  }
-  DP_UNROLL for (int p = 0; p < pairs; p++) {
-    if (p % 2 == 0) DP_LOADS_STAY(); /* two make one instruction, more take registers from the sums */
-    const int8x16_t xp = x[p];
-    DP_UNROLL for (int i = 0; i < OPERANDS; i++) DP_SMMLA(sum[p][i], xp, operand[i]);
-  }
-}
-
-DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_t quads, int channel,
+DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_t octets, int channel,
                     paired_sums sums, const int8_t *ahead) {
   int32x4_t sum[PAIRS][OPERANDS];
   DP_UNROLL for (int p = 0; p < pairs; p++) {
@@ -64,19 +51,21 @@ DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_
   w += channel * DP_KR;
   /* a line has sixteen channels: the first eight ask for one quad's, the others for the next one's */
   const int8_t *soon = w + AHEAD + channel % DP_COLUMN / CHANNELS * DP_QUAD_BYTES;
-  size_t o = 0;
-  for (; o < quads / 2; o++, w += OCTET_BYTES, soon += OCTET_BYTES, ahead += DP_CACHE_LINE / 4) {
+  for (size_t o = 0; o < octets; o++, w += OCTET_BYTES, soon += OCTET_BYTES, ahead += DP_CACHE_LINE / 4) {
     __builtin_prefetch(soon);
     __builtin_prefetch(ahead, 0, 2);
-    const int8x16_t quad[2] = {vld1q_s8(w), vld1q_s8(w + 16)};
-    const int8x16_t next[2] = {vld1q_s8(w + DP_QUAD_BYTES), vld1q_s8(w + DP_QUAD_BYTES + 16)};
-    multiply_octet(sum, x[o], pairs, quad, next);
+    int8x16_t operand[OPERANDS];
+    DP_UNROLL for (int i = 0; i < OPERANDS; i += 2) {
+      const int8x16_t quad = vld1q_s8(w + i * 8), next = vld1q_s8(w + DP_QUAD_BYTES + i * 8);
+      operand[i] = zip_low(quad, next);
+      operand[i + 1] = zip_high(quad, next);
+    }
+    DP_UNROLL for (int p = 0; p < pairs; p++) {
+      if (p % 2 == 0) DP_LOADS_STAY(); /* two make one instruction, more take registers from the sums */
+      const int8x16_t xp = x[o][p];
+      DP_UNROLL for (int i = 0; i < OPERANDS; i++) DP_SMMLA(sum[p][i], xp, operand[i]);
+    }
     DP_LOADS_STAY();
-  }
-  if (quads % 2 != 0) {
-    const int8x16_t quad[2] = {vld1q_s8(w), vld1q_s8(w + 16)};
-    const int8x16_t next[2] = {vdupq_n_s8(0), vdupq_n_s8(0)};
-    multiply_octet(sum, x[o], pairs, quad, next);
   }
   DP_UNROLL for (int p = 0; p < pairs; p++) {
     DP_UNROLL for (int i = 0; i < OPERANDS; i++) sums[p][channel / 2 + i] = sum[p][i];
@@ -98,11 +87,17 @@ DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pai
                     size_t quads, int32_t *acc, const int8_t *ahead) {
   paired_rows paired;
   paired_sums sums = {0};
-  for (size_t q = 0; q < quads; q += 2 * TURN) {
-    const size_t count = quads - q < 2 * TURN ? quads - q : 2 * TURN;
-    pair_rows(x + q * DP_KR, stride, rows, (count + 1) / 2, paired);
-    for (int c = 0; c < DP_NR; c += CHANNELS, ahead += count / 2 * (DP_CACHE_LINE / 4)) {
-      turn(paired, pairs, w + q * DP_QUAD_BYTES, count, c, sums, ahead);
+  int8_t last[OCTET_BYTES] = {0};
+  for (size_t q = 0, octets; q < quads; q += 2 * octets) {
+    octets = (quads - q) / 2 < TURN ? (quads - q) / 2 : TURN;
+    const int8_t *from = w + q * DP_QUAD_BYTES;
+    if (octets == 0) { /* a quad is left: zeros make an octet of it */
+      octets = 1;
+      from = memcpy(last, from, DP_QUAD_BYTES);
+    }
+    pair_rows(x + q * DP_KR, stride, rows, octets, paired);
+    for (int c = 0; c < DP_NR; c += CHANNELS, ahead += octets * (DP_CACHE_LINE / 4)) {
+      turn(paired, pairs, from, octets, c, sums, ahead);
     }
   }
   write_sums(sums, rows, acc);

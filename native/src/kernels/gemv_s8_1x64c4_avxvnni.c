@@ -19,7 +19,7 @@ static inline __attribute__((always_inline)) void gemv(const uint8_t *x, const i
 #pragma GCC unroll 4
     for (int c = 0; c < columns; c++) _mm_prefetch(w + AHEAD + c * 64, _MM_HINT_T0);
 #pragma GCC unroll 8
-    for (int r = 0; r < registers; r++) DP_VPDPBUSD(sum[r], xq, dp_load(w + r * 32));
+    for (int r = 0; r < registers; r++) DP_VPDPBUSD_AT(sum[r], xq, w + r * 32);
   }
 #pragma GCC unroll 8
   for (int r = 0; r < registers; r++) dp_store(acc + r * DP_LANES, sum[r]);

@@ -1,19 +1,25 @@
 /*
- * gemv_s8_1x64c4_wasm.c: one row times up to a block, a column (eight registers of sums) at a time. Columns
- * take turns every page of weights: nothing here can ask for memory ahead, so it is read in order, as the
- * CPU itself expects it.
+ * gemv_s8_1x64c4_wasm.c: one row times up to a block, eight channels at a time: four registers of sums and,
+ * since V8 does the loads of a loop's body before all else, four of weights and one of activations. They take
+ * turns every few kilobytes, while the next ones' weights are touched.
  */
 #include <string.h>
 
 #include "../kernels.h"
 #include "madd128.h"
 
-enum { REGISTERS = DP_COLUMN / 2, TURN = 4096 / DP_QUAD_BYTES };
+enum {
+  CHANNELS = 8,
+  REGISTERS = CHANNELS / 2,
+  TURN = 32, /* quads of these channels before the next ones' turn: 8 KiB of weights */
+  STEP = CHANNELS * DP_KR, /* bytes to touch per quad, so that the turn after this one is there in time */
+};
 
-static void turn(const int16_t *x, const int8_t *w, size_t quads, int32_t *acc) {
+static void turn(const int16_t *x, const int8_t *w, size_t quads, int32_t *acc, const int8_t *soon) {
   v128_t sum[REGISTERS];
   DP_UNROLL for (int r = 0; r < REGISTERS; r++) sum[r] = wasm_i32x4_splat(0);
-  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
+  for (const int8_t *end = w + quads * DP_QUAD_BYTES; w < end; x += DP_KR, w += DP_QUAD_BYTES, soon += STEP) {
+    dp_touch(soon);
     const v128_t xq = dp_broadcast_quad(x);
     DP_UNROLL for (int r = 0; r < REGISTERS; r++) sum[r] = dp_madd(sum[r], xq, dp_widen(w + r * 8));
   }
@@ -25,10 +31,11 @@ void dp_gemv_s8_1x64c4_wasm(const void *xq, const int8_t *w, size_t quads, uint3
   (void)col_sum;
   const int16_t *x = xq;
   memset(acc, 0, columns * DP_COLUMN * sizeof *acc);
-  for (size_t q = 0; q < quads; q += TURN) {
-    const size_t count = quads - q < TURN ? quads - q : TURN;
-    for (uint32_t c = 0; c < columns; c++) {
-      turn(x + q * DP_KR, w + q * DP_QUAD_BYTES + c * 64, count, acc + c * DP_COLUMN);
+  for (size_t q = 0; q < quads; q += TURN, x += TURN * DP_KR, w += TURN * DP_QUAD_BYTES) {
+    const size_t left = quads - q;
+    const int8_t *soon = left < 2 * TURN ? w : w + TURN * DP_QUAD_BYTES;
+    for (uint32_t c = 0; c < columns * DP_COLUMN; c += CHANNELS, soon += TURN * STEP) {
+      turn(x, w + c * DP_KR, left < TURN ? left : TURN, acc + c, soon);
     }
   }
 }

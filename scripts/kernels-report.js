@@ -1,0 +1,60 @@
+// Counts what compilers make of the kernels' inner loops, and writes it into native/ISAS.md:
+// node scripts/kernels-report.js [--check]
+// With --check it fails instead where a loop spills, or where the page tells otherwise.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { countLoops } from './kernels/count.js'
+import { disassemble } from './kernels/disassemble.js'
+import { cellsOf, faults, mergeRows, readRows, spillsOf, writeRows } from './kernels/table.js'
+import {
+  buildKernels,
+  isThere,
+  listToolchains,
+  missingFor,
+  versionOf,
+} from './kernels/toolchains.js'
+
+const page = new URL('../native/ISAS.md', import.meta.url)
+const exists = (kernel) => existsSync(new URL(`../native/src/kernels/${kernel}.c`, import.meta.url))
+
+function count(toolchain) {
+  const missing = missingFor(toolchain)
+  if (missing !== undefined) {
+    console.log(`${toolchain.name}: skipped, it takes ${missing}`)
+    return []
+  }
+  const { name: compiler, architecture } = toolchain
+  const version = versionOf(toolchain)
+  const rows = buildKernels(toolchain).flatMap(({ kernel, object }) => {
+    const code = disassemble(toolchain, object)
+    if (isNeverRun(kernel, code)) {
+      console.log(`${kernel}: skipped, V8 uses it on CPUs with AVX-VNNI`)
+      return []
+    }
+    const loops = code.flatMap((each) => countLoops(each, architecture))
+    if (loops.length === 0) return []
+    return [{ kernel, compiler, version, cells: cellsOf(loops), spills: spillsOf(loops) }]
+  })
+  console.log(`${compiler} ${version}: ${rows.length} kernels`)
+  return rows
+}
+
+/** Whether this CPU lacks the instruction for which the relaxed dot product is there, and so never runs it. */
+const isNeverRun = (kernel, code) =>
+  kernel.endsWith('_wasmrelaxed') && !code.flat().some(({ name }) => name === 'vpdpbusd')
+
+if (!isThere('make')) {
+  console.log('skipped: it takes make')
+  process.exit(0)
+}
+
+const text = readFileSync(page, 'utf8')
+const recorded = readRows(text)
+const counted = listToolchains().flatMap(count)
+const check = process.argv.includes('--check')
+if (!check) writeFileSync(page, writeRows(text, mergeRows(recorded, counted, exists)))
+const found = faults(check ? recorded : counted, counted, exists)
+for (const fault of found) console.error(fault)
+if (found.length > 0) {
+  if (check) console.error('mend the kernels, then npm run kernels:report')
+  process.exitCode = 1
+}
