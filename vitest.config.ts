@@ -7,6 +7,11 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     pool: 'forks',
     maxWorkers: 1,
-    testTimeout: 30_000,
+    // one process for all files, which leave nothing behind in it: to start one takes longer than most need
+    isolate: false,
+    setupFiles: ['test/support/seed.ts'],
+    // what a busy machine may take; none needs as much as a second by itself
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })

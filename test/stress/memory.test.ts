@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { runScript } from '../support/child.js'
-import { randomCheckpoint } from './random-checkpoint.js'
-import { f32, fixture, temporaryFolder, writeCheckpoint } from './support.js'
+import { randomCheckpoint } from '../model/random-checkpoint.js'
+import { f32, fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
 
 /** Noise of the heap; what must not stay is far larger. */
 const NOISE = 4e6
@@ -35,7 +35,7 @@ async function growth(folder: string, setUp: string, act: string, times: number)
     for (let i = ${times}; i < ${2 * times}; i++) await act(i)
     console.log(await settled() - before)
     await pool.close()`,
-    { flags: ['--expose-gc'], limit: 25_000 },
+    { flags: ['--expose-gc'] },
   )
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   return Number(stdout)
