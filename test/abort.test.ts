@@ -1,12 +1,9 @@
 import { getEventListeners } from 'node:events'
 import { FusedMlp, intMatmul, Linear, LinearGroup, Pool, Tensor } from 'dotpool'
 import { describe, expect, it } from 'vitest'
-import { createPool } from './support/isas.js'
+import { createPool, scripted, why } from './support/isas.js'
 import { expectSameBits } from './support/reference.js'
-import { errorOf, pause, slowIsa, slowPool, threadCount, until } from './support/threads.js'
-
-/** There, workers end what they have begun, and are told by messages. */
-const scripted = slowIsa === 'typescript'
+import { errorOf, pause, slowPool, threadCount, until } from './support/threads.js'
 
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length
 
@@ -33,7 +30,7 @@ describe('an AbortSignal', () => {
   })
 
   it.skipIf(scripted)(
-    'rejects a call in the middle; workers leave what is left of it, and live',
+    `rejects a call in the middle; workers leave what is left of it, and live${why}`,
     async () => {
       await using slow = await slowPool(2)
       const { pool, layer, row, expected } = slow

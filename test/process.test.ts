@@ -1,12 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { runScript } from './support/child.js'
-import { isas } from './support/isas.js'
+import { isas, scripted, why } from './support/isas.js'
 import { slowIsa } from './support/threads.js'
 
 /* How a program with a pool ends: by itself, where what hangs is killed, and before a call that takes seconds. */
-
-const scripted = slowIsa === 'typescript'
-const why = scripted ? ' (skipped: it takes the library, as a C compiler and make build it)' : ''
 
 const setUp = (options = '{ threads: 2 }') => `
   import { Linear, Pool } from 'dotpool'
@@ -24,7 +21,7 @@ const setUp = (options = '{ threads: 2 }') => `
     const x = pool.tensor('float32', [40_000, 512])
     pool.resetStats()
     const call = layer.forward(x).then(() => console.log('done'), (error) => console.log(error.code))
-    while (pool.isa !== 'typescript' && pool.stats().tiles === 0) {
+    while (${!scripted} && pool.stats().tiles === 0) {
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
     return { call }

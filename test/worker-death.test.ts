@@ -2,7 +2,7 @@ import { Linear, WorkerDiedError } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { loadWasm } from '#src/native/load.js'
 import { runScript } from './support/child.js'
-import { createPool } from './support/isas.js'
+import { createPool, scripted, why } from './support/isas.js'
 import { expectSameBits } from './support/reference.js'
 import {
   errorOf,
@@ -24,7 +24,7 @@ const pools: [threads: number, isa: string][] = [
   ...wasm.map((isa): [number, string] => [2, isa]),
 ]
 
-describe('a worker thread that dies', () => {
+describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
   it.each(pools)(
     'during a call takes at most that call with it: %i threads, %s',
     async (threads, isa) => {
@@ -101,20 +101,6 @@ describe('a worker thread that dies', () => {
     expectSameBits(await slow.layer.forward(slow.row), slow.expected)
   })
 
-  it('without a native library takes at most one call with it', async () => {
-    await using pool = await createPool('typescript', { threads: 2 })
-    const shape = { inFeatures: 256, outFeatures: 256 }
-    const layer = await Linear.fromInt8(pool, new Int8Array(65536).fill(1), 1, shape)
-    const row = new Float32Array(256).fill(127)
-    const expected = new Float32Array(256).fill(256 * 127)
-    expectSameBits(await layer.forward(row), expected)
-    const call = errorOf(layer.forward(new Float32Array(256 * 2000)))
-    await pause(20)
-    await killOldestThread()
-    expect(await call).toBeInstanceOf(WorkerDiedError)
-    expectSameBits(await layer.forward(row), expected)
-  })
-
   it('is not missed by close()', async () => {
     const slow = await slowPool(2)
     const call = errorOf(slow.slowly())
@@ -127,16 +113,29 @@ describe('a worker thread that dies', () => {
   })
 })
 
+it('a worker thread that dies without a native library takes at most one call with it', async () => {
+  await using pool = await createPool('typescript', { threads: 2 })
+  const shape = { inFeatures: 256, outFeatures: 256 }
+  const layer = await Linear.fromInt8(pool, new Int8Array(65536).fill(1), 1, shape)
+  const row = new Float32Array(256).fill(127)
+  const expected = new Float32Array(256).fill(256 * 127)
+  expectSameBits(await layer.forward(row), expected)
+  const call = errorOf(layer.forward(new Float32Array(256 * 2000)))
+  await pause(20)
+  await killOldestThread()
+  expect(await call).toBeInstanceOf(WorkerDiedError)
+  expectSameBits(await layer.forward(row), expected)
+})
+
 /*
  * Threads that die as they start: in processes of their own, since Node itself may abort, and counts as
  * an end like any other here. What must not happen is that nothing happens.
  */
-describe('a worker thread that cannot start', () => {
+describe.skipIf(scripted)(`a worker thread that cannot start${why}`, () => {
   it('makes Pool.create reject with a PoolBrokenError', async () => {
     const { code, stdout } = await runScript(`
       import { Pool } from 'dotpool'
       process.on('worker', (worker) => worker.terminate())
-      setTimeout(() => { console.log('hangs'); process.exit(1) }, 5000)
       await Pool.create({ threads: 2 }).catch((error) => console.log(error.code))
       process.exit(0)`)
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_DOTPOOL_POOL_BROKEN\n' })
@@ -173,7 +172,6 @@ describe('a worker thread that cannot start', () => {
       })
       const pool = await Pool.create({ threads: 2 })
       const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, { inFeatures: 4, outFeatures: 3 })
-      setTimeout(() => { console.log('hangs'); process.exit(1) }, 5000)
       doomed = true
       await Promise.all([...threads].map((worker) => worker.terminate()))
       doomed = false

@@ -26,7 +26,7 @@ function evaluate(args: string[], input?: string) {
   return dotpool(['eval', '--model', fixture, ...args], input === undefined ? {} : { input })
 }
 
-test('eval tells ids, NLL and perplexity in one line', async () => {
+test.concurrent('eval tells ids, NLL and perplexity in one line', async () => {
   const { code, stdout, stderr } = await evaluate([file])
   expect(stderr).toBe('')
   expect(code).toBe(0)
@@ -37,7 +37,7 @@ test('eval tells ids, NLL and perplexity in one line', async () => {
   expect(Number(perplexity)).toBeCloseTo(Math.exp(Number(nll)), 1)
 })
 
-test('--json prints JSON, and --quantize none runs in float32', async () => {
+test.concurrent('--json prints JSON, and --quantize none runs in float32', async () => {
   const { code, stdout } = await evaluate([file, '--json', '--quantize', 'none'])
   expect(code).toBe(0)
   const { ids, nll, perplexity, idsPerSecond } = JSON.parse(stdout)
@@ -47,7 +47,7 @@ test('--json prints JSON, and --quantize none runs in float32', async () => {
   expect(idsPerSecond).toBeGreaterThan(0)
 })
 
-test('- reads stdin', async () => {
+test.concurrent('- reads stdin', async () => {
   const [fromFile, fromStdin] = [
     await evaluate([file]),
     await evaluate(['-'], await readFile(file, 'utf8')),
@@ -56,7 +56,7 @@ test('- reads stdin', async () => {
   expect(scores(fromStdin.stdout)).toBe(scores(fromFile.stdout))
 })
 
-test('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
+test.concurrent('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
   const [whole, windows, int8] = [
     await evaluate([file, '--json']),
     await evaluate([file, '--json', '--window', '32']),
@@ -67,7 +67,7 @@ test('shorter windows make a text more surprising; int8 keys and values hardly',
   expect(int8).toBeCloseTo(whole, 1)
 })
 
-test.each([
+test.concurrent.each([
   [['no-such-file'], 'no-such-file'],
   [['-'], 'file: expected a text of at least 2 ids, got 0'],
   [['package.json', '--window', '1'], 'window: expected'],

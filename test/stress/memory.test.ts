@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { runScript } from '../support/child.js'
 import { randomCheckpoint } from '../model/random-checkpoint.js'
 import { f32, fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
+import { runScript } from '../support/child.js'
 
 /** Noise of the heap; what must not stay is far larger. */
 const NOISE = 4e6

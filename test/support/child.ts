@@ -11,7 +11,7 @@ export interface Result {
 }
 
 /** What does not end by itself is killed after so many milliseconds: far more than a busy machine needs. */
-const LIMIT = 60_000
+const LIMIT = 100_000
 
 /** Runs an ES module in a Node process of its own. Where it has to be killed, `code` is SIGKILL. */
 export async function runScript(

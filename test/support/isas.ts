@@ -4,6 +4,12 @@ import { possibleIsas } from '#src/native/load.js'
 /** Every set of kernels that this machine can run, and the fallback. */
 export const isas = possibleIsas()
 
+/** Whether there is nothing but TypeScript, and what to say where that is not enough. */
+export const scripted = isas[0] === 'typescript'
+export const why = scripted
+  ? ' (skipped: it takes the library, which a C compiler and make build)'
+  : ''
+
 /** A pool with the kernels of one ISA. */
 export async function createPool(isa: string, options: PoolOptions = {}): Promise<Pool> {
   const before = process.env.DOTPOOL_ISA
