@@ -2,7 +2,10 @@ import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fixture, temporaryFolder } from '../model/support.js'
+import { needLibrary } from '../support/isas.js'
 import { dotpool, type RunOptions } from './run.js'
+
+needLibrary()
 
 /** Every message under its role, as in a play. It refuses to call anybody a fool. */
 const TEMPLATE = [

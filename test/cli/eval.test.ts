@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Tokenizer } from '#src/model/text/tokenizer.js'
 import { fixture, readIds, readJson, temporaryFolder } from '../model/support.js'
+import { needLibrary } from '../support/isas.js'
 import { dotpool } from './run.js'
+
+needLibrary()
 
 const { window, nll_w8a8, nll_fp32 } = readJson(join(fixture, 'val_windows.json'))
 

@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { afterPrograms, errorOf } from '../support/threads.js'
 import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 let model: Model

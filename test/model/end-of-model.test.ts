@@ -4,8 +4,11 @@ import { DisposedError, PoolClosedError } from '#src/errors.js'
 import { Model } from '#src/model/model.js'
 import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { afterPrograms, errorOf } from '../support/threads.js'
 import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+
+needLibrary()
 
 const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 1000)]
 const endless = { maxTokens: 900, ignoreEnd: true }

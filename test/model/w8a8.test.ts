@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import {
   fixture,
   logitsOf,
@@ -13,6 +14,8 @@ import {
   relativeError,
   teacherForced,
 } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 beforeAll(async () => {
