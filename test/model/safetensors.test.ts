@@ -276,6 +276,6 @@ describe('any bytes', () => {
       }),
       { numRuns: 300 },
     )
-    expect(read).toBeGreaterThan(100)
+    expect(read).toBeGreaterThan(30)
   })
 })
