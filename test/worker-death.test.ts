@@ -150,7 +150,7 @@ describe.skipIf(scripted)(`a worker thread that cannot start${why}`, () => {
         worker.on('message', (message) => typeof message === 'number' && up.add(worker))
         worker.on('exit', () => up.delete(worker))
       })
-      for (let i = 0; i < 4; i++) {
+      for (let i = 0; i < 2; i++) {
         const pool = await Pool.create({ threads: 10 })
         const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, { inFeatures: 4, outFeatures: 3 })
         await Promise.all([...up].map((worker) => worker.terminate()))

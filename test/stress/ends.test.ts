@@ -28,7 +28,7 @@ const closes = (threads: number, rounds: number) => `
 
 describe.skipIf(scripted)(`while threads start${why}`, () => {
   it.each([
-    [8, 60],
+    [8, 20],
     [256, 1],
   ])('a pool of %i can be closed', async (threads, rounds) => {
     const source = closes(threads, rounds)

@@ -15,7 +15,7 @@ it('a hundred pools, four at a time, leave no threads, handles or memory behind'
       made.push(new WeakRef(pool), new WeakRef(layer.tiles.buffer))
     }
     const look = async () => {
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < 20; i++) {
         await new Promise((resolve) => setTimeout(resolve, 10))
         gc()
       }
