@@ -6,8 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
     pool: 'forks',
-    maxWorkers: 1,
-    // one process for all files, which leave nothing behind in it: to start one takes longer than most need
+    maxWorkers: 2,
+    // no process for each file: to start one takes longer than most need, and they leave nothing behind
     isolate: false,
     setupFiles: ['test/support/seed.ts'],
     // what a busy machine may take; none needs as much as a second by itself

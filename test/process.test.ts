@@ -28,7 +28,7 @@ const setUp = (options = '{ threads: 2 }') => `
   }
 `
 
-describe('a program that forgets to close its pool', () => {
+describe.concurrent('a program that forgets to close its pool', () => {
   it.each([
     [
       'on any kernels',
@@ -52,7 +52,7 @@ describe('a program that forgets to close its pool', () => {
   })
 })
 
-describe('in the middle of a call', () => {
+describe.concurrent('in the middle of a call', () => {
   it('process.exit() ends the process, with its code', async () => {
     const source = `${setUp()}
       await long()

@@ -1,7 +1,6 @@
 import { Linear, WorkerDiedError } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { loadWasm } from '#src/native/load.js'
-import { runScript } from './support/child.js'
 import { createPool, scripted, why } from './support/isas.js'
 import { expectSameBits } from './support/reference.js'
 import {
@@ -125,60 +124,4 @@ it('a worker thread that dies without a native library takes at most one call wi
   await killOldestThread()
   expect(await call).toBeInstanceOf(WorkerDiedError)
   expectSameBits(await layer.forward(row), expected)
-})
-
-/*
- * Threads that die as they start: in processes of their own, since Node itself may abort, and counts as
- * an end like any other here. What must not happen is that nothing happens.
- */
-describe.skipIf(scripted)(`a worker thread that cannot start${why}`, () => {
-  it('makes Pool.create reject with a PoolBrokenError', async () => {
-    const { code, stdout } = await runScript(`
-      import { Pool } from 'dotpool'
-      process.on('worker', (worker) => worker.terminate())
-      await Pool.create({ threads: 2 }).catch((error) => console.log(error.code))
-      process.exit(0)`)
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_DOTPOOL_POOL_BROKEN\n' })
-  })
-
-  it('yet does not harm a pool that is closed meanwhile', async () => {
-    // Node aborts the whole process if a thread is ended while it loads the library
-    const { code, stdout, stderr } = await runScript(`
-      import { Linear, Pool } from 'dotpool'
-      const up = new Set()
-      process.on('worker', (worker) => {
-        worker.on('message', (message) => typeof message === 'number' && up.add(worker))
-        worker.on('exit', () => up.delete(worker))
-      })
-      for (let i = 0; i < 2; i++) {
-        const pool = await Pool.create({ threads: 10 })
-        const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, { inFeatures: 4, outFeatures: 3 })
-        await Promise.all([...up].map((worker) => worker.terminate()))
-        await layer.forward(new Float32Array(4))
-        await pool.close()
-      }
-      console.log('closed')`)
-    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: 'closed\n' })
-  })
-
-  it('after another died does not leave calls waiting for ever', async () => {
-    const { code, stdout } = await runScript(`
-      import { Linear, Pool } from 'dotpool'
-      const threads = new Set()
-      let doomed = false
-      process.on('worker', (worker) => {
-        threads.add(worker)
-        if (doomed) worker.terminate()
-      })
-      const pool = await Pool.create({ threads: 2 })
-      const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, { inFeatures: 4, outFeatures: 3 })
-      doomed = true
-      await Promise.all([...threads].map((worker) => worker.terminate()))
-      doomed = false
-      for (let i = 0; i < 3; i++) await layer.forward(new Float32Array(4)).catch((error) => console.log(error.code))
-      console.log('goes on')
-      process.exit(0)`)
-    expect(code).toBe(0)
-    expect(stdout).toMatch(/^(ERR_DOTPOOL_(WORKER_DIED|POOL_BROKEN)\n)*goes on\n$/)
-  })
 })

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -15,14 +15,17 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-const scope = ['bench', '--scope', 'region', '--threads', '2']
-
-/** The file of the first run, which the next one is compared with. */
-const first = () => join(folder, 'before.json')
-
 test.skipIf(scripted)(`bench prints a table and writes a file${why}`, async () => {
-  const file = first()
-  const { code, stdout, stderr } = await dotpool([...scope, '--json', file])
+  const file = join(folder, 'report.json')
+  const { code, stdout, stderr } = await dotpool([
+    'bench',
+    '--scope',
+    'region',
+    '--threads',
+    '2',
+    '--json',
+    file,
+  ])
   expect(stderr).toBe('')
   expect(code).toBe(0)
   expect(stdout).toMatch(/^empty program, sync +\d+ .* (us|ms)$/m)
@@ -46,29 +49,6 @@ test.skipIf(scripted)(`bench prints a table and writes a file${why}`, async () =
   }
 })
 
-test.skipIf(scripted)(
-  `bench --compare tells what is beyond the noise, and fails on what is worse${why}`,
-  async () => {
-    const [before, after] = [first(), join(folder, 'after.json')]
-    const report = JSON.parse(await readFile(before, 'utf8'))
-    const [faster, slower, noisy] = report.suites[0].lines
-    scale(faster.measured, 1e-6)
-    scale(slower.measured, 1e6)
-    Object.assign(noisy.measured, { min: 0, median: 3 * noisy.measured.median, p99: 1e9 })
-    report.threads = 3
-    await writeFile(before, JSON.stringify(report))
-
-    const { code, stdout, stderr } = await dotpool([...scope, '--json', after, '--compare', before])
-    expect(stderr).toBe('')
-    expect(code).toBe(1)
-    expect(stdout).toContain('careful: threads 3 then, 2 now')
-    expect(stdout).toMatch(new RegExp(`^worse +region: ${faster.name} .* -> .* us, noise`, 'm'))
-    expect(stdout).toMatch(new RegExp(`^better +region: ${slower.name} .* -> .* us, noise`, 'm'))
-    expect(stdout).not.toMatch(new RegExp(`^(worse|better) +region: ${noisy.name} `, 'm'))
-    expect(JSON.parse(await readFile(after, 'utf8')).suites[0].lines.length).toBe(4)
-  },
-)
-
 test('a batch that takes longer beside one row is worse, at the same fraction of the bound', () => {
   const [before, after] = [1.2, 1.5].map(batchesReport)
   const { compared, regressions, improvements } = compareReports(before, after)
@@ -89,10 +69,6 @@ test.each([
   expect(stderr).toMatch(/^error: .*\n$/)
   expect(stderr).toContain(message)
 })
-
-function scale(summary: Record<string, number>, factor: number): void {
-  for (const key of ['min', 'median', 'p99', 'max']) summary[key] *= factor
-}
 
 /** A report of one line, whose samples are all alike. */
 function batchesReport(times: number): Report {

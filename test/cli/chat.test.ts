@@ -72,7 +72,7 @@ test.concurrent('an answer may be as long as the context', async () => {
 
 test.concurrent('Ctrl-C stops the answer only', async () => {
   const input = 'Who is there?\n/reset\nWho is there?\n'
-  const length = ['--max-tokens', '50']
+  const length = ['--max-tokens', '24']
   const whole = (await chat('Who is there?\n', length)).stdout
   // slow enough to be interrupted: the answer would take seconds
   const slowly = { env: { DOTPOOL_ISA: 'typescript' }, interrupt: true }

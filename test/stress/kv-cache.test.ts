@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import { fixture, logitsOf, readIds, relativeError } from '../model/support.js'
 import { needLibrary } from '../support/isas.js'
-import { fixture, logitsOf, readIds, relativeError } from './support.js'
 
 needLibrary()
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-const text = readIds(join(fixture, 'val_ids.u16')).subarray(0, 2 * 512)
+const text = readIds(join(fixture, 'val_ids.u16')).subarray(0, 4 * 512)
 
 describe.each(['w8a8', 'none'] as const)('keys and values, with weights %s,', (quantize) => {
   it('as bfloat16 and as int8 are nearly as good as float32', async () => {

@@ -4,10 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import {
+  expectSameLogits,
+  fixture,
+  logitsOf,
+  qwen3Prompts,
+  readIds,
+  trace,
+} from '../model/support.js'
 import { createPool, isas, needLibrary } from '../support/isas.js'
 import { expectSameBits } from '../support/reference.js'
 import { pause } from '../support/threads.js'
-import { expectSameLogits, fixture, logitsOf, qwen3Prompts, readIds, trace } from './support.js'
 
 needLibrary()
 
@@ -107,7 +114,7 @@ it('texts that come at any time, of any length and beginning, do not see each ot
       }
       await Promise.all(all.map(write))
     }),
-    { numRuns: 5 },
+    { numRuns: 20 },
   )
 })
 

@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import { expectSameLogits, fixture, readIds, trace } from '../model/support.js'
 import { scripted, why } from '../support/isas.js'
 import { afterPrograms, killThread, threadCount, until } from '../support/threads.js'
-import { expectSameLogits, fixture, readIds, trace } from './support.js'
 
 const text = [...readIds(join(fixture, 'val_ids.u16'))]
 
