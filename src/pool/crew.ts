@@ -156,7 +156,8 @@ export class Crew {
       const seat = this.#control.seat(w)
       const state = Atomics.compareExchange(words, seat, Seat.parked, Seat.dismissed)
       if (state === Seat.parked) Atomics.notify(words, seat, 1)
-      if (state === Seat.taken) resident++
+      // one that is dismissed may stay after all, if a call comes in this very moment
+      if (state !== Seat.empty) resident++
     }
     if (resident > 0) return
     clearInterval(this.#dismissal)
