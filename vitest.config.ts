@@ -6,7 +6,12 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     server: { deps: { external: [/\/dist\//] } },
     pool: 'forks',
-    maxWorkers: 1,
-    testTimeout: 30_000,
+    maxWorkers: 2,
+    // no process for each file: to start one takes longer than most need, and they leave nothing behind
+    isolate: false,
+    setupFiles: ['test/support/seed.ts'],
+    // what a busy machine may take; none needs as much as a second by itself
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })

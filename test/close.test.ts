@@ -1,7 +1,7 @@
 import { intMatmul, Linear, Pool, PoolClosedError, Tensor } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import { createPool } from './support/isas.js'
-import { errorOf, pause, slowPool, threadCount } from './support/threads.js'
+import { errorOf, pause, slowIsa, slowPool, threadCount } from './support/threads.js'
 
 describe('close', () => {
   it.each([1, 2, 8])(
@@ -60,7 +60,7 @@ describe('close', () => {
 
   it('leaves other pools alone', async () => {
     await using slow = await slowPool(2)
-    const other = await createPool('scalar', { threads: 2 })
+    const other = await createPool(slowIsa, { threads: 2 })
     const call = slow.slowly()
     await other.close()
     await call

@@ -117,9 +117,9 @@ describe('many calls at once', () => {
       const calls = Array.from({ length: QUEUE_LIMIT + 100 }, () => errorOf(call()))
       await end()
       const errors = (await Promise.all(calls)).filter((error) => error !== undefined)
-      // some are out already
+      // some are out already; or none, and the long call is one of those that wait
       expect(errors.length).toBeGreaterThan(0)
-      expect(errors.length).toBeLessThan(100)
+      expect(errors.length).toBeLessThanOrEqual(101)
       for (const error of errors) {
         expect(error).toBeInstanceOf(QueueFullError)
         expect(error).toMatchObject({ code: 'ERR_DOTPOOL_QUEUE_FULL' })
@@ -132,15 +132,13 @@ describe('many calls at once', () => {
 describe('the event loop', () => {
   it('turns while a long call runs', async () => {
     await using slow = await slowPool(1)
-    const end = slow.begin()
+    let ended = false
+    const call = slow.slowly().then(() => {
+      ended = true
+    })
     let turns = 0
-    // more of these than the long call leaves time for, if each had to wait for its end
-    while (turns < 20) {
-      await pause(1)
-      turns++
-    }
-    const { regions } = slow.pool.stats()
-    await end()
-    expect(regions).toBeGreaterThan(0)
+    for (; !ended; turns++) await new Promise((resolve) => setImmediate(resolve))
+    await call
+    expect(turns).toBeGreaterThan(20)
   })
 })

@@ -1,7 +1,8 @@
-import { setTimeout } from 'node:timers/promises'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import { Seat } from '../native/native.js'
 import type { Control } from './control.js'
+import { openGate, shut } from './gate.js'
+import { startThreads } from './threads.js'
 import type { Residency, WorkerMessage, WorkerStart } from './worker.js'
 
 /** A worker leaves C at least this often, so that terminate() and process.exit() are prompt. */
@@ -9,9 +10,6 @@ const SLICE_NANOS = 10e6
 
 /** A worker that saw no call for so long waits in Piscina, where it does not keep the process alive. */
 const RESIDENT_MILLIS = 100
-
-/** A thread that has not loaded the library after so long never will. */
-const LOADING_MILLIS = 5000
 
 /** What its threads run, and how. */
 export interface Work {
@@ -43,8 +41,7 @@ export class Crew {
   readonly #spinNanos: number
   readonly #events: CrewEvents
   readonly #piscina: Piscina
-  /** Ids of threads that have loaded the library. */
-  readonly #loaded = new Set<number>()
+  readonly #gate = openGate()
   /** Seats that have had a worker. */
   readonly #up = new Set<number>()
   readonly #allUp: Promise<void>
@@ -63,17 +60,10 @@ export class Crew {
     this.#allUp = new Promise((resolve) => {
       this.#resolveAllUp = resolve
     })
-    this.#piscina = new Piscina({
-      filename: work.workerUrl,
-      minThreads: threads,
-      maxThreads: threads,
-      // for threads that replace others, too
-      workerData: { handle: control.native.handle, cpus: work.cpus } satisfies WorkerStart,
-      recordTiming: false,
-    })
+    const { handle } = control.native
+    const start: WorkerStart = { handle, cpus: work.cpus, gate: this.#gate }
+    this.#piscina = startThreads(threads, { filename: work.workerUrl, workerData: start })
     this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))
-    // a thread that dies without a task is replaced by Piscina and was nobody's loss
-    this.#piscina.on('error', () => {})
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#count()))
   }
 
@@ -119,21 +109,13 @@ export class Crew {
 
   /** Ends the threads; resolves once none is left that may write to memory. */
   async end(): Promise<void> {
-    // a thread that is ended while it loads a native addon takes the process with it
-    const end = performance.now() + LOADING_MILLIS
-    while (this.#isLoading() && performance.now() < end) await setTimeout(1)
+    await shut(this.#gate)
     await this.#piscina.destroy()
-  }
-
-  #isLoading(): boolean {
-    return this.#piscina.threads.some(({ threadId }) => threadId > 0 && !this.#loaded.has(threadId))
   }
 
   #hear(message: WorkerMessage): void {
     if (message === null) {
       this.#events.onNotice()
-    } else if (typeof message === 'object') {
-      this.#loaded.add(message.loaded)
     } else {
       this.#up.add(message)
       if (this.isUp) this.#resolveAllUp()
@@ -174,7 +156,8 @@ export class Crew {
       const seat = this.#control.seat(w)
       const state = Atomics.compareExchange(words, seat, Seat.parked, Seat.dismissed)
       if (state === Seat.parked) Atomics.notify(words, seat, 1)
-      if (state === Seat.taken) resident++
+      // one that is dismissed may stay after all, if a call comes in this very moment
+      if (state !== Seat.empty) resident++
     }
     if (resident > 0) return
     clearInterval(this.#dismissal)

@@ -1,9 +1,10 @@
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import { PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import type { Program, ScriptOp, Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
+import { startThreads } from './threads.js'
 
 /** A call until its program has ended. */
 interface Call {
@@ -31,8 +32,7 @@ export class ScriptEngine implements Engine {
 
   constructor(threads: number) {
     this.threads = threads
-    this.#piscina = new Piscina({ minThreads: threads, maxThreads: threads, recordTiming: false })
-    this.#piscina.on('error', () => {})
+    this.#piscina = startThreads(threads)
   }
 
   rowStride(): number {

@@ -1,6 +1,7 @@
-import { parentPort, threadId, workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { openServant } from '../native/load.js'
 import { type Handle, Leave, Seat } from '../native/native.js'
+import { type Gate, inside } from './gate.js'
 
 /*
  * The resident task: what a Piscina worker runs while its seat in the region is taken. It goes back and
@@ -23,8 +24,6 @@ export interface Residency {
 
 /** What a worker posts. */
 export type WorkerMessage =
-  /** The thread of this id has loaded the library. */
-  | { loaded: number }
   /** The seat of this number is taken. */
   | number
   /** Programs are complete. */
@@ -36,12 +35,13 @@ export interface WorkerStart {
   handle: Handle
   /** CPUs that the thread may run on; null: all that the process may. */
   cpus: readonly number[] | null
+  /** To load the library behind. */
+  gate: Gate
 }
 
-const { handle, cpus } = workerData as WorkerStart
-const native = openServant(handle)
+const { handle, cpus, gate } = workerData as WorkerStart
+const native = inside(gate, () => openServant(handle))
 if (cpus !== null) native.pinThread(cpus)
-parentPort?.postMessage({ loaded: threadId } satisfies WorkerMessage)
 
 export default function reside(task: Residency): void {
   if (parentPort === null) throw new Error('not a worker thread')

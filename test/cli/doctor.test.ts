@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Kernels } from '#src/native/native.js'
+import { scripted, why } from '../support/isas.js'
 import { dotpool, type Result } from './run.js'
 
-describe('doctor', () => {
+describe.skipIf(scripted)(`doctor${why}`, () => {
   let json: Result
   let text: Result
   beforeAll(async () => {
@@ -32,8 +33,9 @@ describe('doctor', () => {
 
   it('says of all kernels whether they can run, and why not', () => {
     const { kernels, isa } = JSON.parse(json.stdout) as { kernels: Kernels[]; isa: string }
-    const widest = { x64: 'amx', arm64: 'i8mm' }[process.arch as string]
-    if (widest !== undefined) expect(kernels[0].isa).toBe(widest)
+    // what every compiler has for them; a few know wider ones
+    const vectors = { x64: 'avx2', arm64: 'neon' }[process.arch as string]
+    if (vectors !== undefined) expect(kernels.map(({ isa }) => isa)).toContain(vectors)
     expect(kernels).toContainEqual({ isa: 'scalar', obstacle: null })
     expect(kernels.at(-1)).toEqual({ isa: 'typescript', obstacle: null })
     expect(kernels.find(({ obstacle }) => obstacle === null)?.isa).toBe(isa)
@@ -60,10 +62,10 @@ describe('doctor', () => {
     expect(stdout).toContain('DOTPOOL_ISA=typescript: unset it')
     expect(stdout).not.toContain('GB/s')
   })
+})
 
-  it('fails with one line of error for a DOTPOOL_ISA that cannot run', async () => {
-    const { code, stderr } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'abacus' } })
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/^error: DOTPOOL_ISA: expected one of .*, got "abacus"\n$/)
-  })
+it('doctor fails with one line of error for a DOTPOOL_ISA that cannot run', async () => {
+  const { code, stderr } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'abacus' } })
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^error: DOTPOOL_ISA: expected one of .*, got "abacus"\n$/)
 })

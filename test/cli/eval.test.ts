@@ -3,12 +3,17 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Tokenizer } from '#src/model/text/tokenizer.js'
 import { fixture, readIds, readJson, temporaryFolder } from '../model/support.js'
+import { needLibrary } from '../support/isas.js'
 import { dotpool } from './run.js'
+
+needLibrary()
 
 const { window, nll_w8a8, nll_fp32 } = readJson(join(fixture, 'val_windows.json'))
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let file: string
+/** The beginning of it, for what is only compared with itself. */
+let short: string
 
 /** The text whose NLL the fixture tells. */
 beforeAll(async () => {
@@ -16,8 +21,11 @@ beforeAll(async () => {
   file = join(folder.path, 'validation.txt')
   const tokenizerFile = join(fixture, 'tokenizer.json')
   const tokenizer = Tokenizer.parse(tokenizerFile, readJson(tokenizerFile))
-  const ids = readIds(join(fixture, 'val_ids.u16')).subarray(0, nll_w8a8.length * window)
-  await writeFile(file, tokenizer.decode(ids))
+  const text = (windows: number) =>
+    tokenizer.decode(readIds(join(fixture, 'val_ids.u16')).subarray(0, windows * window))
+  short = join(folder.path, 'short.txt')
+  await writeFile(file, text(nll_w8a8.length))
+  await writeFile(short, text(2))
 })
 
 afterAll(() => folder[Symbol.asyncDispose]())
@@ -26,7 +34,7 @@ function evaluate(args: string[], input?: string) {
   return dotpool(['eval', '--model', fixture, ...args], input === undefined ? {} : { input })
 }
 
-test('eval tells ids, NLL and perplexity in one line', async () => {
+test.concurrent('eval tells ids, NLL and perplexity in one line', async () => {
   const { code, stdout, stderr } = await evaluate([file])
   expect(stderr).toBe('')
   expect(code).toBe(0)
@@ -37,7 +45,7 @@ test('eval tells ids, NLL and perplexity in one line', async () => {
   expect(Number(perplexity)).toBeCloseTo(Math.exp(Number(nll)), 1)
 })
 
-test('--json prints JSON, and --quantize none runs in float32', async () => {
+test.concurrent('--json prints JSON, and --quantize none runs in float32', async () => {
   const { code, stdout } = await evaluate([file, '--json', '--quantize', 'none'])
   expect(code).toBe(0)
   const { ids, nll, perplexity, idsPerSecond } = JSON.parse(stdout)
@@ -47,27 +55,28 @@ test('--json prints JSON, and --quantize none runs in float32', async () => {
   expect(idsPerSecond).toBeGreaterThan(0)
 })
 
-test('- reads stdin', async () => {
-  const [fromFile, fromStdin] = [
-    await evaluate([file]),
-    await evaluate(['-'], await readFile(file, 'utf8')),
-  ]
+test.concurrent('- reads stdin', async () => {
+  const [fromFile, fromStdin] = await Promise.all([
+    evaluate([short]),
+    evaluate(['-'], await readFile(short, 'utf8')),
+  ])
   expect(fromStdin.code).toBe(0)
   expect(scores(fromStdin.stdout)).toBe(scores(fromFile.stdout))
 })
 
-test('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
-  const [whole, windows, int8] = [
-    await evaluate([file, '--json']),
-    await evaluate([file, '--json', '--window', '32']),
-    await evaluate([file, '--json', '--kv', 'int8']),
-  ].map(({ stdout }) => JSON.parse(stdout).nll)
+test.concurrent('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
+  const results = await Promise.all([
+    evaluate([short, '--json']),
+    evaluate([short, '--json', '--window', '32']),
+    evaluate([short, '--json', '--kv', 'int8']),
+  ])
+  const [whole, windows, int8] = results.map(({ stdout }) => JSON.parse(stdout).nll)
   expect(windows).toBeGreaterThan(whole)
   expect(int8).not.toBe(whole)
   expect(int8).toBeCloseTo(whole, 1)
 })
 
-test.each([
+test.concurrent.each([
   [['no-such-file'], 'no-such-file'],
   [['-'], 'file: expected a text of at least 2 ids, got 0'],
   [['package.json', '--window', '1'], 'window: expected'],

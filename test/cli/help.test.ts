@@ -4,24 +4,24 @@ import { dotpool } from './run.js'
 
 const commands = ['generate', 'chat', 'quantize', 'eval', 'doctor', 'bench']
 
-test('--help lists the commands', async () => {
+test.concurrent('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
   expect(code).toBe(0)
   for (const command of commands) expect(stdout).toContain(`  ${command} `)
 })
 
-test.each(commands)('%s --help tells how it is used', async (command) => {
+test.concurrent.each(commands)('%s --help tells how it is used', async (command) => {
   const { code, stdout } = await dotpool([command, '--help'])
   expect(code).toBe(0)
   expect(stdout).toContain(`Usage: dotpool ${command} [options]`)
 })
 
-test('--version is that of the package', async () => {
+test.concurrent('--version is that of the package', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect((await dotpool(['--version'])).stdout.trim()).toBe(version)
 })
 
-test.each([
+test.concurrent.each([
   [['nonsense'], "error: unknown command 'nonsense'"],
   [['generate', '--nonsense'], "error: unknown option '--nonsense'"],
   [['generate', '--seed', 'x'], 'is invalid. Not a number.'],

@@ -26,7 +26,7 @@ async function dtypes(checkpointFolder: string, names: string[]): Promise<string
   return names.map((name) => checkpoint.dtype(name))
 }
 
-test('quantize writes an int8 checkpoint, and tells the sizes', async () => {
+test.concurrent('quantize writes an int8 checkpoint, and tells the sizes', async () => {
   const target = join(folder.path, 'int8')
   const { code, stdout, stderr } = await dotpool(['quantize', floats, target])
   expect(stderr).toBe('')
@@ -43,7 +43,7 @@ test('quantize writes an int8 checkpoint, and tells the sizes', async () => {
   expect(b.stdout).toBe(a.stdout)
 })
 
-test('--skip leaves Linears as they are, and may be given again', async () => {
+test.concurrent('--skip leaves Linears as they are, and may be given again', async () => {
   const target = join(folder.path, 'skipped')
   const skips = ['--skip', 'down_proj', '--skip', 'self_attn.*']
   const { code } = await dotpool(['quantize', ...skips, floats, target])
@@ -52,7 +52,7 @@ test('--skip leaves Linears as they are, and may be given again', async () => {
   expect(await dtypes(target, [down, up, query])).toEqual(['F32', 'I8', 'F32'])
 })
 
-test.each([
+test.concurrent.each([
   [['src', 'new'], 'It has no config.json.'],
   [[fixture, 'src'], 'folder: expected a new or an empty one, got src with'],
   [[fixture, 'package.json'], 'package.json'],

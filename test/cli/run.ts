@@ -8,8 +8,6 @@ export interface Result {
   code: number | null
   stdout: string
   stderr: string
-  /** How many chunks stdout came in. */
-  chunks: number
 }
 
 export interface RunOptions {
@@ -29,11 +27,10 @@ export async function dotpool(
 ): Promise<Result> {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
   child.stdin.end(input)
-  const result: Result = { code: null, stdout: '', stderr: '', chunks: 0 }
+  const result: Result = { code: null, stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (interrupt && result.stdout === '') child.kill('SIGINT')
     result.stdout += text
-    result.chunks++
-    if (interrupt && result.chunks === 1) child.kill('SIGINT')
     if (hangUp) child.stdout.destroy()
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { collect, fixture, qwen3Prompts, readIds } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 let model: Model

@@ -141,7 +141,7 @@ describe('a checkpoint in several files', () => {
           expect(error).toBeInstanceOf(FormatError)
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     )
   })
 

@@ -2,9 +2,13 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { DisposedError, PoolClosedError } from '#src/errors.js'
 import { Model } from '#src/model/model.js'
+import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
-import { errorOf, pause } from '../support/threads.js'
+import { needLibrary } from '../support/isas.js'
+import { afterPrograms, errorOf } from '../support/threads.js'
 import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+
+needLibrary()
 
 const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 1000)]
 const endless = { maxTokens: 900, ignoreEnd: true }
@@ -20,12 +24,20 @@ function workOf(model: Model): Promise<unknown>[] {
   ].map(errorOf)
 }
 
+/** Resolves when so many steps have been given to the workers. */
+function begun(pool: Pool, steps: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (steps === 0) resolve()
+    else afterPrograms(pool, steps, resolve)
+  })
+}
+
 describe('pool.close()', () => {
-  it.each([0, 3, 10, 30])('after %i ms rejects all that a model does', async (millis) => {
+  it.each([0, 1, 2, 5])('after %i steps rejects all that a model does', async (steps) => {
     const pool = await Pool.create({ threads: 2 })
     const model = await Model.load(pool, fixture)
     const work = workOf(model)
-    await pause(millis)
+    await begun(pool, steps)
     await pool.close()
     for (const error of await Promise.all(work)) expect(error).toBeInstanceOf(PoolClosedError)
     await expect(model.logits([1])).rejects.toThrow(PoolClosedError)
@@ -44,13 +56,13 @@ describe('pool.close()', () => {
 })
 
 describe('model.dispose()', () => {
-  it.each([0, 3, 10, 30])('after %i ms rejects all that the model does', async (millis) => {
+  it.each([0, 1, 2, 5])('after %i steps rejects all that the model does', async (steps) => {
     await using pool = await Pool.create({ threads: 2 })
     const [model, other] = [await Model.load(pool, fixture), await Model.load(pool, fixture)]
     const work = workOf(model)
     const prompt = text.slice(0, 10)
     const unharmed = trace(other, prompt, { maxTokens: 40 })
-    await pause(millis)
+    await begun(pool, steps)
     model.dispose()
     for (const error of await Promise.all(work)) expect(error).toBeInstanceOf(DisposedError)
     await expectSameLogits(other, prompt, await unharmed)
@@ -87,10 +99,12 @@ describe('a text that is left early', () => {
     await using pool = await Pool.create({ threads: 2 })
     using model = await Model.load(pool, fixture)
     for await (const _ of model.generate('O', endless)) break
-    // the step that was queued ahead
-    await pause(20)
+    // the step that was queued ahead, and whatever would follow it, would come before this
+    const shape = { inFeatures: 4, outFeatures: 3 }
+    const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, shape)
+    await layer.forward(new Float32Array(4))
     const before = model.stats()
-    await pause(10)
+    for (let i = 0; i < 10; i++) await layer.forward(new Float32Array(4))
     expect(model.stats()).toEqual(before)
     const never = model.generateIds(text.slice(0, 5))
     await never.return()

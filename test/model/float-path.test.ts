@@ -4,6 +4,7 @@ import { bf16ToFloat, floatToBf16 } from '#src/bf16.js'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { plainFrequencies, plainLogits } from './plain-decoder.js'
 import {
   collect,
@@ -22,6 +23,8 @@ import {
   storiesPrompts,
   teacherForced,
 } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 beforeAll(async () => {

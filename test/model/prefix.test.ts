@@ -6,7 +6,10 @@ import { Sequence } from '#src/model/decoder/sequence.js'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 beforeAll(async () => {

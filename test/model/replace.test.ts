@@ -6,6 +6,7 @@ import { Model } from '#src/model/model.js'
 import { quantizeLinears, replaceLinears } from '#src/model/replace.js'
 import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { expectSameBits } from '../support/reference.js'
 import {
   f32,
@@ -19,6 +20,8 @@ import {
   tinyTensors,
   writeCheckpoint,
 } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 beforeAll(async () => {

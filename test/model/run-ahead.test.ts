@@ -1,7 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { type GenerateIdsOptions, Model, Pool, WorkerDiedError } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { needLibrary } from '../support/isas.js'
 import { fixture } from './support.js'
+
+needLibrary()
 
 /*
  * While a step runs, the next one is queued behind it for the id that it is about to draw. Nobody should

@@ -217,7 +217,7 @@ describe('any bytes', () => {
           expect(error).toBeInstanceOf(FormatError)
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 500 },
     )
     expect(read).toBeGreaterThan(0)
   })
@@ -274,8 +274,8 @@ describe('any bytes', () => {
           if (!(error instanceof FormatError)) throw error
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     )
-    expect(read).toBeGreaterThan(100)
+    expect(read).toBeGreaterThan(30)
   })
 })

@@ -13,7 +13,10 @@ import { loadParts } from '#src/model/load.js'
 import type { ModelParts } from '#src/model/model.js'
 import { headBytes } from '#src/ops/kv-page.js'
 import { Pool } from '#src/pool/pool.js'
+import { needLibrary } from '../support/isas.js'
 import { fixture } from './support.js'
+
+needLibrary()
 
 let pool: Pool
 beforeAll(async () => {

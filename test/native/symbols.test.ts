@@ -48,7 +48,9 @@ const crosses = ['gcc', 'objdump'].every(
   (tool) => spawnSync(`${mingw}-${tool}`, ['--version']).status === 0,
 )
 
-describe.skipIf(!crosses)(`the native library for Windows${crosses ? '' : ' (skipped)'}`, () => {
+const noCross = crosses ? '' : ` (skipped: it takes ${mingw}-gcc and its binutils)`
+
+describe.skipIf(!crosses)(`the native library for Windows${noCross}`, () => {
   let text: string
 
   // as scripts/platforms.js does it, so that one build serves both
@@ -72,10 +74,16 @@ describe.skipIf(!crosses)(`the native library for Windows${crosses ? '' : ' (ski
   })
 })
 
-describe.skipIf(findWasm() === null)('the native library as WebAssembly', () => {
+const wasm = findWasm()
+const noWasm = wasm === null ? ' (skipped: it takes clang with its linker to build)' : ''
+
+describe.skipIf(wasm === null)(`the native library as WebAssembly${noWasm}`, () => {
   // biome-ignore lint/suspicious/noExplicitAny: Node.js has it, its types do not
   const { Module } = (globalThis as any).WebAssembly
-  const module = new Module(readFileSync(findWasm() ?? ''))
+  let module: unknown
+  beforeAll(() => {
+    module = new Module(readFileSync(wasm as string))
+  })
 
   it('exports the functions of its header, and what tells where the memory begins', () => {
     const names = Module.exports(module).map(({ name }: { name: string }) => name)

@@ -94,7 +94,7 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
        }
        await pool.close()
        console.log(pool.isa)`,
-      { env: { DOTPOOL_ISA: isa }, limit: 25_000 },
+      { env: { DOTPOOL_ISA: isa } },
     )
     expect(stderr).toBe('')
     expect(stdout).toBe(`${isa}\n`)

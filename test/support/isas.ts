@@ -1,8 +1,20 @@
 import { Pool, type PoolOptions } from 'dotpool'
+import { beforeEach } from 'vitest'
 import { possibleIsas } from '#src/native/load.js'
 
 /** Every set of kernels that this machine can run, and the fallback. */
 export const isas = possibleIsas()
+
+/** Whether there is nothing but TypeScript. */
+export const scripted = isas[0] === 'typescript'
+const noLibrary = 'it takes the library, which a C compiler and make build'
+/** For titles, where that is not enough. */
+export const why = scripted ? ` (skipped: ${noLibrary})` : ''
+
+/** Skips a file's tests where there is nothing but TypeScript, which would take minutes or has no such thing. */
+export function needLibrary(): void {
+  beforeEach(({ skip }) => skip(scripted, noLibrary))
+}
 
 /** A pool with the kernels of one ISA. */
 export async function createPool(isa: string, options: PoolOptions = {}): Promise<Pool> {

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { Linear, type Pool } from 'dotpool'
-import { createPool } from './isas.js'
+import { createPool, isas } from './isas.js'
 import { makeCase } from './random.js'
 import { linearReference } from './reference.js'
 
@@ -46,24 +46,36 @@ export async function killThreads(): Promise<void> {
   await Promise.all([...up].map((worker) => worker.terminate()))
 }
 
-/** Waits for something that happens on other threads; fails where it never does. */
-export async function until(condition: () => boolean, millis = 5000): Promise<void> {
-  const end = performance.now() + millis
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${condition}`)
-    await new Promise((resolve) => setTimeout(resolve, 1))
+/** Waits for something that happens on other threads. Where it never does, the test's own limit tells. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await pause(1)
+}
+
+/** Calls `act` as soon as so many more programs have been given to the pool's workers. */
+export function afterPrograms(pool: Pool, count: number, act: () => void): void {
+  const run = pool.run
+  let left = count
+  pool.run = function (...args) {
+    if (--left === 0) {
+      pool.run = run
+      queueMicrotask(act)
+    }
+    return run.apply(this, args)
   }
 }
 
 export const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-/** Rows of a call that takes long, about half a second on one thread. */
-const longRows = { scalar: 4000, wasm: 20_000 }
+/** The slowest kernels, for calls that take long. */
+export const slowIsa = isas.includes('scalar') ? 'scalar' : (isas.at(-1) as string)
+
+/** Rows of a call that takes about half a second on one thread. */
+const longRows = (isa: string) => (isa === 'typescript' ? 400 : isa === 'scalar' ? 4000 : 20_000)
 
 /** A pool with a layer whose calls take long, with slow kernels or those of an ISA like `wasm`. */
-export async function slowPool(threads: number, isa = 'scalar'): Promise<SlowPool> {
+export async function slowPool(threads: number, isa = slowIsa): Promise<SlowPool> {
   const pool = await createPool(isa, { threads })
-  const rows = isa === 'scalar' ? longRows.scalar : longRows.wasm
+  const rows = longRows(isa)
   const shape = { inFeatures: 512, outFeatures: 640 }
   const { weight, scale } = makeCase({ rows: 1, ...shape }, false, 1)
   const layer = await Linear.fromInt8(pool, weight, scale, shape)

@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { fixture, logitsOf, readIds, relativeError } from './support.js'
+import { fixture, logitsOf, readIds, relativeError } from '../model/support.js'
+import { needLibrary } from '../support/isas.js'
+
+needLibrary()
 
 let pool: Pool
 beforeAll(async () => {

@@ -4,10 +4,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { createPool, isas } from '../support/isas.js'
+import {
+  expectSameLogits,
+  fixture,
+  logitsOf,
+  qwen3Prompts,
+  readIds,
+  trace,
+} from '../model/support.js'
+import { createPool, isas, needLibrary } from '../support/isas.js'
 import { expectSameBits } from '../support/reference.js'
 import { pause } from '../support/threads.js'
-import { expectSameLogits, fixture, logitsOf, qwen3Prompts, readIds, trace } from './support.js'
+
+needLibrary()
 
 /** A text long enough for several pages of keys and values, and for attention to be split over them. */
 const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 300)]
