@@ -13,11 +13,11 @@ enum {
 /* sum += x * w, one quad. */
 static inline __attribute__((always_inline)) void add_quad(__m256i *sum, const int registers, const int8_t *x,
                                                            const int8_t *w) {
-  const __m256i xq = dp_broadcast(x);
+  const __m256i xq = dp_broadcast(x), ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 4
   for (int c = 0; c < registers / DP_REGISTERS; c++) _mm_prefetch(w + AHEAD + c * 64, _MM_HINT_T0);
 #pragma GCC unroll 8
-  for (int r = 0; r < registers; r++) sum[r] = dp_dot(sum[r], xq, dp_load(w + r * 32));
+  for (int r = 0; r < registers; r++) DP_DOT(sum[r], xq, dp_load(w + r * 32), ones);
 }
 
 static inline __attribute__((always_inline)) void gemv(const int8_t *x, const int8_t *w, size_t quads,

@@ -6,17 +6,23 @@
 
 /*
  * sum[c] += sum_j x[j] * w[c][j] as |w| * (x with the sign of w), -127 <= x <= 127: vpmaddubsw wants an unsigned
- * factor, and adds two products in 16 bits, which cannot overflow: 2 * 128 * 127 = 32512.
+ * factor, and adds two products in 16 bits, which cannot overflow: 2 * 128 * 127 = 32512. ones: of 16 bits.
+ * In assembly for the reason given in vnni512.h.
  */
-static inline __m256i dp_dot(__m256i sum, __m256i x, __m256i w) {
-  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
+#define DP_DOT(sum, x, w, ones)                                                     \
+  do {                                                                              \
+    __m256i products_, magnitude_ = w;                                              \
+    __asm__(                                                                        \
+        "vpsignb %2, %3, %1\n\t"                                                    \
+        "vpabsb %2, %2\n\t"                                                         \
+        "vpmaddubsw %1, %2, %1\n\t"                                                 \
+        "vpmaddwd %4, %1, %1\n\t"                                                   \
+        "vpaddd %1, %0, %0"                                                         \
+        : "+x"(sum), "=&x"(products_), "+x"(magnitude_)                             \
+        : "x"(x), "x"(ones));                                                       \
+  } while (0)
 
-/*
- * The same for a column, with |w| and 16-bit ones given; x is used up. In assembly for the reason given in
- * vnni512.h, and so that two products are always under way.
- */
+/* The same for a column, with |w| given; x is used up. Two products are always under way. */
 #define DP_DOT_COLUMN(sum0, sum1, x, w0, w1, magnitude0, magnitude1, ones) \
   do {                                                                     \
     __m256i products_;                                                     \
