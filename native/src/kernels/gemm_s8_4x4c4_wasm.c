@@ -47,8 +47,10 @@ DP_INLINE void tile(const int16_t *x, size_t stride, const int rows, const int8_
   for (size_t q = 0; q < quads; q += TURN, x += TURN * DP_KR, w += TURN * DP_QUAD_BYTES) {
     const size_t left = quads - q, count = left < TURN ? left : TURN;
     line_up(x, stride, rows, count, lined_up);
-    const int8_t *soon = left < 2 * TURN ? w : w + TURN * DP_QUAD_BYTES;
-    for (int c = 0; c < DP_NR; c += CHANNELS, soon += TURN * STEP) {
+    /* the last turns touch their own weights again, for nothing may lie behind them */
+    const bool is_last = left < 2 * TURN;
+    const int8_t *soon = is_last ? w : w + TURN * DP_QUAD_BYTES;
+    for (int c = 0; c < DP_NR; c += CHANNELS, soon += is_last ? 0 : TURN * STEP) {
       turn(lined_up, rows, w + c * DP_KR, count, acc + c, soon);
     }
   }

@@ -33,8 +33,10 @@ void dp_gemv_s8_1x64c4_wasm(const void *xq, const int8_t *w, size_t quads, uint3
   memset(acc, 0, columns * DP_COLUMN * sizeof *acc);
   for (size_t q = 0; q < quads; q += TURN, x += TURN * DP_KR, w += TURN * DP_QUAD_BYTES) {
     const size_t left = quads - q;
-    const int8_t *soon = left < 2 * TURN ? w : w + TURN * DP_QUAD_BYTES;
-    for (uint32_t c = 0; c < columns * DP_COLUMN; c += CHANNELS, soon += TURN * STEP) {
+    /* the last turns touch their own weights again, for nothing may lie behind them */
+    const bool is_last = left < 2 * TURN;
+    const int8_t *soon = is_last ? w : w + TURN * DP_QUAD_BYTES;
+    for (uint32_t c = 0; c < columns * DP_COLUMN; c += CHANNELS, soon += is_last ? 0 : TURN * STEP) {
       turn(x, w + c * DP_KR, left < TURN ? left : TURN, acc + c, soon);
     }
   }
