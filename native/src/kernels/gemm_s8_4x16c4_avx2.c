@@ -1,11 +1,12 @@
 /*
  * gemm_s8_4x16c4_avx2.c: a few rows times a block, four rows and a column at a time: eight of the 16 registers
  * are sums, four hold a quad's weights and their magnitudes. Columns take turns, and in each turn all rows pass,
- * so that weights are read from memory once; they are asked for in the order in which they lie there.
+ * so that weights are read from memory once.
  */
 #include <string.h>
 
 #include "../kernels.h"
+#include "ahead.h"
 #include "sign256.h"
 
 enum {
@@ -14,10 +15,10 @@ enum {
   AHEAD = TURN * DP_QUAD_BYTES, /* so the turns after these are on their way */
 };
 
-/* acc[m, n] += sum of a turn. ahead: a line of it is asked for per quad. */
+/* acc[m, n] += sum of a turn. ahead: from `line` on a line of it is asked for per quad. */
 static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads, int32_t *acc,
-                                                       const int8_t *ahead) {
+                                                       const int8_t *ahead, size_t line) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum[MR][DP_REGISTERS];
 #pragma GCC unroll 4
@@ -25,8 +26,9 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
     sum[m][0] = dp_load(acc + m * DP_NR);
     sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
   }
-  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead += 64) {
-    _mm_prefetch(ahead, _MM_HINT_T0);
+  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
+    /* where memory is all that takes time, several streams of it are faster than one */
+    _mm_prefetch(rows <= 2 ? dp_line_ahead(ahead, line + q) : ahead + (line + q) * 64, _MM_HINT_T0);
     const __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
     const __m256i magnitude0 = _mm256_abs_epi8(w0), magnitude1 = _mm256_abs_epi8(w1);
 #pragma GCC unroll 4
@@ -43,12 +45,12 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
 }
 
 static void panel(const int8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
-                  const int8_t *ahead) {
+                  const int8_t *ahead, size_t line) {
   switch (rows) {
-    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
-    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
-    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
-    default: tile(x, stride, 4, w, quads, acc, ahead); break;
+    case 1: tile(x, stride, 1, w, quads, acc, ahead, line); break;
+    case 2: tile(x, stride, 2, w, quads, acc, ahead, line); break;
+    case 3: tile(x, stride, 3, w, quads, acc, ahead, line); break;
+    default: tile(x, stride, 4, w, quads, acc, ahead, line); break;
   }
 }
 
@@ -62,11 +64,10 @@ void dp_gemm_s8_4x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const 
     const size_t count = quads - q < TURN ? quads - q : TURN;
     const int8_t *stretch = w + q * DP_QUAD_BYTES;
     for (int c = 0; c < DP_COLUMNS; c++) {
-      const int8_t *lines = stretch + AHEAD + c * TURN * 64;
       for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
         end = rows * (p + 1) / panels;
         panel((const int8_t *)xq + m * stride + q * DP_KR, stride, end - m, stretch + c * 64, count,
-              acc + m * DP_NR + c * DP_COLUMN, lines);
+              acc + m * DP_NR + c * DP_COLUMN, stretch + AHEAD, c * TURN);
       }
     }
   }
