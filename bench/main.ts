@@ -7,6 +7,7 @@ import { type Comparison, compareReports, readReport } from './compare.js'
 import { dotpoolRunner } from './dotpool.js'
 import { beginReport, formatReport, summarizeRooflines } from './report.js'
 import type { Line, Suite } from './suite.js'
+import { awaited } from './suites/awaited.js'
 import { calls } from './suites/calls.js'
 import { eventLoop } from './suites/event-loop.js'
 import { forward } from './suites/forward.js'
@@ -24,6 +25,7 @@ import { printComparison, printHead, printLine, printRooflines, printSuite } fro
 const suites: Suite[] = [
   region,
   forward,
+  awaited,
   calls,
   gemv,
   smallBatches,
