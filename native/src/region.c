@@ -420,6 +420,7 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
     const outcome how = run_op(stay, &program, i, stage);
     if (how != PASSED) return how;
     worker->op = i + 1;
+    if (i + 1 < program.op_count && must_leave(stay)) return LEAVING;
   }
   return PASSED;
 }
