@@ -279,7 +279,7 @@ static inline outcome settle_claim(dp_worker *worker, const dp_program *program,
 
 enum {
   PACE_MACS = 1 << 20,       /* a pace is how long so many multiply-adds take */
-  LONG_UNIT_NS = 250 * 1000, /* an event loop does not wait for a unit longer than this */
+  LONG_CLAIM_NS = 250 * 1000, /* an event loop does not wait for a claim longer than this */
 };
 
 /*
@@ -296,18 +296,20 @@ static void learn_pace(_Atomic uint64_t *pace, uint64_t macs, uint64_t passed_ns
 }
 
 /*
- * How many units of op `i` the publisher's thread claims at once in a turn of its event loop. 0: even one
- * takes too long. It may read the op before it claims, for nobody else reuses slots.
+ * How many units of op `i` the publisher's thread claims at once in a turn of its event loop: those that fit,
+ * or units that belong together; 0 where even one takes too long. It may read the op before it claims, for
+ * nobody else reuses slots.
  */
 static uint32_t fitting_units(const dp_stay *stay, const dp_program *program, uint32_t i,
                               const dp_progress *progress) {
   const _Atomic uint64_t *pace = &stay->region->pace[program->ops[i].kind];
   const uint64_t macs = atomic_load_explicit(&progress->macs, memory_order_relaxed);
-  const uint64_t unit_ns = macs * atomic_load_explicit(pace, memory_order_relaxed) / PACE_MACS;
-  if (unit_ns > LONG_UNIT_NS) return 0;
+  const uint64_t unit_ns = macs * atomic_load_explicit(pace, memory_order_relaxed) / PACE_MACS + 1;
   const uint64_t left_ns = stay->deadline > stay->clock ? stay->deadline - stay->clock : 0;
-  const uint64_t fitting = left_ns / (unit_ns + 1);
-  return fitting > 0 ? (uint32_t)fitting : 1;
+  const uint64_t fitting = left_ns / unit_ns, most = LONG_CLAIM_NS / unit_ns;
+  const uint64_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
+  const uint64_t least = grain < most ? grain : most;
+  return (uint32_t)(fitting > least ? fitting : least);
 }
 
 /* Runs what this worker can claim of op `i`. FINISHED: it ran the last unit of the program. */

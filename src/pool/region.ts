@@ -15,10 +15,10 @@ import type { WorkerStats } from './stats.js'
 const OWN_CORE_LOOK = 20
 
 /**
- * How long this thread works at each turn of its event loop where it has no core of its own: little beside
- * what timers are late by anyway, and so long that the turns themselves take 3 % of it.
+ * How long this thread works at each turn of its event loop where it has no core of its own: a tenth of what
+ * timers are exact to, and so long that the turns themselves take less than 2 % of it.
  */
-const TURN_NANOS = 50e3
+const TURN_NANOS = 100e3
 
 /** All workers dead so many times without one program complete in between: they cannot work at all. */
 const DEATHS_IN_A_ROW = 4
