@@ -302,12 +302,13 @@ static void learn_pace(_Atomic uint64_t *pace, uint64_t macs, uint64_t passed_ns
  */
 static uint32_t fitting_units(const dp_stay *stay, const dp_program *program, uint32_t i,
                               const dp_progress *progress) {
-  const _Atomic uint64_t *pace = &stay->region->pace[program->ops[i].kind];
+  const uint64_t pace = atomic_load_explicit(&stay->region->pace[program->ops[i].kind], memory_order_relaxed);
   const uint64_t macs = atomic_load_explicit(&progress->macs, memory_order_relaxed);
-  const uint64_t unit_ns = macs * atomic_load_explicit(pace, memory_order_relaxed) / PACE_MACS + 1;
+  const uint64_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
+  if (pace == 0) return (uint32_t)grain; /* one has to try */
+  const uint64_t unit_ns = macs * pace / PACE_MACS + 1;
   const uint64_t left_ns = stay->deadline > stay->clock ? stay->deadline - stay->clock : 0;
   const uint64_t fitting = left_ns / unit_ns, most = LONG_CLAIM_NS / unit_ns;
-  const uint64_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
   const uint64_t least = grain < most ? grain : most;
   return (uint32_t)(fitting > least ? fitting : least);
 }

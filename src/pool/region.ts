@@ -143,6 +143,7 @@ export class Region implements Engine {
     } finally {
       program.release?.()
       this.#settleCompleted()
+      if (this.#inFlight > 0 && !this.#isWorking) this.#seatAll()
     }
   }
 
@@ -177,7 +178,7 @@ export class Region implements Engine {
       if (this.#ring[slot] !== undefined) return
       const flight = this.#waiting.shift() as Flight
       if (this.#inFlight === 0) this.#look()
-      const seats = this.#takesPart && this.#lookUntil > 0 ? this.threads - 1 : this.threads
+      const seats = this.#isWorking ? this.threads - 1 : this.threads
       this.#control.seats = seats
       try {
         flight.epoch = this.#publish(flight.program, false)
@@ -238,11 +239,18 @@ export class Region implements Engine {
   /** Leaves the work to all workers, and waits for notice. */
   #rest(): void {
     this.#lookUntil = 0
-    if (this.#inFlight > 0) {
-      this.#control.seats = this.threads
-      this.#crew.wake(this.threads)
-    }
+    if (this.#inFlight > 0) this.#seatAll()
     this.#listen()
+  }
+
+  /** Whether this thread does the last worker's share, which sits out meanwhile. */
+  get #isWorking(): boolean {
+    return this.#takesPart && this.#lookUntil > 0
+  }
+
+  #seatAll(): void {
+    this.#control.seats = this.threads
+    this.#crew.wake(this.threads)
   }
 
   /** Settles what is complete, the oldest first, and publishes what waited for a slot. */
