@@ -9,6 +9,7 @@ import { dotpoolRunner } from './dotpool.js'
 import { beginReport, formatReport, resultsName, summarizeRooflines } from './report.js'
 import { type Impossible, impossibleSpeeds } from './speed.js'
 import type { Line, Suite } from './suite.js'
+import { awaited } from './suites/awaited.js'
 import { calls } from './suites/calls.js'
 import { eventLoop } from './suites/event-loop.js'
 import { forward } from './suites/forward.js'
@@ -33,6 +34,7 @@ import {
 const suites: Suite[] = [
   region,
   forward,
+  awaited,
   calls,
   gemv,
   smallBatches,

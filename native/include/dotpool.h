@@ -55,6 +55,7 @@ typedef enum dp_op_kind {
   DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_PICK = 17,        /* the next id of each row of logits, or how likely a given one was */
   DP_OP_CLOCK = 19,       /* additions that wait for each other, one a cycle: the clock */
+  DP_OP_KINDS = 20,
 } dp_op_kind;
 
 /* What an op's flags say; any of them, or 0. */
@@ -168,6 +169,7 @@ typedef struct dp_progress {
   _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
   _Atomic uint32_t least;                       /* fewer units than these are not left behind */
   _Atomic uint32_t cap;                         /* the most units of one claim */
+  _Atomic uint32_t macs;                        /* int8 multiply-adds that a unit takes as long as */
   _Atomic uint32_t together;                    /* the op need not wait for those before it */
   _Atomic uint32_t after;                       /* it waits for all programs before */
   _Atomic uint32_t pinned;                      /* every worker runs its own units, nobody else */
@@ -223,7 +225,8 @@ typedef struct dp_region {
   alignas(DP_CACHE_LINE) _Atomic uint32_t notice; /* 1: a message to JavaScript is under way */
   alignas(DP_CACHE_LINE) uint32_t threads;
   uint64_t kernels; /* const dp_kernels *: those that were chosen when the region was made */
-  dp_worker workers[DP_MAX_WORKERS + 1]; /* the last in use is the caller of dp_help */
+  alignas(DP_CACHE_LINE) _Atomic uint64_t pace[DP_OP_KINDS]; /* ns that 2^20 MACs of a kind take, or 0 */
+  dp_worker workers[DP_MAX_WORKERS + 1]; /* the last in use is the publisher's thread */
   dp_slot ring[DP_RING];
 } dp_region;
 
@@ -288,7 +291,7 @@ typedef enum dp_leave {
   DP_LEAVE_IDLE = 0,     /* nothing was published for spin_ns: park */
   DP_LEAVE_NOTICE = 1,   /* tell JavaScript that programs are complete, then come back */
   DP_LEAVE_SLICE = 2,    /* slice_ns is over: give terminate() its chance, then come back */
-  DP_LEAVE_UNSEATED = 3, /* the caller of dp_help has this worker's place: park */
+  DP_LEAVE_UNSEATED = 3, /* the publisher's thread has this worker's place: park */
   DP_LEAVE_STOP = 4,     /* the region has ended */
 } dp_leave;
 
@@ -296,10 +299,16 @@ typedef enum dp_leave {
 DP_EXPORT int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns);
 
 /*
- * Works beside the workers until program `epoch` is complete, in the place of the last one, which sits
- * out until the next program that is not silent.
+ * Works beside the workers until program `epoch` is complete, in the place of the last one, which `seats`
+ * should have sit out.
  */
 DP_EXPORT void dp_help(dp_region *region, uint32_t epoch);
+
+/*
+ * The same for about turn_ns, and a unit more, at most. Returns 0 where a unit takes so long that this is no
+ * way to work for a thread that others wait for, 1 otherwise.
+ */
+DP_EXPORT uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns);
 
 /*
  * Clears up after worker `index`, whose thread is gone, wherever it died; the next one begins with what this

@@ -39,10 +39,10 @@ dp_plan dp_plan_op(const dp_op *op, const dp_kernels *kernels, uint32_t threads)
   plan.span = dp_at_least(dp_divide_up(pieces, DP_MAX_UNITS), 1);
   /* an op of no pieces, such as one of no rows, is a unit all the same: somebody has to finish it */
   plan.units = dp_at_least(dp_divide_up(pieces, plan.span), 1);
-  const uint32_t macs = dp_at_least(type->cost(op, kernels, threads) * plan.span, 1);
-  plan.least = dp_at_least(LEAST_MACS / macs, 1);
+  plan.macs = dp_at_least(type->cost(op, kernels, threads) * plan.span, 1);
+  plan.least = dp_at_least(LEAST_MACS / plan.macs, 1);
   if (plan.least > plan.grain) plan.least = plan.grain;
-  plan.cap = dp_at_least(DP_CLAIM_MACS / macs, 1);
+  plan.cap = dp_at_least(DP_CLAIM_MACS / plan.macs, 1);
   return plan;
 }
 

@@ -27,6 +27,11 @@
  *     then name another epoch. Its memory stays readable for a while after its last run: see Control in
  *     src/pool/control.ts.
  *
+ * The publisher's thread may work in the place of the last worker, which sits out meanwhile: until a program
+ * is complete (dp_help), or for a turn of its event loop (dp_help_briefly), in which it claims no more than
+ * it expects to run in that time. Whether a worker sits out, `seats` tells; one that has not seen it yet does
+ * no harm, for ranges know only epochs and claims.
+ *
  * What orders memory:
  *
  *   publish  A: ops, ranges written        B: store epoch (seq_cst)   C: JavaScript loads seats
@@ -34,12 +39,17 @@
  *   parking  G: JavaScript stores PARKED   H: JavaScript loads epoch (both seq_cst), then waits
  *   finish   I: store completed            J: exchange notice, post a message if it was 0
  *   settling K: JavaScript stores notice 0 L: JavaScript loads completed (all four seq_cst)
+ *   seating  M: JavaScript raises seats    N: JavaScript loads seats' states
+ *   parking  G: JavaScript stores PARKED   O: JavaScript loads seats (all four seq_cst), then waits
  *
  *   B before D makes A visible to E. F before a waiter's load of `done` (acquire) makes one op's
  *   results visible to the next, and I before L makes them visible to JavaScript. B before C and G
  *   before H are sequentially consistent, so at least one side sees the other: either the publisher
  *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep. Likewise I
- *   before J and K before L: either JavaScript finds the program complete, or it is sent a message.
+ *   before J and K before L: either JavaScript finds the program complete, or it is sent a message. And
+ *   M before N and G before O: a worker that sat out is woken, or sees that it has a seat again. To lower
+ *   seats needs no order. Everything that the publisher's thread does in C comes after its own A and B, and
+ *   before its own L, so that D, E, F and I hold for it as for any worker.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -83,13 +93,12 @@ static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t least, u
   return share > grain ? share - share % grain : share;
 }
 
-/* Takes units of the op that nobody has claimed, the worker's own first. False: there are none. */
+/* Takes at most `cap` units of the op that nobody has claimed, the worker's own first. False: there are none. */
 static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker, uint32_t threads,
-                        dp_claim *claim) {
+                        uint32_t cap, dp_claim *claim) {
   const uint32_t index = worker->index;
   const uint32_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
   const uint32_t least = atomic_load_explicit(&progress->least, memory_order_relaxed);
-  const uint32_t cap = atomic_load_explicit(&progress->cap, memory_order_relaxed);
   const uint32_t owners = atomic_load_explicit(&progress->pinned, memory_order_relaxed) ? 1 : threads;
   for (uint32_t i = 0; i < owners; i++) {
     const uint32_t owner = index + i < threads ? index + i : index + i - threads;
@@ -122,6 +131,7 @@ static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint3
   atomic_store_explicit(&progress->grain, plan.grain, memory_order_relaxed);
   atomic_store_explicit(&progress->least, plan.least, memory_order_relaxed);
   atomic_store_explicit(&progress->cap, plan.cap, memory_order_relaxed);
+  atomic_store_explicit(&progress->macs, plan.macs, memory_order_relaxed);
   atomic_store_explicit(&progress->pinned, plan.pinned, memory_order_relaxed);
   atomic_store_explicit(&progress->together, (flags & DP_TOGETHER) != 0, memory_order_relaxed);
   atomic_store_explicit(&progress->after, (flags & DP_AFTER) != 0, memory_order_relaxed);
@@ -134,14 +144,6 @@ static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint3
     atomic_store_explicit(&progress->range[w], make_range(epoch, first, last), memory_order_release);
     first = last;
   }
-}
-
-/* ---- seats -------------------------------------------------------------------------------------- */
-
-/* Workers at or above `seats` sit out. Written only where it changes: they all read it all the time. */
-static void set_seats(dp_region *region, uint32_t seats) {
-  if (atomic_load_explicit(&region->seats, memory_order_relaxed) == seats) return;
-  atomic_store_explicit(&region->seats, seats, memory_order_relaxed);
 }
 
 /* ---- publishing --------------------------------------------------------------------------------- */
@@ -170,7 +172,6 @@ uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, 
   atomic_store_explicit(&slot->silent, silent, memory_order_relaxed);
   atomic_store_explicit(&slot->fault, 0, memory_order_relaxed);
   atomic_store_explicit(&slot->ops_done, 0, memory_order_relaxed);
-  if (!silent) set_seats(region, region->threads);
   for (uint32_t i = 0; i < op_count; i++) {
     const dp_plan plan = dp_plan_op(&ops[i], kernels_of(region), region->threads);
     share_out(progress_at((uint64_t)(uintptr_t)progress, i, region->threads), epoch, plan,
@@ -193,14 +194,16 @@ typedef enum outcome {
 typedef struct dp_stay {
   dp_region *region;
   dp_worker *worker;
-  bool caller;       /* in dp_help: stays until its program is complete */
-  uint64_t deadline; /* otherwise leaves about here */
+  bool publisher;    /* works in the place of the last worker: nothing but the deadline ends its stay */
+  bool in_turn;      /* of its event loop, so that no claim shall take long */
+  uint64_t deadline; /* leaves about here */
   uint64_t clock;    /* when it last looked */
   dp_leave leave;
+  bool has_long_units; /* left because a unit takes too long for a turn of an event loop */
 } dp_stay;
 
 static bool must_leave(dp_stay *stay) {
-  if (stay->caller) return false;
+  if (stay->publisher) return stay->clock >= stay->deadline;
   if (atomic_load_explicit(&stay->region->stop, memory_order_relaxed)) {
     stay->leave = DP_LEAVE_STOP;
   } else if (stay->worker->index >= atomic_load_explicit(&stay->region->seats, memory_order_relaxed)) {
@@ -219,11 +222,20 @@ static inline void count(_Atomic uint64_t *counter, uint64_t more) {
   atomic_store_explicit(counter, before + more, memory_order_relaxed);
 }
 
-/* Adds the time since the stay last looked at the clock to `counter`. */
-static void count_time(dp_stay *stay, _Atomic uint64_t *counter) {
-  uint64_t now = dp_now_ns();
-  count(counter, now - stay->clock);
+/* Adds the time since the stay last looked at the clock to `counter`, and returns it. */
+static uint64_t count_time(dp_stay *stay, _Atomic uint64_t *counter) {
+  const uint64_t now = dp_now_ns(), passed = now - stay->clock;
+  count(counter, passed);
   stay->clock = now;
+  return passed;
+}
+
+/* A turn of a loop that waits for other workers. False: it is time to leave. */
+static bool keep_waiting(dp_stay *stay, uint32_t spins) {
+  if ((spins + 1) % DP_SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
+  if (must_leave(stay)) return false;
+  spin(spins);
+  return true;
 }
 
 /* A program as a worker found it. */
@@ -263,6 +275,44 @@ static inline outcome settle_claim(dp_worker *worker, const dp_program *program,
   return FINISHED;
 }
 
+/* ---- how long claims take ------------------------------------------------------------------------ */
+
+enum {
+  PACE_MACS = 1 << 20,       /* a pace is how long so many multiply-adds take */
+  LONG_CLAIM_NS = 250 * 1000, /* an event loop does not wait for a claim longer than this */
+};
+
+/*
+ * Remembers how long a claim took: a moving mean, in which one claim weighs little, for its thread may have
+ * been put to sleep. Written only where it changes: all workers read it all the time.
+ */
+static void learn_pace(_Atomic uint64_t *pace, uint64_t macs, uint64_t passed_ns) {
+  const uint64_t before = atomic_load_explicit(pace, memory_order_relaxed);
+  const uint64_t seen = passed_ns * PACE_MACS / macs;
+  const uint64_t most = before == 0 ? seen : 2 * before, now = seen < most ? seen : most;
+  const uint64_t mean = before == 0 ? now : (3 * before + now) / 4;
+  const uint64_t change = mean > before ? mean - before : before - mean;
+  if (change > before / 8) atomic_store_explicit(pace, mean, memory_order_relaxed);
+}
+
+/*
+ * How many units of op `i` the publisher's thread claims at once in a turn of its event loop: those that fit,
+ * or units that belong together; 0 where even one takes too long. It may read the op before it claims, for
+ * nobody else reuses slots.
+ */
+static uint32_t fitting_units(const dp_stay *stay, const dp_program *program, uint32_t i,
+                              const dp_progress *progress) {
+  const uint64_t pace = atomic_load_explicit(&stay->region->pace[program->ops[i].kind], memory_order_relaxed);
+  const uint64_t macs = atomic_load_explicit(&progress->macs, memory_order_relaxed);
+  const uint64_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
+  if (pace == 0) return (uint32_t)grain; /* one has to try */
+  const uint64_t unit_ns = macs * pace / PACE_MACS + 1;
+  const uint64_t left_ns = stay->deadline > stay->clock ? stay->deadline - stay->clock : 0;
+  const uint64_t fitting = left_ns / unit_ns, most = LONG_CLAIM_NS / unit_ns;
+  const uint64_t least = grain < most ? grain : most;
+  return (uint32_t)(fitting > least ? fitting : least);
+}
+
 /* Runs what this worker can claim of op `i`. FINISHED: it ran the last unit of the program. */
 static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint32_t stage) {
   dp_region *region = stay->region;
@@ -270,8 +320,17 @@ static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint
   dp_slot *slot = program->slot;
   const uint32_t epoch = program->epoch;
   dp_progress *progress = progress_at(program->progress, i, region->threads);
-  dp_claim claim;
-  while (claim_units(progress, epoch, worker, region->threads, &claim)) {
+  for (;;) {
+    uint32_t cap = atomic_load_explicit(&progress->cap, memory_order_relaxed);
+    if (stay->in_turn) {
+      const uint32_t fitting = fitting_units(stay, program, i, progress);
+      stay->has_long_units = fitting == 0;
+      if (fitting == 0) return LEAVING;
+      if (cap > fitting) cap = fitting;
+    }
+    dp_claim claim;
+    if (!claim_units(progress, epoch, worker, region->threads, cap, &claim)) return PASSED;
+    const uint32_t units = claim.last - claim.first;
     if (atomic_load_explicit(&slot->aborted, memory_order_relaxed) != epoch) {
       dp_place place = {
           .op = &program->ops[i],
@@ -284,14 +343,14 @@ static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint
           .fault = &slot->fault,
       };
       count(&worker->stats.weight_bytes, dp_run_units(&place, claim.first, claim.last));
-      count(&worker->stats.units, claim.last - claim.first);
-      count_time(stay, &worker->stats.busy_ns);
+      count(&worker->stats.units, units);
+      const uint64_t macs = (uint64_t)units * atomic_load_explicit(&progress->macs, memory_order_relaxed);
+      learn_pace(&region->pace[program->ops[i].kind], macs, count_time(stay, &worker->stats.busy_ns));
     }
-    const outcome how = settle_claim(worker, program, progress, claim.last - claim.first);
+    const outcome how = settle_claim(worker, program, progress, units);
     if (how != GOES_ON) return how;
     if (must_leave(stay)) return LEAVING;
   }
-  return PASSED;
 }
 
 /* Waits until `count` ops are done, or the slot holds another program. */
@@ -299,8 +358,7 @@ static outcome wait_for_ops(dp_stay *stay, dp_slot *slot, uint32_t epoch, uint32
   for (uint32_t spins = 0;; spins++) {
     if (atomic_load_explicit(&slot->ops_done, memory_order_acquire) >= count) break;
     if (atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch) break;
-    if (must_leave(stay)) return LEAVING;
-    spin(spins);
+    if (!keep_waiting(stay, spins)) return LEAVING;
   }
   count_time(stay, &stay->worker->stats.wait_ns);
   return PASSED;
@@ -317,10 +375,7 @@ static outcome wait_for_programs(dp_stay *stay, uint32_t epoch) {
   for (uint32_t before = epoch - DP_RING + 1; before != epoch; before++) {
     const dp_slot *slot = slot_of(stay->region, before);
     for (uint32_t spins = 0; !is_complete(slot, before); spins++) {
-      /* that may take a while */
-      if (spins % DP_SPINS_PER_CLOCK == 0) count_time(stay, &stay->worker->stats.wait_ns);
-      if (must_leave(stay)) return LEAVING;
-      spin(spins);
+      if (!keep_waiting(stay, spins)) return LEAVING;
     }
   }
   count_time(stay, &stay->worker->stats.wait_ns);
@@ -368,6 +423,7 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
     const outcome how = run_op(stay, &program, i, stage);
     if (how != PASSED) return how;
     worker->op = i + 1;
+    if (i + 1 < program.op_count && must_leave(stay)) return LEAVING;
   }
   return PASSED;
 }
@@ -420,20 +476,39 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
   }
 }
 
+/* Works in the place of the last worker until program `epoch` is complete, or the stay must end. */
+static void help(dp_stay *stay, uint32_t epoch) {
+  dp_region *region = stay->region;
+  dp_worker *worker = stay->worker;
+  const dp_slot *slot = slot_of(region, epoch);
+  for (uint32_t spins = 0; !is_complete(slot, epoch); spins++) {
+    const uint32_t published = atomic_load_explicit(&region->epoch, memory_order_relaxed);
+    if (published != worker->cursor) {
+      const uint32_t next = next_program(worker, published);
+      if (run_program(stay, next) == LEAVING) return;
+      leave_behind(worker, next);
+      spins = 0;
+    } else if (!keep_waiting(stay, spins)) {
+      return;
+    }
+  }
+  count_time(stay, &worker->stats.wait_ns);
+}
+
 void dp_help(dp_region *region, uint32_t epoch) {
   dp_worker *worker = &region->workers[region->threads];
-  dp_stay stay = {.region = region, .worker = worker, .caller = true, .clock = dp_now_ns()};
-  const dp_slot *slot = slot_of(region, epoch);
-  set_seats(region, region->threads - 1);
-  while (worker->cursor != epoch) {
-    const uint32_t next = next_program(worker, epoch);
-    run_program(&stay, next);
-    leave_behind(worker, next);
-  }
-  for (uint32_t spins = 0; atomic_load_explicit(&slot->completed, memory_order_acquire) != epoch; spins++) {
-    spin(spins);
-  }
-  count_time(&stay, &worker->stats.wait_ns);
+  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .deadline = UINT64_MAX,
+                  .clock = dp_now_ns()};
+  help(&stay, epoch);
+}
+
+uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns) {
+  dp_worker *worker = &region->workers[region->threads];
+  const uint64_t start = dp_now_ns();
+  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .in_turn = true,
+                  .deadline = start + turn_ns, .clock = start};
+  help(&stay, epoch);
+  return !stay.has_long_units;
 }
 
 void dp_bury(dp_region *region, uint32_t index) {

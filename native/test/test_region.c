@@ -32,12 +32,13 @@ static void test_reasons_to_leave(void) {
   check(serve(&arena, 0) == DP_LEAVE_IDLE && atomic_load(&arena.region->notice) == 0,
         "a silent program brings a notice");
 
-  /* the caller of dp_help takes the last worker's seat, until a program comes that is not silent */
+  /* the publisher's thread takes the last worker's seat */
   atomic_store(&arena.region->seats, 1);
   const uint32_t silent = publish(&arena, empty, 1, true);
   check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, silent),
         "a worker without a seat works");
   check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, silent), "nobody does its work");
+  atomic_store(&arena.region->seats, 2);
   publish(&arena, empty, 1, false);
   check(serve(&arena, 1) == DP_LEAVE_NOTICE, "a seat was not given back");
   atomic_store(&arena.region->notice, 0);
@@ -122,6 +123,61 @@ static void test_slices(void) {
   check_linear_call(&call, "slices");
   free_linear_call(&call);
   free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+/* A turn of the publisher's thread, to which no unit seems long, however slow this machine is. */
+static uint32_t take_turn(const arena *arena, uint32_t epoch, uint64_t turn_ns) {
+  for (int kind = 0; kind < DP_OP_KINDS; kind++) atomic_store(&arena->region->pace[kind], 0);
+  return dp_help_briefly(arena->region, epoch, turn_ns);
+}
+
+/* The publisher's thread, a turn at a time: however short its turns, it gets on with the program. */
+static void test_turns(void) {
+  arena arena = make_arena(2);
+  linear_case linear = make_linear_case(20, 300, 200);
+  linear_call call = make_linear_call(&linear);
+  const uint32_t epoch = publish(&arena, call.ops, call.op_count, false);
+  int turns = 0;
+  for (; !is_complete(&arena, epoch) && turns < 10000; turns++) {
+    check(take_turn(&arena, epoch, 1) == 1, "units of unknown length are long");
+  }
+  check(turns > 1 && is_complete(&arena, epoch), "a program needed %d turns", turns);
+  check(serve(&arena, 0) == DP_LEAVE_IDLE, "the publisher's thread left something to do");
+  check_linear_call(&call, "turns");
+  free_linear_call(&call);
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
+/* A turn ends, whatever the others do: where they do not come, and where one died over its claim. */
+static void test_turns_end(void) {
+  arena arena = make_arena(2);
+  const dp_op ops[] = {{.kind = DP_OP_MEET}, {.kind = DP_OP_EMPTY}};
+  const uint32_t epoch = publish(&arena, ops, 2, false);
+  for (int i = 0; i < 3; i++) check(take_turn(&arena, epoch, 1000) == 1, "waiting is long");
+  check(!is_complete(&arena, epoch), "an op did not wait for the one before it");
+  check(serve(&arena, 0) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "a worker does not end it");
+  free_arena(&arena);
+}
+
+/* What takes long is left to the workers: as far as one knows from claims of the same kind. */
+static void test_long_units(void) {
+  arena arena = make_arena(2);
+  const dp_op empty = {.kind = DP_OP_EMPTY};
+  _Atomic uint64_t *pace = &arena.region->pace[DP_OP_EMPTY];
+  uint32_t epoch = publish(&arena, &empty, 1, false);
+  serve(&arena, 0);
+  check(atomic_load(pace) > 0 && is_complete(&arena, epoch), "nobody learns how long units take");
+  atomic_store(pace, 1000000000);
+  epoch = publish(&arena, &empty, 1, false);
+  check(dp_help_briefly(arena.region, epoch, 50000) == 0 && !is_complete(&arena, epoch), "a long unit is run");
+  for (int i = 0; i < 100; i++) {
+    publish(&arena, &empty, 1, false);
+    serve(&arena, 0);
+  }
+  epoch = publish(&arena, &empty, 1, false);
+  check(dp_help_briefly(arena.region, epoch, 50000) == 1 && is_complete(&arena, epoch), "once long, long for good");
   free_arena(&arena);
 }
 
@@ -274,6 +330,9 @@ void test_region(void) {
   test_after();
   test_kept_program();
   test_slices();
+  test_turns();
+  test_turns_end();
+  test_long_units();
   test_abort();
   test_abort_between_ops();
   test_late_worker();

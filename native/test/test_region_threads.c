@@ -1,6 +1,6 @@
 /*
  * test_region_threads.c: the region under load. Threads serve as JavaScript's workers do; this one
- * publishes, helps, aborts, and hears of completed programs only by the notices, so that a lost one
+ * publishes, helps, in turns or to the end, aborts, and hears of completed programs only by the notices, so that a lost one
  * shows as a hang.
  */
 #include <pthread.h>
@@ -141,7 +141,8 @@ static void test_crew(const linear_case *cases, uint32_t threads, manner manner,
       settle(&crew, ring);
     }
     flight flight = {.used = true, .call = make_linear_call(&cases[random_between(0, CASES - 1)])};
-    const bool silent = one_in(5);
+    const bool silent = one_in(5), in_turns = one_in(3);
+    atomic_store(&arena->region->seats, silent || in_turns ? threads - 1 : threads);
     units += units_of(arena, flight.call.ops, flight.call.op_count);
     flight.epoch = publish(arena, flight.call.ops, flight.call.op_count, silent);
     if (aborts && one_in(6)) {
@@ -156,6 +157,14 @@ static void test_crew(const linear_case *cases, uint32_t threads, manner manner,
       settle(&crew, ring); /* the caller may have ended others' programs, which brings no notice */
     } else {
       ring[next] = flight;
+    }
+    if (in_turns) {
+      for (int turn = 0; turn < 3; turn++) {
+        dp_help_briefly(arena->region, flight.epoch - random_between(0, 2), random_between(1, 50000));
+      }
+      settle(&crew, ring);
+      /* as JavaScript does before it waits for notices: there may be no other worker */
+      atomic_store(&arena->region->seats, threads);
     }
     if (one_in(16)) usleep(random_between(0, 300)); /* lets workers go to sleep */
   }

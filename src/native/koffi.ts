@@ -67,6 +67,9 @@ export function bindLibrary(path: string): Native {
       if (problem !== 0) throw new Error(`CPUs ${cpus}: ${getSystemErrorName(-problem)}`)
     },
     help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+    helpBriefly: library.func(
+      'uint32_t dp_help_briefly(uint64_t region, uint32_t epoch, uint64_t turn_ns)',
+    ) as Native['helpBriefly'],
     bury: library.func('void dp_bury(uint64_t region, uint32_t index)') as Native['bury'],
   }
 }

@@ -114,6 +114,7 @@ export interface Native extends Servant {
   progressBytes(threads: number): number
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   help(region: number, epoch: number): void
+  helpBriefly(region: number, epoch: number, turnNanos: number): number
   bury(region: number, index: number): void
 }
 

@@ -28,6 +28,7 @@ interface Exports {
   dp_publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   dp_serve(region: number, index: number, spinNanos: bigint, sliceNanos: bigint): number
   dp_help(region: number, epoch: number): void
+  dp_help_briefly(region: number, epoch: number, turnNanos: bigint): number
   dp_bury(region: number, index: number): void
 }
 
@@ -90,6 +91,7 @@ export function bindWasm(module: wasm.Module): Native {
     progressBytes: (threads) => Number(c.dp_progress_bytes(threads)),
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: c.dp_help,
+    helpBriefly: (region, epoch, turnNanos) => c.dp_help_briefly(region, epoch, BigInt(turnNanos)),
     bury: c.dp_bury,
     ...servantOf(c, memory, layout),
   }

@@ -49,7 +49,7 @@ export class Control {
     this.native.bury(this.address, w)
   }
 
-  /** What worker `w` has done; w = threads is the callers of runSync. */
+  /** What worker `w` has done; w = threads is the calling thread. */
   stats(w: number): WorkerStats {
     const at = (this.#worker(w) * 4 + this.native.layout.workerStats) / 8
     const [regions, busy, wait, units, weightBytes] = this.#counters.subarray(at, at + 5)
@@ -77,6 +77,11 @@ export class Control {
     }
   }
 
+  /** Works until program `epoch` is complete, for about so long at most. False: its units take longer. */
+  helpBriefly(epoch: number, turnNanos: number): boolean {
+    return this.native.helpBriefly(this.address, epoch, turnNanos) === 1
+  }
+
   isComplete(epoch: number): boolean {
     const { slotCompleted } = this.native.layout
     return Atomics.load(this.#unsigned, this.#slot(epoch, slotCompleted)) === epoch
@@ -95,6 +100,12 @@ export class Control {
   /** Lets workers leave, whatever they do. */
   stop(): void {
     Atomics.store(this.words, this.native.layout.stop / 4, 1)
+  }
+
+  /** Workers at or above this number sit out. Written only where it changes: they read it all the time. */
+  set seats(count: number) {
+    const at = this.native.layout.seats / 4
+    if (this.words[at] !== count) Atomics.store(this.words, at, count)
   }
 
   /** Whether workers shall take it that JavaScript knows of what completes, and send no message. */

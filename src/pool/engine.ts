@@ -18,7 +18,7 @@ export interface Engine {
   run(program: Program, signal?: AbortSignal): Promise<number>
   /** The same, blocking; the calling thread works in the place of the last worker. */
   runSync(program: Program): number
-  /** One entry a worker, then one for threads that called runSync. */
+  /** One entry a worker, then one for the calling thread, which may do a worker's share. */
   stats(): WorkerStats[]
   /** Rejects what is pending and ends the threads. */
   close(): Promise<void>

@@ -28,7 +28,8 @@ export interface PoolOptions {
   cores?: Cores | undefined
   /**
    * How long a worker spins for the next call before it sleeps, microseconds. Default 50. Where workers
-   * leave a core to the calling thread, its event loop stays awake 20 times as long for a result.
+   * leave a core to the calling thread, its event loop stays awake 20 times as long for a result; where they
+   * do not, it works in the place of one of them while it waits, for some 100 us at each of its turns.
    */
   spinMicros?: number | undefined
   /**

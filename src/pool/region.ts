@@ -9,16 +9,16 @@ import type { Program } from './program.js'
 import type { WorkerStats } from './stats.js'
 
 /**
- * How long this thread looks for results where workers have every core, so that it takes one of them
- * away: as long as a small call, and little beside a large one.
- */
-const CROWDED_LOOK_MILLIS = 0.01
-
-/**
- * With a core of its own it looks so many times as long as workers spin: through a call that reads a few
- * megabytes. Waking a sleeping core takes 50 us and more, where cores are virtual.
+ * With a core of its own this thread looks for results so many times as long as workers spin: through a call
+ * that reads a few megabytes. Waking a sleeping core takes 50 us and more, where cores are virtual.
  */
 const OWN_CORE_LOOK = 20
+
+/**
+ * How long this thread works at each turn of its event loop where it has no core of its own: a tenth of what
+ * timers are exact to, and so long that the turns themselves take less than 2 % of it.
+ */
+const TURN_NANOS = 100e3
 
 /** All workers dead so many times without one program complete in between: they cannot work at all. */
 const DEATHS_IN_A_ROW = 4
@@ -55,12 +55,16 @@ export class Region implements Engine {
   readonly isa: string
   readonly #control: Control
   readonly #crew: Crew
+  /** Whether this thread works in the place of the last worker while it waits for results. */
+  readonly #takesPart: boolean
   /** How long this thread looks for results before it waits for notice of them. */
   readonly #lookMillis: number
   /** By epoch modulo the ring's length. */
   readonly #ring: (Flight | undefined)[]
   readonly #waiting: Flight[] = []
   #published = 0
+  /** The last program that is settled as all before it are; never further behind than the ring is long. */
+  #settled = 0
   #publishedBefore = 0
   #inFlight = 0
   #deaths = 0
@@ -72,8 +76,8 @@ export class Region implements Engine {
     const { threads, spinMicros, workerUrl, cpus } = options
     this.threads = threads
     this.isa = native.isa()
-    const hasOwnCore = threads < usableCpus()
-    this.#lookMillis = hasOwnCore ? (OWN_CORE_LOOK * spinMicros) / 1000 : CROWDED_LOOK_MILLIS
+    this.#takesPart = threads >= usableCpus()
+    this.#lookMillis = this.#takesPart ? Infinity : (OWN_CORE_LOOK * spinMicros) / 1000
     this.#ring = new Array(native.layout.ringLength).fill(undefined)
     this.#control = new Control(native, threads)
     const work = { workerUrl, cpus, spinNanos: spinMicros * 1000 }
@@ -131,13 +135,15 @@ export class Region implements Engine {
       before = this.#ring[this.#nextEpoch() % this.#ring.length]
     }
     try {
+      this.#control.seats = this.threads - 1
       const epoch = this.#publish(program, true)
       this.#crew.wake(this.threads - 1)
       native.help(address, epoch)
       return this.#control.fault(epoch)
     } finally {
       program.release?.()
-      if (this.#inFlight > 0) this.#settleCompleted()
+      this.#settleCompleted()
+      if (this.#inFlight > 0 && !this.#isWorking) this.#seatAll()
     }
   }
 
@@ -171,6 +177,9 @@ export class Region implements Engine {
       const slot = this.#nextEpoch() % this.#ring.length
       if (this.#ring[slot] !== undefined) return
       const flight = this.#waiting.shift() as Flight
+      if (this.#inFlight === 0) this.#look()
+      const seats = this.#isWorking ? this.threads - 1 : this.threads
+      this.#control.seats = seats
       try {
         flight.epoch = this.#publish(flight.program, false)
       } catch (error) {
@@ -181,8 +190,7 @@ export class Region implements Engine {
       }
       this.#ring[slot] = flight
       this.#inFlight++
-      this.#crew.wake(this.threads)
-      if (this.#inFlight === 1) this.#look()
+      this.#crew.wake(seats)
     }
   }
 
@@ -195,40 +203,71 @@ export class Region implements Engine {
   }
 
   /**
-   * Looks for a result at every turn of the event loop for a while, so that it does not fall asleep:
-   * waking it takes longer than a small call. Only while one call is out: with more, there is always
-   * work to go on with, and notice comes early enough.
+   * Looks for results at every turn of the event loop, for waking it takes longer than a small call. Begins
+   * when the first call goes out; while several are, there is always work to go on with, and notice comes
+   * early enough.
+   *
+   * Where workers have every core, looking alone would take one of them away. There this thread does the last
+   * worker's share meanwhile, a little at each turn, and goes on until all is done: while it slept, the system
+   * would leave two workers on one core for milliseconds, with the other core idle. Only where a single unit
+   * of work takes too long for that, it does sleep.
    */
   #look(): void {
     const looking = this.#lookUntil > 0
     this.#lookUntil = performance.now() + this.#lookMillis
     if (looking) return
     this.#control.noticed = true
-    const turn = () => {
-      this.#settleCompleted()
-      if (this.#inFlight > 0 && performance.now() < this.#lookUntil) {
-        setImmediate(turn)
-      } else {
-        this.#lookUntil = 0
-        this.#listen()
-      }
+    setImmediate(() => this.#turn())
+  }
+
+  #turn(): void {
+    if (this.#end !== undefined) return
+    const hasShortUnits = !this.#takesPart || this.#inFlight === 0 || this.#takeTurn()
+    this.#settleCompleted()
+    if (hasShortUnits && this.#inFlight > 0 && performance.now() < this.#lookUntil) {
+      setImmediate(() => this.#turn())
+    } else {
+      this.#rest()
     }
-    setImmediate(turn)
+  }
+
+  /** Works on what is in flight, until the oldest of it is complete or the turn is over. False: it cannot. */
+  #takeTurn(): boolean {
+    return this.#control.helpBriefly((this.#settled + 1) >>> 0, TURN_NANOS)
+  }
+
+  /** Leaves the work to all workers, and waits for notice. */
+  #rest(): void {
+    this.#lookUntil = 0
+    if (this.#inFlight > 0) this.#seatAll()
+    this.#listen()
+  }
+
+  /** Whether this thread does the last worker's share, which sits out meanwhile. */
+  get #isWorking(): boolean {
+    return this.#takesPart && this.#lookUntil > 0
+  }
+
+  #seatAll(): void {
+    this.#control.seats = this.threads
+    this.#crew.wake(this.threads)
   }
 
   /** Settles what is complete, the oldest first, and publishes what waited for a slot. */
   #settleCompleted(): void {
-    for (let age = this.#ring.length - 1; age >= 0 && this.#inFlight > 0; age--) {
-      const slot = ((this.#published - age) >>> 0) % this.#ring.length
+    while (this.#settled !== this.#published) {
+      const epoch = (this.#settled + 1) >>> 0
+      const slot = epoch % this.#ring.length
       const flight = this.#ring[slot]
-      if (flight === undefined) continue
       // in order: a later one is complete, if at all, by a claim's time before this one
-      if (!this.#control.isComplete(flight.epoch)) break
+      if (flight !== undefined && !this.#control.isComplete(epoch)) break
+      this.#settled = epoch
+      if (flight === undefined) continue
       this.#ring[slot] = undefined
       this.#inFlight--
       this.#deaths = 0
       flight.program.release?.()
-      if (settle(flight)) flight.resolve(this.#control.fault(flight.epoch))
+      if (settle(flight)) flight.resolve(this.#control.fault(epoch))
     }
     this.#publishWaiting()
   }

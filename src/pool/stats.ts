@@ -16,7 +16,7 @@ export interface WorkerStats {
 export interface PoolStats extends WorkerStats {
   /** One entry for each worker thread. */
   workers: WorkerStats[]
-  /** The threads that called `forwardSync` and worked beside them. */
+  /** The calling thread, where it worked beside them: in `forwardSync`, or while it awaited a result. */
   caller: WorkerStats
 }
 
