@@ -15,10 +15,10 @@ enum {
   AHEAD = TURN * DP_QUAD_BYTES, /* so the turns after these are on their way */
 };
 
-/* acc[m, n] += sum of a turn. ahead: from `line` on a line of it is asked for per quad. */
+/* acc[m, n] += sum of a turn. */
 static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads, int32_t *acc,
-                                                       const int8_t *ahead, size_t line) {
+                                                       dp_ahead ahead) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum[MR][DP_REGISTERS];
 #pragma GCC unroll 4
@@ -26,9 +26,10 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
     sum[m][0] = dp_load(acc + m * DP_NR);
     sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
   }
-  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
+  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead.at += ahead.step) {
     /* where memory is all that takes time, several streams of it are faster than one */
-    _mm_prefetch(rows <= 2 ? dp_line_ahead(ahead, line + q) : ahead + (line + q) * 64, _MM_HINT_T0);
+    const uint32_t line = ahead.at >> 8;
+    _mm_prefetch(rows <= 2 ? dp_line_ahead(ahead.memory, line) : ahead.memory + line * 64, _MM_HINT_T0);
     const __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
     const __m256i magnitude0 = _mm256_abs_epi8(w0), magnitude1 = _mm256_abs_epi8(w1);
 #pragma GCC unroll 4
@@ -45,12 +46,12 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
 }
 
 static void panel(const int8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
-                  const int8_t *ahead, size_t line) {
+                  dp_ahead ahead) {
   switch (rows) {
-    case 1: tile(x, stride, 1, w, quads, acc, ahead, line); break;
-    case 2: tile(x, stride, 2, w, quads, acc, ahead, line); break;
-    case 3: tile(x, stride, 3, w, quads, acc, ahead, line); break;
-    default: tile(x, stride, 4, w, quads, acc, ahead, line); break;
+    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
+    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
+    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
+    default: tile(x, stride, 4, w, quads, acc, ahead); break;
   }
 }
 
@@ -67,7 +68,8 @@ void dp_gemm_s8_4x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const 
       for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
         end = rows * (p + 1) / panels;
         panel((const int8_t *)xq + m * stride + q * DP_KR, stride, end - m, stretch + c * 64, count,
-              acc + m * DP_NR + c * DP_COLUMN, stretch + AHEAD, c * TURN);
+              acc + m * DP_NR + c * DP_COLUMN,
+              dp_share_ahead(stretch + AHEAD, c * TURN, TURN, p, panels));
       }
     }
   }

@@ -7,6 +7,7 @@
 
 #include "../kernels.h"
 #include "activations256.h"
+#include "ahead.h"
 #include "lanes256.h"
 
 enum {
@@ -30,18 +31,18 @@ enum {
         : "x"(w0), "x"(w1));                                        \
   } while (0)
 
-/* acc[m, n] += sum of a turn. x: words. ahead: a line of it is asked for per quad. */
+/* acc[m, n] += sum of a turn. x: words. */
 static inline __attribute__((always_inline)) void tile(const char *x, size_t stride, const int rows,
                                                        const int16_t *w, size_t quads, int32_t *acc,
-                                                       const int8_t *ahead) {
+                                                       dp_ahead ahead) {
   __m256i sum[MR][DP_REGISTERS];
 #pragma GCC unroll 6
   for (int m = 0; m < rows; m++) {
     sum[m][0] = dp_load(acc + m * DP_NR);
     sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
   }
-  for (size_t q = 0; q < quads; q++, ahead += 64) {
-    _mm_prefetch(ahead, _MM_HINT_T1);
+  for (size_t q = 0; q < quads; q++, ahead.at += ahead.step) {
+    _mm_prefetch(ahead.memory + (ahead.at >> 8) * 64, _MM_HINT_T1);
 #pragma GCC unroll 2
     for (int pair = 0; pair < DP_KR / 2; pair++, x += 2 * sizeof(int16_t), w += PAIR_WORDS) {
       const __m256i w0 = dp_load(w), w1 = dp_load(w + PAIR_WORDS / 2);
@@ -60,7 +61,7 @@ static inline __attribute__((always_inline)) void tile(const char *x, size_t str
 }
 
 static void panel(const char *x, size_t stride, uint32_t rows, const int16_t *w, size_t quads, int32_t *acc,
-                  const int8_t *ahead) {
+                  dp_ahead ahead) {
   switch (rows) {
     case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
     case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
@@ -95,7 +96,7 @@ void dp_gemm_s8_6x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const 
     const size_t count = quads - q < TURN ? quads - q : TURN;
     const int8_t *stretch = w + q * DP_QUAD_BYTES;
     for (int c = 0; c < DP_COLUMNS; c++) {
-      const int8_t *column = stretch + c * 64, *lines = stretch + AHEAD + c * TURN * 64;
+      const int8_t *column = stretch + c * 64;
       for (size_t i = 0; i < count; i++) {
         widen_half(column + i * DP_QUAD_BYTES, wide + i * COLUMN_WORDS);
         widen_half(column + i * DP_QUAD_BYTES + 32, wide + i * COLUMN_WORDS + PAIR_WORDS / 2);
@@ -103,7 +104,8 @@ void dp_gemm_s8_6x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const 
       for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
         end = rows * (p + 1) / panels;
         panel(words + m * stride + q * DP_KR * sizeof(int16_t), stride, end - m, wide, count,
-              acc + m * DP_NR + c * DP_COLUMN, lines);
+              acc + m * DP_NR + c * DP_COLUMN,
+              dp_share_ahead(stretch + AHEAD, c * TURN, TURN, p, panels));
       }
     }
   }

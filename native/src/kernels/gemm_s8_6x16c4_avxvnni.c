@@ -1,30 +1,35 @@
 /*
- * gemm_s8_6x16c4_avxvnni.c: up to six rows times a block, a column at a time. Twelve of the 16 registers
- * are sums, two hold a quad's weights, one a row's activations: per twelve multiplies eight loads. The
- * columns take turns every few kilobytes, so that memory is read in order.
+ * gemm_s8_6x16c4_avxvnni.c: rows times a block, six of them and a column at a time. Twelve of the 16 registers
+ * are sums, two hold a quad's weights, one a row's activations: per twelve multiplies eight loads. Columns take
+ * turns every few kilobytes, and in each turn all rows pass, so that weights come from memory once, and from
+ * the first-level cache for all rows but the first six.
  */
 #include "../kernels.h"
+#include "ahead.h"
 #include "vnni256.h"
 
 enum {
+  MR = 6,
   TURN = 64,                    /* quads of one column before the next one's turn: 16 KiB of weights */
-  AHEAD = TURN * DP_QUAD_BYTES, /* so the turn after this one is on its way */
+  AHEAD = TURN * DP_QUAD_BYTES, /* so the turns after these are on their way */
 };
 
-static inline __attribute__((always_inline)) void turn(const uint8_t *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads, int32_t *acc) {
-  __m256i sum[6][DP_REGISTERS];
+/* acc[m, n] += sum of a turn. */
+static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
+                                                       const int8_t *w, size_t quads, int32_t *acc,
+                                                       dp_ahead ahead) {
+  __m256i sum[MR][DP_REGISTERS];
 #pragma GCC unroll 6
   for (int m = 0; m < rows; m++) {
     sum[m][0] = dp_load(acc + m * DP_NR);
     sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
   }
-  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
-    _mm_prefetch(w + AHEAD, _MM_HINT_T0);
-    __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
+  for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead.at += ahead.step) {
+    _mm_prefetch(ahead.memory + (ahead.at >> 8) * 64, _MM_HINT_T0);
+    const __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
 #pragma GCC unroll 6
     for (int m = 0; m < rows; m++) {
-      __m256i xm = dp_broadcast(x + m * stride);
+      const __m256i xm = dp_broadcast(x + m * stride);
       DP_VPDPBUSD(sum[m][0], xm, w0);
       DP_VPDPBUSD(sum[m][1], xm, w1);
     }
@@ -36,34 +41,36 @@ static inline __attribute__((always_inline)) void turn(const uint8_t *x, size_t 
   }
 }
 
-static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads,
-                                                       const int32_t *col_sum, int32_t *acc) {
-  for (int c = 0; c < DP_NR; c += DP_LANES) {
-    __m256i offset = dp_offset(col_sum + c);
-    for (int m = 0; m < rows; m++) dp_store(acc + m * DP_NR + c, offset);
-  }
-  for (size_t q = 0; q < quads; q += TURN) {
-    size_t count = quads - q < TURN ? quads - q : TURN;
-    for (int c = 0; c < DP_NR; c += DP_COLUMN) {
-      turn(x + q * DP_KR, stride, rows, w + q * DP_QUAD_BYTES + c * DP_KR, count, acc + c);
-    }
+static void panel(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
+                  dp_ahead ahead) {
+  switch (rows) {
+    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
+    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
+    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
+    case 4: tile(x, stride, 4, w, quads, acc, ahead); break;
+    case 5: tile(x, stride, 5, w, quads, acc, ahead); break;
+    default: tile(x, stride, 6, w, quads, acc, ahead); break;
   }
 }
 
-#define CASE(rows) \
-  case rows: tile(xq, stride, rows, w, quads, col_sum, acc); break
-
-void dp_gemm_s8_6x16c4_avxvnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                               size_t quads, const int32_t *col_sum, int32_t *acc,
-                               const int8_t *ahead) {
+void dp_gemm_s8_6x16c4_avxvnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                               const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)ahead; /* it looks ahead in its own weights, which are read in order */
-  switch (rows) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    default: CASE(6);
+  const uint32_t panels = (rows + MR - 1) / MR;
+  for (int c = 0; c < DP_NR; c += DP_LANES) {
+    const __m256i offset = dp_offset(col_sum + c);
+    for (uint32_t m = 0; m < rows; m++) dp_store(acc + m * DP_NR + c, offset);
+  }
+  for (size_t q = 0; q < quads; q += TURN) {
+    const size_t count = quads - q < TURN ? quads - q : TURN;
+    const int8_t *stretch = w + q * DP_QUAD_BYTES;
+    for (int c = 0; c < DP_COLUMNS; c++) {
+      for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
+        end = rows * (p + 1) / panels;
+        panel((const uint8_t *)xq + m * stride + q * DP_KR, stride, end - m, stretch + c * 64, count,
+              acc + m * DP_NR + c * DP_COLUMN,
+              dp_share_ahead(stretch + AHEAD, c * TURN, TURN, p, panels));
+      }
+    }
   }
 }
