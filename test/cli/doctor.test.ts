@@ -9,7 +9,7 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
   beforeAll(async () => {
     json = await dotpool(['doctor', '--json'])
     text = await dotpool(['doctor'])
-  }, 60_000)
+  }, 240_000)
 
   it('tells what it found in JSON', () => {
     expect(json.stderr).toBe('')

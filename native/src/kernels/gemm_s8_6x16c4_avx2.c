@@ -18,17 +18,18 @@ enum {
   PAIR_WORDS = COLUMN_WORDS / 2,    /* of two of its k */
 };
 
-/* sum[c] += x * w, two k; x is used up. In assembly for the reason given in vnni512.h. */
-#define MULTIPLY(sum0, sum1, x, w0, w1)                             \
+/* sum[c] += x * w, two k of which lie at x. In assembly, with the load, for the reasons given in sign256.h. */
+#define MULTIPLY_AT(sum0, sum1, at, w0, w1)                         \
   do {                                                              \
-    __m256i products_;                                              \
+    __m256i x_, products_;                                          \
     __asm__(                                                        \
+        "vpbroadcastd %6, %2\n\t"                                   \
         "vpmaddwd %4, %2, %3\n\t"                                   \
         "vpmaddwd %5, %2, %2\n\t"                                   \
         "vpaddd %3, %0, %0\n\t"                                     \
         "vpaddd %2, %1, %1"                                         \
-        : "+x"(sum0), "+x"(sum1), "+x"(x), "=&x"(products_)         \
-        : "x"(w0), "x"(w1));                                        \
+        : "+x"(sum0), "+x"(sum1), "=&x"(x_), "=&x"(products_)       \
+        : "x"(w0), "x"(w1), "m"(*(const int32_t *)(at)));           \
   } while (0)
 
 /* acc[m, n] += sum of a turn. x: words. */
@@ -47,10 +48,7 @@ static inline __attribute__((always_inline)) void tile(const char *x, size_t str
     for (int pair = 0; pair < DP_KR / 2; pair++, x += 2 * sizeof(int16_t), w += PAIR_WORDS) {
       const __m256i w0 = dp_load(w), w1 = dp_load(w + PAIR_WORDS / 2);
 #pragma GCC unroll 6
-      for (int m = 0; m < rows; m++) {
-        __m256i xm = dp_broadcast(x + m * stride);
-        MULTIPLY(sum[m][0], sum[m][1], xm, w0, w1);
-      }
+      for (int m = 0; m < rows; m++) MULTIPLY_AT(sum[m][0], sum[m][1], (const void *)(x + m * stride), w0, w1);
     }
   }
 #pragma GCC unroll 6

@@ -13,7 +13,7 @@ static inline __attribute__((always_inline)) void add_quad(__m256i *sum, const i
 #pragma GCC unroll 4
   for (int c = 0; c < registers / DP_REGISTERS; c++) _mm_prefetch(w + ahead + c * 64, _MM_HINT_T0);
 #pragma GCC unroll 8
-  for (int r = 0; r < registers; r++) DP_DOT(sum[r], xq, dp_load(w + r * 32), ones);
+  for (int r = 0; r < registers; r++) DP_DOT_AT(sum[r], xq, w + r * 32, ones);
 }
 
 static inline __attribute__((always_inline)) void gemv(const int8_t *x, const int8_t *w, size_t quads,
