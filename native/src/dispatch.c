@@ -77,7 +77,7 @@ static const dp_kernels table[] = {
     {
         .isa = "avx2",
         .obstacle = dp_obstacle_avx2,
-        .activation_bytes = 3,
+        .activation_bytes = 3, /* bytes and words */
         .gemv = dp_gemv_s8_1x64c4_avx2,
         .gemm = {.run = dp_gemm_s8_6x16c4_avx2, .mr = 64, .unit = 1},
         .gemm_few = {.run = dp_gemm_s8_4x16c4_avx2, .mr = 16, .unit = 1, .symmetric = true},
@@ -193,7 +193,10 @@ const char *dp_isa_obstacle(uint32_t index) {
   return index < TABLE_LENGTH ? table[index].obstacle() : NULL;
 }
 
-/* One line more than the row itself: rows a multiple of 4 KiB apart would share cache sets. */
+/*
+ * One line more than the row itself: rows a multiple of 4 KiB apart would share cache sets; and AVX2's words
+ * start on a line.
+ */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k) {
   const size_t bytes = dp_quads(k) * DP_KR * kernels->activation_bytes;
   return (bytes + 2 * DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
