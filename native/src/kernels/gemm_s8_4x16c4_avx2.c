@@ -21,11 +21,7 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
                                                        dp_ahead ahead) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum[MR][DP_REGISTERS];
-#pragma GCC unroll 4
-  for (int m = 0; m < rows; m++) {
-    sum[m][0] = dp_load(acc + m * DP_NR);
-    sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
-  }
+  dp_load_sums(sum, rows, acc);
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead.at += ahead.step) {
     /* where memory is all that takes time, several streams of it are faster than one */
     const uint32_t line = ahead.at >> 8;
@@ -38,11 +34,7 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
       DP_DOT_COLUMN(sum[m][0], sum[m][1], xm, w0, w1, magnitude0, magnitude1, ones);
     }
   }
-#pragma GCC unroll 4
-  for (int m = 0; m < rows; m++) {
-    dp_store(acc + m * DP_NR, sum[m][0]);
-    dp_store(acc + m * DP_NR + DP_LANES, sum[m][1]);
-  }
+  dp_store_sums(sum, rows, acc);
 }
 
 static void panel(const int8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,

@@ -37,11 +37,7 @@ static inline __attribute__((always_inline)) void tile(const char *x, size_t str
                                                        const int16_t *w, size_t quads, int32_t *acc,
                                                        dp_ahead ahead) {
   __m256i sum[MR][DP_REGISTERS];
-#pragma GCC unroll 6
-  for (int m = 0; m < rows; m++) {
-    sum[m][0] = dp_load(acc + m * DP_NR);
-    sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
-  }
+  dp_load_sums(sum, rows, acc);
   for (size_t q = 0; q < quads; q++, ahead.at += ahead.step) {
     _mm_prefetch(ahead.memory + (ahead.at >> 8) * 64, _MM_HINT_T1);
 #pragma GCC unroll 2
@@ -51,11 +47,7 @@ static inline __attribute__((always_inline)) void tile(const char *x, size_t str
       for (int m = 0; m < rows; m++) MULTIPLY_AT(sum[m][0], sum[m][1], (const void *)(x + m * stride), w0, w1);
     }
   }
-#pragma GCC unroll 6
-  for (int m = 0; m < rows; m++) {
-    dp_store(acc + m * DP_NR, sum[m][0]);
-    dp_store(acc + m * DP_NR + DP_LANES, sum[m][1]);
-  }
+  dp_store_sums(sum, rows, acc);
 }
 
 static void panel(const char *x, size_t stride, uint32_t rows, const int16_t *w, size_t quads, int32_t *acc,

@@ -19,11 +19,7 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
                                                        const int8_t *w, size_t quads, int32_t *acc,
                                                        dp_ahead ahead) {
   __m256i sum[MR][DP_REGISTERS];
-#pragma GCC unroll 6
-  for (int m = 0; m < rows; m++) {
-    sum[m][0] = dp_load(acc + m * DP_NR);
-    sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
-  }
+  dp_load_sums(sum, rows, acc);
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead.at += ahead.step) {
     _mm_prefetch(ahead.memory + (ahead.at >> 8) * 64, _MM_HINT_T0);
     const __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
@@ -34,11 +30,7 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
       DP_VPDPBUSD(sum[m][1], xm, w1);
     }
   }
-#pragma GCC unroll 6
-  for (int m = 0; m < rows; m++) {
-    dp_store(acc + m * DP_NR, sum[m][0]);
-    dp_store(acc + m * DP_NR + DP_LANES, sum[m][1]);
-  }
+  dp_store_sums(sum, rows, acc);
 }
 
 static void panel(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
