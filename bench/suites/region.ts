@@ -1,4 +1,4 @@
-import { emptyProgram, meetingProgram } from '../../src/cli/measure/region.js'
+import { emptyProgram, meetingProgram, timeMeetings } from '../../src/cli/measure/region.js'
 import { summarize, timeAsync, timeSync } from '../../src/cli/measure/samples.js'
 import type { Suite } from '../suite.js'
 
@@ -8,7 +8,7 @@ export const region: Suite = {
   name: 'region',
   title: 'what a region costs by itself, from JavaScript, all threads awake',
   async *run({ pool }) {
-    const met = timeSync(() => pool.runSync(meetingProgram), BUDGET)
+    const met = await timeMeetings(pool, BUDGET)
     yield { name: 'all threads meet, sync', unit: 'us', measured: summarize(met) }
     const metLater = await timeAsync(() => pool.run(meetingProgram), BUDGET)
     yield { name: 'all threads meet, async', unit: 'us', measured: summarize(metLater) }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { meetingProgram } from '../../src/cli/measure/region.js'
+import { timeMeetings } from '../../src/cli/measure/region.js'
 import { Rooflines } from '../../src/cli/measure/rooflines.js'
 import { summarize, timeSync } from '../../src/cli/measure/samples.js'
 import { root } from '../../src/cli/package.js'
@@ -29,7 +29,7 @@ export const scaling: Suite = {
 async function* ours(pool: Pool, native: Native): AsyncGenerator<Line> {
   const { read, peak } = new Rooflines(pool, native)
   const prefix = `${pool.threads} threads,`
-  const met = timeSync(() => pool.runSync(meetingProgram), { millis: 500, calls: 1000 })
+  const met = await timeMeetings(pool, { millis: 500, calls: 1000 })
   yield { name: `${prefix} all meet`, unit: 'us', measured: summarize(met) }
 
   const rotation = await dotpoolRunner(pool).rotation(shape)

@@ -8,9 +8,9 @@ import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
 import { describeMachine, type Machine } from './machine.js'
 import { measurePeakRate, type PeakRate } from './measure/peak-rate.js'
-import { meetingProgram } from './measure/region.js'
+import { timeMeetings } from './measure/region.js'
 import { type Roofline, Rooflines } from './measure/rooflines.js'
-import { summarize, timeSync } from './measure/samples.js'
+import { summarize } from './measure/samples.js'
 import { version } from './package.js'
 
 /** All that `dotpool doctor` finds out; what it could not is null. */
@@ -92,7 +92,7 @@ export async function diagnose(): Promise<Diagnosis> {
       quota: Number.isFinite(quota) ? quota : null,
       fast: fastCores(),
     },
-    ...(pool.native === null ? unmeasured() : measure(pool, pool.native)),
+    ...(pool.native === null ? unmeasured() : await measure(pool, pool.native)),
   }
 }
 
@@ -105,12 +105,10 @@ function unmeasured(): Measurements {
   }
 }
 
-function measure(pool: Pool, native: Native): Measurements {
+async function measure(pool: Pool, native: Native): Promise<Measurements> {
   const rooflines = new Rooflines(pool, native)
   const { read, peak, memory } = rooflines
-  const region = summarize(
-    timeSync(() => pool.runSync(meetingProgram), { millis: 200, calls: SAMPLES }),
-  )
+  const region = summarize(await timeMeetings(pool, { millis: 200, calls: SAMPLES }))
   return {
     hugePages: {
       setting: hugePageSetting(),

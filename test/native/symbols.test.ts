@@ -53,11 +53,11 @@ const noCross = crosses ? '' : ` (skipped: it takes ${mingw}-gcc and its binutil
 describe.skipIf(!crosses)(`the native library for Windows${noCross}`, () => {
   let text: string
 
-  // as scripts/platforms.js does it, so that one build serves both
+  // in a folder of its own, for another file's tests may build the package meanwhile
   beforeAll(() => {
-    const settings = [`CC=${mingw}-gcc`, 'BUILD=build/win32-x64', 'CFLAGS=-O3 -s']
+    const settings = [`CC=${mingw}-gcc`, 'BUILD=build/symbols-win32-x64', 'CFLAGS=-O3 -s']
     execFileSync('make', ['-C', native, '--silent', '-j2', ...settings])
-    const file = `${native}/build/win32-x64/libdotpool.dll`
+    const file = `${native}/build/symbols-win32-x64/libdotpool.dll`
     text = execFileSync(`${mingw}-objdump`, ['-p', file], { encoding: 'utf8' })
   }, 120_000)
 

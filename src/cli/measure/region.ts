@@ -1,4 +1,6 @@
+import type { Pool } from '../../pool/pool.js'
 import { OpKind, type Program } from '../../pool/program.js'
+import { type Budget, timeSync } from './samples.js'
 
 /** A program of one op that does nothing, which any thread may do alone: what a call costs. */
 export const emptyProgram: Program = {
@@ -10,4 +12,13 @@ export const emptyProgram: Program = {
 export const meetingProgram: Program = {
   native: () => [{ kind: OpKind.meet }],
   script: () => [],
+}
+
+/**
+ * Durations of regions in which all threads meet, called synchronously, microseconds. One is awaited before: a worker
+ * that has left meanwhile comes back only while this thread is free to enlist it.
+ */
+export async function timeMeetings(pool: Pool, budget: Budget): Promise<number[]> {
+  await pool.run(meetingProgram)
+  return timeSync(() => pool.runSync(meetingProgram), budget)
 }
