@@ -1,7 +1,7 @@
 /*
  * gemv_s8_1x64c4_avx2.c: one row times up to a block, eight registers of sums. Bound by memory: on AMD's cores
- * four stretches of k are read by turns, because hardware prefetches each of several streams by itself and
- * better than any request; Intel's cores want one stream, and to be asked well ahead.
+ * four stretches of k are read by turns, because hardware prefetches each of several streams by itself, and far
+ * requests only disturb it; Intel's cores want one stream, and to be asked well ahead.
  */
 #include "../kernels.h"
 #include "sign256.h"
