@@ -30,6 +30,15 @@
 #define DP_SLOT_OPS 16  /* ops of a program that lies in its slot; a kept one may have any number */
 #define DP_MAX_K 131072 /* 131072 * 127 * 128 < 2^31: int32 sums cannot overflow */
 
+/*
+ * Most outliers of a row. Where an op asks for c of them, a row's step is a / 127, a the (c + 1)-th largest |x| or
+ * close above: the largest |x| that is at most DP_OUTLIER_RATIO times that, but at least 1/128 of the largest of all
+ * and 1e-8. What is above a is an outlier, and has its integer whole: |rne(x * (127 / a))| <= 127 * 128. Sums stay
+ * exact where K + 127 * c <= 132104.
+ */
+#define DP_MAX_OUTLIERS 15
+#define DP_OUTLIER_RATIO 1.0f
+
 #define DP_PAGE 64      /* positions of one page of keys and values */
 
 typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
@@ -155,7 +164,8 @@ typedef struct dp_op {
   uint64_t rows;    /* dp_row [M], dp_pick [M]; for NORM uint32 [M]: which rows of x and u, or 0 */
   uint64_t attention; /* dp_attention */
   float eps;
-  uint32_t w_type;  /* dp_type of weights that are no tiles: rows of K padded to 16 with zeros */
+  uint16_t w_type;   /* dp_type of weights that are no tiles: rows of K padded to 16 with zeros */
+  uint16_t outliers; /* of a quantised row, at most: see DP_MAX_OUTLIERS */
 } dp_op;
 
 /*
@@ -210,11 +220,12 @@ typedef struct dp_worker {
   uint32_t entered;                             /* the last program it took part in */
   uint32_t row_epoch, row_stage;                /* which row its scratch holds, quantised: when and */
   uint64_t row_address;                         /*   from where it was read */
+  uint32_t row_outliers;                        /*   with how many outliers at most */
   float row_scale;
   uint64_t idle_since; /* when it last had work, or 0 */
   uint32_t index;   /* whose ranges it claims first */
   _Atomic uint32_t held; /* units of op `op` of program `entered`: claimed, and not yet counted as done */
-  uint64_t scratch; /* a quantised row, then a row of DP_MAX_K floats; see DP_STACK_BYTES */
+  uint64_t scratch; /* a quantised row, rows of DP_MAX_K floats and bfloat16; see DP_STACK_BYTES */
   dp_stats stats;
 } dp_worker;
 

@@ -18,6 +18,7 @@
   .finish_bf16 = dp_finish_bf16_##isa, .rotate = dp_rotate_##isa,                        \
   .store_kv = dp_store_kv_##isa, .attend_page = dp_attend_page_##isa,                    \
   .merge_part = dp_merge_part_##isa, .finish_part = dp_finish_part_##isa,                \
+  .split_outliers = dp_split_outliers_##isa, .add_outliers = dp_add_outliers_##isa,      \
   .pack_block_s8 = dp_pack_block_s8_##isa,                                               \
   .pack_block_transposed_s8 = dp_pack_block_transposed_s8_##isa,                         \
   .quantize_pack_block = dp_quantize_pack_block_##isa, .read = dp_read_##isa,            \
@@ -79,7 +80,8 @@ static const dp_kernels table[] = {
         .obstacle = dp_obstacle_avx2,
         .activation_bytes = 3, /* bytes and words */
         .gemv = dp_gemv_s8_1x64c4_avx2,
-        .gemm = {.run = dp_gemm_s8_6x16c4_avx2, .mr = 64, .unit = 1},
+        .widen_outliers = dp_widen_outliers_avx2,
+        .gemm = {.run = dp_gemm_s8_6x16c4_avx2, .mr = 64, .unit = 1, .wide = true},
         .gemm_few = {.run = dp_gemm_s8_4x16c4_avx2, .mr = 16, .unit = 1, .symmetric = true},
         .peak = dp_peak_avx2,
         DP_ACTIVATION_KERNELS(avx2),
@@ -194,10 +196,10 @@ const char *dp_isa_obstacle(uint32_t index) {
 }
 
 /*
- * One line more than the row itself: rows a multiple of 4 KiB apart would share cache sets; and AVX2's words
- * start on a line.
+ * Two lines more than the row itself: one for its outliers, one because rows a multiple of 4 KiB apart would share
+ * cache sets, and AVX2's words start on a line.
  */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k) {
   const size_t bytes = dp_quads(k) * DP_KR * kernels->activation_bytes;
-  return (bytes + 2 * DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE;
+  return (bytes + DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE + 2 * DP_CACHE_LINE;
 }

@@ -16,12 +16,40 @@
 #define DP_DENSE_ROWS 4 /* most rows that the kernels of float weights take at once */
 
 /*
- * absmax, xScale = max(absmax, 1e-8) / 127; xq[k] = clamp(rne(x[k] * (127 / max(absmax, 1e-8))))
+ * a = max(absmax, least); xq[k] = clamp(rne(x[k] * (127 / a))), xScale = a / 127. least: DP_ABSMAX_FLOOR or more.
  * x: float32 or bfloat16 [K], any alignment of its element. xq: activation format [K], 64-byte
  * aligned, padded to whole quads with anything (the weights there are zero).
  * Returns xScale; NaN, with all xq zero, where x holds a NaN or an infinity.
  */
-typedef float dp_quantize_row_fn(const void *x, size_t k, void *xq);
+typedef float dp_quantize_row_fn(const void *x, size_t k, float least, void *xq);
+
+/* An element of a row whose integer a byte does not hold: that is 128 * high more than what stands in the row. */
+typedef struct dp_outlier {
+  uint32_t k : 24;
+  int32_t high : 8;
+} dp_outlier;
+
+/* The last cache line of a quantised row, where outliers are asked for. */
+typedef struct dp_outliers {
+  uint32_t count;
+  dp_outlier at[DP_MAX_OUTLIERS];
+} dp_outliers;
+
+/*
+ * Takes at most `most` outliers, 1 to DP_MAX_OUTLIERS, out of x, float32 [K]: what stays in their places
+ * quantises to the lower parts of their integers. Returns `least` for dp_quantize_row_fn, which gives the others
+ * theirs. See DP_MAX_OUTLIERS.
+ */
+typedef float dp_split_outliers_fn(float *x, size_t k, uint32_t most, dp_outliers *outliers);
+
+/*
+ * acc[n] += 128 * sum_i high[i] * w[n, k[i]] for `columns` 16-channel columns of a block; w and acc as
+ * dp_gemv_fn has them.
+ */
+typedef void dp_add_outliers_fn(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc);
+
+/* xq[k[i]] += 128 * high[i] where an activation is stored in more than a byte; K as dp_quantize_row_fn has it. */
+typedef void dp_widen_outliers_fn(const dp_outliers *outliers, size_t k, void *xq);
 
 /* xq[k] = x[k]: int8 [K] of any value into activation format, for plain integer products. */
 typedef void dp_load_row_fn(const int8_t *x, size_t k, void *xq);
@@ -177,6 +205,7 @@ typedef struct dp_gemm_tile {
   uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
   bool rows_stay; /* where not all rows fit the L2 cache, some stay there and blocks pass by */
   bool symmetric; /* takes activations of -127 to 127 only, as quantised ones are */
+  bool wide;      /* multiplies outliers, too: dp_widen_outliers_fn has put them into the row */
   dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
   dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
@@ -187,6 +216,9 @@ typedef struct dp_kernels {
   uint32_t activation_bytes; /* of one quantised activation */
   dp_quantize_row_fn *quantize_row_f32, *quantize_row_bf16;
   dp_load_row_fn *load_row_s8;
+  dp_widen_outliers_fn *widen_outliers; /* or NULL */
+  dp_split_outliers_fn *split_outliers;
+  dp_add_outliers_fn *add_outliers;
   dp_gemv_fn *gemv;
   dp_gemm_tile gemm;     /* many rows: keeps the multiplier busy */
   dp_gemm_tile gemm_few; /* few rows: reads each weight once for as many rows as it can */
@@ -219,6 +251,8 @@ typedef struct dp_kernels {
 #define DP_DECLARE_KERNELS(isa)                                                          \
   dp_quantize_row_fn dp_quantize_row_f32_##isa, dp_quantize_row_bf16_##isa;              \
   dp_load_row_fn dp_load_row_s8_##isa;                                                   \
+  dp_split_outliers_fn dp_split_outliers_##isa;                                          \
+  dp_add_outliers_fn dp_add_outliers_##isa;                                              \
   dp_gemv_fn dp_gemv_s8_1x64c4_##isa;                                                    \
   dp_epilogue_fn dp_epilogue_f32_##isa, dp_epilogue_bf16_##isa;                          \
   dp_gate_fn dp_gate_f32_##isa, dp_gate_bf16_##isa;                                      \
@@ -244,6 +278,7 @@ DP_DECLARE_KERNELS(scalar);
 dp_gemm_fn dp_gemm_s8_1x64c4_scalar;
 
 DP_DECLARE_KERNELS(avx2);
+dp_widen_outliers_fn dp_widen_outliers_avx2;
 dp_gemm_fn dp_gemm_s8_6x16c4_avx2, dp_gemm_s8_4x16c4_avx2;
 
 DP_DECLARE_KERNELS(avx512vnni);
@@ -285,5 +320,10 @@ const dp_kernels *dp_active_kernels(void);
 
 /* Bytes from one quantised row of K activations to the next. */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k);
+
+/* Where a quantised row has its outliers. */
+static inline dp_outliers *dp_row_outliers(const dp_kernels *kernels, const void *xq, size_t k) {
+  return (dp_outliers *)((char *)xq + dp_row_stride(kernels, k) - sizeof(dp_outliers));
+}
 
 #endif

@@ -29,7 +29,7 @@ static const dp_op_type *const types[] = {
 };
 
 uint64_t dp_scratch_bytes(const dp_kernels *kernels) {
-  return dp_row_stride(kernels, DP_MAX_K) + DP_MAX_K * sizeof(float);
+  return dp_row_stride(kernels, DP_MAX_K) + DP_MAX_K * (sizeof(float) + sizeof(uint16_t));
 }
 
 dp_plan dp_plan_op(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {

@@ -39,7 +39,7 @@ static block gated_row(const linear_case *linear, uint32_t m) {
   return row;
 }
 
-static float expect_channel(const linear_case *linear, const void *row, const int8_t *q, float x_scale,
+static float expect_channel(const linear_case *linear, const void *row, const int32_t *q, float x_scale,
                             uint32_t n) {
   const int8_t *w = (int8_t *)linear->w.at + (size_t)n * linear->k;
   const float w_scale = ((float *)linear->scale.at)[n];
@@ -47,21 +47,21 @@ static float expect_channel(const linear_case *linear, const void *row, const in
   if (!linear->quantises) {
     return oracle_dequantize_float(oracle_float_dot(row, linear->x_type, w, linear->k), w_scale, bias);
   }
-  return oracle_dequantize(oracle_dot(q, w, linear->k), x_scale, w_scale, bias);
+  return oracle_dequantize(oracle_dot_with(q, w, linear->k), x_scale, w_scale, bias);
 }
 
 static void expect_row(const linear_case *linear, uint32_t m) {
-  block row = gated_row(linear, m), q = make_input(linear->k, 1);
+  block row = gated_row(linear, m), q = make_input(linear->k * sizeof(int32_t), 4);
   float x_scale = 0;
   if (linear->x_type == DP_S8) {
-    memcpy(q.at, row.at, row.bytes);
+    for (uint32_t i = 0; i < linear->k; i++) ((int32_t *)q.at)[i] = ((int8_t *)row.at)[i];
   } else {
-    x_scale = oracle_quantize_row(row.at, linear->x_type, linear->k, q.at);
+    x_scale = oracle_quantize_row_with(row.at, linear->x_type, linear->k, linear->outliers, q.at);
   }
   for (uint32_t n = 0; n < linear->n; n++) {
     const size_t at = (size_t)m * linear->n + n;
     if (linear->y_type == DP_S32) {
-      const int32_t acc = oracle_dot(q.at, (int8_t *)linear->w.at + (size_t)n * linear->k, linear->k);
+      const int32_t acc = oracle_dot_with(q.at, (int8_t *)linear->w.at + (size_t)n * linear->k, linear->k);
       memcpy((int32_t *)linear->expected.at + at, &acc, sizeof acc);
     } else {
       oracle_store(linear->expected.at, linear->y_type, at,
@@ -76,11 +76,19 @@ static void expect(linear_case *linear) {
   for (uint32_t m = 0; m < linear->m; m++) expect_row(linear, m);
 }
 
+/* Makes some elements outliers. */
+static void enlarge(float *values, size_t k) {
+  for (uint32_t i = random_between(0, 20); i > 0; i--) {
+    values[random_between(0, (uint32_t)k - 1)] *= (float)random_between(1, 300);
+  }
+}
+
 static block random_rows(const linear_case *linear) {
   const size_t size = size_of(linear->x_type), k = linear->k;
   block rows = make_input(linear->m * k * size, size), values = make_input(k * sizeof(float), 4);
   for (uint32_t m = 0; m < linear->m; m++) {
     random_floats(values.at, k);
+    if (one_in(2)) enlarge(values.at, k);
     if (one_in(10)) spoil(values.at, k);
     for (size_t i = 0; i < k; i++) {
       oracle_store(rows.at, linear->x_type, m * k + i, ((float *)values.at)[i]);
@@ -95,6 +103,7 @@ linear_case make_linear_case(uint32_t m, uint32_t n, uint32_t k) {
   linear.x_type = one_in(2) ? DP_F32 : DP_BF16;
   linear.y_type = one_in(2) ? DP_F32 : DP_BF16;
   linear.quantises = !one_in(5);
+  if (linear.quantises && one_in(2)) linear.outliers = random_between(1, k < 130000 ? DP_MAX_OUTLIERS : 8);
   linear.x = random_rows(&linear);
   if (linear.quantises && one_in(3)) {
     linear.activation = (dp_activation)random_between(DP_ACT_SILU, DP_ACT_RELU2);
@@ -196,6 +205,7 @@ linear_call make_linear_call(const linear_case *linear) {
       .bias = linear->has_bias ? address_of(&linear->bias) : 0,
       .xq = address_of(&call.xq),
       .x_scale = address_of(&call.x_scale),
+      .outliers = linear->outliers,
   };
   if (packs) {
     call.tiles = make_output(linear->tiles.bytes, 0);
@@ -240,10 +250,10 @@ static void check_result(const linear_call *call, uint32_t r, const char *where)
     uint32_t n = 0;
     while (n < linear->n && same_element(y, expected, linear->y_type, n)) n++;
     if (!check(n == linear->n,
-               "%s: M %u, N %u, K %u, types %d to %d, activation %d, op %u of %u, kind %u: row %u, channel "
-               "%u is wrong",
+               "%s: M %u, N %u, K %u, types %d to %d, activation %d, %u outliers, op %u of %u, kind %u: row %u, "
+               "channel %u is wrong",
                where, linear->m, linear->n, linear->k, linear->x_type, linear->y_type,
-               linear->activation, call->op_count - call->results + r, call->op_count,
+               linear->activation, linear->outliers, call->op_count - call->results + r, call->op_count,
                call->ops[call->op_count - 1].kind, m, n)) {
       return;
     }

@@ -9,6 +9,7 @@ typedef struct linear_case {
   uint32_t m, n, k;
   dp_type x_type, y_type;
   bool quantises;           /* or multiplies float activations as they are */
+  uint32_t outliers;        /* of a row, at most */
   dp_activation activation; /* the input is activation(x) * u, unless it is none */
   bool has_bias;
   block w, tiles, col_sum, scale, bias, x, u, expected;

@@ -23,6 +23,7 @@ static void test_kernels(void) {}
 static void test_kernels(void) {
   test_load_row();
   test_quantize_row();
+  test_outliers();
   test_gemv();
   test_gemm();
   test_stream();

@@ -60,15 +60,55 @@ static float absmax_of(const void *values, dp_type type, size_t first, size_t k)
   return absmax > 1e-8f ? absmax : 1e-8f;
 }
 
-static int8_t clamp(int32_t value, int32_t least, int32_t most) {
-  return (int8_t)(value < least ? least : value > most ? most : value);
+static int32_t clamp(int32_t value, int32_t least, int32_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+/* The largest |x| below `bound`, or among those that are `bound` when `skip` of them are left out; 0 if none is left. */
+static float next_largest(const void *x, dp_type type, size_t k, float bound, uint32_t skip) {
+  float next = 0;
+  for (size_t i = 0; i < k; i++) {
+    const float magnitude = fabsf(oracle_load(x, type, i));
+    if (magnitude == bound && skip > 0) skip--;
+    else if (magnitude <= bound && magnitude > next) next = magnitude;
+  }
+  return next;
+}
+
+/* a, where x is finite. */
+static float largest_of_rest(const void *x, dp_type type, size_t k, uint32_t outliers) {
+  float largest[DP_MAX_OUTLIERS + 1];
+  for (uint32_t i = 0, same = 0; i <= outliers; i++) {
+    largest[i] = next_largest(x, type, k, i == 0 ? INFINITY : largest[i - 1], same);
+    same = i > 0 && largest[i] == largest[i - 1] ? same + 1 : 1;
+  }
+  const float close = largest[outliers] * DP_OUTLIER_RATIO;
+  float a = largest[outliers];
+  for (uint32_t i = 0; i < outliers; i++) {
+    if (largest[i] <= close && largest[i] > a) a = largest[i];
+  }
+  if (outliers > 0 && a < largest[0] / 128) a = largest[0] / 128;
+  return a > 1e-8f ? a : 1e-8f;
+}
+
+float oracle_quantize_row_with(const void *x, dp_type type, size_t k, uint32_t outliers, int32_t *q) {
+  const float absmax = absmax_of(x, type, 0, k);
+  const float a = isnan(absmax) ? NAN : largest_of_rest(x, type, k, outliers);
+  const float inverse = 127.0f / a;
+  for (size_t i = 0; i < k; i++) {
+    const float value = oracle_load(x, type, i);
+    const int32_t most = fabsf(value) > a ? 127 * 128 : 127;
+    q[i] = isnan(a) ? 0 : clamp(oracle_round(value * inverse), -most, most);
+  }
+  return a / 127.0f;
 }
 
 float oracle_quantize_row(const void *x, dp_type type, size_t k, int8_t *q) {
   const float absmax = absmax_of(x, type, 0, k);
   const float inverse = 127.0f / absmax;
   for (size_t i = 0; i < k; i++) {
-    q[i] = isnan(absmax) ? 0 : clamp(oracle_round(oracle_load(x, type, i) * inverse), -127, 127);
+    const int32_t value = isnan(absmax) ? 0 : oracle_round(oracle_load(x, type, i) * inverse);
+    q[i] = (int8_t)clamp(value, -127, 127);
   }
   return absmax / 127.0f;
 }
@@ -77,12 +117,18 @@ float oracle_quantize_channel(const void *w, dp_type type, size_t first, size_t 
   const float scale = absmax_of(w, type, first, k) / 127.0f;
   if (isnan(scale)) return scale;
   for (size_t i = 0; i < k; i++) {
-    q[i] = clamp(oracle_round(oracle_load(w, type, first + i) / scale), -128, 127);
+    q[i] = (int8_t)clamp(oracle_round(oracle_load(w, type, first + i) / scale), -128, 127);
   }
   return scale;
 }
 
 int32_t oracle_dot(const int8_t *a, const int8_t *b, size_t k) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < k; i++) sum += (int64_t)a[i] * b[i];
+  return (int32_t)sum;
+}
+
+int32_t oracle_dot_with(const int32_t *a, const int8_t *b, size_t k) {
   int64_t sum = 0;
   for (size_t i = 0; i < k; i++) sum += (int64_t)a[i] * b[i];
   return (int32_t)sum;

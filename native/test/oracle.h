@@ -20,11 +20,18 @@ int32_t oracle_round(float value);
 /* q = clamp(rne(x * (127 / a)), -127, 127), a = max(absmax, 1e-8); returns a / 127, or NaN. */
 float oracle_quantize_row(const void *x, dp_type type, size_t k, int8_t *q);
 
+/*
+ * The same with at most so many outliers: a as dotpool.h says beside DP_MAX_OUTLIERS; what is above it is clamped to
+ * 127 * 128 instead.
+ */
+float oracle_quantize_row_with(const void *x, dp_type type, size_t k, uint32_t outliers, int32_t *q);
+
 /* q = clamp(rne(w / s), -128, 127), s = max(absmax, 1e-8) / 127; returns s, or NaN. */
 float oracle_quantize_channel(const void *w, dp_type type, size_t first, size_t k, int8_t *q);
 
 /* sum_k a[k] * b[k] */
 int32_t oracle_dot(const int8_t *a, const int8_t *b, size_t k);
+int32_t oracle_dot_with(const int32_t *a, const int8_t *b, size_t k);
 
 /* (float(acc) * xScale) * wScale (+ bias) */
 float oracle_dequantize(int32_t acc, float x_scale, float w_scale, const float *bias);

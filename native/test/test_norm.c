@@ -41,6 +41,7 @@ static void test_case(uint32_t total, uint32_t k) {
   const size_t bytes = k * sizeof(float), stride = dp_row_stride(kernels, k);
   const uint32_t m = one_in(3) ? total : random_between(1, total);
   const bool adds = one_in(2), floats = one_in(2), quantizes = !floats || one_in(3);
+  const uint32_t outliers = one_in(2) ? random_between(1, DP_MAX_OUTLIERS) : 0;
   const float eps = one_in(2) ? 1e-6f : 1e-5f;
   arena arena = make_arena(random_between(1, 4));
   block x = make_output(total * bytes, random_offset(4)), source = random_rows(total, k, true);
@@ -71,6 +72,7 @@ static void test_case(uint32_t total, uint32_t k) {
       .y = floats ? address_of(&y) : 0,
       .xq = quantizes ? address_of(&xq) : 0,
       .x_scale = quantizes ? address_of(&x_scale) : 0,
+      .outliers = outliers,
   };
   run_alone(&arena, &op, 1);
 
@@ -85,7 +87,11 @@ static void test_case(uint32_t total, uint32_t k) {
   /* nobody but the kernels knows how a quantised row is stored */
   block wanted = make_output(stride, 0);
   for (uint32_t i = 0; quantizes && i < m; i++) {
-    const float scale = kernels->quantize_row_f32((float *)expected.at + (size_t)i * k, k, wanted.at);
+    float *row = (float *)expected.at + (size_t)i * k, least = 1e-8f;
+    dp_outliers *list = dp_row_outliers(kernels, wanted.at, k);
+    if (outliers > 0) least = kernels->split_outliers(row, k, outliers, list);
+    const float scale = kernels->quantize_row_f32(row, k, least, wanted.at);
+    if (outliers > 0 && kernels->widen_outliers != NULL) kernels->widen_outliers(list, k, wanted.at);
     check(same_float(((float *)x_scale.at)[i], scale), "norm M %u, K %u: scale %u differs", m, k, i);
     check(memcmp((char *)xq.at + i * stride, wanted.at, stride) == 0,
           "norm M %u, K %u: quantised row %u differs", m, k, i);

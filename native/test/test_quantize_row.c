@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../src/kernels.h"
+#include "../src/rounding.h"
 #include "oracle.h"
 #include "tester.h"
 #include "tests.h"
@@ -26,7 +27,7 @@ static void test_case(uint32_t k, dp_type type) {
   kernels->load_row_s8(q.at, k, expected.at);
   dp_quantize_row_fn *quantize =
       type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
-  const float got = quantize(x.at, k, xq.at);
+  const float got = quantize(x.at, k, DP_ABSMAX_FLOOR, xq.at);
 
   check(same_float(got, scale), "quantize_row type %d, K %u: scale %a, not %a", type, k, (double)got,
         (double)scale);

@@ -5,6 +5,7 @@
 void test_abi(void);
 void test_load_row(void);
 void test_quantize_row(void);
+void test_outliers(void);
 void test_gemv(void);
 void test_gemm(void);
 void test_stream(void);

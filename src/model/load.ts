@@ -1,5 +1,6 @@
 import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
 import type { CacheType } from '../ops/kv-page.js'
+import { checkOutliers } from '../ops/quantize.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
@@ -16,7 +17,7 @@ import {
   normSizes,
 } from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
-import { makeEach, type Projection } from './decoder/projection.js'
+import { DEFAULT_OUTLIERS, makeEach, type Projection } from './decoder/projection.js'
 import type { ModelParts } from './model.js'
 
 export interface LoadOptions extends ReadOptions {
@@ -35,6 +36,12 @@ export interface LoadOptions extends ReadOptions {
    * are long. By default `bf16`, and `f32` where nothing is quantised.
    */
   kv?: 'f32' | 'bf16' | 'int8' | undefined
+  /**
+   * The most elements of a row of activations that int8 Linears keep exact, while the others set the row's step: 8
+   * by default, at most 15. 0 quantises each row by its largest element, as plain W8A8 does, which real models
+   * lose much more by.
+   */
+  outliers?: number | undefined
   /** The most ids of one text; by default what the model was made for. */
   maxContext?: number | undefined
   /**
@@ -50,6 +57,7 @@ const loadOptions: OptionNames<LoadOptions> = {
   quantize: true,
   skip: true,
   kv: true,
+  outliers: true,
   maxContext: true,
   prefixCacheBytes: true,
 }
@@ -76,7 +84,8 @@ export async function loadParts(
   const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
-  const { prefixCacheBytes = 768 << 20 } = options
+  const { prefixCacheBytes = 768 << 20, outliers = DEFAULT_OUTLIERS } = options
+  checkOutliers(outliers)
   checkInteger('prefixCacheBytes', prefixCacheBytes, 0, Number.MAX_SAFE_INTEGER)
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
@@ -87,7 +96,7 @@ export async function loadParts(
   const projections = await makeEach<LinearSpec, Projection>(linears, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
     return runsInt8(spec)
-      ? toLinear(pool, reader, spec, tied)
+      ? toLinear(pool, reader, spec, outliers, tied)
       : toFloatLinear(pool, reader, spec, tied)
   })
   const network = { config, embedding, norms, projections }

@@ -7,7 +7,7 @@ import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { linearSpecs } from './config/parameters.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
-import { makeEach } from './decoder/projection.js'
+import { DEFAULT_OUTLIERS, makeEach } from './decoder/projection.js'
 import type { Model } from './model.js'
 
 /*
@@ -18,9 +18,11 @@ import type { Model } from './model.js'
 export interface ReplaceOptions extends ReadOptions {
   /** Linears that stay as they are; `lm_head` by default. */
   skip?: Skip | undefined
+  /** The most elements of a row of activations that the int8 Linears keep exact: 8 by default. */
+  outliers?: number | undefined
 }
 
-const replaceOptions: OptionNames<ReplaceOptions> = { ...readOptions, skip: true }
+const replaceOptions: OptionNames<ReplaceOptions> = { ...readOptions, skip: true, outliers: true }
 
 /** What became of each Linear of a model. */
 export interface ReplaceReport {
@@ -47,7 +49,7 @@ export async function quantizeLinears(
   options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
   checkOptions(options, replaceOptions)
-  const { skip = defaultSkip, signal, onProgress } = options
+  const { skip = defaultSkip, outliers = DEFAULT_OUTLIERS, signal, onProgress } = options
   const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.projections)
   for (const [name, projection] of rest) {
@@ -58,7 +60,7 @@ export async function quantizeLinears(
   let done = 0
   const linears = await makeEach(floats, async ({ weight }) => {
     const { inFeatures, outFeatures, bias } = weight
-    const shape = { inFeatures, outFeatures, bias, signal }
+    const shape = { inFeatures, outFeatures, bias, outliers, signal }
     const linear = await Linear.fromSource(model.pool, weight, undefined, shape)
     done += weight.byteLength
     onProgress?.(done, total)
@@ -83,7 +85,7 @@ export async function replaceLinears(
   options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
   checkOptions(options, replaceOptions)
-  const { skip = defaultSkip } = options
+  const { skip = defaultSkip, outliers = DEFAULT_OUTLIERS } = options
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
     if (isStoredInt8(state, spec)) continue
@@ -92,7 +94,7 @@ export async function replaceLinears(
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
   const reader = new TensorReader(state, tensors, options)
-  const linears = await makeEach(rest, (spec) => toLinear(model.pool, reader, spec))
+  const linears = await makeEach(rest, (spec) => toLinear(model.pool, reader, spec, outliers))
   model.replaceProjections(linears)
   return { replaced: [...linears.keys()], skipped }
 }

@@ -119,12 +119,13 @@ class BatchProgram implements Program {
 
   native(): NativeOp[] {
     const [{ weight, input }] = this.#calls
-    const { inFeatures, outFeatures } = weight
+    const { inFeatures, outFeatures, outliers } = weight
     const count = this.#calls.reduce((rows, call) => rows + call.input.rows, 0)
     const x = this.#table(count, inFeatures, (call) => call.input.data)
     const y = this.#table(count, outFeatures, (call) => call.result.data)
     const type = input.nativeType
-    const source = { count, type, k: inFeatures, x, flags: OpFlag.xRows, u: 0, activation: 0 }
+    const flags = OpFlag.xRows
+    const source = { count, type, k: inFeatures, x, flags, u: 0, activation: 0, outliers }
     const ops: NativeOp[] = []
     const rows = quantizeOps(this.#pool, input.memory, ops, source)
     ops.push(multiplyOp(rows, weight, y, OpFlag.yRows))

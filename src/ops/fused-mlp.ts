@@ -23,7 +23,7 @@ import {
 } from './activations.js'
 import { type Activation, checkActivation } from './gate.js'
 import type { Linear } from './linear.js'
-import { checkFeatures, checkTogether } from './linear-group.js'
+import { checkFit, checkTogether } from './linear-group.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
 import { type GateTask, gateShare, oracle } from './oracle.js'
 
@@ -55,9 +55,10 @@ export class FusedMlp {
     checkOptions(options, mlpOptions)
     const { activation = 'silu' } = options
     checkTogether(Object.entries({ gate, up, down }))
-    checkFeatures('up', 'inFeatures', up.inFeatures, gate.inFeatures)
-    checkFeatures('up', 'outFeatures', up.outFeatures, gate.outFeatures)
-    checkFeatures('down', 'inFeatures', down.inFeatures, gate.outFeatures)
+    checkFit('up', 'inFeatures', up.inFeatures, gate.inFeatures)
+    checkFit('up', 'outFeatures', up.outFeatures, gate.outFeatures)
+    checkFit('up', 'outliers', up.outliers, gate.outliers)
+    checkFit('down', 'inFeatures', down.inFeatures, gate.outFeatures)
     checkActivation(activation)
     this.gate = gate
     this.up = up
@@ -125,12 +126,12 @@ class MlpCall implements Program {
     const { rows: count, nativeType: type, memory } = this.#input
     const pool = this.#pool
     const ops: NativeOp[] = []
-    const rows = quantizeOps(pool, memory, ops, rowsOf(pool, this.#input, this.#gate.inFeatures))
+    const rows = quantizeOps(pool, memory, ops, rowsOf(pool, this.#input, this.#gate))
     const [gate, up] = [pool.addressOf(this.#hidden()), pool.addressOf(this.#hidden())]
     ops.push(multiplyOp(rows, this.#gate, gate), multiplyOp(rows, this.#up, up, TOGETHER))
     const activation = NativeActivation[this.#activation]
-    const k = this.#down.inFeatures
-    const source = { count, type, k, x: gate, flags: 0, u: up, activation }
+    const { inFeatures: k, outliers } = this.#down
+    const source = { count, type, k, x: gate, flags: 0, u: up, activation, outliers }
     const gated = quantizeOps(pool, memory, ops, source)
     ops.push(multiplyOp(gated, this.#down, pool.addressOf(this.result.data)))
     return ops

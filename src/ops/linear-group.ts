@@ -28,8 +28,8 @@ export class LinearGroup {
   readonly inFeatures: number
 
   /**
-   * @param linears of one pool and with the same inFeatures, at least one and at most 15; the group
-   *   does not own them
+   * @param linears of one pool, with the same inFeatures and outliers, at least one and at most 15; the
+   *   group does not own them
    * @throws ArgumentError if they do not fit together
    */
   constructor(linears: readonly Linear[]) {
@@ -37,9 +37,10 @@ export class LinearGroup {
       throw new ArgumentError('linears', `1 to ${MOST_LINEARS} Linears`, describe(linears))
     }
     checkTogether(linears.map((linear, i) => [`linears[${i}]`, linear]))
-    const { inFeatures } = linears[0]
+    const { inFeatures, outliers } = linears[0]
     linears.forEach((linear, i) => {
-      checkFeatures(`linears[${i}]`, 'inFeatures', linear.inFeatures, inFeatures)
+      checkFit(`linears[${i}]`, 'inFeatures', linear.inFeatures, inFeatures)
+      checkFit(`linears[${i}]`, 'outliers', linear.outliers, outliers)
     })
     this.linears = [...linears]
     this.inFeatures = inFeatures
@@ -108,7 +109,7 @@ class GroupCall implements Program {
 
   native(): NativeOp[] {
     const ops: NativeOp[] = []
-    const source = rowsOf(this.#pool, this.#input, this.#weights[0].inFeatures)
+    const source = rowsOf(this.#pool, this.#input, this.#weights[0])
     const rows = quantizeOps(this.#pool, this.#input.memory, ops, source)
     this.#weights.forEach((weight, i) => {
       const y = this.#pool.addressOf(this.results[i].data)
@@ -140,7 +141,7 @@ export function checkTogether(linears: [argument: string, linear: unknown][]): v
   }
 }
 
-/** Throws an ArgumentError unless a Linear's size is what the others need. */
-export function checkFeatures(argument: string, what: string, size: number, wanted: number): void {
-  if (size !== wanted) throw new ArgumentError(argument, `${what} ${wanted}`, `${size}`)
+/** Throws an ArgumentError unless a property of a Linear is what the others need. */
+export function checkFit(argument: string, what: string, value: number, wanted: number): void {
+  if (value !== wanted) throw new ArgumentError(argument, `${what} ${wanted}`, `${value}`)
 }

@@ -22,6 +22,8 @@ export interface Rows {
   /** Address of u where the input is activation(x) * u; 0 otherwise. */
   u: number
   activation: number
+  /** Of a row, at most. */
+  outliers: number
 }
 
 /** Rows ready to be multiplied: any number that an op has quantised, or one, which GEMV quantises. */
@@ -31,10 +33,11 @@ export interface ReadyRows extends Rows {
   xScale: number
 }
 
-/** The rows of a call's input. */
-export function rowsOf(pool: Pool, input: Input, k: number): Rows {
+/** The rows of a call's input, for a weight. */
+export function rowsOf(pool: Pool, input: Input, weight: Weight): Rows {
   const { rows: count, nativeType: type } = input
-  return { count, type, k, x: pool.addressOf(input.data), flags: 0, u: 0, activation: 0 }
+  const { inFeatures: k, outliers } = weight
+  return { count, type, k, x: pool.addressOf(input.data), flags: 0, u: 0, activation: 0, outliers }
 }
 
 /** Pushes what makes rows ready to be multiplied. */
@@ -42,7 +45,7 @@ export function quantizeOps(
   pool: Pool,
   memory: CallMemory,
   ops: NativeOp[],
-  { count, type, k, x, flags, u, activation }: Rows,
+  { count, type, k, x, flags, u, activation, outliers }: Rows,
 ): ReadyRows {
   let [xq, xScale] = [0, 0]
   if (count !== 1 || flags !== 0) {
@@ -50,9 +53,9 @@ export function quantizeOps(
     xq = pool.addressOf(memory.take(count * (stride + 4)))
     xScale = xq + count * stride
     const kind = OpKind.quantize
-    ops.push({ kind, xType: type, m: count, k, x, flags, u, activation, xq, xScale })
+    ops.push({ kind, xType: type, m: count, k, x, flags, u, activation, xq, xScale, outliers })
   }
-  return { count, type, k, x, flags, u, activation, xq, xScale }
+  return { count, type, k, x, flags, u, activation, outliers, xq, xScale }
 }
 
 /** y = rows W^T (+ bias), y float32 or bfloat16 like the rows. */
@@ -76,6 +79,7 @@ export function multiplyOp(rows: ReadyRows, weight: Weight, y: number, flags = 0
     xq: rows.xq,
     xScale: rows.xScale,
     u: rows.u,
+    outliers: rows.outliers,
   }
 }
 
@@ -84,7 +88,7 @@ export const TOGETHER = OpFlag.together
 
 /** y = x W^T (+ bias) in TypeScript. */
 export function linearScript(x: ActivationArray, weight: Weight, y: ActivationArray): ScriptOp {
-  const { tiles, scale, bias, inFeatures, outFeatures } = weight
+  const { tiles, scale, bias, inFeatures, outFeatures, outliers } = weight
   const args: ArgsOf<LinearTask> = {
     x,
     y,
@@ -93,6 +97,7 @@ export function linearScript(x: ActivationArray, weight: Weight, y: ActivationAr
     bias,
     inFeatures,
     outFeatures,
+    outliers,
   }
   return { module: oracle, run: linearShare, args }
 }

@@ -16,10 +16,12 @@ import {
 import { Coalescer } from './coalescer.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
 import { floatShare, type LinearTask, oracle } from './oracle.js'
+import { checkOutliers } from './quantize.js'
 import {
   type PackOptions,
   Weight,
   type WeightArray,
+  type WeightOptions,
   type WeightSource,
   wholeWeight,
 } from './weight.js'
@@ -28,22 +30,21 @@ import {
  * y[M, N] = (float(xq[M, K] . wq[N, K]) * xScale[M]) * wScale[N] (+ bias[N]), xq = quantise(x) row by row
  */
 
-/** 131072 * 127 * 128 < 2^31: up to here int32 sums cannot overflow. */
-export const MAX_IN_FEATURES = 131072
-
-export interface LinearOptions extends PackOptions {
-  /** K: length of an input row. */
-  inFeatures: number
-  /** N: length of an output row. */
-  outFeatures: number
-  /** float32 [N], finite. */
-  bias?: Float32Array | undefined
+/**
+ * (K - c) * 127 * 128 + c * 127 * 128 * 128 < 2^31, c outliers: so int32 sums cannot overflow. Without, and with up
+ * to eight, K is bounded by what the kernels have room for.
+ */
+function maxInFeatures(outliers: number): number {
+  return Math.min(131072, 132104 - 127 * outliers)
 }
+
+export interface LinearOptions extends PackOptions, WeightOptions {}
 
 const linearOptions: OptionNames<LinearOptions> = {
   inFeatures: true,
   outFeatures: true,
   bias: true,
+  outliers: true,
   signal: true,
   onProgress: true,
 }
@@ -76,6 +77,8 @@ const linearForwardOptions: OptionNames<LinearForwardOptions<unknown>> = {
 export class Linear {
   readonly inFeatures: number
   readonly outFeatures: number
+  /** The most elements of a row of activations that are kept exact. */
+  readonly outliers: number
   /** @internal */
   readonly pool: Pool
   readonly #coalescer: Coalescer
@@ -84,6 +87,7 @@ export class Linear {
   private constructor(pool: Pool, weight: Weight) {
     this.inFeatures = weight.inFeatures
     this.outFeatures = weight.outFeatures
+    this.outliers = weight.outliers
     this.pool = pool
     this.#coalescer = new Coalescer(pool)
     this.#weight = weight
@@ -104,7 +108,7 @@ export class Linear {
   ): Promise<Linear> {
     checkPool(pool)
     checkLinearOptions(options)
-    const { inFeatures, outFeatures, bias } = options
+    const { inFeatures, outFeatures } = options
     if (!(weight instanceof Int8Array)) {
       throw new ArgumentError('weight', 'an Int8Array', describe(weight))
     }
@@ -114,7 +118,7 @@ export class Linear {
     } else {
       checkChannels('scale', scale, outFeatures)
     }
-    const packed = new Weight(pool, inFeatures, outFeatures, bias)
+    const packed = new Weight(pool, options)
     if (typeof scale === 'number') packed.scale.fill(scale, 0, outFeatures)
     else packed.scale.set(scale)
     await packed.pack(pool, wholeWeight(weight, inFeatures), options)
@@ -141,7 +145,7 @@ export class Linear {
       throw new ArgumentError('weight', 'a Float32Array or a float32 or bfloat16 Tensor', got)
     }
     checkWeightLength(source, options)
-    const packed = new Weight(pool, options.inFeatures, options.outFeatures, options.bias)
+    const packed = new Weight(pool, options)
     await packed.pack(pool, wholeWeight(source, options.inFeatures), options)
     return new Linear(pool, packed)
   }
@@ -158,9 +162,8 @@ export class Linear {
     options: LinearOptions,
   ): Promise<Linear> {
     checkLinearOptions(options)
-    const { inFeatures, outFeatures, bias } = options
-    if (scale !== undefined) checkChannels('scale', scale, outFeatures)
-    const packed = new Weight(pool, inFeatures, outFeatures, bias)
+    if (scale !== undefined) checkChannels('scale', scale, options.outFeatures)
+    const packed = new Weight(pool, options)
     if (scale !== undefined) packed.scale.set(scale)
     await packed.pack(pool, source, options)
     return new Linear(pool, packed)
@@ -232,7 +235,8 @@ export class Linear {
 
   toString(): string {
     const bias = this.#weight?.bias !== undefined
-    return `Linear(in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${bias}, dtype=int8)`
+    const outliers = this.outliers > 0 ? `, outliers=${this.outliers}` : ''
+    return `Linear(in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${bias}, dtype=int8${outliers})`
   }
 
   /** @internal The packed weights; throws a DisposedError if there are none any more. */
@@ -265,7 +269,7 @@ export class LinearCall implements Program {
 
   native(): NativeOp[] {
     const ops: NativeOp[] = []
-    const source = rowsOf(this.pool, this.input, this.weight.inFeatures)
+    const source = rowsOf(this.pool, this.input, this.weight)
     const rows = quantizeOps(this.pool, this.input.memory, ops, source)
     ops.push(multiplyOp(rows, this.weight, this.pool.addressOf(this.result.data)))
     return ops
@@ -300,9 +304,10 @@ class FloatCall extends LinearCall {
 
 function checkLinearOptions(options: LinearOptions): void {
   checkOptions(options, linearOptions)
-  const { inFeatures, outFeatures, bias, signal } = options
+  const { inFeatures, outFeatures, bias, outliers = 0, signal } = options
   checkSignal(signal)
-  checkInteger('inFeatures', inFeatures, 1, MAX_IN_FEATURES)
+  checkOutliers(outliers)
+  checkInteger('inFeatures', inFeatures, 1, maxInFeatures(outliers))
   checkInteger('outFeatures', outFeatures, 1, 2 ** 31 - 1)
   if (bias !== undefined) checkChannels('bias', bias, outFeatures)
 }

@@ -29,17 +29,19 @@ export interface LinearTask extends Share {
   bias: Float32Array | undefined
   inFeatures: number
   outFeatures: number
+  /** Of a row, at most; see {@link quantizeRow}. */
+  outliers: number
 }
 
 /** y[m, n] = (float(sum_k xq[m, k] * wq[n, k]) * xScale[m]) * wScale[n] (+ bias[n]) */
 export function linearShare(task: LinearTask): number {
-  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
+  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N, outliers } = task
   const [from, to] = channelsOf(task, N)
-  const xq = new Int8Array(paddedK(K))
+  const xq = new Int16Array(paddedK(K))
   for (let m = 0; m * K < x.length; m++) {
     const row = x.subarray(m * K, (m + 1) * K)
     const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
-    const xScale = quantizeRow(float, xq.subarray(0, K))
+    const xScale = quantizeRow(float, xq.subarray(0, K), outliers)
     for (let n = from; n < to; n++) {
       const acc = dotTile(xq, tiles, n, K)
       let value = Math.fround(Math.fround(Math.fround(acc) * xScale) * scale[n])
@@ -51,7 +53,7 @@ export function linearShare(task: LinearTask): number {
 }
 
 /** sum_k xq[k] * w[n, k] over packed tiles; xq is padded to whole quads. */
-function dotTile(xq: Int8Array, tiles: Int8Array, n: number, inFeatures: number): number {
+function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
   let acc = 0
   for (let k = 0, at = tileIndex(n, 0, inFeatures); k < xq.length; k += 4, at += NR * 4) {
     acc +=
@@ -67,7 +69,7 @@ function dotTile(xq: Int8Array, tiles: Int8Array, n: number, inFeatures: number)
 const STRETCH = 64
 
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), summed as the kernels sum. */
-export function floatShare(task: LinearTask): number {
+export function floatShare(task: Omit<LinearTask, 'outliers'>): number {
   const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
   const [from, to] = channelsOf(task, N)
   const row = new Float32Array(paddedK(K))

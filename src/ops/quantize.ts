@@ -30,26 +30,50 @@ function absmaxOf(values: Float32Array): number {
   return absmax
 }
 
+/** DP_MAX_OUTLIERS in C: the most outliers of a row. */
+export const MAX_OUTLIERS = 15
+
+/** DP_OUTLIER_RATIO in C: elements up to so many times the next largest are no outliers. */
+const OUTLIER_RATIO = 1
+
+/** An outlier's integer is at most so many times 127. */
+const MOST_TIMES = 128
+
 /**
  * q[k] = clamp(rne(x[k] * (127 / a)), -127, 127), a = max(absmax(x), 1e-8); returns a / 127, or NaN,
  * with all q zero, where x holds a NaN or an infinity.
  *
+ * With c outliers a is the (c + 1)-th largest |x|, or the largest that is close above it, but at least 1/128
+ * of absmax; what is above a is clamped to 127 * 128 instead of 127.
+ *
  * @param x one row of activations
- * @param q where to write, as long as x
+ * @param q where to write, as long as x; int16 where there are outliers
+ * @param outliers c, at most {@link MAX_OUTLIERS}
  */
-export function quantizeRow(x: Float32Array, q: Int8Array): number {
+export function quantizeRow(x: Float32Array, q: Int8Array | Int16Array, outliers = 0): number {
   const absmax = absmaxOf(x)
   if (!Number.isFinite(absmax)) {
     q.fill(0)
     return Number.NaN
   }
-  const a = Math.max(absmax, ABSMAX_FLOOR)
+  const largest = outliers === 0 ? absmax : largestOfRest(x, absmax, outliers)
+  const a = Math.max(largest, ABSMAX_FLOOR)
   const inverse = Math.fround(127 / a)
   for (let k = 0; k < x.length; k++) {
+    const most = Math.abs(x[k]) > a ? 127 * MOST_TIMES : 127
     const value = round(Math.fround(x[k] * inverse))
-    q[k] = Math.min(127, Math.max(-127, value))
+    q[k] = Math.min(most, Math.max(-most, value))
   }
   return Math.fround(a / 127)
+}
+
+/** The largest |x| that is no outlier. */
+function largestOfRest(x: Float32Array, absmax: number, outliers: number): number {
+  const magnitudes = x.map(Math.abs).sort().reverse()
+  const rest = magnitudes[outliers] ?? 0
+  const close = Math.fround(rest * OUTLIER_RATIO)
+  const largest = magnitudes.find((magnitude) => magnitude <= close) ?? 0
+  return Math.max(rest, largest, Math.fround(absmax / MOST_TIMES))
 }
 
 /**
@@ -84,29 +108,58 @@ function toFloat32(argument: string, values: Float32Array | Tensor): Float32Arra
   )
 }
 
+export interface QuantizeRowsOptions {
+  /**
+   * The most elements of a row that are kept exact: its step is set by the others. 0 by default, at
+   * most 15.
+   */
+  outliers?: number | undefined
+}
+
+const quantizeRowsOptions: OptionNames<QuantizeRowsOptions> = { outliers: true }
+
+/** @throws ArgumentError unless a row may have so many outliers */
+export function checkOutliers(outliers: number): void {
+  checkInteger('outliers', outliers, 0, MAX_OUTLIERS)
+}
+
 /**
  * Quantises rows of activations, each with a scale of its own: x ~ q * scale.
  *
  * @param x float32 [M, K], or a float32 or bfloat16 tensor [..., K]
  * @param inFeatures K; by default a tensor's last dimension
  * @returns q int8 [M, K] in [-127, 127], scale float32 [M]; a row with a NaN or an infinity gets
- *   zeros and the scale NaN
+ *   zeros and the scale NaN. With outliers q is int16, and these are in [-16256, 16256]
  * @throws ArgumentError if x is no such array or its length no multiple of K
  */
 export function quantizeRows(
   x: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
+  inFeatures?: number,
+  options?: { outliers?: 0 | undefined },
+): { q: Int8Array; scale: Float32Array }
+export function quantizeRows(
+  x: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
+  inFeatures: number | undefined,
+  options: QuantizeRowsOptions,
+): { q: Int8Array | Int16Array; scale: Float32Array }
+export function quantizeRows(
+  x: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
   inFeatures: number = x instanceof Tensor ? (x.dims.at(-1) ?? 0) : x.length,
-): { q: Int8Array; scale: Float32Array } {
+  options: QuantizeRowsOptions = {},
+): { q: Int8Array | Int16Array; scale: Float32Array } {
   const values = toFloat32('x', x)
+  checkOptions(options, quantizeRowsOptions)
+  const { outliers = 0 } = options
+  checkOutliers(outliers)
   checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
   if (values.length % inFeatures !== 0) {
     throw new ArgumentError('x', `a length that is a multiple of ${inFeatures}`, describe(values))
   }
-  const q = new Int8Array(values.length)
+  const q = outliers === 0 ? new Int8Array(values.length) : new Int16Array(values.length)
   const scale = new Float32Array(values.length / inFeatures)
   for (let m = 0; m < scale.length; m++) {
     const [from, to] = [m * inFeatures, (m + 1) * inFeatures]
-    scale[m] = quantizeRow(values.subarray(from, to), q.subarray(from, to))
+    scale[m] = quantizeRow(values.subarray(from, to), q.subarray(from, to), outliers)
   }
   return { q, scale }
 }

@@ -11,7 +11,7 @@ import {
 } from '../pool/program.js'
 import { oracle, type PackTask, packShare } from './oracle.js'
 import { NR, paddedK, paddedN, tileBytes } from './pack.js'
-import { notFinite } from './quantize.js'
+import { notFinite, type WeightShape } from './quantize.js'
 
 /** How much of the source is packed by one program, bytes: the event loop turns in between. */
 const CHUNK = 4 << 20
@@ -43,10 +43,24 @@ export interface PackOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** What a Linear is made of, besides its weights. */
+export interface WeightOptions extends WeightShape {
+  /** float32 [N], finite. */
+  bias?: Float32Array | undefined
+  /**
+   * The most elements of a row of activations that keep the integers that they need, 15 bits, while the others
+   * set the step: outlier features, as language models have them. 0, as by default, quantises every row by its
+   * largest element; at most 15.
+   */
+  outliers?: number | undefined
+}
+
 /** Packed weights and what the epilogue needs, all in shared memory and read-only from here on. */
 export class Weight {
   readonly inFeatures: number
   readonly outFeatures: number
+  /** The most outliers of a row that is multiplied by it. */
+  readonly outliers: number
   /** int8, 64c4 tiles. */
   readonly tiles: Int8Array
   /** int32 [N, padded to 64]: sum over k of w[n, k]. */
@@ -59,9 +73,10 @@ export class Weight {
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
   /** Memory for weights of this shape, not packed yet. */
-  constructor(pool: Pool, inFeatures: number, outFeatures: number, bias?: Float32Array) {
+  constructor(pool: Pool, { inFeatures, outFeatures, bias, outliers = 0 }: WeightOptions) {
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
+    this.outliers = outliers
     this.tiles = pool.memory.array('int8', tileBytes(outFeatures, inFeatures))
     this.colSum = pool.memory.array('int32', paddedN(outFeatures))
     this.scale = pool.memory.array('float32', paddedN(outFeatures))

@@ -64,6 +64,7 @@ export interface NativeOp {
   attention?: number
   eps?: number
   wType?: number
+  outliers?: number
 }
 
 /** Which share of an op's work a call of its TypeScript function is to do. */
@@ -121,7 +122,7 @@ export function writeOp(words: Uint32Array, at: number, op: NativeOp): void {
   writeAddress(words, at + 26, op.rows)
   writeAddress(words, at + 28, op.attention)
   words[at + 30] = floatBits(op.eps)
-  words[at + 31] = op.wType ?? 0
+  words[at + 31] = (op.wType ?? 0) | ((op.outliers ?? 0) << 16)
 }
 
 const float = new Float32Array(1)

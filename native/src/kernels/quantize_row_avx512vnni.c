@@ -33,8 +33,8 @@ static inline void quantize_lanes(__m512 x, __m512 inverse, uint8_t *out, __mmas
   _mm_mask_storeu_epi8(out, lanes, bytes);
 }
 
-static inline __attribute__((always_inline)) float quantize_row(const void *x, size_t k, uint8_t *xq,
-                                                                load_fn *load) {
+static inline __attribute__((always_inline)) float quantize_row(const void *x, size_t k, float least,
+                                                                uint8_t *xq, load_fn *load) {
   __m512i max0 = _mm512_setzero_si512(), max1 = max0;
   size_t i = 0;
   for (; i + 2 * LANES <= k; i += 2 * LANES) {
@@ -52,7 +52,7 @@ static inline __attribute__((always_inline)) float quantize_row(const void *x, s
     return dp_float_from_bits(DP_NAN_BITS);
   }
   float absmax = dp_float_from_bits(bits);
-  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  if (absmax < least) absmax = least;
   __m512 inverse = _mm512_set1_ps(127.0f / absmax);
   for (i = 0; i + LANES <= k; i += LANES) quantize_lanes(load(x, i, 0xffff), inverse, xq + i, 0xffff);
   if (i < k) {
@@ -61,12 +61,12 @@ static inline __attribute__((always_inline)) float quantize_row(const void *x, s
   return absmax / 127.0f;
 }
 
-float dp_quantize_row_f32_avx512vnni(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, load_f32);
+float dp_quantize_row_f32_avx512vnni(const void *x, size_t k, float least, void *xq) {
+  return quantize_row(x, k, least, xq, load_f32);
 }
 
-float dp_quantize_row_bf16_avx512vnni(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, load_bf16);
+float dp_quantize_row_bf16_avx512vnni(const void *x, size_t k, float least, void *xq) {
+  return quantize_row(x, k, least, xq, load_bf16);
 }
 
 void dp_load_row_s8_avx512vnni(const int8_t *x, size_t k, void *xq) {

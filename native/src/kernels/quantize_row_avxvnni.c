@@ -8,12 +8,12 @@ static inline void store(void *xq, size_t i, __m128i words) {
 
 static const dp_format format = {.bytes = sizeof(uint8_t), .zero = 0x80, .store = store};
 
-float dp_quantize_row_f32_avxvnni(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(float), dp_load_f32, format);
+float dp_quantize_row_f32_avxvnni(const void *x, size_t k, float least, void *xq) {
+  return dp_quantize_row(x, k, least, xq, sizeof(float), dp_load_f32, format);
 }
 
-float dp_quantize_row_bf16_avxvnni(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(uint16_t), dp_load_bf16, format);
+float dp_quantize_row_bf16_avxvnni(const void *x, size_t k, float least, void *xq) {
+  return dp_quantize_row(x, k, least, xq, sizeof(uint16_t), dp_load_bf16, format);
 }
 
 void dp_load_row_s8_avxvnni(const int8_t *x, size_t k, void *xq) {

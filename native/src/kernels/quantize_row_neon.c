@@ -41,8 +41,8 @@ static inline int8x16_t quantize_lanes(const void *x, size_t i, float32x4_t inve
   return vcombine_s8(quantize_eight(x, i, inverse, load), quantize_eight(x, i + 8, inverse, load));
 }
 
-static inline __attribute__((always_inline)) float quantize_row(const void *x, size_t k, int8_t *xq,
-                                                                size_t size, load_fn *load) {
+static inline __attribute__((always_inline)) float quantize_row(const void *x, size_t k, float least,
+                                                                int8_t *xq, size_t size, load_fn *load) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   char tail[LANES * sizeof(float)] = {0};
@@ -56,7 +56,7 @@ static inline __attribute__((always_inline)) float quantize_row(const void *x, s
     return dp_float_from_bits(DP_NAN_BITS);
   }
   float absmax = dp_float_from_bits(bits);
-  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  if (absmax < least) absmax = least;
   const float32x4_t inverse = vdupq_n_f32(127.0f / absmax);
   for (size_t i = 0; i < whole; i += LANES) vst1q_s8(xq + i, quantize_lanes(x, i, inverse, load));
   int8_t last[LANES];
@@ -65,12 +65,12 @@ static inline __attribute__((always_inline)) float quantize_row(const void *x, s
   return absmax / 127.0f;
 }
 
-float dp_quantize_row_f32_neon(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, sizeof(float), load_f32);
+float dp_quantize_row_f32_neon(const void *x, size_t k, float least, void *xq) {
+  return quantize_row(x, k, least, xq, sizeof(float), load_f32);
 }
 
-float dp_quantize_row_bf16_neon(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, sizeof(uint16_t), load_bf16);
+float dp_quantize_row_bf16_neon(const void *x, size_t k, float least, void *xq) {
+  return quantize_row(x, k, least, xq, sizeof(uint16_t), load_bf16);
 }
 
 void dp_load_row_s8_neon(const int8_t *x, size_t k, void *xq) {

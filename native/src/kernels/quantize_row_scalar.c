@@ -18,7 +18,7 @@ static inline float load_bf16(const void *x, size_t i) {
   return dp_bf16_to_float(bits);
 }
 
-static inline float quantize_row(const void *x, size_t k, int8_t *xq, load_fn *load) {
+static inline float quantize_row(const void *x, size_t k, float least, int8_t *xq, load_fn *load) {
   uint32_t bits = 0;
   for (size_t i = 0; i < k; i++) {
     uint32_t magnitude = dp_magnitude(load(x, i));
@@ -30,7 +30,7 @@ static inline float quantize_row(const void *x, size_t k, int8_t *xq, load_fn *l
     return dp_float_from_bits(DP_NAN_BITS);
   }
   float absmax = dp_float_from_bits(bits);
-  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  if (absmax < least) absmax = least;
   float inverse = 127.0f / absmax;
   for (size_t i = 0; i < k; i++) {
     float q = dp_round(load(x, i) * inverse);
@@ -39,12 +39,12 @@ static inline float quantize_row(const void *x, size_t k, int8_t *xq, load_fn *l
   return absmax / 127.0f;
 }
 
-float dp_quantize_row_f32_scalar(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, load_f32);
+float dp_quantize_row_f32_scalar(const void *x, size_t k, float least, void *xq) {
+  return quantize_row(x, k, least, xq, load_f32);
 }
 
-float dp_quantize_row_bf16_scalar(const void *x, size_t k, void *xq) {
-  return quantize_row(x, k, xq, load_bf16);
+float dp_quantize_row_bf16_scalar(const void *x, size_t k, float least, void *xq) {
+  return quantize_row(x, k, least, xq, load_bf16);
 }
 
 void dp_load_row_s8_scalar(const int8_t *x, size_t k, void *xq) {

@@ -5,12 +5,12 @@ static inline void store(void *xq, size_t i, v128_t words) { wasm_v128_store((in
 
 static const dp_format format = {.bytes = sizeof(int16_t), .store = store};
 
-float dp_quantize_row_f32_wasm(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(float), dp_load_f32, format, 0);
+float dp_quantize_row_f32_wasm(const void *x, size_t k, float least, void *xq) {
+  return dp_quantize_row(x, k, least, xq, sizeof(float), dp_load_f32, format, 0);
 }
 
-float dp_quantize_row_bf16_wasm(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(uint16_t), dp_load_bf16, format, 0);
+float dp_quantize_row_bf16_wasm(const void *x, size_t k, float least, void *xq) {
+  return dp_quantize_row(x, k, least, xq, sizeof(uint16_t), dp_load_bf16, format, 0);
 }
 
 void dp_load_row_s8_wasm(const int8_t *x, size_t k, void *xq) {

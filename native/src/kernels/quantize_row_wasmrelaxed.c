@@ -11,12 +11,12 @@ static inline void store(void *xq, size_t i, v128_t words) {
 
 static const dp_format format = {.bytes = sizeof(uint8_t), .store = store};
 
-float dp_quantize_row_f32_wasmrelaxed(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(float), dp_load_f32, format, dp_offset());
+float dp_quantize_row_f32_wasmrelaxed(const void *x, size_t k, float least, void *xq) {
+  return dp_quantize_row(x, k, least, xq, sizeof(float), dp_load_f32, format, dp_offset());
 }
 
-float dp_quantize_row_bf16_wasmrelaxed(const void *x, size_t k, void *xq) {
-  return dp_quantize_row(x, k, xq, sizeof(uint16_t), dp_load_bf16, format, dp_offset());
+float dp_quantize_row_bf16_wasmrelaxed(const void *x, size_t k, float least, void *xq) {
+  return dp_quantize_row(x, k, least, xq, sizeof(uint16_t), dp_load_bf16, format, dp_offset());
 }
 
 void dp_load_row_s8_wasmrelaxed(const int8_t *x, size_t k, void *xq) {

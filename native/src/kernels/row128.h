@@ -52,8 +52,8 @@ DP_INLINE v128_t dp_quantize_eight(const void *x, size_t i, v128_t inverse, dp_l
 }
 
 /* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler, `zero` is a byte of a zero. */
-DP_INLINE float dp_quantize_row(const void *x, size_t k, void *xq, size_t size, dp_load_lanes *load,
-                                const dp_format format, int zero) {
+DP_INLINE float dp_quantize_row(const void *x, size_t k, float least, void *xq, size_t size,
+                                dp_load_lanes *load, const dp_format format, int zero) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   char tail[LANES * sizeof(float)] = {0};
@@ -67,7 +67,7 @@ DP_INLINE float dp_quantize_row(const void *x, size_t k, void *xq, size_t size, 
     return dp_float_from_bits(DP_NAN_BITS);
   }
   float absmax = dp_float_from_bits(bits);
-  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  if (absmax < least) absmax = least;
   const v128_t inverse = wasm_f32x4_splat(127.0f / absmax);
   for (size_t i = 0; i < whole; i += LANES) format.store(xq, i, dp_quantize_eight(x, i, inverse, load));
   char last[LANES * sizeof(int16_t)];

@@ -48,8 +48,8 @@ static inline __m128i dp_quantize_lanes(__m256 x, __m256 inverse) {
 }
 
 /* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler. */
-static inline __attribute__((always_inline)) float dp_quantize_row(const void *x, size_t k, void *xq,
-                                                                   size_t size, dp_load_lanes *load,
+static inline __attribute__((always_inline)) float dp_quantize_row(const void *x, size_t k, float least,
+                                                                   void *xq, size_t size, dp_load_lanes *load,
                                                                    const dp_format format) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) float dp_quantize_row(const void *x
     return dp_float_from_bits(DP_NAN_BITS);
   }
   float absmax = dp_float_from_bits(bits);
-  if (absmax < DP_ABSMAX_FLOOR) absmax = DP_ABSMAX_FLOOR;
+  if (absmax < least) absmax = least;
   const __m256 inverse = _mm256_set1_ps(127.0f / absmax);
   for (size_t i = 0; i < whole; i += LANES) format.store(xq, i, dp_quantize_lanes(load(x, i), inverse));
   char last[LANES * sizeof(int16_t)];

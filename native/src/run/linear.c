@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../system.h"
-#include "op.h"
+#include "quantize.h"
 
 enum {
   FEW_ROWS = 16,         /* up to here reading the weights takes the time, not multiplying */
@@ -14,15 +14,28 @@ static float quantize_input(const dp_place *place, uint64_t m, void *xq) {
   const dp_op *op = place->op;
   const dp_kernels *kernels = place->kernels;
   const bool is_bf16 = op->x_type == DP_BF16;
+  float *floats = dp_scratch_floats(place);
   const void *input = dp_x_row(op, m);
   if (op->u != 0) {
     const char *u = POINTER(const char, op->u) + m * op->k * dp_type_bytes(op->x_type);
-    void *gated = dp_scratch_floats(place);
+    void *gated = is_bf16 ? (void *)dp_scratch_halves(place) : floats;
     dp_gate_fn *gate = is_bf16 ? kernels->gate_bf16 : kernels->gate_f32;
     gate(input, u, op->k, (dp_activation)op->activation, gated);
     input = gated;
   }
-  return (is_bf16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32)(input, op->k, xq);
+  if (op->outliers == 0) {
+    dp_quantize_row_fn *quantize = is_bf16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
+    return quantize(input, op->k, DP_ABSMAX_FLOOR, xq);
+  }
+  if (input != floats) kernels->load_row_float(input, (dp_type)op->x_type, op->k, floats);
+  return dp_quantize_floats(place, floats, xq);
+}
+
+/* The outliers of a quantised row, or NULL where it has none. */
+static const dp_outliers *outliers_of(const dp_place *place, const void *xq) {
+  if (place->op->outliers == 0) return NULL;
+  const dp_outliers *outliers = dp_row_outliers(place->kernels, xq, place->op->k);
+  return outliers->count == 0 ? NULL : outliers;
 }
 
 /* ---- GEMV: x[K] (, u[K]) or xq, x_scale, tiles, scale, bias -> y[N]; pieces are columns of 16 channels -------- */
@@ -39,11 +52,12 @@ static const void *quantized_row(const dp_place *place, float *scale) {
   dp_worker *worker = place->worker;
   void *row = dp_scratch_quantized(worker);
   if (worker->row_epoch != place->epoch || worker->row_stage != place->stage ||
-      worker->row_address != place->op->x) {
+      worker->row_address != place->op->x || worker->row_outliers != place->op->outliers) {
     worker->row_scale = quantize_input(place, 0, row);
     worker->row_epoch = place->epoch;
     worker->row_stage = place->stage;
     worker->row_address = place->op->x;
+    worker->row_outliers = place->op->outliers;
   }
   *scale = worker->row_scale;
   return row;
@@ -59,6 +73,7 @@ static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
   const float *w_scale = POINTER(const float, op->scale), *bias = POINTER(const float, op->bias);
   float x_scale;
   const void *row = quantized_row(place, &x_scale);
+  const dp_outliers *outliers = outliers_of(place, row);
 
   _Alignas(64) int32_t acc[DP_NR];
   for (uint64_t column = first; column < last;) {
@@ -68,6 +83,7 @@ static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
     size_t n = column * DP_COLUMN;
     const int8_t *w = tiles + column / DP_COLUMNS * dp_block_bytes(op->k) + within * DP_COLUMN * DP_KR;
     kernels->gemv(row, w, quads, (uint32_t)columns, col_sum + n, acc);
+    if (outliers != NULL) kernels->add_outliers(outliers, w, (uint32_t)columns, acc);
     size_t count = columns * DP_COLUMN < op->n - n ? columns * DP_COLUMN : op->n - n;
     epilogue(acc, count, x_scale, w_scale + n, bias == NULL ? NULL : bias + n,
              dp_y_row(op, 0) + n * y_bytes);
@@ -193,8 +209,12 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     uint32_t m = (uint32_t)start;
     for (uint64_t p = 0, rows; p < panels; p++, m += (uint32_t)rows) {
       rows = start + cut(height, unit, p + 1, panels) - m;
-      shape.tile.run(POINTER(const char, op->xq) + m * stride, stride, (uint32_t)rows, w, quads, col_sum, acc,
-                     w + bytes + (passed + p) * bytes / all);
+      const char *xq = POINTER(const char, op->xq) + m * stride;
+      shape.tile.run(xq, stride, (uint32_t)rows, w, quads, col_sum, acc, w + bytes + (passed + p) * bytes / all);
+      for (uint64_t i = 0; !shape.tile.wide && i < rows; i++) {
+        const dp_outliers *outliers = outliers_of(place, xq + i * stride);
+        if (outliers != NULL) place->kernels->add_outliers(outliers, w, DP_COLUMNS, acc + i * DP_NR);
+      }
       write_rows(place, &shape.tile, m, (uint32_t)rows, n, acc);
     }
   }

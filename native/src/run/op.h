@@ -58,13 +58,17 @@ static inline char *dp_y_row(const dp_op *op, uint64_t m) {
   return dp_row_at(op->y, op->flags & DP_Y_ROWS, m, op->n * dp_type_bytes(op->y_type));
 }
 
-/* A worker's own memory: a quantised row, and a row of floats. */
+/* A worker's own memory: a quantised row, a row of floats, and one of bfloat16. */
 static inline void *dp_scratch_quantized(const dp_worker *worker) {
   return POINTER(void, worker->scratch);
 }
 
 static inline float *dp_scratch_floats(const dp_place *place) {
   return POINTER(float, place->worker->scratch + dp_row_stride(place->kernels, DP_MAX_K));
+}
+
+static inline uint16_t *dp_scratch_halves(const dp_place *place) {
+  return (uint16_t *)(dp_scratch_floats(place) + DP_MAX_K);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "../system.h"
-#include "op.h"
+#include "quantize.h"
 
 enum {
   CHANNELS = 16,         /* of a piece of DENSE */
@@ -48,11 +48,11 @@ static uint64_t run_norm(const dp_place *place, uint64_t first, uint64_t last) {
   for (uint64_t m = first; m < last; m++) {
     const uint64_t row = op->rows == 0 ? m : POINTER(const uint32_t, op->rows)[m];
     const float *u = op->u == 0 ? NULL : POINTER(const float, op->u) + row * k;
-    float *y = op->y == 0 ? dp_scratch_floats(place) : POINTER(float, op->y) + m * k;
-    kernels->rms_norm(POINTER(float, op->x) + row * k, u, POINTER(const float, op->scale), k, op->eps, y);
+    float *normed = op->y == 0 ? dp_scratch_floats(place) : POINTER(float, op->y) + m * k;
+    kernels->rms_norm(POINTER(float, op->x) + row * k, u, POINTER(const float, op->scale), k, op->eps, normed);
     if (op->xq == 0) continue;
-    POINTER(float, op->x_scale)[m] =
-        kernels->quantize_row_f32(y, k, POINTER(char, op->xq) + m * stride);
+    if (op->y != 0 && op->outliers > 0) normed = memcpy(dp_scratch_floats(place), normed, k * sizeof *normed);
+    POINTER(float, op->x_scale)[m] = dp_quantize_floats(place, normed, POINTER(char, op->xq) + m * stride);
   }
   return 0;
 }

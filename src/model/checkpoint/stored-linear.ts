@@ -31,6 +31,7 @@ export function tensorsOf(checkpoint: Checkpoint, spec: LinearSpec): string[] {
 /**
  * In int8; a float weight is quantised while it is read.
  *
+ * @param outliers of a row of activations, at most
  * @param tied the weight if it is there already, as that of a tied head is
  * @throws FormatError if a tensor is missing, not of the shape or dtype it should have, or its numbers
  *   cannot be used, such as a NaN; what the pool throws
@@ -39,6 +40,7 @@ export async function toLinear(
   pool: Pool,
   reader: TensorReader,
   spec: LinearSpec,
+  outliers: number,
   tied?: DenseWeight,
 ): Promise<Linear> {
   const { inFeatures, outFeatures } = spec
@@ -50,7 +52,7 @@ export async function toLinear(
   try {
     const scale = rows?.dtype === 'I8' ? await readScale(reader, spec) : undefined
     const bias = await readBias(reader, spec)
-    const options = { inFeatures, outFeatures, bias, signal }
+    const options = { inFeatures, outFeatures, bias, outliers, signal }
     return await Linear.fromSource(pool, rows ?? (tied as DenseWeight), scale, options)
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error

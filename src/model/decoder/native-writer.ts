@@ -72,7 +72,8 @@ export class NativeWriter implements StepWriter {
   norm(name: string, adds: boolean, takers: readonly string[], extent: Extent): void {
     const { residual, delta, normed } = this.#workspace
     const weight = this.#network.norms.get(name) as Float32Array
-    const isInt8 = takers.map((taker) => this.#projection(taker) instanceof Linear)
+    const linears = takers.map((taker) => this.#projection(taker))
+    const int8 = linears.find((linear) => linear instanceof Linear)
     this.#push(
       {
         kind: OpKind.norm,
@@ -82,8 +83,8 @@ export class NativeWriter implements StepWriter {
         scale: this.#at(weight),
         eps: this.#network.config.rmsNormEps,
         rows: extent === 'outputs' ? this.#batch.outputsAddress : 0,
-        y: isInt8.includes(false) ? this.#at(normed) : 0,
-        ...(isInt8.includes(true) ? this.#quantized() : undefined),
+        y: linears.every((linear) => linear instanceof Linear) ? 0 : this.#at(normed),
+        ...(int8 === undefined ? undefined : { ...this.#quantized(), outliers: int8.outliers }),
       },
       extent,
     )
@@ -100,8 +101,10 @@ export class NativeWriter implements StepWriter {
       return
     }
     const count = (extent === 'rows' ? this.#kind.oneRow : this.#kind.oneOutput) ? 1 : 2
-    const ready = 'normed' in source ? { x: 0, u: 0, ...this.#quantized() } : this.#ready(source, k)
-    const rows = { count, type: F32, k, flags: 0, activation: silu, ...ready }
+    const { outliers } = projection
+    const ready =
+      'normed' in source ? { x: 0, u: 0, ...this.#quantized() } : this.#ready(source, k, outliers)
+    const rows = { count, type: F32, k, flags: 0, activation: silu, outliers, ...ready }
     this.#push(multiplyOp(rows, projection.weight, this.#at(y), flags), extent)
   }
 
@@ -120,11 +123,12 @@ export class NativeWriter implements StepWriter {
   }
 
   /** What a quantised multiplication needs: one row it takes as it is, others an op quantises before. */
-  #ready({ x, up }: { x: Float32Array; up?: Float32Array }, k: number) {
+  #ready({ x, up }: { x: Float32Array; up?: Float32Array }, k: number, outliers: number) {
     const places = { x: this.#at(x), u: up === undefined ? 0 : this.#at(up) }
     if (this.#kind.oneRow) return { ...places, xq: 0, xScale: 0 }
     const quantized = this.#quantized()
-    this.#push({ kind: OpKind.quantize, k, activation: silu, ...places, ...quantized }, 'rows')
+    const op = { kind: OpKind.quantize, k, activation: silu, outliers, ...places, ...quantized }
+    this.#push(op, 'rows')
     return { ...places, ...quantized }
   }
 
