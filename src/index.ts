@@ -22,6 +22,12 @@ export type { ModelConfig } from './model/config/config.js'
 export type { LogitsProcessor } from './model/decoder/jobs.js'
 export type { Projection } from './model/decoder/projection.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
+export {
+  type CompareOptions,
+  type Comparison,
+  compareModels,
+  type Likelihood,
+} from './model/evaluation/compare.js'
 export type { GenerateIdsOptions, GenerateOptions, Prompt } from './model/generation/generate.js'
 export type { NllOptions } from './model/generation/nll.js'
 export type { Sampling } from './model/generation/sampler.js'

@@ -33,7 +33,8 @@ export function checkOptions<Options extends object>(
   }
 }
 
-function unknownOption(argument: string, name: string, names: string[]): ArgumentError {
+/** An error that names the nearest of `names`. */
+export function unknownOption(argument: string, name: string, names: string[]): ArgumentError {
   const key = fold(name)
   const nearest = closestMatch(key, names.map(fold), { maxDistance: Math.ceil(key.length / 3) })
   const expected = names.find((known) => fold(known) === nearest) ?? `one of ${names.join(', ')}`

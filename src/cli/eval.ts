@@ -2,7 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { ArgumentError } from '../errors.js'
+import { compareModels } from '../model/evaluation/compare.js'
+import type { LoadOptions } from '../model/load.js'
+import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
+import { againstOption, referenceOptions } from './against.js'
+import { presentComparison } from './comparison.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
 import { type ModelFlags, modelOption, runOptions, toLoadOptions } from './model-options.js'
@@ -11,6 +16,7 @@ import { withProgressBar } from './progress.js'
 import { digits } from './text.js'
 
 interface EvalFlags extends ModelFlags {
+  against?: LoadOptions
   window?: number
   json?: true
 }
@@ -19,18 +25,44 @@ export const evalCommand = new Command('eval')
   .description('tell how well a language model predicts a text')
   .argument('<file>', 'the text, UTF-8; - reads stdin')
   .addOption(modelOption().makeOptionMandatory())
+  .addOption(againstOption())
   .option('--window <n>', 'tokens that are predicted from each other (default: 256)', number)
   .option('--json', 'print JSON')
   .action(async (file: string, flags: EvalFlags) => {
     const input = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
     await interruptible(async (signal) => {
-      const score = await evaluate(input, flags, signal)
-      console.log(flags.json ? JSON.stringify(score, null, 2) : present(score))
+      await using pool = await Pool.create({ threads: flags.threads })
+      const options = { ...toLoadOptions(flags), signal }
+      using model = await loadModel(pool, flags.model, options)
+      const ids = model.tokenizer.encode(input)
+      if (ids.length < 2)
+        throw new ArgumentError('file', 'a text of at least 2 ids', `${ids.length}`)
+      const { against } = flags
+      if (against === undefined) return await evaluate(model, ids, flags, signal)
+      using reference = await loadModel(pool, flags.model, referenceOptions(options, against))
+      await compare(model, reference, ids, flags, signal)
     })
   })
 
 addOptions(evalCommand, runOptions())
 
+/** Prints how well a model predicts a text. */
+async function evaluate(
+  model: Model,
+  ids: ArrayLike<number>,
+  { window, json }: EvalFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = performance.now()
+  const nll = await withProgressBar('scoring', (onProgress) =>
+    model.nll(ids, { window, signal, onProgress }),
+  )
+  const idsPerSecond = (model.stats().ids / (performance.now() - start)) * 1e3
+  const score = { ids: ids.length, nll, perplexity: Math.exp(nll), idsPerSecond }
+  console.log(json ? JSON.stringify(score, null, 2) : presentScore(score))
+}
+
+/** How well a model predicts a text. */
 interface Score {
   /** Of the text. */
   ids: number
@@ -40,20 +72,21 @@ interface Score {
   idsPerSecond: number
 }
 
-async function evaluate(input: string, flags: EvalFlags, signal: AbortSignal): Promise<Score> {
-  await using pool = await Pool.create({ threads: flags.threads })
-  using model = await loadModel(pool, flags.model, { ...toLoadOptions(flags), signal })
-  const ids = model.tokenizer.encode(input)
-  if (ids.length < 2) throw new ArgumentError('file', 'a text of at least 2 ids', `${ids.length}`)
-  const start = performance.now()
-  const nll = await withProgressBar('scoring', (onProgress) =>
-    model.nll(ids, { window: flags.window, signal, onProgress }),
-  )
-  const idsPerSecond = (model.stats().ids / (performance.now() - start)) * 1e3
-  return { ids: ids.length, nll, perplexity: Math.exp(nll), idsPerSecond }
-}
-
-function present({ ids, nll, perplexity, idsPerSecond }: Score): string {
+function presentScore({ ids, nll, perplexity, idsPerSecond }: Score): string {
   const scores = `nll ${nll.toFixed(4)}, perplexity ${perplexity.toFixed(3)}`
   return `${ids} ids, ${scores}, ${digits(idsPerSecond)} ids/s`
+}
+
+/** Prints how far a model is from a reference. */
+async function compare(
+  model: Model,
+  reference: Model,
+  tokens: ArrayLike<number>,
+  { window, json }: EvalFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const comparison = await withProgressBar('comparing', (onProgress) =>
+    compareModels(model, reference, tokens, { window, signal, onProgress }),
+  )
+  console.log(json ? JSON.stringify(comparison, null, 2) : presentComparison(comparison))
 }

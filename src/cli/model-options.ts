@@ -2,10 +2,10 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import type { LoadOptions } from '../model/load.js'
-import { number, threadsOption } from './options.js'
+import { collect, number, threadsOption } from './options.js'
 
 /** What a command that runs a model is told of it. */
-export interface ModelFlags extends Pick<LoadOptions, 'quantize' | 'kv' | 'maxContext'> {
+export interface ModelFlags extends Pick<LoadOptions, 'quantize' | 'skip' | 'kv' | 'maxContext'> {
   /** The checkpoint's folder. */
   model: string
   threads: number
@@ -18,17 +18,27 @@ export function modelOption(): Option {
   )
 }
 
-/** How the model runs. */
-export function runOptions(): Option[] {
+/** What decides of a model's numbers. */
+export function precisionOptions(): Option[] {
   return [
     new Option(
       '--quantize <scheme>',
       'run Linears in int8, or in float32 (default: as stored)',
     ).choices(['w8a8', 'none']),
     new Option(
-      '--kv <type>',
-      'of keys and values (default: bf16; f32 if nothing is quantised)',
-    ).choices(['f32', 'bf16', 'int8']),
+      '--skip <name>',
+      'leave this Linear in float, e.g. down_proj; may be given again',
+    ).argParser(collect),
+    new Option('--kv <type>', 'of keys and values (default: bf16; f32 if nothing is quantised)')
+      .choices(cacheTypes)
+      .argParser(cacheType),
+  ]
+}
+
+/** How the model runs. */
+export function runOptions(): Option[] {
+  return [
+    ...precisionOptions(),
     new Option(
       '--max-context <n>',
       'the most tokens of one text (default: what it was made for)',
@@ -38,8 +48,18 @@ export function runOptions(): Option[] {
 }
 
 /** What the library is told of it. */
-export function toLoadOptions({ quantize, kv, maxContext }: ModelFlags): LoadOptions {
-  return { quantize, kv, maxContext }
+export function toLoadOptions({ quantize, skip, kv, maxContext }: ModelFlags): LoadOptions {
+  return { quantize, skip, kv, maxContext }
+}
+
+const cacheTypes = ['f32', 'bf16', 'int8']
+const longNames: Record<string, string> = { float32: 'f32', bfloat16: 'bf16' }
+
+/** Reads how keys and values are kept, by the short name or the long one. */
+function cacheType(text: string): string {
+  const type = longNames[text] ?? text
+  if (cacheTypes.includes(type)) return type
+  throw new InvalidArgumentError(`Allowed choices are ${cacheTypes.join(', ')}.`)
 }
 
 /** Reads the path of a checkpoint's folder. The library says what is wrong inside of it. */

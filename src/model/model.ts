@@ -242,6 +242,12 @@ export class Model {
     return sequence
   }
 
+  /** @internal A sequence that shares nothing with others; whoever begins it disposes of it. */
+  beginAlone(capacity: number): Sequence {
+    this.#check()
+    return new Sequence(this.pool, this.#pages, capacity)
+  }
+
   /** @internal The sequence has ended. */
   end(sequence: Sequence): void {
     this.#scheduler.drop(sequence)
@@ -290,11 +296,7 @@ export class Model {
     capacity: number,
     makeJob: (sequence: Sequence) => Job<Result>,
   ): Promise<Result> {
-    const sequence = new Sequence(this.pool, this.#pages, capacity)
-    try {
-      return await this.run(makeJob(sequence))
-    } finally {
-      sequence.release()
-    }
+    using sequence = this.beginAlone(capacity)
+    return await this.run(makeJob(sequence))
   }
 }

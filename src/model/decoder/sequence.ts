@@ -58,6 +58,10 @@ export class Sequence {
     if (this.#steps === 0) this.#giveBack()
   }
 
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
   #append(page: Page): void {
     this.#table[this.pages.length] = BigInt(page.address)
     this.pages.push(page)

@@ -28,16 +28,37 @@ export async function meanNll(
   checkOptions(options, nllOptions)
   const { window, signal, onProgress } = options
   checkSignal(signal)
-  if (window !== undefined) checkInteger('window', window, 2, model.maxContext)
   model.checkIds(ids)
-  if (ids.length < 2) throw new ArgumentError('ids', 'at least 2, to predict one', `${ids.length}`)
-  const size = Math.min(window ?? 256, model.maxContext, ids.length)
-  const windows = Math.floor(ids.length / size)
+  const windows = cutWindows(ids, model.maxContext, window)
   let sum = 0
-  for (let w = 0; w < windows; w++) {
-    const slice = Array.from({ length: size }, (_, i) => ids[w * size + i])
+  let predicted = 0
+  for (const [w, slice] of windows.entries()) {
     sum += await model.score(slice, signal)
-    onProgress?.(w + 1, windows)
+    predicted += slice.length - 1
+    onProgress?.(w + 1, windows.length)
   }
-  return sum / (windows * (size - 1))
+  return sum / predicted
+}
+
+/**
+ * Cuts a text into windows without overlap. An incomplete last one is left out, unless it is the only one.
+ *
+ * @param window tokens in each; 256 by default, or the context where that is shorter
+ * @param argument what the caller knows `ids` by
+ * @throws ArgumentError
+ */
+export function cutWindows(
+  ids: ArrayLike<number>,
+  maxContext: number,
+  window: number | undefined,
+  argument = 'ids',
+): number[][] {
+  if (window !== undefined) checkInteger('window', window, 2, maxContext)
+  if (ids.length < 2) {
+    throw new ArgumentError(argument, 'at least 2, to predict one', `${ids.length}`)
+  }
+  const size = Math.min(window ?? 256, maxContext, ids.length)
+  return Array.from({ length: Math.floor(ids.length / size) }, (_, w) =>
+    Array.from({ length: size }, (_, i) => ids[w * size + i]),
+  )
 }

@@ -1,0 +1,48 @@
+import { InvalidArgumentError, Option } from 'commander'
+import type { LoadOptions } from '../model/load.js'
+import { unknownOption } from '../options.js'
+import { precisionOptions } from './model-options.js'
+
+/** Short for what most want to be near to. */
+const FLOAT = 'float'
+
+/** `--against <reference>`: how the same checkpoint is loaded to compare a model with. */
+export function againstOption(): Option {
+  return new Option(
+    '--against <reference>',
+    'compare with the same model in float, or as given: kv=float32, or quantize=none,kv=int8',
+  ).argParser(readReference)
+}
+
+/**
+ * Reads `float`, or options as the command has them: `quantize=none,kv=int8`.
+ *
+ * @throws ArgumentError for an unknown option, InvalidArgumentError for a value that it cannot have
+ */
+function readReference(text: string): LoadOptions {
+  if (text === FLOAT) return { quantize: 'none' }
+  const known = new Map(precisionOptions().map((option) => [option.attributeName(), option]))
+  const options: Record<string, unknown> = {}
+  for (const part of text.split(',')) {
+    const [name, value] = splitOnce(part)
+    const option = known.get(name)
+    if (option === undefined) throw unknownOption('--against', name, [FLOAT, ...known.keys()])
+    if (value === '') throw new InvalidArgumentError(`Write ${name}=VALUE.`)
+    options[name] = option.parseArg?.(value, options[name])
+  }
+  return options
+}
+
+function splitOnce(part: string): [string, string] {
+  const [name, ...rest] = part.split('=')
+  return [name.trim(), rest.join('=').trim()]
+}
+
+/**
+ * How to load the reference. A change of `quantize` begins with the defaults; otherwise what is not named
+ * is as in the model itself.
+ */
+export function referenceOptions(own: LoadOptions, reference: LoadOptions): LoadOptions {
+  if (reference.quantize !== undefined) return { maxContext: own.maxContext, ...reference }
+  return { ...own, ...reference }
+}

@@ -1,0 +1,144 @@
+import { setImmediate } from 'node:timers/promises'
+import { ArgumentError, checkSignal, describe, NotANumberError } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
+import { LogitsJob } from '../decoder/jobs.js'
+import { cutWindows } from '../generation/nll.js'
+import { Model } from '../model.js'
+import { divergence } from './divergence.js'
+
+/** Logits of each model in memory, bytes. */
+const PIECE_BYTES = 32 << 20
+
+export interface CompareOptions {
+  /** Tokens per window. 256 by default, or the context where that is shorter. */
+  window?: number | undefined
+  /** Stops the work; the call rejects with its reason. */
+  signal?: AbortSignal | undefined
+  /** Called every few tokens with the tokens that are done, and all of them. */
+  onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+const compareOptions: OptionNames<CompareOptions> = { window: true, signal: true, onProgress: true }
+
+/** How well a model predicts a text. */
+export interface Likelihood {
+  /** Mean negative log likelihood, nats per predicted token. */
+  nll: number
+  /** e^nll */
+  perplexity: number
+}
+
+/** How far a model's predictions of the next token are from a reference's. */
+export interface Comparison {
+  /** Tokens in windows: after each of them both predict the next. */
+  tokens: number
+  /** KL divergence of the model from the reference, nats, over all tokens. */
+  kl: { mean: number; p50: number; p99: number; max: number }
+  /** The share of tokens after which both take the same one for the likeliest. */
+  sameBest: number
+  model: Likelihood
+  reference: Likelihood
+}
+
+/**
+ * Tells how far a model's predictions are from those of a reference: most often the same checkpoint in
+ * int8 and in float32. The text is cut into windows as for {@link Model.nll}; some tokens of each model run
+ * at a time, so that memory does not grow with the text, but for 8 bytes a token.
+ *
+ * @param tokens at least two; windows of them are independent sequences
+ * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
+ */
+export async function compareModels(
+  model: Model,
+  reference: Model,
+  tokens: ArrayLike<number>,
+  options: CompareOptions = {},
+): Promise<Comparison> {
+  checkModels(model, reference)
+  checkOptions(options, compareOptions)
+  const { window, signal, onProgress } = options
+  checkSignal(signal)
+  model.checkIds(tokens, 'tokens')
+  reference.checkIds(tokens, 'tokens')
+  const maxContext = Math.min(model.maxContext, reference.maxContext)
+  const { vocabSize } = model.config
+  const rows = Math.max(1, Math.floor(PIECE_BYTES / (4 * vocabSize)))
+  const windows = cutWindows(tokens, maxContext, window, 'tokens')
+  const total = windows.length * windows[0].length
+  const tally = new Tally(total)
+  for (const ids of windows) {
+    using own = model.beginAlone(ids.length)
+    using other = reference.beginAlone(ids.length)
+    for (let from = 0; from < ids.length; from += rows) {
+      const piece = ids.slice(from, from + rows)
+      const logits = await model.run(new LogitsJob(own, piece, vocabSize, signal))
+      const expected = await reference.run(new LogitsJob(other, piece, vocabSize, signal))
+      for (let i = 0; i < piece.length; i++) {
+        const rowOf = (matrix: Float32Array) => matrix.subarray(i * vocabSize, (i + 1) * vocabSize)
+        tally.add(rowOf(logits), rowOf(expected), ids, from + i)
+        // a row takes a millisecond or two, so that others get their turn between them
+        await setImmediate()
+        signal?.throwIfAborted()
+      }
+      onProgress?.(tally.tokens, total)
+    }
+  }
+  return tally.comparison()
+}
+
+/** @throws ArgumentError unless both speak of the same tokens */
+export function checkModels(model: unknown, reference: unknown): void {
+  for (const [argument, value] of Object.entries({ model, reference })) {
+    if (!(value instanceof Model)) throw new ArgumentError(argument, 'a Model', describe(value))
+  }
+  const [{ vocabSize }, { vocabSize: other }] = [model as Model, reference as Model].map(
+    ({ config }) => config,
+  )
+  if (vocabSize !== other) {
+    throw new ArgumentError('reference', `a vocabulary of ${vocabSize} tokens`, `${other}`)
+  }
+}
+
+/** What rows add up to. */
+class Tally {
+  tokens = 0
+  readonly #divergences: Float64Array
+  #predicted = 0
+  #sameBest = 0
+  #nll = 0
+  #referenceNll = 0
+
+  constructor(tokens: number) {
+    this.#divergences = new Float64Array(tokens)
+  }
+
+  /** @param i whose logits they are, among the tokens of a window */
+  add(logits: Float32Array, reference: Float32Array, ids: readonly number[], i: number): void {
+    const { kl, sameBest, logSum, referenceLogSum } = divergence(logits, reference)
+    if (Number.isNaN(kl)) throw new NotANumberError('logits', i)
+    this.#divergences[this.tokens++] = kl
+    if (sameBest) this.#sameBest++
+    if (i + 1 === ids.length) return
+    this.#predicted++
+    this.#nll += logSum - logits[ids[i + 1]]
+    this.#referenceNll += referenceLogSum - reference[ids[i + 1]]
+  }
+
+  comparison(): Comparison {
+    const { tokens } = this
+    const sorted = this.#divergences.toSorted()
+    const quantile = (share: number) => sorted[Math.ceil(share * tokens) - 1]
+    const mean = sorted.reduce((sum, kl) => sum + kl, 0) / tokens
+    return {
+      tokens,
+      kl: { mean, p50: quantile(0.5), p99: quantile(0.99), max: quantile(1) },
+      sameBest: this.#sameBest / tokens,
+      model: likelihood(this.#nll / this.#predicted),
+      reference: likelihood(this.#referenceNll / this.#predicted),
+    }
+  }
+}
+
+function likelihood(nll: number): Likelihood {
+  return { nll, perplexity: Math.exp(nll) }
+}
