@@ -5,7 +5,8 @@ import type { LoadOptions } from '../model/load.js'
 import { collect, number, threadsOption } from './options.js'
 
 /** What a command that runs a model is told of it. */
-export interface ModelFlags extends Pick<LoadOptions, 'quantize' | 'skip' | 'kv' | 'maxContext'> {
+export interface ModelFlags
+  extends Pick<LoadOptions, 'quantize' | 'skip' | 'outliers' | 'kv' | 'maxContext'> {
   /** The checkpoint's folder. */
   model: string
   threads: number
@@ -29,6 +30,10 @@ export function precisionOptions(): Option[] {
       '--skip <name>',
       'leave this Linear in float, e.g. down_proj; may be given again',
     ).argParser(collect),
+    new Option(
+      '--outliers <n>',
+      'the most elements of a row of activations that int8 Linears keep exact (default: 8)',
+    ).argParser(number),
     new Option('--kv <type>', 'of keys and values (default: bf16; f32 if nothing is quantised)')
       .choices(cacheTypes)
       .argParser(cacheType),
@@ -48,8 +53,9 @@ export function runOptions(): Option[] {
 }
 
 /** What the library is told of it. */
-export function toLoadOptions({ quantize, skip, kv, maxContext }: ModelFlags): LoadOptions {
-  return { quantize, skip, kv, maxContext }
+export function toLoadOptions(flags: ModelFlags): LoadOptions {
+  const { quantize, skip, outliers, kv, maxContext } = flags
+  return { quantize, skip, outliers, kv, maxContext }
 }
 
 const cacheTypes = ['f32', 'bf16', 'int8']
