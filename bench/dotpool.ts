@@ -11,11 +11,11 @@ export function dotpoolRunner(pool: Pool): Runner {
 }
 
 /** Linears of one shape, so many that no cache holds them all. */
-export async function randomLinears(pool: Pool, { k, n }: Shape): Promise<Linear[]> {
+export async function randomLinears(pool: Pool, { k, n }: Shape, outliers = 0): Promise<Linear[]> {
   const weight = randomFillSync(new Int8Array(n * k))
   const linears: Linear[] = []
   while (linears.length * weight.length < ROTATION_BYTES) {
-    linears.push(await linearFrom(pool, weight, { k, n }))
+    linears.push(await linearFrom(pool, weight, { k, n }, outliers))
   }
   return linears
 }
@@ -32,8 +32,8 @@ export function randomRows(pool: Pool, m: number, k: number): Tensor<'float32'> 
   return rows
 }
 
-function linearFrom(pool: Pool, weight: Int8Array, { k, n }: Shape): Promise<Linear> {
-  return Linear.fromInt8(pool, weight, 1 / 127, { inFeatures: k, outFeatures: n })
+function linearFrom(pool: Pool, weight: Int8Array, { k, n }: Shape, outliers = 0): Promise<Linear> {
+  return Linear.fromInt8(pool, weight, 1 / 127, { inFeatures: k, outFeatures: n, outliers })
 }
 
 class LinearRotation implements Rotation {

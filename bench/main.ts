@@ -18,6 +18,7 @@ import { gemv } from './suites/gemv.js'
 import { idle } from './suites/idle.js'
 import { isas } from './suites/isas.js'
 import { memory } from './suites/memory.js'
+import { outliers } from './suites/outliers.js'
 import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
 import { scaling } from './suites/scaling.js'
@@ -39,6 +40,7 @@ const suites: Suite[] = [
   gemv,
   smallBatches,
   gemm,
+  outliers,
   oversubscribed,
   eventLoop,
   idle,

@@ -15,11 +15,14 @@ const table = {
   'Linear, rows with tails': '63cd5c83fdc0f1a3',
   'Linear, bfloat16 with bias': '4abed6873f2639cd',
   'Linear, float32 activations': '700b8963010a8e08',
+  'Linear, one row with outliers': '74d369128ed6b0de',
+  'Linear, rows with outliers': '2d6c06bf952405c5',
   'FusedMlp, SwiGLU': '30711a2a3acf82f0',
   'FusedMlp, GeGLU': '880ef96e5d35242e',
   intMatmul: '44b1ebfb8aa518ad',
-  'logits of a model': '3621952ae556184c',
-  'ids drawn by top-p': '34792602245db293',
+  'logits of a model without outliers': '3621952ae556184c',
+  'logits of a model': '6bea77bb0c13428c',
+  'tokens drawn by top-p': '1a5f569aacba07fc',
 }
 
 type Case = keyof typeof table
@@ -42,6 +45,14 @@ const cases: Record<Case, (pool: Pool) => Promise<ArrayBufferView>> = {
     const linear = await makeLinear(pool, 130, 70, 8)
     return await linear.forward(floats(5 * 130, 9), { precision: 'float32' })
   },
+  'Linear, one row with outliers': async (pool) => {
+    const linear = await makeLinear(pool, 301, 130, 14, undefined, 8)
+    return await linear.forward(spiky(1, 301, 15))
+  },
+  'Linear, rows with outliers': async (pool) => {
+    const linear = await makeLinear(pool, 77, 203, 16, floats(203, 17), 5)
+    return await linear.forward(spiky(61, 77, 18))
+  },
   'FusedMlp, SwiGLU': (pool) => runMlp(pool, 'silu'),
   'FusedMlp, GeGLU': (pool) => runMlp(pool, 'gelu'),
   intMatmul: async (pool) => {
@@ -49,11 +60,15 @@ const cases: Record<Case, (pool: Pool) => Promise<ArrayBufferView>> = {
     return (await intMatmul(pool, new Tensor('int8', a, [13, 90]), new Tensor('int8', b, [90, 33])))
       .data
   },
+  'logits of a model without outliers': async (pool) => {
+    using model = await Model.load(pool, fixture, { outliers: 0 })
+    return (await model.logits([5, 17, 300, 42, 7, 7, 1999])).data
+  },
   'logits of a model': async (pool) => {
     using model = await Model.load(pool, fixture)
     return (await model.logits([5, 17, 300, 42, 7, 7, 1999])).data
   },
-  'ids drawn by top-p': async (pool) => {
+  'tokens drawn by top-p': async (pool) => {
     using model = await Model.load(pool, fixture, { kv: 'int8' })
     const ids: number[] = []
     const options = { maxTokens: 6, sampling: { temperature: 0.9, topP: 0.9 }, seed: 11 }
@@ -86,9 +101,17 @@ async function makeLinear(
   outFeatures: number,
   seed: number,
   bias?: Float32Array,
+  outliers = 0,
 ): Promise<Linear> {
   const weight = floats(inFeatures * outFeatures, seed)
-  return await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias })
+  return await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias, outliers })
+}
+
+/** Rows in which every seventh element is large, more of them than are kept exact. */
+function spiky(rows: number, width: number, seed: number): Float32Array {
+  return floats(rows * width, seed).map((value, i) =>
+    i % 7 === 0 ? value * (1 + (i % 101)) : value,
+  )
 }
 
 /** Exact in float32 on every machine: multiples of 2^-12. */

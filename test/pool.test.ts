@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -127,11 +128,11 @@ describe('a pool in a worker thread', () => {
       const results = [layer.forwardSync(x), await layer.forward(x), layer.forwardSync(x)]
       await pool.close()
       parentPort.postMessage(results.map((y) => y.every((value) => value === 2540)))`)
-    const answer = await new Promise((resolve, reject) => {
-      worker.on('message', resolve).on('error', reject)
-    })
+    // asked for before the answer is awaited: a thread that ends at once has both events in one turn
+    const exit = once(worker, 'exit')
+    const [answer] = await once(worker, 'message')
     expect(answer).toEqual([true, true, true])
-    await new Promise((resolve) => worker.on('exit', resolve))
+    await exit
   })
 
   it('may end with the thread, even in the middle of a call', async () => {
@@ -141,7 +142,7 @@ describe('a pool in a worker thread', () => {
       const layer = await Linear.fromInt8(pool, new Int8Array(327680), 1, { inFeatures: 512, outFeatures: 640 })
       layer.forward(new Float32Array(512 * 4000))
       parentPort.postMessage('runs')`)
-    await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))
+    await once(worker, 'message')
     await pause(20)
     await worker.terminate()
     await using pool = await Pool.create({ threads: 1 })

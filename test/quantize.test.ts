@@ -33,11 +33,37 @@ describe('quantizeRows', () => {
         const { q, scale } = quantizeRows(values, width)
         for (let m = 0; m < rows; m++) {
           const expected = quantizeReference(rowOf(values, m, width))
-          expectSameBits(q.subarray(m * width, (m + 1) * width), expected.q)
+          expectSameBits(q.subarray(m * width, (m + 1) * width), Int8Array.from(expected.q))
           expect(scale[m]).toBe(expected.scale)
         }
       }),
     )
+  })
+
+  it('keeps as many elements exact as it is told', () => {
+    fc.assert(
+      fc.property(
+        matrices,
+        fc.integer({ min: 1, max: 15 }),
+        ({ rows, width, values }, outliers) => {
+          const { q, scale } = quantizeRows(values, width, { outliers })
+          for (let m = 0; m < rows; m++) {
+            const expected = quantizeReference(rowOf(values, m, width), outliers)
+            expectSameBits(q.subarray(m * width, (m + 1) * width) as Int16Array, expected.q)
+            expect(scale[m]).toBe(expected.scale)
+            expect(expected.q.filter((value) => Math.abs(value) > 127).length).toBeLessThanOrEqual(
+              outliers,
+            )
+          }
+        },
+      ),
+    )
+  })
+
+  it('sets the step of a row by the largest element that is no outlier', () => {
+    const { q, scale } = quantizeRows(new Float32Array([1, -500, 2, 127, 90]), 5, { outliers: 2 })
+    expect([...q]).toEqual([1, -706, 3, 179, 127])
+    expect([...scale]).toEqual([Math.fround(90 / 127)])
   })
 
   it('rounds ties to even', () => {
@@ -111,7 +137,7 @@ describe.each(isas)('Linear.fromFloat on %s', (isa) => {
     const { weight, scale } = quantizeWeight(w, { inFeatures, outFeatures })
     expectSameBits(
       await layer.forward(x),
-      linearReference({ rows, inFeatures, outFeatures, weight, scale, bias, x }),
+      linearReference({ rows, inFeatures, outFeatures, weight, scale, bias, outliers: 0, x }),
     )
   })
 
@@ -131,7 +157,8 @@ describe.each(isas)('Linear.fromFloat on %s', (isa) => {
     const { weight, scale } = quantizeWeight(w, { inFeatures, outFeatures })
     expectSameBits(layer.scale, scale)
     const x = randomRows(2, inFeatures, random)
-    const quantized = { rows: 2, inFeatures, outFeatures, weight, scale, bias: undefined, x }
+    const shape = { rows: 2, inFeatures, outFeatures }
+    const quantized = { ...shape, weight, scale, bias: undefined, outliers: 0, x }
     expectSameBits(await layer.forward(x), linearReference(quantized))
   })
 })

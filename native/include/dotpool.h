@@ -31,13 +31,11 @@
 #define DP_MAX_K 131072 /* 131072 * 127 * 128 < 2^31: int32 sums cannot overflow */
 
 /*
- * Most outliers of a row. Where an op asks for c of them, a row's step is a / 127, a the (c + 1)-th largest |x| or
- * close above: the largest |x| that is at most DP_OUTLIER_RATIO times that, but at least 1/128 of the largest of all
- * and 1e-8. What is above a is an outlier, and has its integer whole: |rne(x * (127 / a))| <= 127 * 128. Sums stay
- * exact where K + 127 * c <= 132104.
+ * Most outliers of a row. Where an op asks for c of them, a row's step is a / 127, a the (c + 1)-th largest |x|, but at
+ * least 1/128 of the largest and 1e-8. Elements above a are outliers and keep their integers whole:
+ * |rne(x * (127 / a))| <= 127 * 128. Sums stay exact where K + 127 * c <= 132104.
  */
 #define DP_MAX_OUTLIERS 15
-#define DP_OUTLIER_RATIO 1.0f
 
 #define DP_PAGE 64      /* positions of one page of keys and values */
 

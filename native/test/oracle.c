@@ -82,11 +82,7 @@ static float largest_of_rest(const void *x, dp_type type, size_t k, uint32_t out
     largest[i] = next_largest(x, type, k, i == 0 ? INFINITY : largest[i - 1], same);
     same = i > 0 && largest[i] == largest[i - 1] ? same + 1 : 1;
   }
-  const float close = largest[outliers] * DP_OUTLIER_RATIO;
   float a = largest[outliers];
-  for (uint32_t i = 0; i < outliers; i++) {
-    if (largest[i] <= close && largest[i] > a) a = largest[i];
-  }
   if (outliers > 0 && a < largest[0] / 128) a = largest[0] / 128;
   return a > 1e-8f ? a : 1e-8f;
 }

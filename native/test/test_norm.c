@@ -85,8 +85,8 @@ static void test_case(uint32_t total, uint32_t k) {
           "norm M %u, K %u: element %zu differs", m, k, i);
   }
   /* nobody but the kernels knows how a quantised row is stored */
-  block wanted = make_output(stride, 0);
   for (uint32_t i = 0; quantizes && i < m; i++) {
+    block wanted = make_output(stride, 0);
     float *row = (float *)expected.at + (size_t)i * k, least = 1e-8f;
     dp_outliers *list = dp_row_outliers(kernels, wanted.at, k);
     if (outliers > 0) least = kernels->split_outliers(row, k, outliers, list);
@@ -95,12 +95,12 @@ static void test_case(uint32_t total, uint32_t k) {
     check(same_float(((float *)x_scale.at)[i], scale), "norm M %u, K %u: scale %u differs", m, k, i);
     check(memcmp((char *)xq.at + i * stride, wanted.at, stride) == 0,
           "norm M %u, K %u: quantised row %u differs", m, k, i);
+    free_block(&wanted);
   }
   check(edges_hold(&x) && edges_hold(&y) && edges_hold(&xq) && edges_hold(&x_scale),
         "norm M %u, K %u wrote beside its memory", m, k);
   free_block(&x), free_block(&source), free_block(&expected_x), free_block(&expected), free_block(&u);
   free_block(&w), free_block(&index), free_block(&y), free_block(&xq), free_block(&x_scale);
-  free_block(&wanted);
   free_arena(&arena);
 }
 

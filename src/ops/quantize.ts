@@ -33,9 +33,6 @@ function absmaxOf(values: Float32Array): number {
 /** DP_MAX_OUTLIERS in C: the most outliers of a row. */
 export const MAX_OUTLIERS = 15
 
-/** DP_OUTLIER_RATIO in C: elements up to so many times the next largest are no outliers. */
-const OUTLIER_RATIO = 1
-
 /** An outlier's integer is at most so many times 127. */
 const MOST_TIMES = 128
 
@@ -43,8 +40,8 @@ const MOST_TIMES = 128
  * q[k] = clamp(rne(x[k] * (127 / a)), -127, 127), a = max(absmax(x), 1e-8); returns a / 127, or NaN,
  * with all q zero, where x holds a NaN or an infinity.
  *
- * With c outliers a is the (c + 1)-th largest |x|, or the largest that is close above it, but at least 1/128
- * of absmax; what is above a is clamped to 127 * 128 instead of 127.
+ * With c outliers a is the (c + 1)-th largest |x|, but at least 1/128 of absmax; what is above a is clamped to
+ * 127 * 128 instead of 127.
  *
  * @param x one row of activations
  * @param q where to write, as long as x; int16 where there are outliers
@@ -70,10 +67,7 @@ export function quantizeRow(x: Float32Array, q: Int8Array | Int16Array, outliers
 /** The largest |x| that is no outlier. */
 function largestOfRest(x: Float32Array, absmax: number, outliers: number): number {
   const magnitudes = x.map(Math.abs).sort().reverse()
-  const rest = magnitudes[outliers] ?? 0
-  const close = Math.fround(rest * OUTLIER_RATIO)
-  const largest = magnitudes.find((magnitude) => magnitude <= close) ?? 0
-  return Math.max(rest, largest, Math.fround(absmax / MOST_TIMES))
+  return Math.max(magnitudes[outliers] ?? 0, Math.fround(absmax / MOST_TIMES))
 }
 
 /**

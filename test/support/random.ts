@@ -55,9 +55,20 @@ export function randomRows(rows: number, width: number, random: () => number): F
   const values = new Float32Array(rows * width)
   for (let m = 0; m < rows; m++) {
     const character = characters[Math.floor(random() * characters.length)]
-    fill(values.subarray(m * width, (m + 1) * width), character, random)
+    const row = values.subarray(m * width, (m + 1) * width)
+    fill(row, character, random)
+    if (random() < 0.5) enlarge(row, random)
   }
   return values
+}
+
+/** Makes outliers of some elements, as far as they stay finite. */
+function enlarge(row: Float32Array, random: () => number): void {
+  for (let i = Math.floor(random() * 20); i > 0; i--) {
+    const k = Math.floor(random() * row.length)
+    const large = Math.fround(row[k] * (1 + Math.floor(random() * 300)))
+    if (Number.isFinite(large)) row[k] = large
+  }
 }
 
 /** Int8 values: any, or only the extremes, or all -128. */
@@ -79,6 +90,8 @@ export interface LinearCase {
   weight: Int8Array
   scale: Float32Array
   bias: Float32Array | undefined
+  /** Of a row, at most. */
+  outliers: number
   x: Float32Array
 }
 
@@ -89,14 +102,16 @@ export const linearCases = fc
     inFeatures: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 300 })),
     outFeatures: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 200 })),
     hasBias: fc.boolean(),
+    outliers: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 15 })),
     seed: fc.integer(),
   })
-  .map(({ hasBias, seed, ...shape }) => makeCase(shape, hasBias, seed))
+  .map(({ hasBias, seed, outliers, ...shape }) => makeCase(shape, hasBias, seed, outliers))
 
 export function makeCase(
   shape: Pick<LinearCase, 'rows' | 'inFeatures' | 'outFeatures'>,
   hasBias: boolean,
   seed: number,
+  outliers = 0,
 ): LinearCase {
   const { rows, inFeatures, outFeatures } = shape
   const random = randomNumbers(seed)
@@ -105,13 +120,14 @@ export function makeCase(
     weight: randomInt8(outFeatures * inFeatures, random),
     scale: new Float32Array(outFeatures).map(() => random() * 0.1 - 0.02),
     bias: hasBias ? new Float32Array(outFeatures).map(() => random() * 100 - 50) : undefined,
+    outliers,
     x: randomRows(rows, inFeatures, random),
   }
 }
 
 /** What a Linear of this case is made with. */
-export function optionsOf({ inFeatures, outFeatures, bias }: LinearCase) {
-  return { inFeatures, outFeatures, bias }
+export function optionsOf({ inFeatures, outFeatures, bias, outliers }: LinearCase) {
+  return { inFeatures, outFeatures, bias, outliers }
 }
 
 /** The values as a bfloat16 tensor, rounded. */

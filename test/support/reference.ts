@@ -25,12 +25,20 @@ function absmaxOf(values: Float32Array): number {
 }
 
 /** One row of activations, quantised; scale NaN and zeros if it is not finite. */
-export function quantizeReference(row: Float32Array): { q: Int8Array; scale: number } {
-  const absmax = absmaxOf(row)
-  if (!Number.isFinite(absmax)) return { q: new Int8Array(row.length), scale: Number.NaN }
-  const inverse = fround(127 / absmax)
-  const q = Int8Array.from(row, (x) => clamp(roundHalfEven(fround(x * inverse)), -127, 127))
-  return { q, scale: fround(absmax / 127) }
+export function quantizeReference(
+  row: Float32Array,
+  outliers = 0,
+): { q: Int16Array; scale: number } {
+  if (!Number.isFinite(absmaxOf(row))) return { q: new Int16Array(row.length), scale: Number.NaN }
+  const descending = [...row].map(Math.abs).sort((a, b) => b - a)
+  const least = outliers === 0 ? 0 : fround(descending[0] / 128)
+  const a = Math.max(descending[outliers] ?? 0, least, fround(1e-8))
+  const inverse = fround(127 / a)
+  const q = Int16Array.from(row, (x) => {
+    const most = Math.abs(x) > a ? 127 * 128 : 127
+    return clamp(roundHalfEven(fround(x * inverse)), -most, most)
+  })
+  return { q, scale: fround(a / 127) }
 }
 
 /** One output channel of weights, quantised. */
@@ -42,10 +50,10 @@ export function quantizeWeightReference(row: Float32Array): { q: Int8Array; scal
 
 /** y[m, n] = (float(acc) * xScale[m]) * wScale[n] (+ bias[n]) */
 export function linearReference(linear: LinearCase): Float32Array {
-  const { x, weight, scale, bias, rows, inFeatures: K, outFeatures: N } = linear
+  const { x, weight, scale, bias, rows, outliers, inFeatures: K, outFeatures: N } = linear
   const y = new Float32Array(rows * N)
   for (let m = 0; m < rows; m++) {
-    const { q, scale: xScale } = quantizeReference(x.subarray(m * K, (m + 1) * K))
+    const { q, scale: xScale } = quantizeReference(x.subarray(m * K, (m + 1) * K), outliers)
     for (let n = 0; n < N; n++) {
       let acc = 0
       for (let k = 0; k < K; k++) acc += q[k] * weight[n * K + k]
@@ -62,7 +70,7 @@ export function linearReferenceBf16(linear: LinearCase): Uint16Array {
   return Uint16Array.from(linearReference({ ...linear, x }), floatToBf16)
 }
 
-type Values = Float32Array | Uint16Array | Int8Array | Int32Array
+type Values = Float32Array | Uint16Array | Int16Array | Int8Array | Int32Array
 
 /** The same type, length and bits; all NaN are one. Much faster than expect() where there are many. */
 export function expectSameBits(actual: Values, expected: Values, where = ''): void {

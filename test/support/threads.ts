@@ -87,7 +87,15 @@ export async function slowPool(threads: number, isa = slowIsa): Promise<SlowPool
     pool,
     layer,
     row,
-    expected: linearReference({ rows: 1, ...shape, weight, scale, bias: undefined, x: row }),
+    expected: linearReference({
+      rows: 1,
+      ...shape,
+      weight,
+      scale,
+      bias: undefined,
+      outliers: 0,
+      x: row,
+    }),
     slowly: (signal) => layer.forward(x, { signal, out: y }).then(() => {}),
     begin: () => {
       const controller = new AbortController()

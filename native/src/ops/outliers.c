@@ -66,19 +66,11 @@ static largest find_largest(const float *x, size_t k, uint32_t most, uint32_t *r
   return found;
 }
 
-/* Of the elements above the rest those count with it that are close; and an outlier is at most 128 times as large. */
+/* An outlier is at most 128 times as large as the rest is taken to be. */
 static float largest_of_rest(const largest *above, uint32_t rest) {
-  float a = dp_float_from_bits(rest);
-  const float close = a * DP_OUTLIER_RATIO;
-  for (uint32_t i = above->count; i > 0; i--) {
-    const float magnitude = dp_float_from_bits(above->at[i - 1].magnitude);
-    if (magnitude <= close) a = magnitude;
-  }
-  if (above->count > 0) {
-    const float least = dp_float_from_bits(above->at[0].magnitude) / HIGH;
-    if (a < least) a = least;
-  }
-  return a < DP_ABSMAX_FLOOR ? DP_ABSMAX_FLOOR : a;
+  const float most = above->count == 0 ? 0 : dp_float_from_bits(above->at[0].magnitude) / HIGH;
+  const float a = dp_float_from_bits(rest) > most ? dp_float_from_bits(rest) : most;
+  return a > DP_ABSMAX_FLOOR ? a : DP_ABSMAX_FLOOR;
 }
 
 float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outliers *outliers) {
@@ -101,6 +93,30 @@ float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outlie
   return a;
 }
 
+#if defined(__AVX512VNNI__)
+
+/* vpdpbusd wants one factor unsigned: the weights, 128 more than they are, which is taken off again. */
+void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
+  __m512i quads[DP_MAX_OUTLIERS];
+  int32_t highs = 0;
+  for (uint32_t i = 0; i < outliers->count; i++) {
+    const dp_outlier outlier = outliers->at[i];
+    quads[i] = _mm512_set1_epi32((int32_t)((uint32_t)(outlier.high & 0xff) << outlier.k % DP_KR * 8));
+    highs += outlier.high;
+  }
+  const __m512i shift = _mm512_set1_epi8((char)0x80), excess = _mm512_set1_epi32(-128 * highs);
+  for (uint32_t c = 0; c < columns; c++, w += DP_COLUMN * DP_KR, acc += DP_COLUMN) {
+    __m512i sum = excess;
+    for (uint32_t i = 0; i < outliers->count; i++) {
+      const void *at = w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES;
+      sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(_mm512_load_si512(at), shift), quads[i]);
+    }
+    _mm512_store_si512(acc, _mm512_add_epi32(_mm512_load_si512(acc), _mm512_slli_epi32(sum, 7)));
+  }
+}
+
+#else
+
 typedef int32_t lanes __attribute__((vector_size(DP_VECTOR_BYTES)));
 enum { LANES = DP_VECTOR_BYTES / sizeof(int32_t) };
 
@@ -114,6 +130,8 @@ void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, u
       const lanes quads = *(const lanes *)(const void *)(w + outlier.k / DP_KR * DP_QUAD_BYTES + n * DP_KR);
       sum += (quads << up >> 24) * outlier.high;
     }
-    *(lanes *)(void *)(acc + n) += sum * HIGH;
+    *(dp_words *)(void *)(acc + n) += (dp_words)(sum * HIGH);
   }
 }
+
+#endif
