@@ -4,12 +4,13 @@ import {
   compareModels,
   DisposedError,
   type Model,
+  NotANumberError,
   Pool,
 } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { divergence } from '#src/model/evaluation/divergence.js'
-import { loadMade, logitsOf, tinyConfig, tinyTensors } from './support.js'
+import { f32, loadMade, logitsOf, tinyConfig, tinyTensors } from './support.js'
 
 let pool: Pool
 let float: Model
@@ -88,6 +89,20 @@ describe('compareModels', () => {
     for (const [call, message] of refusals) {
       await expect(call).rejects.toThrow(ArgumentError)
       await expect(call).rejects.toThrow(message)
+    }
+  })
+
+  it('refuses logits that are not numbers, and says where they are', async () => {
+    const tensors = tinyTensors()
+    tensors['model.norm.weight'] = f32([12], new Array(12).fill(Number.NaN))
+    using broken = await loadMade(pool, tinyConfig, tensors)
+    for (const pair of [
+      [broken, float],
+      [float, broken],
+    ]) {
+      const call = compareModels(pair[0], pair[1], tokens)
+      await expect(call).rejects.toThrow(NotANumberError)
+      await expect(call).rejects.toThrow('logits at position 0')
     }
   })
 
