@@ -28,6 +28,11 @@ export {
   compareModels,
   type Likelihood,
 } from './model/evaluation/compare.js'
+export {
+  compareLinears,
+  type LinearError,
+  type LinearErrorOptions,
+} from './model/evaluation/linear-errors.js'
 export type { GenerateIdsOptions, GenerateOptions, Prompt } from './model/generation/generate.js'
 export type { NllOptions } from './model/generation/nll.js'
 export type { Sampling } from './model/generation/sampler.js'

@@ -2,6 +2,8 @@ import { fileURLToPath } from 'node:url'
 import {
   ArgumentError,
   Checkpoint,
+  compareLinears,
+  compareModels,
   FusedMlp,
   intMatmul,
   Linear,
@@ -108,6 +110,8 @@ describe('an unknown option is refused, naming the right one', () => {
     ['Model.generate, stop', () => model.generate('x', { stops: ['a'] } as Any), 'stop'],
     ['Model.generateIds', () => model.generateIds([1], { max_new_tokens: 3 } as Any), 'maxTokens'],
     ['Model.nll', () => model.nll([1, 2], { windows: 3 } as Any), 'window'],
+    ['compareModels', () => compareModels(model, floats, [1, 2], { windows: 3 } as Any), 'window'],
+    ['compareLinears', () => compareLinears(model, floats, [1], { sinal: 3 } as Any), 'signal'],
     ['Model.logits', () => model.logits([1], { signals: undefined } as Any), 'signal'],
     [
       'Tokenizer.encode',

@@ -1,13 +1,16 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { ArgumentError } from '../errors.js'
 import { compareModels } from '../model/evaluation/compare.js'
+import { compareLinears } from '../model/evaluation/linear-errors.js'
 import type { LoadOptions } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { againstOption, referenceOptions } from './against.js'
 import { presentComparison } from './comparison.js'
+import { drawErrors } from './error-chart.js'
+import { presentErrors } from './error-table.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
 import { type ModelFlags, modelOption, runOptions, toLoadOptions } from './model-options.js'
@@ -17,6 +20,7 @@ import { digits } from './text.js'
 
 interface EvalFlags extends ModelFlags {
   against?: LoadOptions
+  chart?: string
   window?: number
   json?: true
 }
@@ -26,20 +30,25 @@ export const evalCommand = new Command('eval')
   .argument('<file>', 'the text, UTF-8; - reads stdin')
   .addOption(modelOption().makeOptionMandatory())
   .addOption(againstOption())
+  .option('--chart <file>', 'with --against: draw the error of each Linear, as SVG')
   .option('--window <n>', 'tokens that are predicted from each other (default: 256)', number)
   .option('--json', 'print JSON')
   .action(async (file: string, flags: EvalFlags) => {
+    if (flags.chart !== undefined && flags.against === undefined) {
+      throw new ArgumentError('--chart', '--against, to have errors to draw', '--chart alone')
+    }
     const input = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
     await interruptible(async (signal) => {
       await using pool = await Pool.create({ threads: flags.threads })
-      const options = { ...toLoadOptions(flags), signal }
-      using model = await loadModel(pool, flags.model, options)
+      const options = toLoadOptions(flags)
+      using model = await loadModel(pool, flags.model, { ...options, signal })
       const ids = model.tokenizer.encode(input)
       if (ids.length < 2)
         throw new ArgumentError('file', 'a text of at least 2 ids', `${ids.length}`)
       const { against } = flags
       if (against === undefined) return await evaluate(model, ids, flags, signal)
-      using reference = await loadModel(pool, flags.model, referenceOptions(options, against))
+      const others = { ...referenceOptions(options, against), signal }
+      using reference = await loadModel(pool, flags.model, others)
       await compare(model, reference, ids, flags, signal)
     })
   })
@@ -77,16 +86,21 @@ function presentScore({ ids, nll, perplexity, idsPerSecond }: Score): string {
   return `${ids} ids, ${scores}, ${digits(idsPerSecond)} ids/s`
 }
 
-/** Prints how far a model is from a reference. */
+/** Prints how far a model is from a reference, and draws which Linears are to blame. */
 async function compare(
   model: Model,
   reference: Model,
   tokens: ArrayLike<number>,
-  { window, json }: EvalFlags,
+  { window, json, chart }: EvalFlags,
   signal: AbortSignal,
 ): Promise<void> {
+  const linears = await withProgressBar('comparing Linears', (onProgress) =>
+    compareLinears(model, reference, tokens, { signal, onProgress }),
+  )
+  if (chart !== undefined) await writeFile(chart, drawErrors(linears))
   const comparison = await withProgressBar('comparing', (onProgress) =>
     compareModels(model, reference, tokens, { window, signal, onProgress }),
   )
-  console.log(json ? JSON.stringify(comparison, null, 2) : presentComparison(comparison))
+  const text = [presentComparison(comparison), presentErrors(linears)].join('\n\n')
+  console.log(json ? JSON.stringify({ ...comparison, linears }, null, 2) : text)
 }

@@ -13,7 +13,8 @@ import { PrefixCache } from './decoder/prefix-cache.js'
 import type { Projection } from './decoder/projection.js'
 import { type ModelStats, Scheduler } from './decoder/scheduler.js'
 import { Sequence } from './decoder/sequence.js'
-import { makeSteps, type Step } from './decoder/step.js'
+import { makeContext, makeSteps, type Step } from './decoder/step.js'
+import { type LinearTrace, trace } from './decoder/trace.js'
 import {
   type GenerateIdsOptions,
   type GenerateOptions,
@@ -263,6 +264,18 @@ export class Model {
   /** @internal The sum of the NLLs of all ids but the first, nats. */
   async score(ids: readonly number[], signal?: AbortSignal): Promise<number> {
     return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
+  }
+
+  /** @internal Runs tokens through, no more than the context, and shows every Linear at work. */
+  async trace(
+    tokens: readonly number[],
+    visit: (linear: LinearTrace) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { pool, network, cacheType } = this.#parts
+    using sequence = this.beginAlone(tokens.length)
+    const context = makeContext(pool, network, cacheType, tokens.length)
+    await trace(context, sequence, tokens, visit, signal)
   }
 
   /**

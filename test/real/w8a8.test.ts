@@ -1,0 +1,31 @@
+import { compareModels, type LoadOptions, Model, Pool } from 'dotpool'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { needLibrary } from '../support/isas.js'
+import { canRun, folder, readBook, readReference, skipNote } from './support.js'
+
+/** Windows that both run through. */
+const WINDOWS = 6
+
+const caches: LoadOptions['kv'][] = ['bf16', 'int8']
+
+needLibrary()
+
+describe.skipIf(!canRun)(`a real model in int8${skipNote}`, { timeout: 900_000 }, () => {
+  let pool: Pool
+  let float: Model
+  beforeAll(async () => {
+    pool = await Pool.create()
+    float = await Model.load(pool, folder, { quantize: 'none' })
+  })
+  afterAll(async () => await pool?.close())
+
+  it.each(caches)('is hardly to be told from float32, with keys and values in %s', async (kv) => {
+    const { window } = readReference()
+    using model = await Model.load(pool, folder, { quantize: 'w8a8', kv })
+    const tokens = model.tokenizer.encode(readBook()).slice(0, WINDOWS * window)
+    const { kl, sameBest, ...nlls } = await compareModels(model, float, tokens, { window })
+    expect(kl.mean).toBeLessThanOrEqual(0.005)
+    expect(Math.abs(nlls.model.nll / nlls.reference.nll - 1)).toBeLessThanOrEqual(0.001)
+    expect(sameBest).toBeGreaterThanOrEqual(0.955)
+  })
+})
