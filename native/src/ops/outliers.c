@@ -5,90 +5,124 @@
  */
 #include "../kernels.h"
 #include "../rounding.h"
+#include "magnitude.h"
 #include "per_isa.h"
-#include "sum16.h"
 
 enum {
-  GROUPS = 64,            /* element i is of group i mod 64 */
-  HIGH = 128,             /* what one of `high` stands for */
+  GROUPS = 32,  /* element i is of group i mod 32 */
+  STRETCH = 64, /* elements that are looked at together */
+  GROUP_VECTORS = GROUPS / DP_PART_LANES,
+  STRETCH_VECTORS = 2 * GROUP_VECTORS,
+  HIGH = 128,   /* what one of `high` stands for */
   MOST_INTEGER = 127 * HIGH,
 };
 
-typedef struct element {
-  uint32_t magnitude, k;
-} element;
-
-/* The largest elements seen, in descending order. */
+/* The largest elements seen, in descending order: the bits of their magnitudes, then their places. */
 typedef struct largest {
-  uint32_t count, most;
-  element at[DP_MAX_OUTLIERS + 1];
+  uint64_t at[DP_MAX_OUTLIERS + 1];
 } largest;
 
-static void offer(largest *list, uint32_t magnitude, uint32_t k) {
-  if (list->count == list->most && magnitude <= list->at[list->most - 1].magnitude) return;
-  uint32_t i = list->count < list->most ? list->count++ : list->most - 1;
-  for (; i > 0 && list->at[i - 1].magnitude < magnitude; i--) list->at[i] = list->at[i - 1];
-  list->at[i] = (element){magnitude, k};
+static inline uint32_t magnitude_of(uint64_t element) { return (uint32_t)(element >> 32); }
+
+static inline uint32_t place_of(uint64_t element) { return (uint32_t)element; }
+
+/* Without branches, none of which could be foretold. */
+static inline void offer(largest *list, uint32_t last, uint64_t element) {
+  for (uint32_t i = last; i > 0; i--) {
+    const uint64_t pushed = list->at[i - 1] < element ? list->at[i - 1] : element;
+    list->at[i] = list->at[i] > pushed ? list->at[i] : pushed;
+  }
+  list->at[0] = list->at[0] > element ? list->at[0] : element;
 }
 
-/* maximum[g] = max |x[i]| of group g, as bits */
-static void group_maxima(const float *x, size_t k, uint32_t maximum[GROUPS]) {
-  memset(maximum, 0, GROUPS * sizeof *maximum);
-  for (size_t i = 0; i < k; i += GROUPS) {
-    uint32_t bits[GROUPS] = {0};
-    memcpy(bits, x + i, (k - i < GROUPS ? k - i : GROUPS) * sizeof *x);
-    for (int g = 0; g < GROUPS; g++) {
-      const uint32_t magnitude = bits[g] & 0x7fffffffu;
-      maximum[g] = magnitude > maximum[g] ? magnitude : maximum[g];
+/* Elements first .. first + STRETCH - 1; behind the row's end, zeros in `room`. */
+static const float *stretch_at(const float *x, size_t k, size_t first, float room[STRETCH]) {
+  if (k - first >= STRETCH) return x + first;
+  memset(room, 0, STRETCH * sizeof *room);
+  return memcpy(room, x + first, (k - first) * sizeof *x);
+}
+
+/* maximum = max |x[i]| of each group */
+static void group_maxima(const float *x, size_t k, dp_words maximum[GROUP_VECTORS]) {
+  float room[STRETCH];
+  dp_words lanes[STRETCH_VECTORS] = {{0}};
+  for (size_t i = 0; i < k; i += STRETCH) {
+    const float *at = stretch_at(x, k, i, room);
+    for (int v = 0; v < STRETCH_VECTORS; v++) {
+      lanes[v] = dp_larger(lanes[v], dp_magnitudes(at + v * DP_PART_LANES));
     }
   }
+  for (int v = 0; v < GROUP_VECTORS; v++) maximum[v] = dp_larger(lanes[v], lanes[v + GROUP_VECTORS]);
+}
+
+/* The largest of the maxima that at least `count` of them reach. */
+static uint32_t reached_by(const dp_words maximum[GROUP_VECTORS], uint32_t count) {
+  uint32_t each[GROUPS], below[GROUPS], bound = 0;
+  dp_words lanes[GROUP_VECTORS] = {{0}};
+  memcpy(each, maximum, sizeof each);
+  for (int i = 0; i < GROUPS; i++) {
+    for (int v = 0; v < GROUP_VECTORS; v++) lanes[v] += dp_is_above(maximum[v], each[i]);
+  }
+  memcpy(below, lanes, sizeof below);
+  for (int g = 0; g < GROUPS; g++) {
+    /* what is_above says is all ones, a one less */
+    const uint32_t candidate = GROUPS + below[g] >= count ? each[g] : 0;
+    bound = candidate > bound ? candidate : bound;
+  }
+  return bound;
 }
 
 /*
- * The elements above the (most + 1)-th largest magnitude, which goes to `rest`. At least most + 1 groups reach
- * the (most + 1)-th largest of their maxima, so that it is at most the one wanted; and what is above it lies in
- * no more than `most` groups, the only ones that are looked through.
+ * The `most` largest elements, as far as they are above `bound`, and the next one, whose magnitude is not below it.
+ * As many groups reach the bound: it is at most the magnitude of the next one, and few elements are above it.
  */
-static largest find_largest(const float *x, size_t k, uint32_t most, uint32_t *rest) {
-  uint32_t maximum[GROUPS];
+static largest find_largest(const float *x, size_t k, uint32_t most) {
+  dp_words maximum[GROUP_VECTORS];
   group_maxima(x, k, maximum);
-  largest groups = {.most = most + 1}, found = {.most = most + 1};
-  for (uint32_t g = 0; g < GROUPS; g++) offer(&groups, maximum[g], g);
-  const uint32_t bound = groups.at[most].magnitude;
-  for (uint32_t g = 0; g < most && groups.at[g].magnitude > bound; g++) {
-    for (size_t i = groups.at[g].k; i < k; i += GROUPS) {
-      const uint32_t magnitude = dp_magnitude(x[i]);
-      if (magnitude > bound) offer(&found, magnitude, (uint32_t)i);
+  const uint32_t bound = reached_by(maximum, most + 1);
+  largest found = {{0}};
+  float room[STRETCH];
+  for (size_t i = 0; i < k; i += STRETCH) {
+    const float *at = stretch_at(x, k, i, room);
+    dp_words larger = {0};
+    for (int v = 0; v < STRETCH_VECTORS; v++) larger = dp_larger(larger, dp_magnitudes(at + v * DP_PART_LANES));
+    if (!dp_any(dp_is_above(larger, bound))) continue;
+    for (uint32_t v = 0; v < STRETCH; v += DP_PART_LANES) {
+      if (!dp_any(dp_is_above(dp_magnitudes(at + v), bound))) continue;
+      for (uint32_t l = v; l < v + DP_PART_LANES; l++) {
+        const uint32_t magnitude = dp_magnitude(at[l]);
+        if (magnitude > bound) offer(&found, most, (uint64_t)magnitude << 32 | (i + l));
+      }
     }
   }
-  *rest = found.count > most ? found.at[most].magnitude : bound;
-  if (found.count > most) found.count = most;
+  for (uint32_t i = 0; i <= most; i++) {
+    const uint64_t least = (uint64_t)bound << 32;
+    found.at[i] = found.at[i] > least ? found.at[i] : least;
+  }
   return found;
 }
 
 /* An outlier is at most 128 times as large as the rest is taken to be. */
-static float largest_of_rest(const largest *above, uint32_t rest) {
-  const float most = above->count == 0 ? 0 : dp_float_from_bits(above->at[0].magnitude) / HIGH;
-  const float a = dp_float_from_bits(rest) > most ? dp_float_from_bits(rest) : most;
+static float largest_of_rest(const largest *found, uint32_t most) {
+  const float rest = dp_float_from_bits(magnitude_of(found->at[most]));
+  const float least = dp_float_from_bits(magnitude_of(found->at[0])) / HIGH;
+  const float a = rest > least ? rest : least;
   return a > DP_ABSMAX_FLOOR ? a : DP_ABSMAX_FLOOR;
 }
 
 float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outliers *outliers) {
-  uint32_t rest;
-  const largest above = find_largest(x, k, most, &rest);
+  const largest found = find_largest(x, k, most);
   outliers->count = 0;
-  if (rest >= DP_INFINITY_BITS || (above.count > 0 && above.at[0].magnitude >= DP_INFINITY_BITS)) {
-    return DP_ABSMAX_FLOOR;
-  }
-  const float a = largest_of_rest(&above, rest), inverse = 127.0f / a, step = a / 127.0f;
-  for (uint32_t i = 0; i < above.count && dp_float_from_bits(above.at[i].magnitude) > a; i++) {
-    float *value = x + above.at[i].k;
-    int32_t q = (int32_t)dp_round(*value * inverse);
+  if (magnitude_of(found.at[0]) >= DP_INFINITY_BITS) return DP_ABSMAX_FLOOR;
+  const float a = largest_of_rest(&found, most), inverse = 127.0f / a, step = a / 127.0f;
+  for (uint32_t i = 0; i < most && dp_float_from_bits(magnitude_of(found.at[i])) > a; i++) {
+    const uint32_t place = place_of(found.at[i]);
+    int32_t q = (int32_t)dp_round(x[place] * inverse);
     q = q > MOST_INTEGER ? MOST_INTEGER : q < -MOST_INTEGER ? -MOST_INTEGER : q;
     const int32_t high = (q + HIGH / 2) >> 7;
     /* which quantises to the low part again: |low| <= 64, and rounding is far from half a step */
-    *value = (float)(q - high * HIGH) * step;
-    outliers->at[outliers->count++] = (dp_outlier){.k = above.at[i].k, .high = high};
+    x[place] = (float)(q - high * HIGH) * step;
+    outliers->at[outliers->count++] = (dp_outlier){.k = place, .high = high};
   }
   return a;
 }
@@ -112,6 +146,35 @@ void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, u
       sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(_mm512_load_si512(at), shift), quads[i]);
     }
     _mm512_store_si512(acc, _mm512_add_epi32(_mm512_load_si512(acc), _mm512_slli_epi32(sum, 7)));
+  }
+}
+
+#elif defined(__AVX2__)
+
+/*
+ * vpmaddubsw wants one factor unsigned: the magnitude of `high`, whose sign comes with the next multiply. Of the two
+ * products that it adds one is zero, so that nothing saturates.
+ */
+void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
+  struct {
+    __m256i magnitude, sign;
+    size_t at;
+  } ready[DP_MAX_OUTLIERS];
+  for (uint32_t i = 0; i < outliers->count; i++) {
+    const dp_outlier outlier = outliers->at[i];
+    const uint32_t magnitude = (uint32_t)(outlier.high < 0 ? -outlier.high : outlier.high);
+    ready[i].magnitude = _mm256_set1_epi32((int32_t)(magnitude << outlier.k % DP_KR * 8));
+    ready[i].sign = _mm256_set1_epi16(outlier.high < 0 ? -HIGH : HIGH);
+    ready[i].at = outlier.k / DP_KR * DP_QUAD_BYTES;
+  }
+  for (uint32_t c = 0; c < columns; c++, w += DP_COLUMN * DP_KR, acc += DP_COLUMN) {
+    __m256i *sum = (void *)acc, sum0 = sum[0], sum1 = sum[1];
+    for (uint32_t i = 0; i < outliers->count; i++) {
+      const __m256i *at = (const void *)(w + ready[i].at), magnitude = ready[i].magnitude, sign = ready[i].sign;
+      sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, at[0]), sign));
+      sum1 = _mm256_add_epi32(sum1, _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, at[1]), sign));
+    }
+    sum[0] = sum0, sum[1] = sum1;
   }
 }
 
