@@ -1,5 +1,6 @@
 import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
+import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
@@ -217,7 +218,11 @@ export class Model {
   toString(): string {
     const { architecture, numHiddenLayers } = this.config
     const megabytes = Math.round(this.weightBytes / 1e6)
-    return `Model(${architecture}, layers=${numHiddenLayers}, weights=${megabytes} MB) on ${this.pool}`
+    const parts = [architecture, `layers=${numHiddenLayers}`, `weights=${megabytes} MB`]
+    const int8 = [...this.projections.values()].find((linear) => linear instanceof Linear)
+    parts.push(`dtype=${int8 === undefined ? 'float32' : 'int8'}`)
+    if (int8 !== undefined) parts.push(`outliers=${int8.outliers}`)
+    return `Model(${parts.join(', ')}) on ${this.pool}`
   }
 
   // ---- for what is built on it --------------------------------------------------------------------

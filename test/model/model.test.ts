@@ -113,7 +113,7 @@ describe('maxContext', () => {
 
 it('says what it is and how much it reads', async () => {
   using model = await loadMade(pool)
-  expect(String(model)).toMatch(/^Model\(llama, layers=2, weights=0 MB\) on Pool\(/)
+  expect(String(model)).toMatch(/^Model\(llama, layers=2, weights=0 MB, dtype=float32\) on Pool\(/)
   const perLayer = 24 * 12 * 2 + 12 * 12 * 2 + 20 * 12 * 3
   const plain = 4 * (2 * perLayer + 2048 * 12)
   // tiles are padded
