@@ -1,3 +1,4 @@
+import { ArgumentError } from '../errors.js'
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -18,7 +19,10 @@ import type { Model } from './model.js'
 export interface ReplaceOptions extends ReadOptions {
   /** Linears that stay as they are; `lm_head` by default. */
   skip?: Skip | undefined
-  /** The most elements of a row of activations that the int8 Linears keep exact: 8 by default. */
+  /**
+   * The most elements of a row of activations that the int8 Linears keep exact: by default as many as those do that
+   * stay, or 8.
+   */
   outliers?: number | undefined
 }
 
@@ -49,13 +53,14 @@ export async function quantizeLinears(
   options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
   checkOptions(options, replaceOptions)
-  const { skip = defaultSkip, outliers = DEFAULT_OUTLIERS, signal, onProgress } = options
+  const { skip = defaultSkip, signal, onProgress } = options
   const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.projections)
   for (const [name, projection] of rest) {
     if (projection instanceof FloatLinear) floats.set(name, projection)
     else skipped.push({ name, reason: 'is int8 already' })
   }
+  const outliers = chooseOutliers(model, floats, options)
   const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
   let done = 0
   const linears = await makeEach(floats, async ({ weight }) => {
@@ -85,7 +90,7 @@ export async function replaceLinears(
   options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
   checkOptions(options, replaceOptions)
-  const { skip = defaultSkip, outliers = DEFAULT_OUTLIERS } = options
+  const { skip = defaultSkip } = options
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
     if (isStoredInt8(state, spec)) continue
@@ -93,10 +98,29 @@ export async function replaceLinears(
     skipped.push({ name, reason: `is stored as ${state.entry(spec.weight).dtype}` })
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
+  const outliers = chooseOutliers(model, rest, options)
   const reader = new TensorReader(state, tensors, options)
   const linears = await makeEach(rest, (spec) => toLinear(model.pool, reader, spec, outliers))
   model.replaceProjections(linears)
   return { replaced: [...linears.keys()], skipped }
+}
+
+/**
+ * How many outliers the new Linears keep. All of a model keep as many, for some share their quantised rows.
+ *
+ * @throws ArgumentError if a Linear that stays keeps another number than is asked for
+ */
+function chooseOutliers(
+  model: Model,
+  replaced: ReadonlyMap<string, unknown>,
+  { outliers }: ReplaceOptions,
+): number {
+  for (const [name, projection] of model.projections) {
+    if (replaced.has(name) || !(projection instanceof Linear)) continue
+    if (outliers === undefined || outliers === projection.outliers) return projection.outliers
+    throw new ArgumentError('outliers', `${projection.outliers}, as ${name} has`, `${outliers}`)
+  }
+  return outliers ?? DEFAULT_OUTLIERS
 }
 
 /** Parts `linears` by the skip list. */

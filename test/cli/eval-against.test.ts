@@ -127,7 +127,7 @@ test.each<[string, LoadOptions, LoadOptions]>([
 
 test.each([
   ['quantise=none', '--against: expected quantize, got the unknown option quantise'],
-  ['max-context=9', '--against: expected one of float, quantize, skip, kv, got'],
+  ['max-context=9', '--against: expected one of float, quantize, skip, outliers, kv, got'],
   ['', '--against: expected'],
   ['kv', 'Write kv=VALUE.'],
   ['kv=int8,', '--against: expected'],

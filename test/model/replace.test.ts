@@ -95,6 +95,15 @@ describe('quantizeLinears', () => {
     expectSameBits(await logits(model), await logits(loaded))
   })
 
+  it('keeps as many outliers as the Linears that are int8 already, and no other number', async () => {
+    using model = await tiny()
+    await quantizeLinears(model, { skip: ['lm_head', 'q_proj'], outliers: 3 })
+    await expectUnchanged(model, () => quantizeLinears(model, { outliers: 8 }), /outliers.*3/)
+    await quantizeLinears(model)
+    const int8 = [...model.projections.values()].filter((linear) => linear instanceof Linear)
+    expect(int8.map(({ outliers }) => outliers)).toEqual(int8.map(() => 3))
+  })
+
   it('changes nothing when it fails or is aborted half-way', async () => {
     const name = 'model.layers.1.mlp.down_proj.weight'
     const broken = f32([12, 20], new Float32Array(240).fill(1e-3).fill(Number.NaN, 239))
