@@ -17,7 +17,7 @@ import {
   normSizes,
 } from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
-import { DEFAULT_OUTLIERS, makeEach, type Projection } from './decoder/projection.js'
+import { defaultOutliers, makeEach, type Projection } from './decoder/projection.js'
 import type { ModelParts } from './model.js'
 
 export interface LoadOptions extends ReadOptions {
@@ -37,9 +37,9 @@ export interface LoadOptions extends ReadOptions {
    */
   kv?: 'f32' | 'bf16' | 'int8' | undefined
   /**
-   * The most elements of a row of activations that int8 Linears keep exact, while the others set the row's step: 8
-   * by default, at most 15. 0 quantises each row by its largest element, as plain W8A8 does, which real models
-   * lose much more by.
+   * The most elements of a row of activations that int8 Linears keep exact, while the others set the row's step: by
+   * default 8, and 15 of rows shorter than 1024, the most there can be. 0 quantises each row by its largest element, as plain
+   * W8A8 does, which real models lose much more by.
    */
   outliers?: number | undefined
   /** The most ids of one text; by default what the model was made for. */
@@ -84,8 +84,8 @@ export async function loadParts(
   const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
-  const { prefixCacheBytes = 768 << 20, outliers = DEFAULT_OUTLIERS } = options
-  checkOutliers(outliers)
+  const { prefixCacheBytes = 768 << 20, outliers } = options
+  if (outliers !== undefined) checkOutliers(outliers)
   checkInteger('prefixCacheBytes', prefixCacheBytes, 0, Number.MAX_SAFE_INTEGER)
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
@@ -96,7 +96,7 @@ export async function loadParts(
   const projections = await makeEach<LinearSpec, Projection>(linears, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
     return runsInt8(spec)
-      ? toLinear(pool, reader, spec, outliers, tied)
+      ? toLinear(pool, reader, spec, outliers ?? defaultOutliers(spec.inFeatures), tied)
       : toFloatLinear(pool, reader, spec, tied)
   })
   const network = { config, embedding, norms, projections }

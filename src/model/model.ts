@@ -219,9 +219,9 @@ export class Model {
     const { architecture, numHiddenLayers } = this.config
     const megabytes = Math.round(this.weightBytes / 1e6)
     const parts = [architecture, `layers=${numHiddenLayers}`, `weights=${megabytes} MB`]
-    const int8 = [...this.projections.values()].find((linear) => linear instanceof Linear)
-    parts.push(`dtype=${int8 === undefined ? 'float32' : 'int8'}`)
-    if (int8 !== undefined) parts.push(`outliers=${int8.outliers}`)
+    const int8 = [...this.projections.values()].filter((linear) => linear instanceof Linear)
+    const outliers = [...new Set(int8.map((linear) => linear.outliers))].sort((a, b) => a - b)
+    parts.push(int8.length === 0 ? 'dtype=float32' : `dtype=int8, outliers=${outliers.join('/')}`)
     return `Model(${parts.join(', ')}) on ${this.pool}`
   }
 

@@ -8,7 +8,7 @@ import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { linearSpecs } from './config/parameters.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
-import { DEFAULT_OUTLIERS, makeEach } from './decoder/projection.js'
+import { defaultOutliers, makeEach } from './decoder/projection.js'
 import type { Model } from './model.js'
 
 /*
@@ -21,7 +21,7 @@ export interface ReplaceOptions extends ReadOptions {
   skip?: Skip | undefined
   /**
    * The most elements of a row of activations that the int8 Linears keep exact: by default as many as those do that
-   * stay, or 8.
+   * stay, or as {@link LoadOptions.outliers} says.
    */
   outliers?: number | undefined
 }
@@ -60,12 +60,12 @@ export async function quantizeLinears(
     if (projection instanceof FloatLinear) floats.set(name, projection)
     else skipped.push({ name, reason: 'is int8 already' })
   }
-  const outliers = chooseOutliers(model, floats, options)
+  const outliersOf = chooseOutliers(model, floats, options)
   const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
   let done = 0
   const linears = await makeEach(floats, async ({ weight }) => {
     const { inFeatures, outFeatures, bias } = weight
-    const shape = { inFeatures, outFeatures, bias, outliers, signal }
+    const shape = { inFeatures, outFeatures, bias, outliers: outliersOf(weight), signal }
     const linear = await Linear.fromSource(model.pool, weight, undefined, shape)
     done += weight.byteLength
     onProgress?.(done, total)
@@ -98,15 +98,17 @@ export async function replaceLinears(
     skipped.push({ name, reason: `is stored as ${state.entry(spec.weight).dtype}` })
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
-  const outliers = chooseOutliers(model, rest, options)
+  const outliersOf = chooseOutliers(model, rest, options)
   const reader = new TensorReader(state, tensors, options)
-  const linears = await makeEach(rest, (spec) => toLinear(model.pool, reader, spec, outliers))
+  const linears = await makeEach(rest, (spec) =>
+    toLinear(model.pool, reader, spec, outliersOf(spec)),
+  )
   model.replaceProjections(linears)
   return { replaced: [...linears.keys()], skipped }
 }
 
 /**
- * How many outliers the new Linears keep. All of a model keep as many, for some share their quantised rows.
+ * How many outliers new Linears keep: of those that have as many inputs all keep equally many, for some share rows.
  *
  * @throws ArgumentError if a Linear that stays keeps another number than is asked for
  */
@@ -114,13 +116,15 @@ function chooseOutliers(
   model: Model,
   replaced: ReadonlyMap<string, unknown>,
   { outliers }: ReplaceOptions,
-): number {
+): (linear: { inFeatures: number }) => number {
+  const kept = new Map<number, number>()
   for (const [name, projection] of model.projections) {
     if (replaced.has(name) || !(projection instanceof Linear)) continue
-    if (outliers === undefined || outliers === projection.outliers) return projection.outliers
+    kept.set(projection.inFeatures, projection.outliers)
+    if (outliers === undefined || outliers === projection.outliers) continue
     throw new ArgumentError('outliers', `${projection.outliers}, as ${name} has`, `${outliers}`)
   }
-  return outliers ?? DEFAULT_OUTLIERS
+  return ({ inFeatures: K }) => outliers ?? kept.get(K) ?? defaultOutliers(K)
 }
 
 /** Parts `linears` by the skip list. */

@@ -43,9 +43,9 @@ describe.each([
     const all = [...model.projections.values()]
     expect(all.length).toBe(6 * 7 + 1)
     expect(all.filter((projection) => projection instanceof Linear).length).toBe(int8)
-    expect(String(model)).toMatch(/, dtype=int8, outliers=8\) on Pool/)
+    expect(String(model)).toMatch(/, dtype=int8, outliers=15\) on Pool/)
     expect(String(model.projections.get('model.layers.0.mlp.up_proj'))).toBe(
-      'Linear(in_features=256, out_features=768, bias=false, dtype=int8, outliers=8)',
+      'Linear(in_features=256, out_features=768, bias=false, dtype=int8, outliers=15)',
     )
   })
 

@@ -26,7 +26,7 @@ static inline uint32_t magnitude_of(uint64_t element) { return (uint32_t)(elemen
 
 static inline uint32_t place_of(uint64_t element) { return (uint32_t)element; }
 
-/* Without branches, none of which could be foretold. */
+/* Keeps the last + 1 largest, without branches, which no CPU could predict. */
 static inline void offer(largest *list, uint32_t last, uint64_t element) {
   for (uint32_t i = last; i > 0; i--) {
     const uint64_t pushed = list->at[i - 1] < element ? list->at[i - 1] : element;
@@ -65,7 +65,7 @@ static uint32_t reached_by(const dp_words maximum[GROUP_VECTORS], uint32_t count
   }
   memcpy(below, lanes, sizeof below);
   for (int g = 0; g < GROUPS; g++) {
-    /* what is_above says is all ones, a one less */
+    /* all ones in a lane count one down */
     const uint32_t candidate = GROUPS + below[g] >= count ? each[g] : 0;
     bound = candidate > bound ? candidate : bound;
   }
@@ -73,8 +73,8 @@ static uint32_t reached_by(const dp_words maximum[GROUP_VECTORS], uint32_t count
 }
 
 /*
- * The `most` largest elements, as far as they are above `bound`, and the next one, whose magnitude is not below it.
- * As many groups reach the bound: it is at most the magnitude of the next one, and few elements are above it.
+ * The most + 1 largest elements. That many groups reach the bound, so that many elements do: only those above it,
+ * which are few, are sorted, and where they do not suffice the bound is the magnitude of the next ones.
  */
 static largest find_largest(const float *x, size_t k, uint32_t most) {
   dp_words maximum[GROUP_VECTORS];

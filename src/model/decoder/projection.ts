@@ -4,8 +4,15 @@ import type { Linear } from '../../ops/linear.js'
 /** y[M, N] = x[M, K] . w[N, K]^T (+ bias[N]): what every weight matrix of a decoder does. */
 export type Projection = Linear | FloatLinear
 
-/** The most elements of a row of activations that int8 Linears of a model keep exact. */
-export const DEFAULT_OUTLIERS = 8
+/**
+ * How many elements of a row of activations the int8 Linears of a model keep exact, unless it is said: more where rows
+ * are short, whose models are small and lose most by quantising; fewer where they would take time.
+ *
+ * @param inFeatures K
+ */
+export function defaultOutliers(inFeatures: number): number {
+  return inFeatures < 1024 ? 15 : 8
+}
 
 /** Made at the same time: while the weights of one are packed, those of the next come from disk. */
 const AT_ONCE = 3
