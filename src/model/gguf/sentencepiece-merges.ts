@@ -2,7 +2,8 @@ import { TokenKind, type Vocabulary } from './vocabulary.js'
 
 /**
  * The merges with which byte-pair encoding finds the tokens that SentencePiece does: two neighbours
- * become a token wherever they spell one, the one of the highest score first.
+ * become a token wherever they spell one, the one of the highest score first. Trained vocabularies have no equal scores; here the lower id goes
+ * first then, where SentencePiece takes the one further left.
  *
  * @returns pairs, the first to merge first
  */
