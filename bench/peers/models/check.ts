@@ -1,3 +1,4 @@
+import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import type { ContenderProcess } from './process.js'
 import { randomPrompts } from './prompts.js'
 
@@ -16,8 +17,11 @@ const LEAST_AGREEMENT = 0.5
  * @returns how many of the prompts each continues as the first does
  * @throws Error naming the first who continues too few so
  */
-export async function checkAgreement(contenders: readonly ContenderProcess[]): Promise<Agreement> {
-  const prompts = randomPrompts(PROMPTS, LENGTH)
+export async function checkAgreement(
+  contenders: readonly ContenderProcess[],
+  shape: ModelShape,
+): Promise<Agreement> {
+  const prompts = randomPrompts(shape, PROMPTS, LENGTH)
   const found: number[][] = []
   for (const { commands } of contenders) {
     await commands.open(PROMPTS, LENGTH + 1)
