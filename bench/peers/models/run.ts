@@ -20,7 +20,7 @@ import type { Subject } from './subject.js'
  */
 export async function runModel(
   names: readonly ContenderName[],
-  { shape, files }: Subject,
+  { shape, files, prompts: checked }: Subject,
   pool: Pool,
   prompts: number,
 ): Promise<Run> {
@@ -30,7 +30,7 @@ export async function runModel(
   printHead(shape, threads)
   const { contenders, loading } = await loadAll(names, threads, await files())
   loading.forEach(printLoading)
-  const agreement = await checkAgreement(contenders, shape)
+  const agreement = await checkAgreement(contenders, checked)
   printAgreement(agreement)
 
   const run: Run = {
