@@ -4,6 +4,21 @@
  */
 
 let table: Uint32Array | undefined
+let floats: Float32Array
+
+/** The float32 of each float16, its bits by the bits. */
+function widened(): Uint32Array {
+  if (table !== undefined) return table
+  table = Uint32Array.from({ length: 1 << 16 }, (_, half) => widenedBits(half))
+  floats = new Float32Array(table.buffer)
+  return table
+}
+
+/** The float32 value of one float16's bits. */
+export function f16ToFloat(bits: number): number {
+  widened()
+  return floats[bits]
+}
 
 /**
  * Widens float16 bits to float32, element by element, exactly.
@@ -15,7 +30,7 @@ export function f16ToFloat32(
   bits: Uint16Array,
   out: Float32Array = new Float32Array(bits.length),
 ): Float32Array {
-  table ??= Uint32Array.from({ length: 1 << 16 }, (_, half) => widenedBits(half))
+  const table = widened()
   const words = new Uint32Array(out.buffer, out.byteOffset, bits.length)
   for (let i = 0; i < bits.length; i++) words[i] = table[bits[i]]
   return out

@@ -16,8 +16,8 @@ export {
   WorkerDiedError,
 } from './errors.js'
 export { Checkpoint } from './model/checkpoint/checkpoint.js'
-export type { ReadOptions } from './model/checkpoint/safetensors.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
+export type { ReadOptions } from './model/checkpoint/tensor-file.js'
 export type { ModelConfig } from './model/config/config.js'
 export type { LogitsProcessor } from './model/decoder/jobs.js'
 export type { Projection } from './model/decoder/projection.js'

@@ -2,7 +2,7 @@ import { createInterface, type Interface } from 'node:readline/promises'
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { ArgumentError } from '../errors.js'
-import { readChatTemplate } from '../model/text/read-chat-template.js'
+import { Checkpoint } from '../model/checkpoint/checkpoint.js'
 import { Pool } from '../pool/pool.js'
 import { Conversation } from './conversation.js'
 import { interruptible } from './interrupt.js'
@@ -39,11 +39,11 @@ export const chatCommand = new Command('chat')
 
 addOptions(chatCommand, [...textOptions(), ...runOptions()])
 
-async function checkTemplate(folder: string): Promise<void> {
-  const { exists } = await readChatTemplate(folder)
-  if (exists) return
+async function checkTemplate(path: string): Promise<void> {
+  await using checkpoint = await Checkpoint.open(path)
+  if (checkpoint.chatTemplate.exists) return
   const expected = 'a checkpoint with a chat template (`dotpool generate` works without one)'
-  throw new ArgumentError('model', expected, `none in ${folder}`)
+  throw new ArgumentError('model', expected, `none in ${path}`)
 }
 
 /** Answers line after line, until there are no more or the user leaves. */

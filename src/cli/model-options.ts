@@ -7,16 +7,17 @@ import { collect, number, threadsOption } from './options.js'
 /** What a command that runs a model is told of it. */
 export interface ModelFlags
   extends Pick<LoadOptions, 'quantize' | 'skip' | 'outliers' | 'kv' | 'maxContext'> {
-  /** The checkpoint's folder. */
+  /** The checkpoint's folder, or a GGUF file. */
   model: string
   threads: number
 }
 
-/** `--model <folder>`; a command makes it mandatory, or gives it a default. */
+/** `--model <path>`; a command makes it mandatory, or gives it a default. */
 export function modelOption(): Option {
-  return new Option('--model <folder>', 'a checkpoint in the Hugging Face layout').argParser(
-    checkpointFolder,
-  )
+  return new Option(
+    '--model <path>',
+    'a checkpoint folder in the Hugging Face layout, or a GGUF file',
+  ).argParser(checkpointPath)
 }
 
 /** What decides of a model's numbers. */
@@ -68,15 +69,12 @@ function cacheType(text: string): string {
   throw new InvalidArgumentError(`Allowed choices are ${cacheTypes.join(', ')}.`)
 }
 
-/** Reads the path of a checkpoint's folder. The library says what is wrong inside of it. */
-export function checkpointFolder(path: string): string {
+/** Reads the path of a checkpoint. The library says what is wrong inside of it. */
+export function checkpointPath(path: string): string {
   if (existsSync(join(path, 'config.json'))) return path
+  if (existsSync(path) && statSync(path).isFile()) return path
+  const wrong = existsSync(path) ? 'It has no config.json.' : 'There is no such folder or file.'
   throw new InvalidArgumentError(
-    `${whatIsWrong(path)} A checkpoint is a folder with config.json, tokenizer.json and safetensors.`,
+    `${wrong} A checkpoint is a folder with config.json, tokenizer.json and safetensors, or a GGUF file.`,
   )
-}
-
-function whatIsWrong(path: string): string {
-  if (!existsSync(path)) return 'There is no such folder.'
-  return statSync(path).isDirectory() ? 'It has no config.json.' : 'It is a file.'
 }

@@ -4,7 +4,7 @@ import { checkEmpty } from '../model/checkpoint/save.js'
 import { Pool } from '../pool/pool.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
-import { checkpointFolder } from './model-options.js'
+import { checkpointPath } from './model-options.js'
 import { collect, threadsOption } from './options.js'
 import { withProgressBar } from './progress.js'
 import { bytes, duration } from './text.js'
@@ -16,7 +16,9 @@ interface QuantizeFlags {
 
 export const quantizeCommand = new Command('quantize')
   .description('make an int8 checkpoint (W8A8, compressed-tensors) of one with float weights')
-  .addArgument(new Argument('<in>', 'the checkpoint').argParser(checkpointFolder))
+  .addArgument(
+    new Argument('<in>', 'the checkpoint, a folder or a GGUF file').argParser(checkpointPath),
+  )
   .addArgument(new Argument('<out>', 'a new folder, or an empty one'))
   .option(
     '--skip <name>',
@@ -39,5 +41,5 @@ export const quantizeCommand = new Command('quantize')
 
 async function tensorBytes(folder: string): Promise<number> {
   await using checkpoint = await Checkpoint.open(folder)
-  return checkpoint.names.reduce((sum, name) => sum + checkpoint.entry(name).byteLength, 0)
+  return checkpoint.dataBytes
 }

@@ -4,9 +4,9 @@ import { checkOutliers } from '../ops/quantize.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import { type ReadOptions, readOptions } from './checkpoint/safetensors.js'
 import { readDense } from './checkpoint/stored-dense.js'
 import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/stored-linear.js'
+import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import {
   EMBEDDING,

@@ -78,8 +78,11 @@ test.concurrent('nobody who reads on ends the text', async () => {
 })
 
 test.concurrent.each([
-  [['--model', '/no/such/folder'], "'/no/such/folder' is invalid. There is no such folder."],
-  [['--model', 'package.json'], 'It is a file.'],
+  [
+    ['--model', '/no/such/folder'],
+    "'/no/such/folder' is invalid. There is no such folder or file.",
+  ],
+  [['--model', 'package.json'], 'package.json: is no GGUF file'],
   [['--model', 'src'], 'It has no config.json.'],
   [['--kv', 'int4'], 'Allowed choices are f32, bf16, int8.'],
   [['--max-context', '1000000'], 'maxContext: expected'],

@@ -25,7 +25,7 @@ test.concurrent.each([
   [['nonsense'], "error: unknown command 'nonsense'"],
   [['generate', '--nonsense'], "error: unknown option '--nonsense'"],
   [['generate', '--seed', 'x'], 'is invalid. Not a number.'],
-  [['chat'], "error: required option '--model <folder>' not specified"],
+  [['chat'], "error: required option '--model <path>' not specified"],
   [['quantize', 'fixtures/qwen3-shakespeare-w8a8'], "error: missing required argument 'out'"],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)

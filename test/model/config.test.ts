@@ -113,6 +113,13 @@ describe('sliding windows', () => {
 })
 
 describe('RoPE', () => {
+  const longrope = (changes: object) => ({
+    rope_type: 'longrope',
+    attention_factor: 1,
+    short_factor: [1, 2],
+    long_factor: [1, 2],
+    ...changes,
+  })
   const rope = (changes: object) => parse({ rope_parameters: undefined, ...changes }).rope
   const theta = 5e5
 
@@ -177,6 +184,13 @@ describe('RoPE', () => {
     })
   })
 
+  it('divides by the factors of longrope where short and long texts have the same', () => {
+    const { headDim } = parse({})
+    const factors = Array.from({ length: headDim / 2 }, (_, i) => 1 + i)
+    const rope_scaling = longrope({ short_factor: factors, long_factor: factors })
+    expect(rope({ rope_theta: theta, rope_scaling })).toEqual({ type: 'longrope', theta, factors })
+  })
+
   it('stretches the context where the file gives the length before', () => {
     const length = (rope_scaling: object) => parse({ rope_scaling }).maxPositionEmbeddings
     expect(length({ type: 'yarn', factor: 4, original_max_position_embeddings: 1024 })).toBe(4096)
@@ -188,9 +202,13 @@ describe('RoPE', () => {
   it.each<[string, object, RegExp]>([
     [
       'a type of later',
-      { rope_type: 'longrope' },
-      /rope_type "longrope" is not supported, only def/,
+      { rope_type: 'proportional' },
+      /rope_type "proportional" is not supported, only def/,
     ],
+    ['longrope with other factors for long texts', longrope({ long_factor: [1, 3] }), /the same/],
+    ['longrope of too few factors', longrope({ long_factor: [], short_factor: [] }), /0 factors/],
+    ['longrope that scales attention', longrope({ attention_factor: 2 }), /attention_factor 2/],
+    ['longrope with a factor of 0', longrope({ short_factor: [0] }), /positive short_factor/],
     ['an old type', { type: 'su' }, /rope_type "su"/],
     ['a stretch of no type', { factor: 2 }, /rope_scaling\.factor 2 is not supported/],
     [

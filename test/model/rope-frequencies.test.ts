@@ -55,6 +55,15 @@ describe('frequencies', () => {
     )
   })
 
+  it('longrope: each is divided by its factor', () => {
+    const factors = Array.from({ length: 32 }, (_, i) => 1 + i / 4)
+    const longrope = { type: 'longrope', theta: 1e4, factors } as const
+    expectClose(
+      ropeFrequencies(64, longrope).frequencies,
+      plain(64, 1e4).map((f, i) => f / factors[i]),
+    )
+  })
+
   it('dynamic: theta grows with the length, from the original one on', () => {
     const dynamic = {
       type: 'dynamic',

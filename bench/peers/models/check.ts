@@ -1,8 +1,4 @@
 import type { ContenderProcess } from './process.js'
-import { randomPrompts } from './prompts.js'
-
-const PROMPTS = 8
-const LENGTH = 64
 
 /**
  * Of the prompts. Random weights make some ids all but equally likely, and all quantise activations in
@@ -13,25 +9,30 @@ const LEAST_AGREEMENT = 0.5
 /**
  * Makes sure that all run the same model.
  *
+ * @param prompts of equal lengths
  * @returns how many of the prompts each continues as the first does
  * @throws Error naming the first who continues too few so
  */
-export async function checkAgreement(contenders: readonly ContenderProcess[]): Promise<Agreement> {
-  const prompts = randomPrompts(PROMPTS, LENGTH)
+export async function checkAgreement(
+  contenders: readonly ContenderProcess[],
+  prompts: readonly number[][],
+): Promise<Agreement> {
   const found: number[][] = []
   for (const { commands } of contenders) {
-    await commands.open(PROMPTS, LENGTH + 1)
-    found.push((await commands.read(prompts)).ids)
+    await commands.open(prompts.length, prompts[0].length + 1)
+    found.push((await commands.read([...prompts])).ids)
     await commands.close()
   }
   const agreeing: Record<string, number> = {}
   for (const [i, { name }] of contenders.entries()) {
     agreeing[name] = found[i].filter((id, j) => id === found[0][j]).length
-    if (agreeing[name] < LEAST_AGREEMENT * PROMPTS) {
-      throw new Error(`${name} continues ${agreeing[name]} of ${PROMPTS} prompts as dotpool does`)
+    if (agreeing[name] < LEAST_AGREEMENT * prompts.length) {
+      throw new Error(
+        `${name} continues ${agreeing[name]} of ${prompts.length} prompts as dotpool does`,
+      )
     }
   }
-  return { prompts: PROMPTS, agreeing }
+  return { prompts: prompts.length, agreeing }
 }
 
 export interface Agreement {

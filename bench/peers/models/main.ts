@@ -8,7 +8,8 @@ import { Pool } from '../../../dist/src/index.js'
 import { enlist } from './enlist.js'
 import { readOptions } from './options.js'
 import type { ModelsReport } from './report.js'
-import { runShape } from './run.js'
+import { runModel } from './run.js'
+import { ggufModel, syntheticModel } from './subject.js'
 import { formatTables } from './tables.js'
 
 const options = readOptions()
@@ -25,12 +26,16 @@ const report: ModelsReport = {
   absent,
   runs: [],
 }
-for (const shape of options.shapes) {
+const subjects = [
+  ...options.shapes.map(syntheticModel),
+  ...(await Promise.all(options.ggufs.map(ggufModel))),
+]
+for (const subject of subjects) {
   for (const threads of options.threadCounts) {
     await using pool = await Pool.create({ threads })
     report.isa = pool.isa
     report.compiler = pool.native?.compiler() ?? null
-    report.runs.push(await runShape(names, shape, pool, options.prompts))
+    report.runs.push(await runModel(names, subject, pool, options.prompts))
   }
 }
 

@@ -33,14 +33,14 @@ export async function measure(
   prompts: number,
 ): Promise<Result[]> {
   const { sequences, prompt, steps } = scenario
-  const texts = randomPrompts(sequences, prompt)
+  const texts = randomPrompts(shape, sequences, prompt)
   for (const { commands } of contenders) {
     await commands.open(sequences, lengthOf(scenario))
     await commands.read(texts)
   }
   const ways = contenders.map(({ commands }) => {
     let series = 0
-    const readNew = () => commands.read(randomPrompts(sequences, prompt, ++series))
+    const readNew = () => commands.read(randomPrompts(shape, sequences, prompt, ++series))
     return {
       sample: async () => (steps > 0 ? await commands.steps(steps) : [(await readNew()).micros]),
     }

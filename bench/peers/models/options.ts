@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { type ModelShape, modelShapes } from '../../../dist/bench/models/shapes.js'
@@ -5,6 +7,8 @@ import { usableThreads } from '../../../dist/src/cpus/usable.js'
 
 export interface Options {
   shapes: ModelShape[]
+  /** Files of real models. */
+  ggufs: string[]
   threadCounts: number[]
   /** How often a prompt is read. */
   prompts: number
@@ -14,6 +18,7 @@ export interface Options {
 
 interface Flags {
   shape?: ModelShape[]
+  gguf?: string[]
   threads?: number[]
   prompts: number
   out: string
@@ -32,6 +37,7 @@ export const command = new Command('bench:models')
     `one of ${shapeNames}; may be given again (default: the first)`,
     addShape,
   )
+  .option('--gguf <file>', 'a real model instead, from this file; may be given again', addFile)
   .option('--threads <n>', `may be given again (default: ${threadCounts.join(', ')})`, addThreads)
   .option('--prompts <n>', 'how often a prompt is read', readPrompts, LEAST_PROMPTS)
   .option('--out <folder>', 'where to write', fileURLToPath(new URL('results', import.meta.url)))
@@ -40,7 +46,8 @@ export const command = new Command('bench:models')
 export function readOptions(): Options {
   const flags = command.parse().opts<Flags>()
   return {
-    shapes: flags.shape ?? modelShapes.slice(0, 1),
+    shapes: flags.shape ?? (flags.gguf === undefined ? modelShapes.slice(0, 1) : []),
+    ggufs: flags.gguf ?? [],
     threadCounts: flags.threads ?? threadCounts,
     prompts: flags.prompts,
     out: flags.out,
@@ -51,6 +58,13 @@ function addShape(name: string, others: ModelShape[] = []): ModelShape[] {
   const shape = modelShapes.find((candidate) => candidate.name === name)
   if (shape === undefined) throw new InvalidArgumentError(`It is one of ${shapeNames}.`)
   return [...others, shape]
+}
+
+function addFile(path: string, others: string[] = []): string[] {
+  // npm runs this elsewhere
+  const file = resolve(process.env.INIT_CWD ?? '.', path)
+  if (!existsSync(file)) throw new InvalidArgumentError('There is no such file.')
+  return [...others, file]
 }
 
 function addThreads(text: string, others: number[] = []): number[] {

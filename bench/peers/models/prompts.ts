@@ -1,16 +1,23 @@
+import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import { seededRandom } from '../../../dist/src/model/generation/random.js'
 
 /**
- * Random prompts, the same for everybody; only ids that spell text in all models.
+ * Random prompts, the same for everybody; only tokens that spell text in the model.
  *
  * @param series those of another series begin otherwise, so that nobody knows them from before
  */
-export function randomPrompts(count: number, length: number, series = 0): number[][] {
+export function randomPrompts(
+  { vocabSize }: Pick<ModelShape, 'vocabSize'>,
+  count: number,
+  length: number,
+  series = 0,
+): number[][] {
+  const least = Math.min(vocabSize, SPELLING)
   const random = seededRandom(count * length + series * 1_000_003)
   return Array.from({ length: count }, () =>
-    Array.from({ length }, () => Math.floor(random() * LEAST_VOCABULARY)),
+    Array.from({ length }, () => Math.floor(random() * least)),
   )
 }
 
-/** Every vocabulary is larger. */
-const LEAST_VOCABULARY = 100_000
+/** Above lie special tokens in large vocabularies. */
+const SPELLING = 100_000

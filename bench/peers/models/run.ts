@@ -1,5 +1,3 @@
-import { cachedModel } from '../../../dist/bench/models/cache.js'
-import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import { summarizeRooflines } from '../../../dist/bench/report.js'
 import { Rooflines } from '../../../dist/src/cli/measure/rooflines.js'
 import type { Pool } from '../../../dist/src/index.js'
@@ -11,17 +9,18 @@ import { randomPrompts } from './prompts.js'
 import type { Run } from './report.js'
 import type { ContenderName } from './roster.js'
 import { scenarios } from './scenarios.js'
+import type { Subject } from './subject.js'
 
 /**
- * Measures everything of one shape.
+ * Measures everything of one model.
  *
  * @param pool looks at the limits, with as many threads as the contenders have
  * @param prompts how often a scenario that reads prompts does
  * @throws Error where a contender runs another model than the first, or its process ends
  */
-export async function runShape(
+export async function runModel(
   names: readonly ContenderName[],
-  shape: ModelShape,
+  { shape, files, prompts: checked }: Subject,
   pool: Pool,
   prompts: number,
 ): Promise<Run> {
@@ -29,10 +28,9 @@ export async function runShape(
   const { threads } = pool
   const rooflines = new Rooflines(pool, pool.native)
   printHead(shape, threads)
-  const files = await cachedModel(shape)
-  const { contenders, loading } = await loadAll(names, threads, files)
+  const { contenders, loading } = await loadAll(names, threads, await files())
   loading.forEach(printLoading)
-  const agreement = await checkAgreement(contenders)
+  const agreement = await checkAgreement(contenders, checked)
   printAgreement(agreement)
 
   const run: Run = {
@@ -49,7 +47,7 @@ export async function runShape(
     results.forEach(printResult)
     run.results.push(...results)
   }
-  const [prompt] = randomPrompts(1, 512)
+  const [prompt] = randomPrompts(shape, 1, 512)
   for (const { name, commands } of contenders) {
     const line = { name, late: await commands.watchEventLoop(prompt) }
     printEventLoop(line)

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { type ModelConfig, parseConfig } from '../config/config.js'
+import type { Documents } from '../gguf/documents.js'
 import { Fields } from '../json/fields.js'
 import { ifThere, readJson } from '../json/files.js'
-import type { ChatTemplate } from '../text/chat-template.js'
+import { ChatTemplate } from '../text/chat-template.js'
 import { readChatTemplate } from '../text/read-chat-template.js'
+import { parseSpecialTokens } from '../text/special-tokens.js'
 import { Tokenizer } from '../text/tokenizer.js'
 
 /** What a checkpoint says beside its tensors. */
@@ -31,6 +33,24 @@ export async function readTexts(folder: string): Promise<CheckpointTexts> {
     config: { ...config, eosTokenIds: [...eosTokenIds] },
     tokenizer: tokenizer === undefined ? undefined : Tokenizer.parse(tokenizerFile, tokenizer),
     chatTemplate: await readChatTemplate(folder),
+  }
+}
+
+/**
+ * What the metadata of a GGUF file says.
+ *
+ * @param file named in errors
+ * @throws FormatError
+ */
+export function parseTexts(
+  file: string,
+  { config, tokenizer, tokenizerConfig }: Documents,
+): CheckpointTexts {
+  const { values } = new Fields(file, tokenizerConfig)
+  return {
+    config: parseConfig(file, config),
+    tokenizer: tokenizer === undefined ? undefined : Tokenizer.parse(file, tokenizer),
+    chatTemplate: ChatTemplate.parse(file, values.chat_template, parseSpecialTokens(file, values)),
   }
 }
 

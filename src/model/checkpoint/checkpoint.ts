@@ -3,21 +3,24 @@ import { checkOptions } from '../../options.js'
 import type { Tensor } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
 import { EMBEDDING, HEAD_WEIGHT } from '../config/parameters.js'
+import { openGguf } from '../gguf/open.js'
+import { isFile } from '../json/files.js'
 import type { ChatTemplate } from '../text/chat-template.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { type CheckpointTexts, readTexts } from './checkpoint-texts.js'
-import { type ReadOptions, readOptions, type Safetensors } from './safetensors.js'
-import type { TensorEntry } from './safetensors-header.js'
+import { type CheckpointTexts, parseTexts, readTexts } from './checkpoint-texts.js'
 import { Shards } from './shards.js'
+import { type ReadOptions, readOptions, type TensorEntry, type TensorFile } from './tensor-file.js'
 
 /** The largest piece of {@link Checkpoint.chunks}, bytes. */
 const PIECE = 16 << 20
 
 /**
- * A model's folder, opened and checked: config.json and the tensors, in one safetensors file or
- * several; where they are there, the tokenizer and the files that say how to talk to the model.
+ * A model on disk, opened and checked. Either a folder in the Hugging Face layout: config.json and the
+ * tensors, in one safetensors file or several; where they are there, the tokenizer and the files that
+ * say how to talk to the model. Or a GGUF file, which has the same to say, under the same names.
  */
 export class Checkpoint {
+  /** Or the GGUF file, the first where there are several. */
   readonly folder: string
   /** Of config.json, with the ids that generation_config.json adds to those that end a text. */
   readonly config: ModelConfig
@@ -37,16 +40,33 @@ export class Checkpoint {
   /**
    * Opens a checkpoint; no weight is read yet. Close it when done.
    *
+   * @param folder or GGUF file
    * @throws FormatError naming the file that is missing, broken, or of a kind this version does not
    *   know; nothing stays open then
    */
   static async open(folder: string): Promise<Checkpoint> {
+    if (await isFile(folder)) return await Checkpoint.#openGguf(folder)
     return new Checkpoint(folder, await readTexts(folder), await Shards.open(folder))
+  }
+
+  static async #openGguf(file: string): Promise<Checkpoint> {
+    const { documents, shards } = await openGguf(file)
+    try {
+      return new Checkpoint(file, parseTexts(file, documents), shards)
+    } catch (error) {
+      await shards.close()
+      throw error
+    }
   }
 
   /** The file of the tensors, or the index of their files. */
   get file(): string {
     return this.#shards.file
+  }
+
+  /** What all tensors take on disk. */
+  get dataBytes(): number {
+    return this.#shards.dataBytes
   }
 
   /** Names of all tensors. */
@@ -174,7 +194,7 @@ export class Checkpoint {
     return twin !== undefined && this.#shards.has(twin) ? twin : name
   }
 
-  #shaped(name: string, dims: readonly number[]): Safetensors {
+  #shaped(name: string, dims: readonly number[]): TensorFile {
     const found = this.entry(name).dims
     const shard = this.#shards.of(this.#stored(name))
     if (found.length === dims.length && found.every((d, i) => d === dims[i])) return shard

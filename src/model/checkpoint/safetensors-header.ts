@@ -1,5 +1,6 @@
 import { FormatError } from '../../errors.js'
 import { isObject, show } from '../json/fields.js'
+import type { TensorEntry } from './tensor-file.js'
 
 /*
  * The header of a safetensors file, https://github.com/huggingface/safetensors#format: a JSON object
@@ -29,13 +30,9 @@ export const itemSizes: ReadonlyMap<string, number> = new Map([
 ])
 
 /** Where a tensor lies in the data behind the header. */
-export interface TensorEntry {
-  /** As the file spells it, e.g. `BF16`. */
-  readonly dtype: string
-  readonly dims: readonly number[]
+export interface SafetensorsEntry extends TensorEntry {
   /** Bytes from the start of the data. */
   readonly begin: number
-  readonly byteLength: number
 }
 
 /**
@@ -51,9 +48,9 @@ export function parseHeader(
   file: string,
   header: unknown,
   dataBytes: number,
-): Map<string, TensorEntry> {
+): Map<string, SafetensorsEntry> {
   if (!isObject(header)) throw new FormatError(file, 'the header is not an object')
-  const entries: [string, TensorEntry][] = []
+  const entries: [string, SafetensorsEntry][] = []
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') checkMetadata(file, value)
     else entries.push([name, parseEntry(file, name, value)])
@@ -69,7 +66,7 @@ function checkMetadata(file: string, value: unknown): void {
   }
 }
 
-function parseEntry(file: string, name: string, value: unknown): TensorEntry {
+function parseEntry(file: string, name: string, value: unknown): SafetensorsEntry {
   const wrong = (problem: string) => new FormatError(file, `tensor ${name}: ${problem}`)
   if (!isObject(value)) throw wrong('its entry is not an object')
   const { dtype, shape, data_offsets: offsets } = value
@@ -95,7 +92,7 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((d) => Number.isSafeInteger(d) && d >= 0)
 }
 
-function checkTiling(file: string, entries: [string, TensorEntry][], dataBytes: number): void {
+function checkTiling(file: string, entries: [string, SafetensorsEntry][], dataBytes: number): void {
   let end = 0
   for (const [name, { begin, byteLength }] of entries) {
     if (begin !== end) {

@@ -1,32 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArgumentError, checkInteger, checkSignal } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
-import { parseConfig } from '../config/config.js'
 import { w8a8Config } from '../config/quantization-config.js'
-import { readJson } from '../json/files.js'
-import { type ReadOptions, readOptions } from './safetensors.js'
+import { unlessMissing, writeJson } from '../json/files.js'
+import { readCompanions } from './companions.js'
 import { safetensorsBytes } from './safetensors-writer.js'
 import { indexOf, planShards } from './shard-plan.js'
 import { INDEX } from './shards.js'
+import { type ReadOptions, readOptions } from './tensor-file.js'
 import type { TensorSource } from './tensor-source.js'
 
-/** What belongs to a checkpoint beside config.json and the tensors, where it is there. */
-const COMPANIONS = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'tokenizer.model',
-  'chat_template.jinja',
-  'generation_config.json',
-]
-
 export interface CheckpointContent {
-  /** The folder whose config.json and tokenizer the new checkpoint takes over. */
+  /** The folder or GGUF file whose config and tokenizer the new checkpoint takes over. */
   readonly source: string
   /** Names of the Linears that stay floats, such as `lm_head`. */
   readonly ignore: readonly string[]
@@ -68,7 +55,7 @@ export async function saveCheckpoint(
   checkInteger('shardBytes', shardBytes, 1, Number.MAX_SAFE_INTEGER)
   const shards = planShards(tensors, shardBytes)
   const total = shards.reduce((bytes, { byteLength }) => bytes + byteLength, 0)
-  const config = await quantizedConfig(join(source, 'config.json'), ignore)
+  const companions = await readCompanions(source)
   await checkEmpty(folder)
 
   const target = resolve(folder)
@@ -77,8 +64,9 @@ export async function saveCheckpoint(
     throw new ArgumentError('folder', 'one that can be made', error.message)
   })
   try {
+    const config = { ...companions.config, quantization_config: w8a8Config(ignore) }
     await writeJson(join(partial, 'config.json'), config)
-    await copyCompanions(source, partial)
+    await companions.writeTo(partial)
     let done = 0
     const count = (bytes: number) => {
       done += bytes
@@ -98,33 +86,9 @@ export async function saveCheckpoint(
   }
 }
 
-async function quantizedConfig(file: string, ignore: readonly string[]): Promise<object> {
-  const json = await readJson(file)
-  parseConfig(file, json)
-  return { ...(json as object), quantization_config: w8a8Config(ignore) }
-}
-
 /** @throws ArgumentError if the folder holds something; the system's own error if it is none */
 export async function checkEmpty(folder: string): Promise<void> {
   const [entry] = (await unlessMissing(readdir(folder))) ?? []
   if (entry === undefined) return
   throw new ArgumentError('folder', 'a new or an empty one', `${folder} with ${entry} in it`)
-}
-
-async function copyCompanions(from: string, to: string): Promise<void> {
-  for (const name of COMPANIONS) await unlessMissing(copyFile(join(from, name), join(to, name)))
-}
-
-async function writeJson(file: string, json: object): Promise<void> {
-  await writeFile(file, `${JSON.stringify(json, null, 2)}\n`, { flush: true })
-}
-
-/** Awaits work on a file or folder; undefined if it is not there. */
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

@@ -3,6 +3,7 @@ import { FormatError } from '../../errors.js'
 import { Fields, show } from '../json/fields.js'
 import { ifThere, readJson } from '../json/files.js'
 import { Safetensors } from './safetensors.js'
+import type { TensorFile } from './tensor-file.js'
 
 /** The file of all tensors. */
 export const WHOLE = 'model.safetensors'
@@ -10,17 +11,18 @@ export const WHOLE = 'model.safetensors'
 /** The file that names the files of tensors where there are several. */
 export const INDEX = 'model.safetensors.index.json'
 
-/**
- * The tensors of a checkpoint folder: in model.safetensors, or in several files of which
- * model.safetensors.index.json says what lies where.
- */
+/** The tensors of a checkpoint, in one file or several. */
 export class Shards {
-  /** The one file, or the index. */
+  /** The one file, or the one that names the others. */
   readonly file: string
-  readonly #files: readonly Safetensors[]
-  readonly #owners = new Map<string, Safetensors>()
+  readonly #files: readonly TensorFile[]
+  readonly #owners = new Map<string, TensorFile>()
 
-  private constructor(file: string, files: readonly Safetensors[]) {
+  /**
+   * @param file the one file, or the one that names the others
+   * @param files open, of which no two hold a tensor of the same name
+   */
+  constructor(file: string, files: readonly TensorFile[]) {
     this.file = file
     this.#files = files
     for (const shard of files) {
@@ -29,7 +31,8 @@ export class Shards {
   }
 
   /**
-   * Opens all files and checks their headers against the index. Close it when done.
+   * Opens the files of a folder: model.safetensors, or those of which model.safetensors.index.json says
+   * what lies where. Checks their headers against the index. Close it when done.
    *
    * @throws FormatError naming the file that is missing, broken, or not as the index says, and the
    *   tensor; nothing stays open then
@@ -55,6 +58,11 @@ export class Shards {
     }
   }
 
+  /** What all tensors take in the files. */
+  get dataBytes(): number {
+    return this.#files.reduce((bytes, file) => bytes + file.dataBytes, 0)
+  }
+
   /** Names of all tensors. */
   get names(): string[] {
     return [...this.#owners.keys()]
@@ -69,7 +77,7 @@ export class Shards {
    *
    * @throws FormatError if there is no such tensor
    */
-  of(name: string): Safetensors {
+  of(name: string): TensorFile {
     const owner = this.#owners.get(name)
     if (owner === undefined) throw new FormatError(this.file, `tensor ${name} is missing`)
     return owner

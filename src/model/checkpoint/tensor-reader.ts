@@ -1,5 +1,5 @@
 import type { Checkpoint } from './checkpoint.js'
-import type { ReadOptions } from './safetensors.js'
+import type { ReadOptions } from './tensor-file.js'
 
 /** Reads tensors of a checkpoint one by one and reports the progress over all of them. */
 export class TensorReader {

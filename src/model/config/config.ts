@@ -97,6 +97,10 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
   if (config.headDim % 2 !== 0) {
     throw new FormatError(file, `head_dim ${config.headDim} is odd, so RoPE cannot pair it`)
   }
+  if (rope.type === 'longrope' && rope.factors.length !== config.headDim / 2) {
+    const problem = `longrope has ${rope.factors.length} factors for a head of ${config.headDim}`
+    throw new FormatError(file, problem)
+  }
   return config
 }
 

@@ -5,7 +5,7 @@ import { type Fields, show } from '../json/fields.js'
  * How angles grow with positions, by the name in `rope_type`. Lengths are in positions; `theta` is the
  * base whose powers are the wavelengths.
  */
-export type RopeConfig = DefaultRope | LinearRope | DynamicRope | Llama3Rope | YarnRope
+export type RopeConfig = DefaultRope | LinearRope | DynamicRope | Llama3Rope | YarnRope | LongRope
 
 interface Rope<Type extends string> {
   readonly type: Type
@@ -53,6 +53,15 @@ export interface YarnRope extends Rope<'yarn'> {
 }
 
 /**
+ * Every frequency is divided by a factor of its own, https://arxiv.org/abs/2402.13753; the same ones for
+ * short and long texts.
+ */
+export interface LongRope extends Rope<'longrope'> {
+  /** Of each pair of a head. */
+  readonly factors: readonly number[]
+}
+
+/**
  * Reads RoPE's parameters: flat with `rope_scaling` in older files, under `rope_parameters` in newer
  * ones.
  *
@@ -83,8 +92,10 @@ export function parseRope(file: string, fields: Fields): RopeConfig {
       return parseLlama3(file, theta, original(), parameters)
     case 'yarn':
       return parseYarn(fields, theta, original(), parameters)
+    case 'longrope':
+      return parseLongRope(file, theta, parameters)
     default: {
-      const known = 'default, linear, dynamic, llama3, yarn'
+      const known = 'default, linear, dynamic, llama3, yarn, longrope'
       throw new FormatError(file, `rope_type ${show(type)} is not supported, only ${known}`)
     }
   }
@@ -134,6 +145,16 @@ function parseLlama3(
     lowFreqFactor,
     highFreqFactor,
   }
+}
+
+function parseLongRope(file: string, theta: number, parameters: Fields): LongRope {
+  parameters.only('attention_factor', 1)
+  const [factors, long] = ['short_factor', 'long_factor'].map((key) => parameters.list(key))
+  const isFactor = (factor: unknown) => Number.isFinite(factor) && (factor as number) > 0
+  if (!factors.every((factor, i) => isFactor(factor) && factor === long[i])) {
+    throw new FormatError(file, 'longrope needs the same positive short_factor and long_factor')
+  }
+  return { type: 'longrope', theta, factors: factors as number[] }
 }
 
 function parseYarn(

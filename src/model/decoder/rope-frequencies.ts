@@ -48,6 +48,8 @@ export function ropeFrequencies(headDim: number, rope: RopeConfig, position = 0)
     }
     case 'llama3':
       return { ...plain, frequencies: plain.frequencies.map((f) => llama3Frequency(f, rope)) }
+    case 'longrope':
+      return { ...plain, frequencies: plain.frequencies.map((f, i) => f / rope.factors[i]) }
     case 'yarn':
       return { frequencies: yarnFrequencies(headDim, rope), attentionFactor: yarnFactor(rope) }
   }

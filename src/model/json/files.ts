@@ -1,6 +1,11 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile, stat, writeFile } from 'node:fs/promises'
 import { FormatError } from '../../errors.js'
 import { parseJson } from './json.js'
+
+/** Whether there is a file, rather than a folder or nothing. */
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false
+}
 
 /**
  * Opens a file for reading.
@@ -62,6 +67,21 @@ export async function ifThere<T>(contents: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     const { cause } = error as { cause?: NodeJS.ErrnoException }
     if (error instanceof FormatError && cause?.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Writes a JSON file. */
+export async function writeJson(file: string, json: object): Promise<void> {
+  await writeFile(file, `${JSON.stringify(json, null, 2)}\n`, { flush: true })
+}
+
+/** Awaits work on a file or folder; undefined if it is not there. */
+export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
 }

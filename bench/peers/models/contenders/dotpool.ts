@@ -7,12 +7,12 @@ import type { Contender, Session } from '../contender.js'
 export const dotpool: Contender = {
   name: 'dotpool',
   version,
-  weights: ({ folder }) => join(folder, 'model.safetensors'),
+  weights: ({ folder }) => (folder.endsWith('.gguf') ? folder : join(folder, 'model.safetensors')),
   start: async (threads) => {
     const pool = await Pool.create({ threads })
     return {
       load: async ({ folder }) => {
-        const model = await Model.load(pool, folder)
+        const model = await Model.load(pool, folder, { quantize: 'w8a8' })
         return { open: async (_, length) => openSession(model, length) }
       },
     }

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { type CachedModel, cachedModel } from '../../../dist/bench/models/cache.js'
+import type { ModelShape } from '../../../dist/bench/models/shapes.js'
+import { Checkpoint } from '../../../dist/src/index.js'
+import { randomPrompts } from './prompts.js'
+
+/** How many prompts all must continue alike, and how long they are. */
+const PROMPTS = 8
+const LENGTH = 64
+
+/** A model that everybody runs. */
+export interface Subject {
+  readonly shape: ModelShape
+  /** Where it lies for each contender. */
+  files(): Promise<CachedModel>
+  /** What all must continue alike. */
+  readonly prompts: readonly number[][]
+}
+
+/** Random weights. */
+export function syntheticModel(shape: ModelShape): Subject {
+  const prompts = randomPrompts(shape, PROMPTS, LENGTH)
+  return { shape, files: () => cachedModel(shape), prompts }
+}
+
+/** Pieces of a text, for a real model is sure of itself only where it reads one. */
+async function textPrompts({ tokenizer, file }: Checkpoint): Promise<number[][]> {
+  const text = await readFile(new URL('README.md', import.meta.url), 'utf8')
+  const tokens = tokenizer?.encode(text, { addSpecialTokens: false }) ?? []
+  if (tokens.length < PROMPTS * LENGTH) throw new Error(`${file} has no tokenizer`)
+  return Array.from({ length: PROMPTS }, (_, i) => tokens.slice(i * LENGTH, (i + 1) * LENGTH))
+}
+
+/** A real one, from the same file for all. */
+export async function ggufModel(file: string): Promise<Subject> {
+  await using checkpoint = await Checkpoint.open(file)
+  const { config } = checkpoint
+  const shape: ModelShape = {
+    name: basename(file),
+    architecture: config.architecture === 'qwen3' ? 'Qwen3ForCausalLM' : 'LlamaForCausalLM',
+    vocabSize: config.vocabSize,
+    hiddenSize: config.hiddenSize,
+    intermediateSize: config.intermediateSize,
+    layers: config.numHiddenLayers,
+    heads: config.numAttentionHeads,
+    kvHeads: config.numKeyValueHeads,
+    headDim: config.headDim,
+    maxPositions: config.maxPositionEmbeddings,
+    rmsNormEps: config.rmsNormEps,
+    ropeTheta: config.ropeTheta,
+    bosTokenId: 0,
+    eosTokenId: config.eosTokenIds[0] ?? 0,
+  }
+  const files = async () => ({ folder: file, gguf: file })
+  return { shape, files, prompts: await textPrompts(checkpoint) }
+}

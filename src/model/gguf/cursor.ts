@@ -1,0 +1,76 @@
+import { isUtf8 } from 'node:buffer'
+import { FormatError } from '../../errors.js'
+
+/** More of the file must be read before the header can be parsed: its first `bytes`, at least. */
+export class NeedsMore extends Error {
+  readonly bytes: number
+
+  constructor(bytes: number) {
+    super()
+    this.bytes = bytes
+  }
+}
+
+/** Reads little-endian values one after the other from the first bytes of a file, within its bounds. */
+export class Cursor {
+  /** Of the next value, bytes from the start of the file. */
+  position = 0
+  readonly #file: string
+  readonly #bytes: Buffer
+  readonly #size: number
+
+  /**
+   * @param file named in errors
+   * @param bytes its first
+   * @param size how many it has in all
+   */
+  constructor(file: string, bytes: Uint8Array, size: number) {
+    this.#file = file
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#size = size
+  }
+
+  /** How many bytes of the file follow. */
+  get left(): number {
+    return this.#size - this.position
+  }
+
+  u32(what: string): number {
+    return this.#bytes.readUInt32LE(this.#skip(4, what))
+  }
+
+  /** As a double, exact below 2^53 and never below that otherwise. */
+  u64(what: string): number {
+    return Number(this.#bytes.readBigUInt64LE(this.#skip(8, what)))
+  }
+
+  /** UTF-8, its length before it. */
+  string(what: string): string {
+    const length = this.u64(`the length of ${what}`)
+    const start = this.#skip(length, what)
+    const text = this.#bytes.toString('utf8', start, this.position)
+    // what is not valid comes as U+FFFD, which is rare enough to look again
+    if (text.includes('\ufffd') && !isUtf8(this.#bytes.subarray(start, this.position))) {
+      throw new FormatError(this.#file, `${what} is not valid UTF-8`)
+    }
+    return text
+  }
+
+  /** The next bytes, a copy. */
+  take(length: number, what: string): Uint8Array<ArrayBuffer> {
+    const start = this.#skip(length, what)
+    return new Uint8Array(this.#bytes.subarray(start, this.position))
+  }
+
+  /** Where they begin. */
+  #skip(length: number, what: string): number {
+    const start = this.position
+    if (length > this.left) {
+      const problem = `truncated: ${what} takes ${length} bytes at ${start}, of ${this.#size}`
+      throw new FormatError(this.#file, problem)
+    }
+    if (start + length > this.#bytes.byteLength) throw new NeedsMore(start + length)
+    this.position += length
+    return start
+  }
+}

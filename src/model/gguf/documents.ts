@@ -1,0 +1,54 @@
+import { configJson } from './config-json.js'
+import type { GgufTensor } from './header.js'
+import type { Metadata } from './metadata.js'
+import { tokenizerJson, vocabularyOf } from './tokenizer-json.js'
+import type { Vocabulary } from './vocabulary.js'
+
+/** The JSON files that Hugging Face has beside the tensors of the same model. */
+export interface Documents {
+  readonly config: object
+  /** Undefined where the file has no tokenizer. */
+  readonly tokenizer: object | undefined
+  readonly tokenizerConfig: object
+}
+
+/**
+ * Writes the metadata of a GGUF file as those JSON files.
+ *
+ * @param tensors by the names of llama.cpp, of all files
+ * @throws FormatError naming the field that is missing, wrong, or not supported
+ */
+export function documentsOf(
+  metadata: Metadata,
+  tensors: ReadonlyMap<string, GgufTensor>,
+  ropeFactors: Float32Array | undefined,
+): Documents {
+  const vocabulary = vocabularyOf(metadata)
+  return {
+    config: configJson(metadata, tensors, ropeFactors, vocabulary?.eosTokenIds() ?? []),
+    tokenizer: vocabulary && tokenizerJson(vocabulary),
+    tokenizerConfig: tokenizerConfigJson(metadata, vocabulary),
+  }
+}
+
+function tokenizerConfigJson(metadata: Metadata, vocabulary: Vocabulary | undefined): object {
+  const tokens = {
+    bos_token: vocabulary?.special('bos')?.token,
+    eos_token: vocabulary?.special('eos')?.token,
+    unk_token: vocabulary?.special('unknown')?.token,
+    pad_token: vocabulary?.special('padding')?.token,
+  }
+  const key = 'tokenizer.chat_template'
+  const template = metadata.text(key)
+  const forTools = metadata.text(`${key}.tool_use`)
+  const named = [
+    { name: 'default', template },
+    { name: 'tool_use', template: forTools },
+  ]
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    clean_up_tokenization_spaces: false,
+    ...Object.fromEntries(Object.entries(tokens).filter(([, token]) => token !== undefined)),
+    ...(template !== undefined && { chat_template: forTools === undefined ? template : named }),
+  }
+}

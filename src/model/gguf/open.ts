@@ -1,0 +1,61 @@
+import { FormatError } from '../../errors.js'
+import { Shards } from '../checkpoint/shards.js'
+import { readFully } from '../json/files.js'
+import { architectureOf, headDimOf } from './config-json.js'
+import { type Documents, documentsOf } from './documents.js'
+import type { GgufFile } from './gguf-file.js'
+import { GgufTensors } from './gguf-tensors.js'
+import type { GgufTensor } from './header.js'
+import { openParts } from './parts.js'
+import { ROPE_FACTORS } from './tensor-names.js'
+
+export interface Gguf {
+  readonly documents: Documents
+  /** The tensors, as Hugging Face has them. */
+  readonly shards: Shards
+}
+
+/**
+ * Opens a model in GGUF: one file, or the first of several. Close the shards when done.
+ *
+ * @throws FormatError naming the file that is missing, broken, or of a kind this version does not know;
+ *   nothing stays open then
+ */
+export async function openGguf(file: string): Promise<Gguf> {
+  const parts = await openParts(file)
+  try {
+    const [first] = parts
+    const tensors = new Map(parts.flatMap((part) => [...part.tensors]))
+    const headDim = headDimOf(first.metadata)
+    const ropeFactors = await readRopeFactors(parts, headDim)
+    // only Llama's rotate neighbours there
+    const paired = architectureOf(first.metadata) === 'llama' ? headDim : undefined
+    return {
+      documents: documentsOf(first.metadata, tensors, ropeFactors),
+      shards: new Shards(
+        file,
+        parts.map((part) => new GgufTensors(part, paired)),
+      ),
+    }
+  } catch (error) {
+    for (const { handle } of parts) await handle.close()
+    throw error
+  }
+}
+
+/** What the frequencies of RoPE are divided by; undefined where the model has no such factors. */
+async function readRopeFactors(
+  parts: readonly GgufFile[],
+  headDim: number,
+): Promise<Float32Array | undefined> {
+  const part = parts.find(({ tensors }) => tensors.has(ROPE_FACTORS))
+  if (part === undefined) return undefined
+  const { type, dims, begin } = part.tensors.get(ROPE_FACTORS) as GgufTensor
+  if (type.name !== 'F32' || dims.length !== 1 || dims[0] !== headDim / 2) {
+    const problem = `expected F32 of shape [${headDim / 2}], got ${type.name} of [${dims}]`
+    throw new FormatError(part.file, `tensor ${ROPE_FACTORS}: ${problem}`)
+  }
+  const factors = new Float32Array(dims[0])
+  await readFully(part.file, part.handle, new Uint8Array(factors.buffer), begin)
+  return factors
+}
