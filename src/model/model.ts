@@ -52,7 +52,7 @@ export interface ModelParts {
 export class Model {
   readonly pool: Pool
   readonly config: ModelConfig
-  /** The checkpoint's folder. */
+  /** The checkpoint's folder, or GGUF file. */
   readonly folder: string
   /** The most ids of one text, prompt and answer together. */
   readonly maxContext: number
@@ -84,9 +84,10 @@ export class Model {
 
   /**
    * Loads a checkpoint folder in the Hugging Face layout: config.json, tokenizer.json, and tensors in
-   * one safetensors file or several. A float weight is quantised while it streams from disk, so that
+   * one safetensors file or several; or a GGUF file, the first where there are several. A float weight is quantised while it streams from disk, so that
    * memory never holds more than the packed model and a few megabytes.
    *
+   * @param folder or GGUF file
    * @param options `onProgress` counts bytes of weights
    * @throws FormatError naming file and tensor, ArgumentError, the signal's reason, what the pool throws;
    *   nothing stays allocated then

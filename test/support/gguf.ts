@@ -8,7 +8,7 @@ import {
   type Value,
 } from '../../dist/bench/models/gguf-header.js'
 
-export { array, float32, string, uint32 }
+export { array, float32, ggufHeader, string, uint32 }
 
 /** The numbers that ggml has for types of tensors. */
 export const ggmlTypes = {

@@ -9,7 +9,13 @@ const { getLlama, LlamaLogLevel } = await import(entry)
 const question = JSON.parse(await text(process.stdin))
 const { file, texts = [], prompts = [], maxTokens = 0 } = question
 
-const llama = await getLlama({ gpu: false, build: 'never', logLevel: LlamaLogLevel.disabled })
+// on a busy machine its threads wait for each other for minutes
+const llama = await getLlama({
+  gpu: false,
+  build: 'never',
+  maxThreads: 1,
+  logLevel: LlamaLogLevel.disabled,
+})
 const model = await llama.loadModel({ modelPath: file, vocabOnly: prompts.length === 0 })
 /** @type {import('./llama-cpp.js').Answer} */
 const answer = {
