@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { formatReport, resultsName } from '../../../dist/bench/report.js'
 import { impossibleSpeeds } from '../../../dist/bench/speed.js'
 import { printImpossible } from '../../../dist/bench/table.js'
@@ -40,7 +40,9 @@ for (const subject of subjects) {
 }
 
 await mkdir(options.out, { recursive: true })
-const name = resultsName(report)
+// so that a real model's results do not take the place of the shapes'
+const models = options.ggufs.map((file) => basename(file, '.gguf'))
+const name = [...models, resultsName(report)].join('-')
 await writeFile(join(options.out, `${name}.json`), formatReport(report))
 await writeFile(join(options.out, `${name}.md`), formatTables(report))
 
