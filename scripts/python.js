@@ -1,0 +1,26 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+/**
+ * Runs a command, its output beside ours.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ */
+export function run(command, ...args) {
+  const { error, status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  if (error !== undefined) throw error
+  if (status !== 0)
+    throw new Error(`${[command, ...args].join(' ')} ended with exit code ${status}`)
+}
+
+/**
+ * Makes a virtual environment of Python's in a folder; returns its interpreter.
+ *
+ * @param {string} folder
+ */
+export function makePython(folder) {
+  const venv = join(folder, 'venv')
+  run('python3', '-m', 'venv', venv)
+  return join(venv, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python3')
+}
