@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { formatCpuList } from '../cpus/cpu-list.js'
+import { describeOutliers } from '../model/decoder/projection.js'
 import { type Diagnosis, diagnose } from './diagnosis.js'
 import { describePeakRate } from './measure/peak-rate.js'
 import { bytes, count, digits, duration } from './text.js'
@@ -34,7 +35,7 @@ function present(diagnosis: Diagnosis): string {
       ...diagnosis.kernels.map(({ isa, obstacle }): Finding => {
         return [`  ${isa}`, obstacle ?? (isa === diagnosis.isa ? 'in use' : 'can run')]
       }),
-      ['activations', 'int8 by rows; of each, models keep 8 outliers exact, 15 where K < 1024'],
+      ['activations', `int8 by rows; models keep exact of each: ${describeOutliers()}`],
     ],
     [
       ['system', `${machine.system}, ${bytes(machine.memoryBytes)} of memory`],

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
+import { describeOutliers } from '../model/decoder/projection.js'
 import type { LoadOptions } from '../model/load.js'
 import { collect, number, threadsOption } from './options.js'
 
@@ -33,7 +34,7 @@ export function precisionOptions(): Option[] {
     ).argParser(collect),
     new Option(
       '--outliers <n>',
-      'the most elements of a row of activations that int8 Linears keep exact (default: 8; 15 of rows shorter than 1024)',
+      `the most elements of a row of activations that int8 Linears keep exact (default: ${describeOutliers()})`,
     ).argParser(number),
     new Option('--kv <type>', 'of keys and values (default: bf16; f32 if nothing is quantised)')
       .choices(cacheTypes)

@@ -4,6 +4,9 @@ import type { Linear } from '../../ops/linear.js'
 /** y[M, N] = x[M, K] . w[N, K]^T (+ bias[N]): what every weight matrix of a decoder does. */
 export type Projection = Linear | FloatLinear
 
+/** Rows of fewer elements are short. */
+const SHORT_ROW = 1024
+
 /**
  * How many elements of a row of activations the int8 Linears of a model keep exact, unless it is said: more where rows
  * are short, whose models are small and lose most by quantising; fewer where they would take time.
@@ -11,7 +14,13 @@ export type Projection = Linear | FloatLinear
  * @param inFeatures K
  */
 export function defaultOutliers(inFeatures: number): number {
-  return inFeatures < 1024 ? 15 : 8
+  return inFeatures < SHORT_ROW ? 15 : 8
+}
+
+/** The same for all K, in words. */
+export function describeOutliers(): string {
+  const [short, others] = [SHORT_ROW - 1, SHORT_ROW].map(defaultOutliers)
+  return `${others} outliers, ${short} where K < ${SHORT_ROW}`
 }
 
 /** Made at the same time: while the weights of one are packed, those of the next come from disk. */
