@@ -1,17 +1,16 @@
-import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { GgufFile } from '#src/model/gguf/gguf-file.js'
-import { tokenizerJson, vocabularyOf } from '#src/model/gguf/tokenizer-json.js'
-import type { Vocabulary } from '#src/model/gguf/vocabulary.js'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
+import type { Tokenizer } from '#src/model/text/tokenizer.js'
 import { array, gguf, int32, string, strings, uint32 } from '../../support/gguf.js'
-import { askLlamaCpp, hasLlamaCpp, llamaCppNote } from '../../support/llama-cpp.js'
-import { randomNumbers } from '../../support/random.js'
 import { temporaryFolder } from '../support.js'
-import { byteLevelFields, madeTokenizers, multilingualText, piecesFields } from './tokenizers.js'
+import {
+  byteLevelFields,
+  madeTokenizers,
+  openTokenizer,
+  piecesFields,
+  vocabularyOfFile,
+} from './tokenizers.js'
 import golden from './tokens.json' with { type: 'json' }
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -19,16 +18,6 @@ beforeAll(async () => {
   folder = await temporaryFolder()
 })
 afterAll(() => folder[Symbol.asyncDispose]())
-
-async function vocabularyOfFile(file: string): Promise<Vocabulary> {
-  const { handle, metadata } = await GgufFile.open(file)
-  await handle.close()
-  return vocabularyOf(metadata) as Vocabulary
-}
-
-async function openTokenizer(file: string): Promise<Tokenizer> {
-  return Tokenizer.parse(file, tokenizerJson(await vocabularyOfFile(file)))
-}
 
 async function made(fields: Parameters<typeof gguf>[0]): Promise<Tokenizer> {
   const file = join(folder.path, 'made.gguf')
@@ -42,56 +31,6 @@ describe('tokens of llama.cpp', () => {
     const tokenizer = await made(fields())
     const { text, tokens } = golden
     expect(tokenizer.encode(text)).toEqual((tokens as Record<string, number[]>)[name])
-  })
-})
-
-describe.skipIf(!hasLlamaCpp)(`100 kB in many scripts as llama.cpp${llamaCppNote}`, () => {
-  const text = multilingualText(100_000, randomNumbers(1))
-
-  async function expectSameTokens(file: string): Promise<void> {
-    const tokenizer = await openTokenizer(file)
-    const { tokens } = await askLlamaCpp({ file, texts: [text] })
-    expect(tokenizer.encode(text, { addSpecialTokens: false })).toEqual(tokens[0])
-    // a tokenizer that prepends a space cannot tell whether there was one
-    const decoded = tokenizer.decode(tokens[0])
-    expect(decoded === text || decoded === text.replaceAll('▁', ' ')).toBe(true)
-  }
-
-  it.each(Object.entries(madeTokenizers))('%s', async (_, fields) => {
-    const file = join(folder.path, 'vocabulary.gguf')
-    await writeFile(file, gguf(fields()))
-    await expectSameTokens(file)
-  })
-
-  // node-llama-cpp comes with the sources of llama.cpp, and vocabularies of published models in them
-  const bundle = fileURLToPath(
-    new URL(
-      '../../../bench/peers/node_modules/node-llama-cpp/llama/gitRelease.bundle',
-      import.meta.url,
-    ),
-  )
-  let sources: string
-  beforeAll(() => {
-    if (!hasLlamaCpp) return
-    sources = join(folder.path, 'llama.cpp')
-    execFileSync('git', ['clone', '--quiet', '--bare', bundle, sources], { stdio: 'ignore' })
-  })
-
-  it.each([
-    'llama-bpe',
-    'qwen2',
-    'gpt-2',
-    'llama-spm',
-    'phi-3',
-    'deepseek-coder',
-    'falcon',
-    'starcoder',
-  ])('the vocabulary of %s', async (name) => {
-    const file = join(folder.path, `${name}.gguf`)
-    const path = `HEAD:models/ggml-vocab-${name}.gguf`
-    const options = { cwd: sources, maxBuffer: 1 << 26 }
-    await writeFile(file, execFileSync('git', ['cat-file', 'blob', path], options))
-    await expectSameTokens(file)
   })
 })
 

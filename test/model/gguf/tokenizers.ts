@@ -1,10 +1,15 @@
 import { join } from 'node:path'
+import { GgufFile } from '#src/model/gguf/gguf-file.js'
+import { tokenizerJson, vocabularyOf } from '#src/model/gguf/tokenizer-json.js'
+import type { Vocabulary } from '#src/model/gguf/vocabulary.js'
+import { Tokenizer } from '#src/model/text/tokenizer.js'
 import type { gguf } from '../../support/gguf.js'
 import { array, bool, float32, int32, string, strings, uint32 } from '../../support/gguf.js'
 import { fixture, readJson } from '../support.js'
 
 /*
- * Metadata of GGUF files with small tokenizers: byte pairs of the fixture, and pieces made up here.
+ * Metadata of GGUF files with small tokenizers, byte pairs of the fixture and pieces made up here, and what is read from
+ * such files.
  */
 
 type Fields = Record<string, Parameters<typeof gguf>[0][string]>
@@ -191,4 +196,14 @@ export function multilingualText(bytes: number, random: () => number): string {
     size += Buffer.byteLength(piece)
   }
   return text
+}
+
+export async function vocabularyOfFile(file: string): Promise<Vocabulary> {
+  const { handle, metadata } = await GgufFile.open(file)
+  await handle.close()
+  return vocabularyOf(metadata) as Vocabulary
+}
+
+export async function openTokenizer(file: string): Promise<Tokenizer> {
+  return Tokenizer.parse(file, tokenizerJson(await vocabularyOfFile(file)))
 }
