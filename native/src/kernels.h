@@ -23,7 +23,10 @@
  */
 typedef float dp_quantize_row_fn(const void *x, size_t k, float least, void *xq);
 
-/* An element of a row whose integer a byte does not hold: that is 128 * high more than what stands in the row. */
+/*
+ * An element of a row whose integer a byte does not hold: that is 128 * high more than what stands in the row,
+ * high = -127 .. 127 but never 0.
+ */
 typedef struct dp_outlier {
   uint32_t k : 24;
   int32_t high : 8;
@@ -31,7 +34,8 @@ typedef struct dp_outlier {
 
 /* The last cache line of a quantised row, where outliers are asked for. */
 typedef struct dp_outliers {
-  uint32_t count;
+  uint16_t count;
+  uint16_t negative; /* of them, which come first */
   dp_outlier at[DP_MAX_OUTLIERS];
 } dp_outliers;
 

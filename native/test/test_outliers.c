@@ -38,7 +38,11 @@ static void test_split(uint32_t k, uint32_t most) {
   check(same_float(got, scale), "outliers K %u, %u: scale %a, not %a", k, most, (double)got, (double)scale);
   check(outliers.count <= most && outliers.count >= wanted, "outliers K %u, %u: %u of them, not %u", k, most,
         outliers.count, wanted);
-  for (uint32_t i = 0; i < outliers.count; i++) left[outliers.at[i].k] -= 128 * outliers.at[i].high;
+  for (uint32_t i = 0; i < outliers.count; i++) {
+    const dp_outlier outlier = outliers.at[i];
+    left[outlier.k] -= 128 * outlier.high;
+    check(i < outliers.negative ? outlier.high < 0 : outlier.high > 0, "outliers K %u, %u: sign of %u", k, most, i);
+  }
   bool fits = true;
   for (uint32_t i = 0; i < k; i++) {
     fits &= left[i] >= -127 && left[i] <= 127;
@@ -60,9 +64,11 @@ static void test_add(uint32_t k) {
   random_bytes(before.at, before.bytes);
   memcpy(acc.at, before.at, acc.bytes);
   oracle_pack(w.at, DP_NR, k, tiles.at, col_sum.at);
-  dp_outliers outliers = {.count = random_between(0, DP_MAX_OUTLIERS)};
+  dp_outliers outliers = {.count = (uint16_t)random_between(0, DP_MAX_OUTLIERS)};
+  outliers.negative = (uint16_t)random_between(0, outliers.count);
   for (uint32_t i = 0; i < outliers.count; i++) {
-    outliers.at[i] = (dp_outlier){.k = random_between(0, k - 1), .high = (int32_t)random_between(0, 255) - 128};
+    const int32_t high = (int32_t)random_between(1, 127);
+    outliers.at[i] = (dp_outlier){.k = random_between(0, k - 1), .high = i < outliers.negative ? -high : high};
   }
   dp_active_kernels()->add_outliers(&outliers, (int8_t *)tiles.at + first * DP_COLUMN * DP_KR, columns, acc.at);
   for (uint32_t c = 0; c < n; c++) {

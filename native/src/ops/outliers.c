@@ -110,9 +110,19 @@ static float largest_of_rest(const largest *found, uint32_t most) {
   return a > DP_ABSMAX_FLOOR ? a : DP_ABSMAX_FLOOR;
 }
 
+static void append(dp_outliers *list, dp_outlier outlier) {
+  uint32_t at = list->count++;
+  if (outlier.high < 0) {
+    const uint32_t first_positive = list->negative++;
+    list->at[at] = list->at[first_positive];
+    at = first_positive;
+  }
+  list->at[at] = outlier;
+}
+
 float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outliers *outliers) {
   const largest found = find_largest(x, k, most);
-  outliers->count = 0;
+  outliers->count = outliers->negative = 0;
   if (magnitude_of(found.at[0]) >= DP_INFINITY_BITS) return DP_ABSMAX_FLOOR;
   const float a = largest_of_rest(&found, most), inverse = 127.0f / a, step = a / 127.0f;
   for (uint32_t i = 0; i < most && dp_float_from_bits(magnitude_of(found.at[i])) > a; i++) {
@@ -122,79 +132,55 @@ float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outlie
     const int32_t high = (q + HIGH / 2) >> 7;
     /* which quantises to the low part again: |low| <= 64, and rounding is far from half a step */
     x[place] = (float)(q - high * HIGH) * step;
-    outliers->at[outliers->count++] = (dp_outlier){.k = place, .high = high};
+    append(outliers, (dp_outlier){.k = place, .high = high});
   }
   return a;
 }
 
-#if defined(__AVX512VNNI__)
-
-/* vpdpbusd wants one factor unsigned: the weights, 128 more than they are, which is taken off again. */
-void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
-  __m512i quads[DP_MAX_OUTLIERS];
-  int32_t highs = 0;
-  for (uint32_t i = 0; i < outliers->count; i++) {
-    const dp_outlier outlier = outliers->at[i];
-    quads[i] = _mm512_set1_epi32((int32_t)((uint32_t)(outlier.high & 0xff) << outlier.k % DP_KR * 8));
-    highs += outlier.high;
-  }
-  const __m512i shift = _mm512_set1_epi8((char)0x80), excess = _mm512_set1_epi32(-128 * highs);
-  for (uint32_t c = 0; c < columns; c++, w += DP_COLUMN * DP_KR, acc += DP_COLUMN) {
-    __m512i sum = excess;
-    for (uint32_t i = 0; i < outliers->count; i++) {
-      const void *at = w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES;
-      sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(_mm512_load_si512(at), shift), quads[i]);
-    }
-    _mm512_store_si512(acc, _mm512_add_epi32(_mm512_load_si512(acc), _mm512_slli_epi32(sum, 7)));
-  }
-}
-
-#elif defined(__AVX2__)
-
-/*
- * vpmaddubsw wants one factor unsigned: the magnitude of `high`, whose sign comes with the next multiply. Of the two
- * products that it adds one is zero, so that nothing saturates.
- */
-void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
-  struct {
-    __m256i magnitude, sign;
-    size_t at;
-  } ready[DP_MAX_OUTLIERS];
-  for (uint32_t i = 0; i < outliers->count; i++) {
-    const dp_outlier outlier = outliers->at[i];
-    const uint32_t magnitude = (uint32_t)(outlier.high < 0 ? -outlier.high : outlier.high);
-    ready[i].magnitude = _mm256_set1_epi32((int32_t)(magnitude << outlier.k % DP_KR * 8));
-    ready[i].sign = _mm256_set1_epi16(outlier.high < 0 ? -HIGH : HIGH);
-    ready[i].at = outlier.k / DP_KR * DP_QUAD_BYTES;
-  }
-  for (uint32_t c = 0; c < columns; c++, w += DP_COLUMN * DP_KR, acc += DP_COLUMN) {
-    __m256i *sum = (void *)acc, sum0 = sum[0], sum1 = sum[1];
-    for (uint32_t i = 0; i < outliers->count; i++) {
-      const __m256i *at = (const void *)(w + ready[i].at), magnitude = ready[i].magnitude, sign = ready[i].sign;
-      sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, at[0]), sign));
-      sum1 = _mm256_add_epi32(sum1, _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, at[1]), sign));
-    }
-    sum[0] = sum0, sum[1] = sum1;
-  }
-}
-
-#else
-
 typedef int32_t lanes __attribute__((vector_size(DP_VECTOR_BYTES)));
-enum { LANES = DP_VECTOR_BYTES / sizeof(int32_t) };
+enum { LANES = DP_VECTOR_BYTES / sizeof(int32_t), MOST_SUMS = 8 /* vectors, that they stay in registers */ };
 
-void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
-  for (uint32_t n = 0; n < columns * DP_COLUMN; n += LANES) {
-    lanes sum = {0};
-    for (uint32_t i = 0; i < outliers->count; i++) {
-      const dp_outlier outlier = outliers->at[i];
-      /* the weight of a channel is one of the four bytes of its quad: brought up, then down with its sign */
-      const int up = 24 - outlier.k % DP_KR * 8;
-      const lanes quads = *(const lanes *)(const void *)(w + outlier.k / DP_KR * DP_QUAD_BYTES + n * DP_KR);
-      sum += (quads << up >> 24) * outlier.high;
-    }
-    *(dp_words *)(void *)(acc + n) += (dp_words)(sum * HIGH);
-  }
+/* sum[n] += |high| * w[n, k]; quads: where w[n, k] is one of the four bytes of lane n. */
+static inline lanes add_product(lanes sum, dp_outlier outlier, lanes quads) {
+  const int32_t magnitude = outlier.high < 0 ? -outlier.high : outlier.high, at = outlier.k % DP_KR * 8;
+#if defined(__AVX512VNNI__)
+  return (lanes)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(magnitude << at), (__m512i)quads);
+#elif defined(__AVX2__)
+  /* nothing saturates: of the two products that are added one is zero */
+  const __m256i products = _mm256_maddubs_epi16(_mm256_set1_epi32(magnitude << at), (__m256i)quads);
+  return sum + (lanes)_mm256_madd_epi16(products, _mm256_set1_epi16(1));
+#else
+  /* the byte is brought up, then down with its sign */
+  return sum + (quads << (24 - at) >> 24) * magnitude;
+#endif
 }
 
-#endif
+/* dp_add_outliers for `vectors` vectors of channels: what is negative is summed first, and taken off. */
+static inline __attribute__((always_inline)) void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers,
+                                                         const int8_t *w) {
+  lanes sum[MOST_SUMS] = {{0}};
+  uint32_t i = 0;
+  for (; i < outliers->negative; i++) {
+    const lanes *quads = (const void *)(w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES);
+    for (uint32_t v = 0; v < vectors; v++) sum[v] = add_product(sum[v], outliers->at[i], quads[v]);
+  }
+  for (uint32_t v = 0; v < vectors; v++) sum[v] = -sum[v];
+  for (; i < outliers->count; i++) {
+    const lanes *quads = (const void *)(w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES);
+    for (uint32_t v = 0; v < vectors; v++) sum[v] = add_product(sum[v], outliers->at[i], quads[v]);
+  }
+  /* sums may wrap on the way, which signed numbers must not */
+  for (uint32_t v = 0; v < vectors; v++) ((dp_words *)(void *)acc)[v] += (dp_words)(sum[v] * HIGH);
+}
+
+void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
+  enum {
+    COLUMN = DP_COLUMN / LANES, /* vectors */
+    MOST = MOST_SUMS / COLUMN < DP_COLUMNS ? MOST_SUMS / COLUMN : DP_COLUMNS,
+  };
+  uint32_t c = 0;
+  for (; c + MOST <= columns; c += MOST) {
+    add_to(acc + c * DP_COLUMN, MOST * COLUMN, outliers, w + c * DP_COLUMN * DP_KR);
+  }
+  for (; c < columns; c++) add_to(acc + c * DP_COLUMN, COLUMN, outliers, w + c * DP_COLUMN * DP_KR);
+}
