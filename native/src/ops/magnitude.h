@@ -36,21 +36,20 @@ static inline dp_words dp_is_above(dp_words lanes, uint32_t bound) {
   return (dp_words)((ints)lanes > (ints){0} + (int32_t)bound);
 }
 
-/* Whether a lane is not zero. */
-static inline int dp_any(dp_words lanes) {
+/* Bit i is set where lane i is not zero; every lane is all ones or zero. */
+static inline uint32_t dp_lane_bits(dp_words lanes) {
 #if defined(__AVX512F__)
-  return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes) != 0;
+  return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes);
 #elif defined(__AVX2__)
-  return !_mm256_testz_si256((__m256i)lanes, (__m256i)lanes);
+  return (uint32_t)_mm256_movemask_ps((__m256)lanes);
 #elif defined(__aarch64__)
-  return vmaxvq_u32((uint32x4_t)lanes) != 0;
+  return vaddvq_u32((uint32x4_t)(lanes & (dp_words){1, 2, 4, 8}));
 #elif defined(__wasm__)
-  return wasm_v128_any_true((v128_t)lanes);
+  return wasm_i32x4_bitmask((v128_t)lanes);
 #else
-  uint64_t halves[sizeof lanes / 8], any = 0;
-  memcpy(halves, &lanes, sizeof halves);
-  for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) any |= halves[i];
-  return any != 0;
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) bits |= lanes[i] & 1u << i;
+  return bits;
 #endif
 }
 

@@ -13,27 +13,21 @@ enum {
   STRETCH = 64, /* elements that are looked at together */
   GROUP_VECTORS = GROUPS / DP_PART_LANES,
   STRETCH_VECTORS = 2 * GROUP_VECTORS,
+  ROOM = 64,    /* for large elements */
   HIGH = 128,   /* what one of `high` stands for */
   MOST_INTEGER = 127 * HIGH,
 };
 
-/* The largest elements seen, in descending order: the bits of their magnitudes, then their places. */
-typedef struct largest {
-  uint64_t at[DP_MAX_OUTLIERS + 1];
-} largest;
-
-static inline uint32_t magnitude_of(uint64_t element) { return (uint32_t)(element >> 32); }
-
-static inline uint32_t place_of(uint64_t element) { return (uint32_t)element; }
-
-/* Keeps the last + 1 largest, without branches, which no CPU could predict. */
-static inline void offer(largest *list, uint32_t last, uint64_t element) {
-  for (uint32_t i = last; i > 0; i--) {
-    const uint64_t pushed = list->at[i - 1] < element ? list->at[i - 1] : element;
-    list->at[i] = list->at[i] > pushed ? list->at[i] : pushed;
-  }
-  list->at[0] = list->at[0] > element ? list->at[0] : element;
-}
+/* Elements above a bound, in the order of their places: the bits of their magnitudes. */
+typedef struct large_elements {
+  uint32_t bound;
+  uint32_t count;
+  union {
+    dp_words vectors[ROOM / DP_PART_LANES];
+    uint32_t magnitude[ROOM];
+  };
+  uint32_t place[ROOM];
+} large_elements;
 
 /* Elements first .. first + STRETCH - 1; behind the row's end, zeros in `room`. */
 static const float *stretch_at(const float *x, size_t k, size_t first, float room[STRETCH]) {
@@ -55,78 +49,90 @@ static void group_maxima(const float *x, size_t k, dp_words maximum[GROUP_VECTOR
   for (int v = 0; v < GROUP_VECTORS; v++) maximum[v] = dp_larger(lanes[v], lanes[v + GROUP_VECTORS]);
 }
 
-/* The largest of the maxima that at least `count` of them reach. */
-static uint32_t reached_by(const dp_words maximum[GROUP_VECTORS], uint32_t count) {
-  uint32_t each[GROUPS], below[GROUPS], bound = 0;
-  dp_words lanes[GROUP_VECTORS] = {{0}};
-  memcpy(each, maximum, sizeof each);
-  for (int i = 0; i < GROUPS; i++) {
-    for (int v = 0; v < GROUP_VECTORS; v++) lanes[v] += dp_is_above(maximum[v], each[i]);
+/* The largest of these magnitudes that at least `count` of them reach; 0 where they are fewer. */
+static uint32_t reached_by(const dp_words *magnitudes, uint32_t vectors, uint32_t count) {
+  dp_words reached = {0};
+  for (uint32_t v = 0; v < vectors; v++) {
+    /* all ones in a lane count one down: how many are below */
+    dp_words reach = (dp_words){0} + vectors * DP_PART_LANES;
+    const uint32_t *each = (const uint32_t *)magnitudes;
+    for (uint32_t i = 0; i < vectors * DP_PART_LANES; i++) reach += dp_is_above(magnitudes[v], each[i]);
+    reached = dp_larger(reached, magnitudes[v] & dp_is_above(reach, count - 1));
   }
-  memcpy(below, lanes, sizeof below);
-  for (int g = 0; g < GROUPS; g++) {
-    /* all ones in a lane count one down */
-    const uint32_t candidate = GROUPS + below[g] >= count ? each[g] : 0;
-    bound = candidate > bound ? candidate : bound;
+  uint32_t largest = 0;
+  for (uint32_t i = 0; i < DP_PART_LANES; i++) largest = reached[i] > largest ? reached[i] : largest;
+  return largest;
+}
+
+/* Raises the bound to the magnitude that `count` elements of the row reach, so that fewer stay. */
+static void keep_fewer_than(uint32_t count, large_elements *large) {
+  const uint32_t vectors = (large->count + DP_PART_LANES - 1) / DP_PART_LANES;
+  for (uint32_t i = large->count; i < vectors * DP_PART_LANES; i++) large->magnitude[i] = 0;
+  const uint32_t reached = reached_by(large->vectors, vectors, count);
+  if (reached > large->bound) large->bound = reached;
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < large->count; i++) {
+    large->magnitude[kept] = large->magnitude[i];
+    large->place[kept] = large->place[i];
+    kept += large->magnitude[i] > large->bound;
   }
-  return bound;
+  large->count = kept;
 }
 
 /*
- * The most + 1 largest elements. That many groups reach the bound, so that many elements do: only those above it,
- * which are few, are sorted, and where they do not suffice the bound is the magnitude of the next ones.
+ * The elements above the (most + 1)-th largest, which is the bound. That many groups have elements above a first
+ * bound or at it, so that few are above it.
  */
-static largest find_largest(const float *x, size_t k, uint32_t most) {
+static void find_largest(const float *x, size_t k, uint32_t most, large_elements *large) {
   dp_words maximum[GROUP_VECTORS];
   group_maxima(x, k, maximum);
-  const uint32_t bound = reached_by(maximum, most + 1);
-  largest found = {{0}};
+  large->bound = reached_by(maximum, GROUP_VECTORS, most + 1);
+  large->count = 0;
   float room[STRETCH];
   for (size_t i = 0; i < k; i += STRETCH) {
     const float *at = stretch_at(x, k, i, room);
-    dp_words larger = {0};
-    for (int v = 0; v < STRETCH_VECTORS; v++) larger = dp_larger(larger, dp_magnitudes(at + v * DP_PART_LANES));
-    if (!dp_any(dp_is_above(larger, bound))) continue;
-    for (uint32_t v = 0; v < STRETCH; v += DP_PART_LANES) {
-      if (!dp_any(dp_is_above(dp_magnitudes(at + v), bound))) continue;
-      for (uint32_t l = v; l < v + DP_PART_LANES; l++) {
-        const uint32_t magnitude = dp_magnitude(at[l]);
-        if (magnitude > bound) offer(&found, most, (uint64_t)magnitude << 32 | (i + l));
-      }
+    uint64_t above = 0;
+    for (int v = 0; v < STRETCH_VECTORS; v++) {
+      const dp_words lanes = dp_is_above(dp_magnitudes(at + v * DP_PART_LANES), large->bound);
+      above |= (uint64_t)dp_lane_bits(lanes) << v * DP_PART_LANES;
+    }
+    for (; above != 0; above &= above - 1) {
+      const uint32_t l = (uint32_t)__builtin_ctzll(above);
+      if (large->count == ROOM) keep_fewer_than(most + 1, large);
+      large->magnitude[large->count] = dp_magnitude(at[l]);
+      large->place[large->count++] = (uint32_t)i + l;
     }
   }
-  for (uint32_t i = 0; i <= most; i++) {
-    const uint64_t least = (uint64_t)bound << 32;
-    found.at[i] = found.at[i] > least ? found.at[i] : least;
-  }
-  return found;
+  keep_fewer_than(most + 1, large);
 }
 
 /* An outlier is at most 128 times as large as the rest is taken to be. */
-static float largest_of_rest(const largest *found, uint32_t most) {
-  const float rest = dp_float_from_bits(magnitude_of(found->at[most]));
-  const float least = dp_float_from_bits(magnitude_of(found->at[0])) / HIGH;
+static float largest_of_rest(const large_elements *large, uint32_t largest) {
+  const float rest = dp_float_from_bits(large->bound), least = dp_float_from_bits(largest) / HIGH;
   const float a = rest > least ? rest : least;
   return a > DP_ABSMAX_FLOOR ? a : DP_ABSMAX_FLOOR;
 }
 
+/* Negative ones come first; without a branch, for no CPU could predict it. */
 static void append(dp_outliers *list, dp_outlier outlier) {
-  uint32_t at = list->count++;
-  if (outlier.high < 0) {
-    const uint32_t first_positive = list->negative++;
-    list->at[at] = list->at[first_positive];
-    at = first_positive;
-  }
-  list->at[at] = outlier;
+  const bool is_negative = outlier.high < 0;
+  list->at[list->count] = list->at[list->negative];
+  list->at[is_negative ? list->negative : list->count] = outlier;
+  list->negative += is_negative;
+  list->count++;
 }
 
 float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outliers *outliers) {
-  const largest found = find_largest(x, k, most);
+  large_elements large;
+  find_largest(x, k, most, &large);
+  uint32_t largest = large.bound;
+  for (uint32_t i = 0; i < large.count; i++) largest = large.magnitude[i] > largest ? large.magnitude[i] : largest;
   outliers->count = outliers->negative = 0;
-  if (magnitude_of(found.at[0]) >= DP_INFINITY_BITS) return DP_ABSMAX_FLOOR;
-  const float a = largest_of_rest(&found, most), inverse = 127.0f / a, step = a / 127.0f;
-  for (uint32_t i = 0; i < most && dp_float_from_bits(magnitude_of(found.at[i])) > a; i++) {
-    const uint32_t place = place_of(found.at[i]);
+  if (largest >= DP_INFINITY_BITS) return DP_ABSMAX_FLOOR;
+  const float a = largest_of_rest(&large, largest), inverse = 127.0f / a, step = a / 127.0f;
+  for (uint32_t i = 0; i < large.count; i++) {
+    if (dp_float_from_bits(large.magnitude[i]) <= a) continue;
+    const uint32_t place = large.place[i];
     int32_t q = (int32_t)dp_round(x[place] * inverse);
     q = q > MOST_INTEGER ? MOST_INTEGER : q < -MOST_INTEGER ? -MOST_INTEGER : q;
     const int32_t high = (q + HIGH / 2) >> 7;
