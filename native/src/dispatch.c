@@ -195,11 +195,8 @@ const char *dp_isa_obstacle(uint32_t index) {
   return index < TABLE_LENGTH ? table[index].obstacle() : NULL;
 }
 
-/*
- * Two lines more than the row itself: one for its outliers, one because rows a multiple of 4 KiB apart would share
- * cache sets, and AVX2's words start on a line.
- */
+/* A line more than the row and its outliers need, because rows a multiple of 4 KiB apart would share cache sets. */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k) {
   const size_t bytes = dp_quads(k) * DP_KR * kernels->activation_bytes;
-  return (bytes + DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE + 2 * DP_CACHE_LINE;
+  return (bytes + DP_CACHE_LINE - 1) / DP_CACHE_LINE * DP_CACHE_LINE + sizeof(dp_outliers) + DP_CACHE_LINE;
 }

@@ -28,14 +28,14 @@ typedef float dp_quantize_row_fn(const void *x, size_t k, float least, void *xq)
  * high = -127 .. 127 but never 0.
  */
 typedef struct dp_outlier {
-  uint32_t k : 24;
-  int32_t high : 8;
+  uint32_t k;
+  uint32_t magnitude; /* |high|, in the byte that k has in its quad */
 } dp_outlier;
 
-/* The last cache line of a quantised row, where outliers are asked for. */
+/* The end of a quantised row, in lines of its own, where outliers are asked for. */
 typedef struct dp_outliers {
-  uint16_t count;
-  uint16_t negative; /* of them, which come first */
+  _Alignas(DP_CACHE_LINE) uint16_t count;
+  uint16_t negative; /* of them, which come first: their `high` is */
   dp_outlier at[DP_MAX_OUTLIERS];
 } dp_outliers;
 
@@ -324,6 +324,11 @@ const dp_kernels *dp_active_kernels(void);
 
 /* Bytes from one quantised row of K activations to the next. */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k);
+
+static inline int32_t dp_outlier_high(const dp_outliers *outliers, uint32_t i) {
+  const int32_t high = (int32_t)(outliers->at[i].magnitude >> outliers->at[i].k % DP_KR * 8);
+  return i < outliers->negative ? -high : high;
+}
 
 /* Where a quantised row has its outliers. */
 static inline dp_outliers *dp_row_outliers(const dp_kernels *kernels, const void *xq, size_t k) {

@@ -39,9 +39,7 @@ static void test_split(uint32_t k, uint32_t most) {
   check(outliers.count <= most && outliers.count >= wanted, "outliers K %u, %u: %u of them, not %u", k, most,
         outliers.count, wanted);
   for (uint32_t i = 0; i < outliers.count; i++) {
-    const dp_outlier outlier = outliers.at[i];
-    left[outlier.k] -= 128 * outlier.high;
-    check(i < outliers.negative ? outlier.high < 0 : outlier.high > 0, "outliers K %u, %u: sign of %u", k, most, i);
+    left[outliers.at[i].k] -= 128 * dp_outlier_high(&outliers, i);
   }
   bool fits = true;
   for (uint32_t i = 0; i < k; i++) {
@@ -67,15 +65,15 @@ static void test_add(uint32_t k) {
   dp_outliers outliers = {.count = (uint16_t)random_between(0, DP_MAX_OUTLIERS)};
   outliers.negative = (uint16_t)random_between(0, outliers.count);
   for (uint32_t i = 0; i < outliers.count; i++) {
-    const int32_t high = (int32_t)random_between(1, 127);
-    outliers.at[i] = (dp_outlier){.k = random_between(0, k - 1), .high = i < outliers.negative ? -high : high};
+    const uint32_t at = random_between(0, k - 1);
+    outliers.at[i] = (dp_outlier){.k = at, .magnitude = random_between(1, 127) << at % DP_KR * 8};
   }
   dp_active_kernels()->add_outliers(&outliers, (int8_t *)tiles.at + first * DP_COLUMN * DP_KR, columns, acc.at);
   for (uint32_t c = 0; c < n; c++) {
     uint32_t sum = ((uint32_t *)before.at)[c];
     for (uint32_t i = 0; i < outliers.count; i++) {
       const int8_t weight = ((int8_t *)w.at)[(first * DP_COLUMN + c) * (size_t)k + outliers.at[i].k];
-      sum += (uint32_t)(128 * outliers.at[i].high * weight);
+      sum += (uint32_t)(128 * dp_outlier_high(&outliers, i) * weight);
     }
     check(((uint32_t *)acc.at)[c] == sum, "outliers K %u: sum %u of %u is wrong", k, c, n);
   }

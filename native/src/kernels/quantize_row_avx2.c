@@ -39,6 +39,6 @@ void dp_load_row_s8_avx2(const int8_t *x, size_t k, void *xq) {
 void dp_widen_outliers_avx2(const dp_outliers *outliers, size_t k, void *xq) {
   int16_t *words = dp_words(xq, dp_quads(k));
   for (uint32_t i = 0; i < outliers->count; i++) {
-    words[outliers->at[i].k] += (int16_t)(128 * outliers->at[i].high);
+    words[outliers->at[i].k] += (int16_t)(128 * dp_outlier_high(outliers, i));
   }
 }

@@ -114,10 +114,11 @@ static float largest_of_rest(const large_elements *large, uint32_t largest) {
 }
 
 /* Negative ones come first; without a branch, for no CPU could predict it. */
-static void append(dp_outliers *list, dp_outlier outlier) {
-  const bool is_negative = outlier.high < 0;
+static void append(dp_outliers *list, uint32_t k, int32_t high) {
+  const bool is_negative = high < 0;
+  const uint32_t magnitude = (uint32_t)(is_negative ? -high : high) << k % DP_KR * 8;
   list->at[list->count] = list->at[list->negative];
-  list->at[is_negative ? list->negative : list->count] = outlier;
+  list->at[is_negative ? list->negative : list->count] = (dp_outlier){.k = k, .magnitude = magnitude};
   list->negative += is_negative;
   list->count++;
 }
@@ -138,7 +139,7 @@ float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outlie
     const int32_t high = (q + HIGH / 2) >> 7;
     /* which quantises to the low part again: |low| <= 64, and rounding is far from half a step */
     x[place] = (float)(q - high * HIGH) * step;
-    append(outliers, (dp_outlier){.k = place, .high = high});
+    append(outliers, place, high);
   }
   return a;
 }
@@ -146,18 +147,18 @@ float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outlie
 typedef int32_t lanes __attribute__((vector_size(DP_VECTOR_BYTES)));
 enum { LANES = DP_VECTOR_BYTES / sizeof(int32_t), MOST_SUMS = 8 /* vectors, that they stay in registers */ };
 
-/* sum[n] += |high| * w[n, k]; quads: where w[n, k] is one of the four bytes of lane n. */
+/* sum[n] + |high| * w[n, k]; quads: where w[n, k] is one of the four bytes of lane n. */
 static inline lanes add_product(lanes sum, dp_outlier outlier, lanes quads) {
-  const int32_t magnitude = outlier.high < 0 ? -outlier.high : outlier.high, at = outlier.k % DP_KR * 8;
 #if defined(__AVX512VNNI__)
-  return (lanes)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(magnitude << at), (__m512i)quads);
+  return (lanes)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32((int32_t)outlier.magnitude), (__m512i)quads);
 #elif defined(__AVX2__)
   /* nothing saturates: of the two products that are added one is zero */
-  const __m256i products = _mm256_maddubs_epi16(_mm256_set1_epi32(magnitude << at), (__m256i)quads);
+  const __m256i products = _mm256_maddubs_epi16(_mm256_set1_epi32((int32_t)outlier.magnitude), (__m256i)quads);
   return sum + (lanes)_mm256_madd_epi16(products, _mm256_set1_epi16(1));
 #else
   /* the byte is brought up, then down with its sign */
-  return sum + (quads << (24 - at) >> 24) * magnitude;
+  const int at = outlier.k % DP_KR * 8;
+  return sum + (quads << (24 - at) >> 24) * (int32_t)(outlier.magnitude >> at);
 #endif
 }
 
