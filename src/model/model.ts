@@ -1,4 +1,4 @@
-import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
+import { ArgumentError, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
 import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
@@ -151,19 +151,18 @@ export class Model {
    * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
    */
   async logits(ids: ArrayLike<number>, options: AbortOptions = {}): Promise<Tensor<'float32'>> {
-    checkOptions(options, abortOptions)
-    const { signal } = options
-    checkSignal(signal)
-    this.checkIds(ids)
-    if (ids.length > this.maxContext) {
-      throw new ArgumentError('ids', `at most ${this.maxContext}, the context`, `${ids.length}`)
+    const { signal } = checkOptions(options, abortOptions)
+    const tokens = this.copyTokens(ids)
+    const { length } = tokens
+    if (length > this.maxContext) {
+      throw new ArgumentError('ids', `at most ${this.maxContext}, the context`, `${length}`)
     }
     const { vocabSize } = this.config
     const logits = await this.#alone(
-      ids.length,
-      (sequence) => new LogitsJob(sequence, ids, vocabSize, signal),
+      length,
+      (sequence) => new LogitsJob(sequence, tokens, vocabSize, signal),
     )
-    return new Tensor('float32', logits, [ids.length, vocabSize])
+    return new Tensor('float32', logits, [length, vocabSize])
   }
 
   /**
@@ -239,7 +238,7 @@ export class Model {
   }
 
   /** @internal A sequence that begins as `ids` do, with as many of their keys and values as are known. */
-  begin(ids: ArrayLike<number>, capacity: number): Sequence {
+  begin(ids: Uint32Array, capacity: number): Sequence {
     this.#check()
     const sequence = new Sequence(this.pool, this.#pages, capacity)
     const known = this.#prefixes.find(ids)
@@ -268,13 +267,13 @@ export class Model {
   }
 
   /** @internal The sum of the NLLs of all ids but the first, nats. */
-  async score(ids: readonly number[], signal?: AbortSignal): Promise<number> {
+  async score(ids: Uint32Array, signal?: AbortSignal): Promise<number> {
     return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
   }
 
   /** @internal Runs tokens through, no more than the context, and shows every Linear at work. */
   async trace(
-    tokens: readonly number[],
+    tokens: Uint32Array,
     visit: (linear: LinearTrace) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
@@ -285,25 +284,27 @@ export class Model {
   }
 
   /**
-   * @internal Throws an ArgumentError unless `ids` are some of this model's, at least one.
+   * @internal A copy of tokens, for the caller may change theirs as soon as the call has returned.
    *
    * @param argument what the caller knows them by
+   * @throws ArgumentError unless they are some of this model's, at least one
    */
-  checkIds(ids: ArrayLike<number>, argument = 'ids'): void {
+  copyTokens(tokens: ArrayLike<number>, argument = 'ids'): Uint32Array {
     this.#check()
-    if (!(ids?.length > 0)) {
-      throw new ArgumentError(
-        argument,
-        'at least one id',
-        ids?.length === 0 ? 'none' : describe(ids),
-      )
-    }
     const { vocabSize } = this.config
-    for (let i = 0; i < ids.length; i++) {
-      if (!Number.isInteger(ids[i]) || ids[i] < 0 || ids[i] >= vocabSize) {
-        throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(ids[i]))
-      }
+    const length = tokens?.length
+    if (!Number.isSafeInteger(length) || length < 1) {
+      throw new ArgumentError(argument, 'at least one id', length === 0 ? 'none' : describe(tokens))
     }
+    const copy: number[] = []
+    for (let i = 0; i < length; i++) {
+      const token = tokens[i]
+      if (!Number.isInteger(token) || token < 0 || token >= vocabSize) {
+        throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(token))
+      }
+      copy.push(token)
+    }
+    return new Uint32Array(copy)
   }
 
   #check(): void {
@@ -318,4 +319,9 @@ export class Model {
     using sequence = this.beginAlone(capacity)
     return await this.run(makeJob(sequence))
   }
+}
+
+/** Throws an ArgumentError unless it is a Model. */
+export function checkModel(model: unknown, argument = 'model'): asserts model is Model {
+  if (!(model instanceof Model)) throw new ArgumentError(argument, 'a Model', describe(model))
 }

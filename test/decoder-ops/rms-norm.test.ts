@@ -52,6 +52,7 @@ describe.each(isas)('a norm on %s', (isa) => {
         const native = {
           kind: OpKind.norm,
           m,
+          n: total,
           k,
           eps,
           x: pool.addressOf(task.x),

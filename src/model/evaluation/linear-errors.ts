@@ -1,4 +1,4 @@
-import { ArgumentError, checkSignal, NotANumberError } from '../../errors.js'
+import { ArgumentError, checkCallback, checkSignal, NotANumberError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Projection } from '../decoder/projection.js'
 import type { LinearTrace } from '../decoder/trace.js'
@@ -15,7 +15,10 @@ export interface LinearErrorOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-const linearErrorOptions: OptionNames<LinearErrorOptions> = { signal: true, onProgress: true }
+const linearErrorOptions: OptionNames<LinearErrorOptions> = {
+  signal: checkSignal,
+  onProgress: checkCallback,
+}
 
 /** How far a Linear's output is from the reference's, on the same input. */
 export interface LinearError {
@@ -44,14 +47,11 @@ export async function compareLinears(
   options: LinearErrorOptions = {},
 ): Promise<LinearError[]> {
   checkModels(model, reference)
-  checkOptions(options, linearErrorOptions)
-  const { signal, onProgress } = options
-  checkSignal(signal)
+  const { signal, onProgress } = checkOptions(options, linearErrorOptions)
   checkShapes(model, reference)
-  reference.checkIds(tokens, 'tokens')
+  const copy = reference.copyTokens(tokens, 'tokens')
   const errors: LinearError[] = []
-  const count = Math.min(tokens.length, TOKENS, reference.maxContext)
-  const first = Array.from({ length: count }, (_, i) => tokens[i])
+  const first = copy.subarray(0, Math.min(TOKENS, reference.maxContext))
   const compare = async ({ name, x, y }: LinearTrace) => {
     const linear = model.projections.get(name) as Projection
     const rows = rowErrors(await linear.forward(x, { signal }), y, linear.outFeatures)
