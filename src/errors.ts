@@ -142,14 +142,29 @@ export function checkBoolean(value: unknown, argument: string): void {
 }
 
 /** Throws an {@link ArgumentError} unless `value` is a string. */
-export function checkString(argument: string, value: unknown, expected = 'a string'): void {
-  if (typeof value !== 'string') throw new ArgumentError(argument, expected, describe(value))
+export function checkString(argument: string, value: unknown): void {
+  if (typeof value !== 'string') throw new ArgumentError(argument, 'a string', describe(value))
+}
+
+/** Throws an {@link ArgumentError} unless `value` has a length as arrays have it; tells nothing of its items. */
+export function checkList(argument: string, value: unknown): void {
+  const length = (value as ArrayLike<unknown> | null | undefined)?.length
+  if (!Number.isSafeInteger(length) || (length as number) < 0) {
+    throw new ArgumentError(argument, 'an array', describe(value))
+  }
+}
+
+/** Throws an {@link ArgumentError} unless `value` can be the path of a file or folder. */
+export function checkPath(argument: string, value: unknown): void {
+  if (typeof value !== 'string' || value.includes('\0')) {
+    throw new ArgumentError(argument, 'a path', describe(value))
+  }
 }
 
 /**
  * A copy of an array whose items are all fine, for the caller may change theirs as soon as the call has returned.
  *
- * @param expected what an item is to be
+ * @param expected what the items are to be
  * @throws ArgumentError
  */
 export function copyArray<Item>(
@@ -161,7 +176,7 @@ export function copyArray<Item>(
   if (!Array.isArray(items)) throw new ArgumentError(argument, 'an array', describe(items))
   const copy: Item[] = [...items]
   const bad = copy.findIndex((item) => !isFine(item))
-  if (bad >= 0) throw new ArgumentError(`${argument}[${bad}]`, expected, describe(copy[bad]))
+  if (bad >= 0) throw new ArgumentError(argument, expected, `${describe(copy[bad])} at index ${bad}`)
   return copy
 }
 

@@ -5,7 +5,7 @@ import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
-import type { ModelConfig } from './config/config.js'
+import { freezeConfig, type ModelConfig } from './config/config.js'
 import type { Job } from './decoder/job.js'
 import { LogitsJob, ScoreJob } from './decoder/jobs.js'
 import type { Network } from './decoder/network.js'
@@ -67,7 +67,7 @@ export class Model {
   constructor(parts: ModelParts) {
     const { pool, network, cacheType, maxContext } = parts
     this.pool = pool
-    this.config = network.config
+    this.config = freezeConfig(network.config)
     this.folder = parts.folder
     this.maxContext = maxContext
     this.#parts = parts
@@ -80,6 +80,7 @@ export class Model {
     const freePages = Math.floor(idlePages / 3)
     this.#pages = new PagePool(pool, bytes, freePages)
     this.#prefixes = new PrefixCache(idlePages - freePages)
+    Object.freeze(this)
   }
 
   /**
@@ -89,8 +90,8 @@ export class Model {
    *
    * @param folder or GGUF file
    * @param options `onProgress` counts bytes of weights
-   * @throws FormatError naming file and tensor, ArgumentError, the signal's reason, what the pool throws;
-   *   nothing stays allocated then
+   * @throws FormatError naming file and tensor, ArgumentError, OutOfMemoryError, the signal's reason, what the pool
+   *   throws; nothing stays allocated then
    */
   static async load(pool: Pool, folder: string, options: LoadOptions = {}): Promise<Model> {
     return new Model(await loadParts(pool, folder, options))
@@ -105,7 +106,7 @@ export class Model {
 
   /** Every Linear by name, e.g. `model.layers.0.mlp.up_proj`, and `lm_head`. */
   get projections(): ReadonlyMap<string, Projection> {
-    return this.#parts.network.projections
+    return new Map(this.#parts.network.projections)
   }
 
   /** What it has done so far. */
@@ -128,14 +129,16 @@ export class Model {
    * ends where the model ends it, before a stop string, or with the context. Calls that run at the same
    * time share their steps, and each gets the text it would get alone.
    *
-   * @param prompt text, messages for the checkpoint's chat template, or ids
-   * @throws ArgumentError at once; later the signal's reason, NotANumberError, what the pool throws
+   * @param prompt text, messages for the checkpoint's chat template, or ids; copied at once, as all options
+   *   are, so that the caller may change theirs as soon as the call has returned
+   * @throws ArgumentError at once; later the signal's reason, NotANumberError, NoTokenError if processors
+   *   mask every token, ArgumentError if one is async, what the pool throws
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, void, void> {
     return generateText(this, prompt, options)
   }
 
-  /** {@link generate}, but ids in and ids out. */
+  /** {@link generate}, but ids in, which are copied likewise, and ids out. */
   generateIds(
     ids: ArrayLike<number>,
     options: GenerateIdsOptions = {},
@@ -146,9 +149,9 @@ export class Model {
   /**
    * The logits of every id, given those before it.
    *
-   * @param ids M of them, at least one and at most {@link maxContext}
+   * @param ids M of them, at least one and at most {@link maxContext}; copied at once
    * @returns float32 [M, vocabSize]
-   * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
+   * @throws ArgumentError, DisposedError, OutOfMemoryError, the signal's reason, and what the pool throws
    */
   async logits(ids: ArrayLike<number>, options: AbortOptions = {}): Promise<Tensor<'float32'>> {
     const { signal } = checkOptions(options, abortOptions)
@@ -168,7 +171,7 @@ export class Model {
   /**
    * Mean negative log likelihood of `ids`, nats per predicted id; exp() of it is the perplexity.
    *
-   * @param ids at least two; windows of them are independent texts
+   * @param ids at least two, copied at once; windows of them are independent texts
    * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
    */
   async nll(ids: ArrayLike<number>, options: NllOptions = {}): Promise<number> {
@@ -186,20 +189,6 @@ export class Model {
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
     this.#check()
     await saveModel(this, folder, options)
-  }
-
-  /**
-   * Puts Linears in place of those of the same names and disposes of the old ones. Not while anything
-   * is being generated.
-   */
-  replaceProjections(projections: ReadonlyMap<string, Projection>): void {
-    const mine = this.#parts.network.projections
-    for (const [name, projection] of projections) {
-      mine.get(name)?.dispose()
-      mine.set(name, projection)
-    }
-    this.#prefixes.clear()
-    for (const step of this.#steps) step.recompile()
   }
 
   /** Lets go of all weights. What is being generated is rejected with a DisposedError, as later calls. */
@@ -226,6 +215,20 @@ export class Model {
   }
 
   // ---- for what is built on it --------------------------------------------------------------------
+
+  /**
+   * @internal Puts Linears in place of those of the same names and disposes of the old ones. Not while
+   * anything is being generated.
+   */
+  replaceProjections(projections: ReadonlyMap<string, Projection>): void {
+    const mine = this.#parts.network.projections
+    for (const [name, projection] of projections) {
+      mine.get(name)?.dispose()
+      mine.set(name, projection)
+    }
+    this.#prefixes.clear()
+    for (const step of this.#steps) step.recompile()
+  }
 
   /** @internal The ids of a prompt. */
   encode(prompt: Prompt): ArrayLike<number> {

@@ -1,4 +1,4 @@
-import { ArgumentError, copyArray, describe } from '../errors.js'
+import { ArgumentError, describe } from '../errors.js'
 import { checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import type { NativeOp, Program, ScriptOp } from '../pool/program.js'
@@ -33,9 +33,9 @@ export class LinearGroup {
    * @throws ArgumentError if they do not fit together
    */
   constructor(linears: readonly Linear[]) {
-    const copy = copyArray('linears', linears, 'a Linear', (linear) => linear instanceof Linear)
+    const copy = Array.isArray(linears) ? [...linears] : []
     if (copy.length < 1 || copy.length > MOST_LINEARS) {
-      throw new ArgumentError('linears', `1 to ${MOST_LINEARS} Linears`, `${copy.length}`)
+      throw new ArgumentError('linears', `1 to ${MOST_LINEARS} Linears`, describe(linears))
     }
     checkTogether(copy.map((linear, i) => [`linears[${i}]`, linear]))
     const { inFeatures, outliers } = copy[0]

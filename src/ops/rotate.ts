@@ -47,7 +47,8 @@ export function rotateShare(task: RotateTask): number {
   for (let m = from; m < to; m++) {
     const { position } = rows[m]
     const turn = task.rotation.subarray(position * D, (position + 1) * D)
-    if (turn.length < D || rows[m].pages[Math.floor(position / PAGE)] === undefined) return BAD_ROW + m
+    if (turn.length < D || rows[m].pages[Math.floor(position / PAGE)] === undefined)
+      return BAD_ROW + m
     for (let h = m * queryHeads; h < (m + 1) * queryHeads; h++) {
       rotate(q.subarray(h * D, (h + 1) * D), qNorm, eps, turn, scale)
     }

@@ -1,4 +1,4 @@
-import { ArgumentError, NotANumberError, NoTokenError } from '../../errors.js'
+import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
 import { type Drawn, type DrawOptions, PickOutcome, type PickRows } from '../../ops/pick-rows.js'
 import { newArray } from '../../pool/memory.js'
 import type { Pick } from './batch.js'
@@ -100,8 +100,8 @@ function refuseThenable(i: number, returned: unknown): void {
   if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== 'function') return
   // its rejection is nobody else's to see
   Promise.resolve(returned).catch(() => {})
-  const expected = 'a function that changes logits before it returns'
-  throw new ArgumentError(`processors[${i}]`, expected, 'one that returns a promise')
+  const expected = 'functions that change logits before they return'
+  throw new ArgumentError('processors', expected, `a promise from the one at index ${i}`)
 }
 
 /** How surprised the model is by every id but the first, given those before it: nats, their sum. */

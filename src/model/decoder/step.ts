@@ -192,7 +192,9 @@ export class Step {
  */
 export function checkRows(fault: number): void {
   if (fault < BAD_ROW) return
-  throw new InternalError(`row ${fault - BAD_ROW} of a step names a token, position or page that is not there`)
+  throw new InternalError(
+    `row ${fault - BAD_ROW} of a step names a token, position or page that is not there`,
+  )
 }
 
 /**

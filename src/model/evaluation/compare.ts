@@ -49,7 +49,7 @@ export interface Comparison {
  * int8 and in float32. The text is cut into windows as for {@link Model.nll}; some tokens of each model run
  * at a time, so that memory grows with the text by a few bytes a token only.
  *
- * @param tokens at least two; windows of them are independent sequences
+ * @param tokens at least two, copied at once; windows of them are independent sequences
  * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
  */
 export async function compareModels(

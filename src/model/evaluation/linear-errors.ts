@@ -36,7 +36,7 @@ export interface LinearError {
  * Tells how far each Linear of a model is from the reference's. Both get the input that the reference's
  * gets while it runs the text, so that an error is the Linear's own, not that of those before it.
  *
- * @param tokens the first of them are run, 256 at most
+ * @param tokens the first of them are run, 256 at most; copied at once
  * @returns in the order in which a forward uses them
  * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
  */
@@ -50,16 +50,17 @@ export async function compareLinears(
   const { signal, onProgress } = checkOptions(options, linearErrorOptions)
   checkShapes(model, reference)
   const copy = reference.copyTokens(tokens, 'tokens')
+  const { projections } = model
   const errors: LinearError[] = []
   const first = copy.subarray(0, Math.min(TOKENS, reference.maxContext))
   const compare = async ({ name, x, y }: LinearTrace) => {
-    const linear = model.projections.get(name) as Projection
+    const linear = projections.get(name) as Projection
     const rows = rowErrors(await linear.forward(x, { signal }), y, linear.outFeatures)
     const bad = rows.findIndex(Number.isNaN)
     if (bad >= 0) throw new NotANumberError(`outputs of ${name}`, bad)
     const error = rows.reduce((a, b) => a + b) / rows.length
     errors.push({ name, ...placeOf(name), error })
-    onProgress?.(errors.length, model.projections.size)
+    onProgress?.(errors.length, projections.size)
   }
   await reference.trace(first, compare, signal)
   return errors

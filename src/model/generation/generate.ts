@@ -1,10 +1,4 @@
-import {
-  ArgumentError,
-  checkBoolean,
-  checkInteger,
-  checkSignal,
-  copyArray,
-} from '../../errors.js'
+import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Model } from '../model.js'
@@ -74,7 +68,11 @@ function continueTokens(
   const room = model.maxContext - length
   if (room < 1) {
     const most = model.maxContext - 1
-    throw new ArgumentError(argument, `at most ${most} ids, to leave room for one more`, `${length}`)
+    throw new ArgumentError(
+      argument,
+      `at most ${most} ids, to leave room for one more`,
+      `${length}`,
+    )
   }
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, tokens, length + count)
@@ -146,12 +144,12 @@ async function* pieces(
 }
 
 function copyProcessors(processors: readonly LogitsProcessor[] = []): LogitsProcessor[] {
-  return copyArray('processors', processors, 'a function', (item) => typeof item === 'function')
+  return copyArray('processors', processors, 'functions', (item) => typeof item === 'function')
 }
 
 function copyStops(stops: readonly string[] = []): string[] {
   // half a surrogate pair would split a code point
-  return copyArray('stop', stops, 'a non-empty, well-formed string', (stop) => {
+  return copyArray('stop', stops, 'non-empty, well-formed strings', (stop) => {
     return typeof stop === 'string' && stop !== '' && !/\p{Surrogate}/u.test(stop)
   })
 }
