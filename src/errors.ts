@@ -146,11 +146,19 @@ export function checkString(argument: string, value: unknown): void {
   if (typeof value !== 'string') throw new ArgumentError(argument, 'a string', describe(value))
 }
 
-/** Throws an {@link ArgumentError} unless `value` has a length as arrays have it; tells nothing of its items. */
-export function checkList(argument: string, value: unknown): void {
-  const length = (value as ArrayLike<unknown> | null | undefined)?.length
-  if (!Number.isSafeInteger(length) || (length as number) < 0) {
-    throw new ArgumentError(argument, 'an array', describe(value))
+/** The length of what should be array-like; throws an {@link ArgumentError} if it has none as arrays have it. */
+export function checkList(argument: string, value: unknown, expected = 'an array'): number {
+  const length = readLength(value)
+  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
+  throw new ArgumentError(argument, expected, describe(value))
+}
+
+/** Undefined where it cannot be read: proxies of typed arrays throw. */
+function readLength(value: unknown): unknown {
+  try {
+    return (value as ArrayLike<unknown>).length
+  } catch {
+    return undefined
   }
 }
 
@@ -176,7 +184,8 @@ export function copyArray<Item>(
   if (!Array.isArray(items)) throw new ArgumentError(argument, 'an array', describe(items))
   const copy: Item[] = [...items]
   const bad = copy.findIndex((item) => !isFine(item))
-  if (bad >= 0) throw new ArgumentError(argument, expected, `${describe(copy[bad])} at index ${bad}`)
+  if (bad >= 0)
+    throw new ArgumentError(argument, expected, `${describe(copy[bad])} at index ${bad}`)
   return copy
 }
 

@@ -1,4 +1,4 @@
-import { ArgumentError, DisposedError, describe } from '../errors.js'
+import { ArgumentError, checkList, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
 import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
@@ -295,10 +295,8 @@ export class Model {
   copyTokens(tokens: ArrayLike<number>, argument = 'ids'): Uint32Array {
     this.#check()
     const { vocabSize } = this.config
-    const length = tokens?.length
-    if (!Number.isSafeInteger(length) || length < 1) {
-      throw new ArgumentError(argument, 'at least one id', length === 0 ? 'none' : describe(tokens))
-    }
+    const length = checkList(argument, tokens, 'at least one id')
+    if (length === 0) throw new ArgumentError(argument, 'at least one id', 'none')
     const copy: number[] = []
     for (let i = 0; i < length; i++) {
       const token = tokens[i]

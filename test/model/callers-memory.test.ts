@@ -77,6 +77,26 @@ describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
   })
 })
 
+describe('what a model computes with', () => {
+  it('cannot be changed', async () => {
+    const expected = (await model.logits(tokens)).data
+    const changes: (() => void)[] = [
+      () => Object.assign(model, { maxContext: 1e6 }),
+      () => Object.assign(model, { config: {} }),
+      () => Object.assign(model.config, { vocabSize: 1e9 }),
+      () => Object.assign(model.config.rope, { theta: 1 }),
+      () => (model.config.eosTokenIds as number[]).push(5),
+      () => (model.config.windows as number[]).fill(1),
+    ]
+    for (const change of changes) expect(change).toThrow(TypeError)
+    const projections = model.projections as Map<string, unknown>
+    projections.set('lm_head', projections.get('model.layers.0.self_attn.q_proj'))
+    const fresh = await Model.load(pool, fixture)
+    expect((await fresh.logits(tokens)).data).toEqual(expected)
+    expect((await model.logits([...tokens, 9])).data.subarray(0, expected.length)).toEqual(expected)
+  })
+})
+
 describe('what else is given to generate', () => {
   it('may change as soon as it has returned', async () => {
     const stop = ['e', 'zz']

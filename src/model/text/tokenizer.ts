@@ -71,8 +71,8 @@ export class Tokenizer {
   decode(ids: ArrayLike<number>): string {
     const stream = this.stream()
     let text = ''
-    checkList('ids', ids)
-    for (let i = 0; i < ids.length; i++) text += stream.push(ids[i])
+    const length = checkList('ids', ids)
+    for (let i = 0; i < length; i++) text += stream.push(ids[i])
     return text + stream.end()
   }
 
@@ -82,9 +82,9 @@ export class Tokenizer {
    * @param context ids that came before; they give no text, but decide how the next ones read
    */
   stream(context: ArrayLike<number> = []): TextStream {
-    checkList('context', context)
+    const length = checkList('context', context)
     const stream = new TextStream((id) => this.#bytesOf(id), this.#spelling.dropsFirstSpace)
-    for (let i = 0; i < context.length; i++) stream.push(context[i])
+    for (let i = 0; i < length; i++) stream.push(context[i])
     return stream
   }
 
