@@ -16,7 +16,10 @@ export function bf16ToFloat(bits: number): number {
   return float[0]
 }
 
-/** The bits of the bfloat16 nearest to `value`, ties to even; NaN gives 0x7fc0. An ArgumentError for what is no number. */
+/**
+ * The bits of the bfloat16 nearest to `value`, ties to even; NaN gives 0x7fc0. An ArgumentError for what is no
+ * number.
+ */
 export function floatToBf16(value: number): number {
   if (typeof value !== 'number') throw new ArgumentError('value', 'a number', describe(value))
   float[0] = value

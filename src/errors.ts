@@ -120,22 +120,22 @@ export function describe(value: unknown): string {
   return typeof value === 'function' ? 'a function' : String(value)
 }
 
-/** Throws an {@link ArgumentError} unless `signal` is an AbortSignal, or left out. */
-export function checkSignal(signal: unknown, argument = 'signal'): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ArgumentError(argument, 'an AbortSignal', describe(signal))
+/** Throws an {@link ArgumentError} unless `value` is an AbortSignal, or left out. */
+export function checkSignal(argument: string, value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw new ArgumentError(argument, 'an AbortSignal', describe(value))
   }
 }
 
 /** Throws an {@link ArgumentError} unless `value` is a function, or left out. */
-export function checkCallback(value: unknown, argument: string): void {
+export function checkCallback(argument: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') {
     throw new ArgumentError(argument, 'a function', describe(value))
   }
 }
 
 /** Throws an {@link ArgumentError} unless `value` is true or false, or left out. */
-export function checkBoolean(value: unknown, argument: string): void {
+export function checkBoolean(argument: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') {
     throw new ArgumentError(argument, 'true or false', describe(value))
   }
@@ -184,9 +184,8 @@ export function copyArray<Item>(
   if (!Array.isArray(items)) throw new ArgumentError(argument, 'an array', describe(items))
   const copy: Item[] = [...items]
   const bad = copy.findIndex((item) => !isFine(item))
-  if (bad >= 0)
-    throw new ArgumentError(argument, expected, `${describe(copy[bad])} at index ${bad}`)
-  return copy
+  if (bad < 0) return copy
+  throw new ArgumentError(argument, expected, `${describe(copy[bad])} at index ${bad}`)
 }
 
 /** Throws an {@link ArgumentError} unless `value` is an integer in [min, max]. */

@@ -6,7 +6,7 @@ import { ArgumentError, checkSignal, describe } from './errors.js'
  * stands what checks its value, or `true` where the call itself does.
  */
 export type OptionNames<Options> = {
-  readonly [Name in keyof Required<Options>]: true | ((value: unknown, name: string) => void)
+  readonly [Name in keyof Required<Options>]: true | ((argument: string, value: unknown) => void)
 }
 
 /** The options of a call that can be stopped and has no others. */
@@ -39,7 +39,7 @@ export function checkOptions<Options extends object>(
     if (!Object.hasOwn(names, name)) throw unknownOption(argument, name, Object.keys(names))
     const check = names[name]
     copy[name] = options[name]
-    if (check !== true) check(copy[name], name)
+    if (check !== true) check(name, copy[name])
   }
   return copy
 }

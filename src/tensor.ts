@@ -108,8 +108,28 @@ export function elementsOf<T extends TensorType>(
   return elements
 }
 
+/**
+ * The elements of floats by a view of our own; bfloat16 as its bits.
+ *
+ * @throws ArgumentError unless they are a Float32Array or a float32 or bfloat16 tensor, as long as it was
+ */
+export function readFloats(argument: string, floats: unknown): Float32Array | Uint16Array {
+  const elements =
+    floats instanceof Tensor
+      ? elementsOf(argument, floats, ['float32', 'bfloat16'])
+      : attachedView(argument, Float32Array, floats)
+  if (elements !== undefined) return elements
+  const expected = 'a Float32Array or a float32 or bfloat16 Tensor'
+  throw new ArgumentError(argument, expected, describeTensor(floats))
+}
+
+/** What {@link describe} says, and of a tensor what it is. */
+export function describeTensor(value: unknown): string {
+  return value instanceof Tensor ? String(value) : describe(value)
+}
+
 /** A view of our own of a typed array, as {@link viewOf} makes it; an ArgumentError if its buffer was detached. */
-export function attachedView<View extends { length: number }>(
+function attachedView<View extends { length: number }>(
   argument: string,
   View: ViewClass<View>,
   array: unknown,

@@ -418,7 +418,7 @@ function property(call: Call): fc.IAsyncPropertyWithHooks<[Plan[]]> {
 
 describe('with any arguments', () => {
   it.each(Object.entries(calls))('%s works or throws one of our errors', async (_, call) => {
-    await fc.assert(property(call), { numRuns: 150 })
+    await fc.assert(property(call), { numRuns: 100 })
   })
 
   it.each(Object.entries(slowCalls))('%s works or throws one of our errors', async (_, call) => {

@@ -124,11 +124,12 @@ typedef struct dp_attention {
 } dp_attention;
 
 /*
- * What DP_OP_PICK shall do with a row of logits, and what came of it. DRAW writes over the logits. Nothing comes
- * of a row with a NaN, or of a draw from logits that are all -infinity, which is a fault. Of W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are
- * admitted that are among the top_k largest; of these the largest that sum up to top_p of their sum; of these,
- * what is at least min_p * 2^30; always with all that tie. The id is the first whose running sum of admitted
- * W is above random / 2^32 of their sum. Where max l is +infinity all ids that have it are alike.
+ * What DP_OP_PICK shall do with a row of logits, and what came of it. DRAW writes over the logits. A NaN among
+ * them is a fault, as are logits that are all -infinity for DRAW, and nothing came of it. Of
+ * W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are admitted that are among the top_k largest; of
+ * these the largest that sum up to top_p of their sum; of these, what is at least min_p * 2^30; always with all
+ * that tie. The id is the first whose running sum of admitted W is above random / 2^32 of their sum. Where max l is
+ * +infinity all ids that have it are alike.
  */
 typedef struct dp_pick {
   uint32_t action; /* dp_pick_action */

@@ -110,7 +110,8 @@ static dp_pick_outcome outcome_of(const dp_pick *asked, const float *logits, uin
   bool masked = true;
   if (asked->action == DP_PICK_NOTHING) return 0;
   if (asked->action == DP_PICK_SCORE && asked->id >= n) return DP_PICK_OUTSIDE;
-  if (asked->action == DP_PICK_DRAW && asked->seen_count > 0 && seen[asked->seen_count - 1] >= n) return DP_PICK_OUTSIDE;
+  const bool penalises = asked->action == DP_PICK_DRAW && asked->seen_count > 0;
+  if (penalises && seen[asked->seen_count - 1] >= n) return DP_PICK_OUTSIDE;
   for (uint32_t i = 0; i < n; i++) {
     if (isnan(logits[i])) return DP_PICK_NAN;
     masked &= logits[i] == -INFINITY;

@@ -3,7 +3,7 @@ import type { OptionNames } from '../options.js'
 import { CallMemory, type Memory, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
-import { attachedView, checkLength, elementsOf, Tensor } from '../tensor.js'
+import { checkLength, describeTensor, readFloats, Tensor } from '../tensor.js'
 import { isShared } from '../views.js'
 
 /*
@@ -111,26 +111,9 @@ export class Result {
   }
 }
 
-const types = ['float32', 'bfloat16'] as const
-
-/** The elements of an array or a tensor by a view of our own; undefined if it is of another type. */
-function read(argument: string, x: unknown): ActivationArray | undefined {
-  if (x instanceof Tensor) return elementsOf(argument, x, types)
-  return attachedView(argument, Float32Array, x)
-}
-
-/** A value for the `got` of an error. */
-function describeActivations(x: unknown): string {
-  return x instanceof Tensor ? String(x) : describe(x)
-}
-
 /** The elements of x, whole rows of K. */
 function checkInput(x: unknown, inFeatures: number): ActivationArray {
-  const data = read('x', x)
-  if (data === undefined) {
-    const expected = 'a Float32Array or a float32 or bfloat16 Tensor'
-    throw new ArgumentError('x', expected, describeActivations(x))
-  }
+  const data = readFloats('x', x)
   if (x instanceof Tensor && x.dims.at(-1) !== inFeatures) {
     throw new ArgumentError('x', `a last dimension of ${inFeatures}`, String(x))
   }
@@ -142,12 +125,11 @@ function checkInput(x: unknown, inFeatures: number): ActivationArray {
 
 /** The elements of `out`, which must look like the result of the input. */
 function checkOut(out: unknown, { type, given, dims }: Input, size: number): ActivationArray {
-  const data = read('out', out)
+  const data = readFloats('out', out)
   const sameKind = out instanceof Tensor === (dims !== undefined)
-  const fits = data !== undefined && data.constructor === given.constructor && data.length === size
-  if (!sameKind || !fits) {
+  if (!sameKind || data.constructor !== given.constructor || data.length !== size) {
     const kind = dims === undefined ? 'a Float32Array' : `a ${type} Tensor`
-    throw new ArgumentError('out', `${kind} of ${size} elements`, describeActivations(out))
+    throw new ArgumentError('out', `${kind} of ${size} elements`, describeTensor(out))
   }
   if (overlaps(data, given)) {
     throw new ArgumentError('out', 'memory apart from x', 'memory that x lies in')

@@ -1,4 +1,4 @@
-import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { ArgumentError, checkInteger } from '../errors.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import { CallMemory } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
@@ -10,7 +10,7 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
-import { elementsOf, Tensor } from '../tensor.js'
+import { describeTensor, elementsOf, Tensor } from '../tensor.js'
 import { type IntMatmulTask, intMatmulShare, oracle } from './oracle.js'
 import { paddedN, tileBytes } from './pack.js'
 
@@ -56,8 +56,7 @@ function readMatrix(argument: string, value: unknown): Matrix {
     const elements = elementsOf(argument, value, ['int8'])
     if (elements !== undefined) return { elements, rows: value.dims[0], columns: value.dims[1] }
   }
-  const got = value instanceof Tensor ? String(value) : describe(value)
-  throw new ArgumentError(argument, 'an int8 Tensor of two dimensions', got)
+  throw new ArgumentError(argument, 'an int8 Tensor of two dimensions', describeTensor(value))
 }
 
 class IntMatmul implements Program {

@@ -9,7 +9,7 @@ import {
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
-import type { Tensor } from '../tensor.js'
+import { readFloats, type Tensor } from '../tensor.js'
 import { viewOf } from '../views.js'
 import {
   type Activations,
@@ -24,7 +24,7 @@ import {
 import { Coalescer } from './coalescer.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
 import { floatShare, type LinearTask, oracle } from './oracle.js'
-import { checkOutliers, readFloats } from './quantize.js'
+import { checkOutliers } from './quantize.js'
 import {
   type PackOptions,
   Weight,
@@ -199,10 +199,10 @@ export class Linear {
     x: Activations,
     options: LinearForwardOptions<Activations> = {},
   ): Promise<Activations> {
-    const { signal, ...others } = checkOptions(options, linearForwardOptions)
-    const call = this.#call(x, others)
-    if (call instanceof FloatCall) await this.pool.run(call, signal)
-    else await this.#coalescer.run(call, signal)
+    const checked = checkOptions(options, linearForwardOptions)
+    const call = this.#call(x, checked)
+    if (call instanceof FloatCall) await this.pool.run(call, checked.signal)
+    else await this.#coalescer.run(call, checked.signal)
     return call.result.finish()
   }
 

@@ -2,8 +2,7 @@ import { bf16ToFloat32 } from '../bf16.js'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { newArray } from '../pool/memory.js'
-import { elementsOf, Tensor } from '../tensor.js'
-import { viewOf } from '../views.js'
+import { readFloats, Tensor } from '../tensor.js'
 
 /*
  * Symmetric int8 quantisation in float32 steps, one rounding each, so that every kernel can give the
@@ -88,21 +87,6 @@ export function quantizeChannel(w: Float32Array, q: Int8Array): number {
     q[k] = Math.min(127, Math.max(-128, value))
   }
   return scale
-}
-
-/**
- * The elements of floats by a view of our own; bfloat16 as its bits.
- *
- * @throws ArgumentError unless they are a Float32Array or a float32 or bfloat16 tensor
- */
-export function readFloats(argument: string, floats: unknown): Float32Array | Uint16Array {
-  const isTensor = floats instanceof Tensor
-  const elements = isTensor
-    ? elementsOf(argument, floats, ['float32', 'bfloat16'])
-    : viewOf(Float32Array, floats)
-  if (elements !== undefined) return elements
-  const got = isTensor ? String(floats) : describe(floats)
-  throw new ArgumentError(argument, 'a Float32Array or a float32 or bfloat16 Tensor', got)
 }
 
 function toFloat32(argument: string, floats: unknown): Float32Array {

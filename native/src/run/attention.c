@@ -50,13 +50,14 @@ static span seen_of_page(span seen, uint32_t page) {
   };
 }
 
-/* Whether there are a rotation for its position, all pages that it sees, and their parts; otherwise that is a fault. */
+/* Whether its position has a rotation, and what it sees pages, and parts where there are any; a fault otherwise. */
 static bool is_there(const dp_place *place, uint64_t m) {
   const dp_attention *a = attention_of(place->op);
   const dp_row *row = &rows_of(place->op)[m];
   const dp_pages *pages = POINTER(const dp_pages, row->pages);
   const uint32_t own_page = row->position / DP_PAGE;
-  bool there = row->position < a->positions && own_page < pages->count && (!a->split || own_page < a->part_pages);
+  bool there = row->position < a->positions && own_page < pages->count;
+  if (a->split) there &= own_page < a->part_pages;
   if (there) {
     const span seen = seen_by(a, row);
     for (uint32_t page = first_page(seen); page <= last_page(seen); page++) there &= pages->at[page] != 0;

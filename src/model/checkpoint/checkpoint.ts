@@ -163,7 +163,7 @@ export class Checkpoint {
     if (bytes?.length !== expected) {
       throw new ArgumentError('into', `a Uint8Array of ${expected} bytes`, describe(into))
     }
-    checkSignal(signal)
+    checkSignal('signal', signal)
     const stored = this.#stored(name)
     await this.#shards.of(stored).readBytes(stored, firstRow * rowBytes, bytes, { signal })
     checkLength('into', bytes, expected)
@@ -176,7 +176,7 @@ export class Checkpoint {
    * @throws at the first step what {@link read} throws
    */
   async *chunks(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-    checkSignal(signal)
+    checkSignal('signal', signal)
     const stored = this.#stored(name)
     const shard = this.#shards.of(stored)
     const { byteLength } = shard.entry(stored)
