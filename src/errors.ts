@@ -1,3 +1,5 @@
+import { kindOf, lengthOf } from './views.js'
+
 /** Every error that dotpool throws on purpose is one of these; `code` is stable across releases. */
 export class DotpoolError extends Error {
   readonly code: string
@@ -74,6 +76,30 @@ export class NotANumberError extends DotpoolError {
   }
 }
 
+/** No token can be drawn: logits processors have masked every one. */
+export class NoTokenError extends DotpoolError {
+  /** @param position of the token that was to be drawn */
+  constructor(position: number) {
+    const problem = `no token can be drawn for position ${position}, for all logits are -Infinity`
+    super('ERR_DOTPOOL_NO_TOKEN', `${problem}; let processors leave at least one token`)
+  }
+}
+
+/** There is not so much memory. Close or dispose of what is not needed, or ask for less. */
+export class OutOfMemoryError extends DotpoolError {
+  constructor(byteLength: number, cause: unknown) {
+    const remedy = 'dispose of what is not needed, or ask for less'
+    super('ERR_DOTPOOL_OUT_OF_MEMORY', `${byteLength} bytes cannot be had; ${remedy}`, { cause })
+  }
+}
+
+/** A mistake of dotpool itself, found before it could do harm. */
+export class InternalError extends DotpoolError {
+  constructor(problem: string) {
+    super('ERR_DOTPOOL_INTERNAL', `${problem}: a mistake of dotpool itself, please report it`)
+  }
+}
+
 /** A file is not what its format says. `file` names it, the message says where it breaks. */
 export class FormatError extends DotpoolError {
   readonly file: string
@@ -88,19 +114,78 @@ export class FormatError extends DotpoolError {
 export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return JSON.stringify(value)
-  if (ArrayBuffer.isView(value)) {
-    const length = 'length' in value ? value.length : value.byteLength
-    return `${value.constructor.name}(${String(length)})`
-  }
-  if (typeof value === 'object') return value.constructor?.name ?? 'object'
+  const kind = kindOf(value)
+  if (kind !== undefined) return `${kind}(${lengthOf(value)})`
+  if (typeof value === 'object') return `${value.constructor?.name ?? 'object'}`
   return typeof value === 'function' ? 'a function' : String(value)
 }
 
-/** Throws an {@link ArgumentError} unless `signal` is an AbortSignal, or left out. */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new ArgumentError('signal', 'an AbortSignal', describe(signal))
+/** Throws an {@link ArgumentError} unless `value` is an AbortSignal, or left out. */
+export function checkSignal(argument: string, value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw new ArgumentError(argument, 'an AbortSignal', describe(value))
   }
+}
+
+/** Throws an {@link ArgumentError} unless `value` is a function, or left out. */
+export function checkCallback(argument: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') {
+    throw new ArgumentError(argument, 'a function', describe(value))
+  }
+}
+
+/** Throws an {@link ArgumentError} unless `value` is true or false, or left out. */
+export function checkBoolean(argument: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new ArgumentError(argument, 'true or false', describe(value))
+  }
+}
+
+/** Throws an {@link ArgumentError} unless `value` is a string. */
+export function checkString(argument: string, value: unknown): void {
+  if (typeof value !== 'string') throw new ArgumentError(argument, 'a string', describe(value))
+}
+
+/** The length of what should be array-like; throws an {@link ArgumentError} if it has none as arrays have it. */
+export function checkList(argument: string, value: unknown, expected = 'an array'): number {
+  const length = readLength(value)
+  if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
+  throw new ArgumentError(argument, expected, describe(value))
+}
+
+/** Undefined where it cannot be read: proxies of typed arrays throw. */
+function readLength(value: unknown): unknown {
+  try {
+    return (value as ArrayLike<unknown>).length
+  } catch {
+    return undefined
+  }
+}
+
+/** Throws an {@link ArgumentError} unless `value` can be the path of a file or folder. */
+export function checkPath(argument: string, value: unknown): void {
+  if (typeof value !== 'string' || value.includes('\0')) {
+    throw new ArgumentError(argument, 'a path', describe(value))
+  }
+}
+
+/**
+ * A copy of an array whose items are all fine, for the caller may change theirs as soon as the call has returned.
+ *
+ * @param expected what the items are to be
+ * @throws ArgumentError
+ */
+export function copyArray<Item>(
+  argument: string,
+  items: readonly Item[],
+  expected: string,
+  isFine: (item: Item) => boolean,
+): Item[] {
+  if (!Array.isArray(items)) throw new ArgumentError(argument, 'an array', describe(items))
+  const copy: Item[] = [...items]
+  const bad = copy.findIndex((item) => !isFine(item))
+  if (bad < 0) return copy
+  throw new ArgumentError(argument, expected, `${describe(copy[bad])} at index ${bad}`)
 }
 
 /** Throws an {@link ArgumentError} unless `value` is an integer in [min, max]. */

@@ -1,4 +1,5 @@
 import { ArgumentError, describe } from './errors.js'
+import { isDetached, kindOf, lengthOf, type ViewClass, viewOf } from './views.js'
 
 /** Element types and the typed array that holds each; bfloat16 is held as its bits. */
 export interface TensorData {
@@ -33,18 +34,19 @@ export class Tensor<T extends TensorType = TensorType> {
    * @throws ArgumentError if type, data and dims do not fit each other
    */
   constructor(type: T, data: TensorData[T], dims: readonly number[]) {
-    checkShape(type, dims)
-    const Expected = arrayOf[type]
-    if (!(data instanceof Expected)) {
-      throw new ArgumentError('data', `${Expected.name} for type ${type}`, describe(data))
+    checkType(type)
+    const sizes = copyDims(dims)
+    const expected = arrayOf[type].name
+    if (kindOf(data) !== expected) {
+      throw new ArgumentError('data', `${expected} for type ${type}`, describe(data))
     }
-    const size = sizeOf(dims)
-    if (data.length !== size) {
-      throw new ArgumentError('data', `${size} elements for dims [${dims}]`, describe(data))
+    const size = sizeOf(sizes)
+    if (lengthOf(data) !== size) {
+      throw new ArgumentError('data', `${size} elements for dims [${sizes}]`, describe(data))
     }
     this.type = type
     this.data = data
-    this.dims = Object.freeze([...dims])
+    this.dims = sizes
   }
 
   /** Number of elements. */
@@ -65,19 +67,82 @@ export function sizeOf(dims: readonly number[]): number {
 /** More elements than this no typed array holds on any platform. */
 const MAX_SIZE = 2 ** 33
 
-/** Throws an ArgumentError unless there can be a tensor of the type and sizes. */
-export function checkShape(type: unknown, dims: readonly number[]): void {
+/** Throws an ArgumentError unless there are tensors of the type. */
+export function checkType(type: unknown): asserts type is TensorType {
   if (typeof type !== 'string' || !Object.hasOwn(arrayOf, type)) {
     throw new ArgumentError('type', `one of ${Object.keys(arrayOf).join(', ')}`, describe(type))
   }
-  if (!Array.isArray(dims) || dims.some((d) => !Number.isSafeInteger(d) || d < 0)) {
-    throw new ArgumentError(
-      'dims',
-      'an array of non-negative integers',
-      String(JSON.stringify(dims)),
-    )
+}
+
+/** A copy of the sizes of a tensor; throws an ArgumentError unless there can be one of them. */
+export function copyDims(dims: readonly number[]): readonly number[] {
+  if (!Array.isArray(dims)) {
+    throw new ArgumentError('dims', 'an array of non-negative integers', describe(dims))
   }
-  if (sizeOf(dims) > MAX_SIZE) {
-    throw new ArgumentError('dims', `at most ${MAX_SIZE} elements`, `[${dims}]`)
+  const copy: readonly number[] = Object.freeze([...dims])
+  if (copy.some((d) => !Number.isSafeInteger(d) || d < 0)) {
+    const got = `[${copy.map(describe).join(', ')}]`
+    throw new ArgumentError('dims', 'an array of non-negative integers', got)
   }
+  if (sizeOf(copy) > MAX_SIZE) {
+    throw new ArgumentError('dims', `at most ${MAX_SIZE} elements`, `[${copy}]`)
+  }
+  return copy
+}
+
+/**
+ * The elements of a tensor by a view of our own, as many as its sizes say; undefined unless it is of one of the
+ * types.
+ *
+ * @throws ArgumentError if its buffer was detached or has shrunk
+ */
+export function elementsOf<T extends TensorType>(
+  argument: string,
+  { type, data, dims }: Tensor,
+  types: readonly T[],
+): TensorData[T] | undefined {
+  if (!types.some((known) => known === type)) return undefined
+  const View = arrayOf[type] as unknown as ViewClass<TensorData[T]>
+  const elements = attachedView(argument, View, data)
+  if (elements !== undefined) checkLength(argument, elements, sizeOf(dims))
+  return elements
+}
+
+/**
+ * The elements of floats by a view of our own; bfloat16 as its bits.
+ *
+ * @throws ArgumentError unless they are a Float32Array or a float32 or bfloat16 tensor, as long as it was
+ */
+export function readFloats(argument: string, floats: unknown): Float32Array | Uint16Array {
+  const elements =
+    floats instanceof Tensor
+      ? elementsOf(argument, floats, ['float32', 'bfloat16'])
+      : attachedView(argument, Float32Array, floats)
+  if (elements !== undefined) return elements
+  const expected = 'a Float32Array or a float32 or bfloat16 Tensor'
+  throw new ArgumentError(argument, expected, describeTensor(floats))
+}
+
+/** What {@link describe} says, and of a tensor what it is. */
+export function describeTensor(value: unknown): string {
+  return value instanceof Tensor ? String(value) : describe(value)
+}
+
+/** A view of our own of a typed array, as {@link viewOf} makes it; an ArgumentError if its buffer was detached. */
+function attachedView<View extends { length: number }>(
+  argument: string,
+  View: ViewClass<View>,
+  array: unknown,
+): View | undefined {
+  const view = viewOf(View, array)
+  if (view?.length === 0 && isDetached(array)) {
+    throw new ArgumentError(argument, 'an attached buffer', 'a detached one')
+  }
+  return view
+}
+
+/** Throws an ArgumentError unless a view of our own is still as long as it has to be. */
+export function checkLength(argument: string, view: { length: number }, length: number): void {
+  if (view.length === length) return
+  throw new ArgumentError(argument, `${length} elements until the call settles`, describe(view))
 }

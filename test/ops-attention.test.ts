@@ -5,6 +5,7 @@ import { attendShare } from '#src/ops/attention.js'
 import { headBytes, PageHead, pageBytes } from '#src/ops/kv-page.js'
 import { rotateShare } from '#src/ops/rotate.js'
 import { sum16 } from '#src/ops/sum16.js'
+import { BAD_ROW } from '#src/pool/program.js'
 import {
   type AttentionCase,
   attentionProgram,
@@ -46,6 +47,21 @@ describe.each(isas)('attention on %s', (isa) => {
       }),
       { numRuns: isa === 'typescript' ? 6 : 25 },
     )
+  })
+
+  it('names a row whose position has no rotation or no page', async () => {
+    const task = makeAttentionCase(pool, {
+      ...{ kvHeads: 2, group: 2, half: 8, window: 0, cacheType: 'float32', normed: false, seed: 1 },
+      sequences: [{ before: 0, count: 3 }],
+    })
+    const [first, row, last] = task.rows
+    for (const wrong of [
+      { ...row, position: 3 },
+      { ...row, pages: [] },
+    ]) {
+      const program = attentionProgram(pool, { ...task, rows: [first, wrong, last] }, false)
+      expect(await pool.run(program)).toBe(BAD_ROW + 1)
+    }
   })
 })
 

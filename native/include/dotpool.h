@@ -53,7 +53,7 @@ typedef enum dp_op_kind {
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
-  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where there is no such id; x: dp_pick [] */
+  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where none was drawn; [x, u): dp_pick [] */
   DP_OP_NORM = 12,        /* x += u; y or (xq, xScale) = x / rms(x) * scale */
   DP_OP_DENSE = 13,       /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
   DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
@@ -87,8 +87,14 @@ typedef enum dp_activation {
 typedef struct dp_row {
   uint32_t id; /* with DP_DRAWN: which pick of the batch before tells the id */
   uint32_t position;
-  uint64_t pages; /* uint64 [positions / DP_PAGE]: addresses of the pages of its sequence */
+  uint64_t pages; /* dp_pages of its sequence */
 } dp_row;
+
+/* Where the pages of a sequence are, in the order of their positions; 0: not there yet. */
+typedef struct dp_pages {
+  uint64_t count;
+  uint64_t at[];
+} dp_pages;
 
 /*
  * The attention of one layer. A page holds the keys and values of DP_PAGE positions for all layers; at
@@ -114,15 +120,16 @@ typedef struct dp_attention {
   uint64_t out;        /* float32 [M, query_heads, D] */
   uint64_t parts;      /* float32 [M, query_heads, most pages][2 + D]: maximum, sum, values */
   uint32_t part_pages; /* most pages of a row in `parts` */
-  uint32_t padding;
+  uint32_t positions;  /* of `rotation` */
 } dp_attention;
 
 /*
  * What DP_OP_PICK shall do with a row of logits, and what came of it. DRAW writes over the logits. A NaN among
- * them is a fault, and nothing came of it. Of W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are
- * admitted that are among the top_k largest; of these the largest that sum up to top_p of their sum; of these,
- * what is at least min_p * 2^30; always with all that tie. The id is the first whose running sum of admitted
- * W is above random / 2^32 of their sum. Where max l is infinite all ids that have it are alike.
+ * them is a fault, as are logits that are all -infinity for DRAW, and nothing came of it. Of
+ * W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are admitted that are among the top_k largest; of
+ * these the largest that sum up to top_p of their sum; of these, what is at least min_p * 2^30; always with all
+ * that tie. The id is the first whose running sum of admitted W is above random / 2^32 of their sum. Where max l is
+ * +infinity all ids that have it are alike.
  */
 typedef struct dp_pick {
   uint32_t action; /* dp_pick_action */
@@ -135,9 +142,24 @@ typedef struct dp_pick {
   uint32_t random;    /* uniform bits */
   uint32_t seen_count;
   uint64_t seen;      /* uint32 [seen_count]: ids to penalise, each once, all below N */
+  uint32_t outcome;   /* dp_pick_outcome, once a DRAW or a SCORE is done */
+  uint32_t padding;
 } dp_pick;
 
 typedef enum dp_pick_action { DP_PICK_NOTHING = 0, DP_PICK_DRAW = 1, DP_PICK_SCORE = 2 } dp_pick_action;
+
+typedef enum dp_pick_outcome {
+  DP_PICKED = 1,        /* what was asked for */
+  DP_PICK_NAN = 2,      /* nothing: there is a NaN among the logits */
+  DP_PICK_MASKED = 3,   /* nothing: all logits are -infinity */
+  DP_PICK_OUTSIDE = 4,  /* nothing: an id that it names is not below N */
+} dp_pick_outcome;
+
+/*
+ * The fault of an op whose row names an id, a position, a page or another row that is not there; the rest of its
+ * bits say which row. Such a row is left out.
+ */
+#define DP_BAD_ROW 0x80000000u
 
 /*
  * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
@@ -158,7 +180,7 @@ typedef struct dp_op {
   uint64_t bias;    /* float32 [N] padded to 64, or 0 */
   uint64_t xq;      /* quantised rows, or 0; dp_row_stride(K) bytes each, 64-byte aligned */
   uint64_t x_scale; /* float32 [M] */
-  uint64_t u;       /* [M, K] of x's type, or 0: see dp_activation */
+  uint64_t u;       /* [M, K] of x's type, or 0: see dp_activation; for EMBED where x ends */
   uint64_t rows;    /* dp_row [M], dp_pick [M]; for NORM uint32 [M]: which rows of x and u, or 0 */
   uint64_t attention; /* dp_attention */
   float eps;
@@ -192,7 +214,7 @@ typedef struct dp_slot {
   _Atomic uint32_t ops_done;
   _Atomic uint32_t completed; /* = epoch once every op is done */
   _Atomic uint32_t aborted; /* = epoch if what is not yet claimed shall be skipped */
-  _Atomic uint32_t fault;   /* 1 + the index that an op found wrong, or 0 */
+  _Atomic uint32_t fault;   /* 1 + the index of what an op found wrong, or DP_BAD_ROW and a row, or 0 */
   _Atomic uint64_t ops;      /* dp_op [op_count]: `own_ops`, or where the publisher keeps them */
   _Atomic uint64_t progress; /* dp_progress [op_count], likewise */
   alignas(DP_CACHE_LINE) dp_op own_ops[DP_SLOT_OPS];

@@ -157,13 +157,13 @@ typedef void dp_dense_fn(const float *const *x, uint32_t rows, const void *w, ui
                          size_t k, const float *bias, float *const *y);
 
 /*
- * Draws pick->id from logits [N], which are used up. Returns 1, and draws nothing, where one is NaN.
+ * Draws pick->id from logits [N], which are used up; none where one is NaN or all are -infinity.
  * Not for N > 2^22: sums of weights are to stay whole numbers in a double.
  */
-typedef int dp_draw_fn(float *logits, size_t n, dp_pick *pick);
+typedef dp_pick_outcome dp_draw_fn(float *logits, size_t n, dp_pick *pick);
 
-/* Fills in pick->logit, maximum and sum for pick->id. Returns 1, and does not, where a logit is NaN. */
-typedef int dp_score_fn(const float *logits, size_t n, dp_pick *pick);
+/* Fills in pick->logit, maximum and sum for pick->id; does not where a logit is NaN. */
+typedef dp_pick_outcome dp_score_fn(const float *logits, size_t n, dp_pick *pick);
 
 /*
  * tiles = one block of int8 w[n0 .. n0 + channels, K], rows `stride` bytes apart; the rest zeros.

@@ -133,7 +133,7 @@ void oracle_attend(const dp_attention *a, const dp_row *row, uint32_t head, cons
   for (uint32_t page = seen / 64; page <= t / 64; page++) {
     const uint32_t first = seen > page * 64 ? seen - page * 64 : 0;
     const uint32_t last = t + 1 < page * 64 + 64 ? t + 1 - page * 64 : 64;
-    const char *at = (const char *)(uintptr_t)((const uint64_t *)(uintptr_t)row->pages)[page];
+    const char *at = (const char *)(uintptr_t)((const dp_pages *)(uintptr_t)row->pages)->at[page];
     const part next = attend_page(a, at + a->page_offset + kv_head * head_bytes(a), q, first, last);
     if (page == seen / 64) {
       total = next;

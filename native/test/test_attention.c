@@ -12,6 +12,11 @@
 
 enum { CASES = 60, MOST_SEQUENCES = 3, MOST_PAGES = 4, MOST_POSITIONS = MOST_PAGES * DP_PAGE };
 
+/* dp_pages of one sequence. */
+typedef struct page_table {
+  uint64_t count, at[MOST_PAGES];
+} page_table;
+
 typedef struct attention_case {
   dp_attention attention;
   bool wild; /* floats of every kind, from zeros to infinite sums */
@@ -19,13 +24,17 @@ typedef struct attention_case {
   block rows;
   uint32_t sequences, lengths[MOST_SEQUENCES];
   block pages[MOST_SEQUENCES][MOST_PAGES];
-  uint64_t tables[MOST_SEQUENCES][MOST_PAGES];
+  page_table tables[MOST_SEQUENCES];
   block q, k, v, q_norm, k_norm, rotation, out, parts;
 } attention_case;
 
 static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)block->at; }
 
 static dp_row *row_of(const attention_case *c, uint32_t m) { return (dp_row *)c->rows.at + m; }
+
+static uint32_t sequence_of(const attention_case *c, const dp_row *row) {
+  return (uint32_t)((const page_table *)(uintptr_t)row->pages - c->tables);
+}
 
 /* Mostly such that sums stay finite. */
 static void fill(const attention_case *c, float *values, size_t count) {
@@ -50,7 +59,8 @@ static void make_pages(attention_case *c) {
     for (uint32_t p = 0; p * DP_PAGE < c->lengths[s]; p++) {
       c->pages[s][p] = make_input(bytes, 64);
       memset(c->pages[s][p].at, 0xff, bytes);
-      c->tables[s][p] = address_of(&c->pages[s][p]);
+      c->tables[s].at[p] = address_of(&c->pages[s][p]);
+      c->tables[s].count++;
     }
   }
 }
@@ -85,7 +95,7 @@ static void make_rows(attention_case *c) {
       s = random_between(0, c->sequences - 1);
       position = border_or_any(c->lengths[s]) - 1;
     }
-    *row_of(c, m) = (dp_row){.position = position, .pages = (uint64_t)(uintptr_t)c->tables[s]};
+    *row_of(c, m) = (dp_row){.position = position, .pages = (uint64_t)(uintptr_t)&c->tables[s]};
   }
 }
 
@@ -119,6 +129,7 @@ static attention_case *make_case(void) {
   c->k_norm = random_input(c, D);
   c->rotation = random_input(c, MOST_POSITIONS * D);
   c->out = make_output(c->m * a->query_heads * D * sizeof(float), 0);
+  a->positions = MOST_POSITIONS;
   a->part_pages = MOST_PAGES;
   c->parts = make_output(c->m * a->query_heads * MOST_PAGES * (2 + D) * sizeof(float), 0);
   a->q = address_of(&c->q), a->k = address_of(&c->k), a->v = address_of(&c->v);
@@ -184,7 +195,7 @@ static void test_rotate(const attention_case *c) {
       float *query = (float *)q.at + (m * a->query_heads + h) * D;
       oracle_rotate(query, a->head_dim, q_norm, a->eps, rotation, a->scale);
     }
-    const uint32_t s = (uint32_t)((const uint64_t(*)[MOST_PAGES])(uintptr_t)row->pages - c->tables);
+    const uint32_t s = sequence_of(c, row);
     for (uint32_t g = 0; g < a->kv_heads; g++) {
       const size_t at = (m * a->kv_heads + g) * D;
       oracle_rotate((float *)k.at + at, a->head_dim, k_norm, a->eps, rotation, 1);
@@ -229,13 +240,43 @@ static void test_attend(attention_case *c) {
   free_block(&expected);
 }
 
+/* A row whose position has no rotation, or which sees a page that is not there, is named, and nothing is read. */
+static void test_bad_row(attention_case *c) {
+  dp_attention *a = &c->attention;
+  const uint32_t bad = random_between(0, c->m - 1);
+  const dp_row sound = *row_of(c, bad);
+  page_table table = c->tables[sequence_of(c, &sound)];
+  const uint32_t page = sound.position / DP_PAGE;
+  row_of(c, bad)->pages = (uint64_t)(uintptr_t)&table;
+  const dp_op_kind kinds[] = {DP_OP_ROTATE, DP_OP_ATTEND, DP_OP_ATTEND, DP_OP_MERGE};
+  for (uint32_t i = 0; i < 4; i++) {
+    a->split = i >= 2;
+    const uint32_t way = random_between(1, kinds[i] == DP_OP_MERGE ? 4 : 3);
+    if (way == 1) row_of(c, bad)->position = one_in(2) ? a->positions : UINT32_MAX;
+    if (way == 2) table.count = page;
+    if (way == 3) table.at[page] = 0;
+    if (way == 4) a->part_pages = page;
+    arena arena = make_arena(random_between(1, 4));
+    const dp_op op = op_of(c, kinds[i]);
+    const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
+    /* too few parts are too few for others as well */
+    check(way == 4 ? fault >= DP_BAD_ROW : fault == (DP_BAD_ROW | bad), "op %d, way %u: fault %x of row %u",
+          (int)kinds[i], way, fault, bad);
+    free_arena(&arena);
+    row_of(c, bad)->position = sound.position;
+    table = c->tables[sequence_of(c, &sound)];
+    a->part_pages = MOST_PAGES;
+  }
+  *row_of(c, bad) = sound;
+}
+
 /* Positions of a sequence may stand only once in what is rotated: two rows would write the same place. */
 static void make_positions_differ(attention_case *c) {
   bool taken[MOST_SEQUENCES][MOST_POSITIONS] = {0};
   uint32_t kept = 0;
   for (uint32_t m = 0; m < c->m; m++) {
     const dp_row row = *row_of(c, m);
-    bool *mark = &taken[(const uint64_t(*)[MOST_PAGES])(uintptr_t)row.pages - c->tables][row.position];
+    bool *mark = &taken[sequence_of(c, &row)][row.position];
     if (!*mark) *row_of(c, kept++) = row;
     *mark = true;
   }
@@ -249,6 +290,7 @@ void test_attention(void) {
     test_attend(c);
     make_positions_differ(c);
     test_rotate(c);
+    test_bad_row(c);
     free_case(c);
   }
   report("attention %s", dp_isa());

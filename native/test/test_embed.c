@@ -13,6 +13,7 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   float_rows w = make_float_rows(n, k, 5);
   block rows = make_input(m * sizeof(dp_row), 8);
   block picks = make_input(m * sizeof(dp_pick), 8);
+  const uint32_t bad = one_in(3) ? random_between(0, m - 1) : UINT32_MAX;
   block y = make_output((size_t)m * k * sizeof(float), random_offset(4));
   dp_row *row = rows.at;
   dp_pick *pick = picks.at;
@@ -23,6 +24,8 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
     const bool drawn = id[i] == UINT32_MAX || one_in(2);
     pick[m - 1 - i] = (dp_pick){.id = id[i]};
     row[i] = (dp_row){.id = drawn ? DP_DRAWN | (m - 1 - i) : id[i], .position = i};
+    /* ids and picks that are not there */
+    if (i == bad) row[i].id = one_in(2) ? DP_DRAWN | (m + random_between(0, 9)) : n + random_between(0, 9);
   }
   const dp_op op = {
       .kind = DP_OP_EMBED,
@@ -30,13 +33,16 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
       .n = n,
       .k = k,
       .x = address_of(&picks),
+      .u = address_of(&picks) + m * sizeof(dp_pick),
       .tiles = address_of(&w.memory),
       .w_type = w.type,
       .rows = address_of(&rows),
       .y = address_of(&y),
   };
-  run_alone(&arena, &op, 1);
+  const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
+  check(fault == (bad == UINT32_MAX ? 0 : DP_BAD_ROW | bad), "embed M %u: fault %x, bad row %u", m, fault, bad);
   for (uint32_t i = 0; i < m; i++) {
+    if (i == bad) continue;
     for (uint32_t j = 0; j < k; j++) {
       const float expected = id[i] == UINT32_MAX ? 0 : float_rows_at(&w, id[i], j);
       check(same_float(((float *)y.at)[(size_t)i * k + j], expected),

@@ -55,6 +55,8 @@ static void test_case(uint32_t total, uint32_t k) {
   uint32_t *row = index.at;
   for (uint32_t i = 0; i < m; i++) row[i] = total - 1 - i;
   const bool picks = m < total || one_in(2);
+  /* there may be one that is not there; what becomes of it does not matter */
+  const uint32_t bad = picks && one_in(4) ? random_between(0, m - 1) : UINT32_MAX;
   for (uint32_t i = 0; i < m; i++) {
     const size_t at = (size_t)(picks ? row[i] : i) * k;
     norm_row((float *)expected_x.at + at, adds ? (float *)u.at + at : NULL, w.at, k, eps,
@@ -63,6 +65,7 @@ static void test_case(uint32_t total, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_NORM,
       .m = m,
+      .n = total,
       .k = k,
       .x = address_of(&x),
       .u = adds ? address_of(&u) : 0,
@@ -74,18 +77,23 @@ static void test_case(uint32_t total, uint32_t k) {
       .x_scale = quantizes ? address_of(&x_scale) : 0,
       .outliers = outliers,
   };
-  run_alone(&arena, &op, 1);
+  if (bad != UINT32_MAX) row[bad] = total + random_between(0, 3);
+  const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
+  check(fault == (bad == UINT32_MAX ? 0 : DP_BAD_ROW | bad), "norm M %u: fault %x, bad row %u", m, fault, bad);
 
   for (size_t i = 0; i < (size_t)total * k; i++) {
+    if (i / k == total - 1 - bad) continue;
     check(same_float(((float *)x.at)[i], ((float *)expected_x.at)[i]),
           "norm M %u, K %u: element %zu of x differs", m, k, i);
   }
   for (size_t i = 0; floats && i < (size_t)m * k; i++) {
+    if (i / k == bad) continue;
     check(same_float(((float *)y.at)[i], ((float *)expected.at)[i]),
           "norm M %u, K %u: element %zu differs", m, k, i);
   }
   /* nobody but the kernels knows how a quantised row is stored */
   for (uint32_t i = 0; quantizes && i < m; i++) {
+    if (i == bad) continue;
     block wanted = make_output(stride, 0);
     float *row = (float *)expected.at + (size_t)i * k, least = 1e-8f;
     dp_outliers *list = dp_row_outliers(kernels, wanted.at, k);

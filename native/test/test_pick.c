@@ -104,6 +104,21 @@ static dp_pick random_pick(uint32_t n, uint32_t *seen) {
   return pick;
 }
 
+/* What must come of a pick from those logits. */
+static dp_pick_outcome outcome_of(const dp_pick *asked, const float *logits, uint32_t n) {
+  const uint32_t *seen = (const uint32_t *)(uintptr_t)asked->seen;
+  bool masked = true;
+  if (asked->action == DP_PICK_NOTHING) return 0;
+  if (asked->action == DP_PICK_SCORE && asked->id >= n) return DP_PICK_OUTSIDE;
+  const bool penalises = asked->action == DP_PICK_DRAW && asked->seen_count > 0;
+  if (penalises && seen[asked->seen_count - 1] >= n) return DP_PICK_OUTSIDE;
+  for (uint32_t i = 0; i < n; i++) {
+    if (isnan(logits[i])) return DP_PICK_NAN;
+    masked &= logits[i] == -INFINITY;
+  }
+  return masked && asked->action == DP_PICK_DRAW ? DP_PICK_MASKED : DP_PICKED;
+}
+
 static void check_pick(const dp_pick *got, const dp_pick *asked, float *logits, uint32_t n) {
   if (asked->action == DP_PICK_DRAW) {
     const uint32_t id = draw(logits, n, asked);
@@ -125,16 +140,18 @@ static void test_case(uint32_t m, uint32_t n) {
   block logits = make_output((size_t)m * n * sizeof(float), random_offset(4));
   block copy = make_input(logits.bytes, 4), picks = make_output(m * sizeof(dp_pick), 0);
   block asked = make_input(picks.bytes, 8), seen = make_input((size_t)m * MOST_SEEN * 4, 4);
-  uint32_t bad = 0;
   for (uint32_t i = 0; i < m; i++) {
     float *row = (float *)logits.at + (size_t)i * n;
+    dp_pick *pick = (dp_pick *)asked.at + i;
     random_logits(row, n);
-    ((dp_pick *)asked.at)[i] = random_pick(n, (uint32_t *)seen.at + i * MOST_SEEN);
-    if (bad == 0 && one_in(40)) row[random_between(0, n - 1)] = NAN, bad = i + 1;
+    *pick = random_pick(n, (uint32_t *)seen.at + i * MOST_SEEN);
+    if (one_in(40)) row[random_between(0, n - 1)] = NAN;
+    if (!one_in(40)) continue;
+    pick->id += n;
+    if (pick->seen_count > 0) ((uint32_t *)seen.at)[i * MOST_SEEN + pick->seen_count - 1] += n;
   }
   memcpy(copy.at, logits.at, logits.bytes);
   memcpy(picks.at, asked.at, asked.bytes);
-  if (bad > 0 && ((dp_pick *)asked.at)[bad - 1].action == DP_PICK_NOTHING) bad = 0;
   const dp_op op = {
       .kind = DP_OP_PICK,
       .m = m,
@@ -142,17 +159,23 @@ static void test_case(uint32_t m, uint32_t n) {
       .x = address_of(&logits),
       .rows = address_of(&picks),
   };
-  const uint32_t epoch = run_alone(&arena, &op, 1);
-  const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
-  check(fault == bad, "pick M %u, N %u: fault %u, not %u", m, n, fault, bad);
+  const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
+  bool named = false, faulty = false;
   for (uint32_t i = 0; i < m; i++) {
-    const dp_pick *pick = (dp_pick *)picks.at + i;
-    if (i + 1 != bad) {
-      check_pick(pick, (dp_pick *)asked.at + i, (float *)copy.at + (size_t)i * n, n);
+    dp_pick *pick = (dp_pick *)picks.at + i, *wanted = (dp_pick *)asked.at + i;
+    float *row = (float *)copy.at + (size_t)i * n;
+    const uint32_t outcome = outcome_of(wanted, row, n);
+    check(pick->outcome == outcome, "pick N %u: outcome %u, not %u", n, pick->outcome, outcome);
+    if (outcome > DP_PICKED) {
+      faulty = true;
+      named |= fault == (outcome == DP_PICK_OUTSIDE ? DP_BAD_ROW | i : i + 1);
+      wanted->outcome = outcome;
+      check(memcmp(pick, wanted, sizeof *pick) == 0, "something came of outcome %u", outcome);
     } else {
-      check(memcmp(pick, (dp_pick *)asked.at + i, sizeof *pick) == 0, "something came of NaN");
+      check_pick(pick, wanted, row, n);
     }
   }
+  check(faulty ? named : fault == 0, "pick M %u, N %u: fault %x", m, n, fault);
   check(edges_hold(&logits) && edges_hold(&picks), "pick M %u, N %u wrote beside its memory", m, n);
   free_block(&logits), free_block(&copy), free_block(&picks), free_block(&asked), free_block(&seen);
   free_arena(&arena);

@@ -21,7 +21,7 @@ export function chooseCpus(cores: Cores | undefined, root = ''): number[] | null
     throw new ArgumentError('cores', "'fast' or an array of CPU numbers", describe(cores))
   }
   const allowed = allowedCpus(root)
-  const got = `[${cores.join(', ')}]`
+  const got = `[${[...cores].map(describe).join(', ')}]`
   if (allowed === null) {
     throw new ArgumentError('cores', "'fast' on a system that does not number its CPUs", got)
   }

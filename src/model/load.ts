@@ -1,4 +1,4 @@
-import { ArgumentError, checkInteger, checkSignal, describe, FormatError } from '../errors.js'
+import { ArgumentError, checkInteger, checkPath, describe, FormatError } from '../errors.js'
 import type { CacheType } from '../ops/kv-page.js'
 import { checkOutliers } from '../ops/quantize.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -72,11 +72,11 @@ const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
 export async function loadParts(
   pool: Pool,
   folder: string,
-  options: LoadOptions,
+  given: LoadOptions,
 ): Promise<ModelParts> {
   checkPool(pool)
-  checkOptions(options, loadOptions)
-  checkSignal(options.signal)
+  checkPath('folder', folder)
+  const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
   const { config, tokenizer, chatTemplate } = checkpoint
   const linears = linearSpecs(config)
@@ -112,8 +112,8 @@ function chooseQuantize(
 }
 
 function chooseCacheType(quantize: 'w8a8' | 'none', { kv }: LoadOptions): CacheType {
-  const name = kv ?? (quantize === 'none' ? 'f32' : 'bf16')
-  if (Object.hasOwn(cacheTypes, name)) return cacheTypes[name]
+  const name = kv === undefined ? (quantize === 'none' ? 'f32' : 'bf16') : kv
+  if (typeof name === 'string' && Object.hasOwn(cacheTypes, name)) return cacheTypes[name]
   throw new ArgumentError('kv', `one of ${Object.keys(cacheTypes).join(', ')}`, describe(kv))
 }
 

@@ -1,11 +1,11 @@
-import { ArgumentError, checkSignal, DisposedError, describe } from '../errors.js'
+import { ArgumentError, checkList, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
 import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
-import type { ModelConfig } from './config/config.js'
+import { freezeConfig, type ModelConfig } from './config/config.js'
 import type { Job } from './decoder/job.js'
 import { LogitsJob, ScoreJob } from './decoder/jobs.js'
 import type { Network } from './decoder/network.js'
@@ -67,7 +67,7 @@ export class Model {
   constructor(parts: ModelParts) {
     const { pool, network, cacheType, maxContext } = parts
     this.pool = pool
-    this.config = network.config
+    this.config = freezeConfig(network.config)
     this.folder = parts.folder
     this.maxContext = maxContext
     this.#parts = parts
@@ -80,6 +80,7 @@ export class Model {
     const freePages = Math.floor(idlePages / 3)
     this.#pages = new PagePool(pool, bytes, freePages)
     this.#prefixes = new PrefixCache(idlePages - freePages)
+    Object.freeze(this)
   }
 
   /**
@@ -89,8 +90,8 @@ export class Model {
    *
    * @param folder or GGUF file
    * @param options `onProgress` counts bytes of weights
-   * @throws FormatError naming file and tensor, ArgumentError, the signal's reason, what the pool throws;
-   *   nothing stays allocated then
+   * @throws FormatError naming file and tensor, ArgumentError, OutOfMemoryError, the signal's reason, what the pool
+   *   throws; nothing stays allocated then
    */
   static async load(pool: Pool, folder: string, options: LoadOptions = {}): Promise<Model> {
     return new Model(await loadParts(pool, folder, options))
@@ -105,7 +106,7 @@ export class Model {
 
   /** Every Linear by name, e.g. `model.layers.0.mlp.up_proj`, and `lm_head`. */
   get projections(): ReadonlyMap<string, Projection> {
-    return this.#parts.network.projections
+    return new Map(this.#parts.network.projections)
   }
 
   /** What it has done so far. */
@@ -128,14 +129,16 @@ export class Model {
    * ends where the model ends it, before a stop string, or with the context. Calls that run at the same
    * time share their steps, and each gets the text it would get alone.
    *
-   * @param prompt text, messages for the checkpoint's chat template, or ids
-   * @throws ArgumentError at once; later the signal's reason, NotANumberError, what the pool throws
+   * @param prompt text, messages for the checkpoint's chat template, or ids; copied at once, as all options
+   *   are, so that the caller may change theirs as soon as the call has returned
+   * @throws ArgumentError at once; later the signal's reason, NotANumberError, NoTokenError if processors
+   *   mask every token, ArgumentError if one is async, what the pool throws
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, void, void> {
     return generateText(this, prompt, options)
   }
 
-  /** {@link generate}, but ids in and ids out. */
+  /** {@link generate}, but ids in, which are copied likewise, and ids out. */
   generateIds(
     ids: ArrayLike<number>,
     options: GenerateIdsOptions = {},
@@ -146,30 +149,29 @@ export class Model {
   /**
    * The logits of every id, given those before it.
    *
-   * @param ids M of them, at least one and at most {@link maxContext}
+   * @param ids M of them, at least one and at most {@link maxContext}; copied at once
    * @returns float32 [M, vocabSize]
-   * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
+   * @throws ArgumentError, DisposedError, OutOfMemoryError, the signal's reason, and what the pool throws
    */
   async logits(ids: ArrayLike<number>, options: AbortOptions = {}): Promise<Tensor<'float32'>> {
-    checkOptions(options, abortOptions)
-    const { signal } = options
-    checkSignal(signal)
-    this.checkIds(ids)
-    if (ids.length > this.maxContext) {
-      throw new ArgumentError('ids', `at most ${this.maxContext}, the context`, `${ids.length}`)
+    const { signal } = checkOptions(options, abortOptions)
+    const tokens = this.copyTokens(ids)
+    const { length } = tokens
+    if (length > this.maxContext) {
+      throw new ArgumentError('ids', `at most ${this.maxContext}, the context`, `${length}`)
     }
     const { vocabSize } = this.config
     const logits = await this.#alone(
-      ids.length,
-      (sequence) => new LogitsJob(sequence, ids, vocabSize, signal),
+      length,
+      (sequence) => new LogitsJob(sequence, tokens, vocabSize, signal),
     )
-    return new Tensor('float32', logits, [ids.length, vocabSize])
+    return new Tensor('float32', logits, [length, vocabSize])
   }
 
   /**
    * Mean negative log likelihood of `ids`, nats per predicted id; exp() of it is the perplexity.
    *
-   * @param ids at least two; windows of them are independent texts
+   * @param ids at least two, copied at once; windows of them are independent texts
    * @throws ArgumentError, DisposedError, the signal's reason, and what the pool throws
    */
   async nll(ids: ArrayLike<number>, options: NllOptions = {}): Promise<number> {
@@ -187,20 +189,6 @@ export class Model {
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
     this.#check()
     await saveModel(this, folder, options)
-  }
-
-  /**
-   * Puts Linears in place of those of the same names and disposes of the old ones. Not while anything
-   * is being generated.
-   */
-  replaceProjections(projections: ReadonlyMap<string, Projection>): void {
-    const mine = this.#parts.network.projections
-    for (const [name, projection] of projections) {
-      mine.get(name)?.dispose()
-      mine.set(name, projection)
-    }
-    this.#prefixes.clear()
-    for (const step of this.#steps) step.recompile()
   }
 
   /** Lets go of all weights. What is being generated is rejected with a DisposedError, as later calls. */
@@ -228,6 +216,20 @@ export class Model {
 
   // ---- for what is built on it --------------------------------------------------------------------
 
+  /**
+   * @internal Puts Linears in place of those of the same names and disposes of the old ones. Not while
+   * anything is being generated.
+   */
+  replaceProjections(projections: ReadonlyMap<string, Projection>): void {
+    const mine = this.#parts.network.projections
+    for (const [name, projection] of projections) {
+      mine.get(name)?.dispose()
+      mine.set(name, projection)
+    }
+    this.#prefixes.clear()
+    for (const step of this.#steps) step.recompile()
+  }
+
   /** @internal The ids of a prompt. */
   encode(prompt: Prompt): ArrayLike<number> {
     if (typeof prompt === 'string') return this.tokenizer.encode(prompt)
@@ -239,7 +241,7 @@ export class Model {
   }
 
   /** @internal A sequence that begins as `ids` do, with as many of their keys and values as are known. */
-  begin(ids: ArrayLike<number>, capacity: number): Sequence {
+  begin(ids: Uint32Array, capacity: number): Sequence {
     this.#check()
     const sequence = new Sequence(this.pool, this.#pages, capacity)
     const known = this.#prefixes.find(ids)
@@ -268,13 +270,13 @@ export class Model {
   }
 
   /** @internal The sum of the NLLs of all ids but the first, nats. */
-  async score(ids: readonly number[], signal?: AbortSignal): Promise<number> {
+  async score(ids: Uint32Array, signal?: AbortSignal): Promise<number> {
     return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
   }
 
   /** @internal Runs tokens through, no more than the context, and shows every Linear at work. */
   async trace(
-    tokens: readonly number[],
+    tokens: Uint32Array,
     visit: (linear: LinearTrace) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
@@ -285,25 +287,25 @@ export class Model {
   }
 
   /**
-   * @internal Throws an ArgumentError unless `ids` are some of this model's, at least one.
+   * @internal A copy of tokens, for the caller may change theirs as soon as the call has returned.
    *
    * @param argument what the caller knows them by
+   * @throws ArgumentError unless they are some of this model's, at least one
    */
-  checkIds(ids: ArrayLike<number>, argument = 'ids'): void {
+  copyTokens(tokens: ArrayLike<number>, argument = 'ids'): Uint32Array {
     this.#check()
-    if (!(ids?.length > 0)) {
-      throw new ArgumentError(
-        argument,
-        'at least one id',
-        ids?.length === 0 ? 'none' : describe(ids),
-      )
-    }
     const { vocabSize } = this.config
-    for (let i = 0; i < ids.length; i++) {
-      if (!Number.isInteger(ids[i]) || ids[i] < 0 || ids[i] >= vocabSize) {
-        throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(ids[i]))
+    const length = checkList(argument, tokens, 'at least one id')
+    if (length === 0) throw new ArgumentError(argument, 'at least one id', 'none')
+    const copy: number[] = []
+    for (let i = 0; i < length; i++) {
+      const token = tokens[i]
+      if (!Number.isInteger(token) || token < 0 || token >= vocabSize) {
+        throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(token))
       }
+      copy.push(token)
     }
+    return new Uint32Array(copy)
   }
 
   #check(): void {
@@ -318,4 +320,9 @@ export class Model {
     using sequence = this.beginAlone(capacity)
     return await this.run(makeJob(sequence))
   }
+}
+
+/** Throws an ArgumentError unless it is a Model. */
+export function checkModel(model: unknown, argument = 'model'): asserts model is Model {
+  if (!(model instanceof Model)) throw new ArgumentError(argument, 'a Model', describe(model))
 }

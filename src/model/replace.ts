@@ -1,15 +1,16 @@
-import { ArgumentError } from '../errors.js'
+import { ArgumentError, describe } from '../errors.js'
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
+import { checkOutliers } from '../ops/quantize.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import type { Checkpoint } from './checkpoint/checkpoint.js'
+import { Checkpoint } from './checkpoint/checkpoint.js'
 import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { linearSpecs } from './config/parameters.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
 import { defaultOutliers, makeEach } from './decoder/projection.js'
-import type { Model } from './model.js'
+import { checkModel, type Model } from './model.js'
 
 /*
  * The two ways to put int8 Linears into a model: quantise the float weights it has, or take int8
@@ -52,15 +53,16 @@ export async function quantizeLinears(
   model: Model,
   options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
-  checkOptions(options, replaceOptions)
-  const { skip = defaultSkip, signal, onProgress } = options
+  checkModel(model)
+  const checked = checkOptions(options, replaceOptions)
+  const { skip = defaultSkip, signal, onProgress } = checked
   const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.projections)
   for (const [name, projection] of rest) {
     if (projection instanceof FloatLinear) floats.set(name, projection)
     else skipped.push({ name, reason: 'is int8 already' })
   }
-  const outliersOf = chooseOutliers(model, floats, options)
+  const outliersOf = chooseOutliers(model, floats, checked)
   const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
   let done = 0
   const linears = await makeEach(floats, async ({ weight }) => {
@@ -89,8 +91,12 @@ export async function replaceLinears(
   state: Checkpoint,
   options: ReplaceOptions = {},
 ): Promise<ReplaceReport> {
-  checkOptions(options, replaceOptions)
-  const { skip = defaultSkip } = options
+  checkModel(model)
+  if (!(state instanceof Checkpoint)) {
+    throw new ArgumentError('state', 'a Checkpoint', describe(state))
+  }
+  const checked = checkOptions(options, replaceOptions)
+  const { skip = defaultSkip } = checked
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
     if (isStoredInt8(state, spec)) continue
@@ -98,8 +104,8 @@ export async function replaceLinears(
     skipped.push({ name, reason: `is stored as ${state.entry(spec.weight).dtype}` })
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
-  const outliersOf = chooseOutliers(model, rest, options)
-  const reader = new TensorReader(state, tensors, options)
+  const outliersOf = chooseOutliers(model, rest, checked)
+  const reader = new TensorReader(state, tensors, checked)
   const linears = await makeEach(rest, (spec) =>
     toLinear(model.pool, reader, spec, outliersOf(spec)),
   )
@@ -117,6 +123,7 @@ function chooseOutliers(
   replaced: ReadonlyMap<string, unknown>,
   { outliers }: ReplaceOptions,
 ): (linear: { inFeatures: number }) => number {
+  if (outliers !== undefined) checkOutliers(outliers)
   const kept = new Map<number, number>()
   for (const [name, projection] of model.projections) {
     if (replaced.has(name) || !(projection instanceof Linear)) continue

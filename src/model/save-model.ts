@@ -1,7 +1,9 @@
+import { checkPath } from '../errors.js'
 import { Linear } from '../ops/linear.js'
 import { unpackTiles } from '../ops/pack.js'
+import { checkOptions } from '../options.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import { type SaveOptions, saveCheckpoint } from './checkpoint/save.js'
+import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'
 import { isStoredInt8 } from './checkpoint/stored-linear.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import { EMBEDDING, linearSpecs } from './config/parameters.js'
@@ -16,7 +18,9 @@ const CHUNK = 8 << 20
  *
  * @throws as {@link Model.save}
  */
-export async function saveModel(model: Model, folder: string, options: SaveOptions): Promise<void> {
+export async function saveModel(model: Model, folder: string, given: SaveOptions): Promise<void> {
+  checkPath('folder', folder)
+  const options = checkOptions(given, saveOptions)
   await using source = await Checkpoint.open(model.folder)
   const tensors: TensorSource[] = []
   const replaced = new Set<string>()

@@ -1,9 +1,10 @@
-import { ArgumentError, describe } from '../errors.js'
+import { ArgumentError, checkSignal, describe } from '../errors.js'
 import type { OptionNames } from '../options.js'
-import { CallMemory, isDetached, isShared, type Memory, overlaps } from '../pool/memory.js'
+import { CallMemory, type Memory, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
-import { Tensor } from '../tensor.js'
+import { checkLength, describeTensor, readFloats, Tensor } from '../tensor.js'
+import { isShared } from '../views.js'
 
 /*
  * What forward calls have in common: rows of activations come in as an array or a tensor, and results
@@ -36,7 +37,7 @@ export const syncForwardOptions: OptionNames<Sync<ForwardOptions<unknown>>> = { 
 
 export const forwardOptions: OptionNames<ForwardOptions<unknown>> = {
   ...syncForwardOptions,
-  signal: true,
+  signal: checkSignal,
 }
 
 /** The checked input of a call, where workers see it, and memory for what the call needs besides. */
@@ -46,15 +47,19 @@ export class Input {
   readonly rows: number
   readonly data: ActivationArray
   readonly memory: CallMemory
+  /** What the caller gave, by a view of our own, and its sizes if it is a tensor. */
+  readonly given: ActivationArray
+  readonly dims: readonly number[] | undefined
 
   /** @throws ArgumentError unless x is whole rows of K */
   constructor(pool: Pool, x: Activations, inFeatures: number) {
-    const data = checkInput(x, inFeatures)
-    this.type = data instanceof Float32Array ? 'float32' : 'bfloat16'
+    this.given = checkInput(x, inFeatures)
+    this.dims = x instanceof Tensor ? x.dims : undefined
+    this.type = this.given instanceof Float32Array ? 'float32' : 'bfloat16'
     this.nativeType = NativeType[this.type]
-    this.rows = data.length / inFeatures
+    this.rows = this.given.length / inFeatures
     this.memory = new CallMemory(pool.memory)
-    this.data = this.memory.share(this.type, data)
+    this.data = this.memory.share(this.type, this.given)
   }
 }
 
@@ -63,82 +68,70 @@ export class Result {
   /** Where workers write it. */
   readonly data: ActivationArray
   readonly #memory: Memory
-  readonly #x: Activations
+  readonly #input: Input
   readonly #outFeatures: number
   readonly #out: Activations | undefined
+  /** The memory of `out` by a view of our own. */
+  readonly #target: ActivationArray | undefined
 
-  /** @throws ArgumentError unless `out` looks like the result of x */
-  constructor(pool: Pool, x: Activations, rows: number, outFeatures: number, out?: Activations) {
-    const target = out === undefined ? undefined : checkOut(out, x, rows * outFeatures)
-    this.#memory = pool.memory
-    this.#x = x
+  /** @throws ArgumentError unless `out` looks like the result of the input */
+  constructor({ memory }: Pool, input: Input, outFeatures: number, out?: Activations) {
+    const size = input.rows * outFeatures
+    const target = out === undefined ? undefined : checkOut(out, input, size)
+    this.#memory = memory
+    this.#input = input
     this.#outFeatures = outFeatures
     this.#out = out
-    this.data = target && pool.memory.sees(target) ? target : newArray(pool, x, rows * outFeatures)
+    this.#target = target
+    if (target !== undefined && memory.sees(target)) this.data = target
+    // in shared memory if the input is
+    else if (isShared(input.given)) this.data = memory.array(input.type, size)
+    else this.data = memory.result(input.type, size)
   }
 
-  /** What the caller gets, once workers have written it. */
+  /**
+   * What the caller gets, once workers have written it.
+   *
+   * @throws ArgumentError if the memory of `out` is gone meanwhile
+   */
   finish(): Activations {
-    if (this.#out !== undefined) {
-      const target = elementsOf(this.#out)
+    const { type, given, dims } = this.#input
+    const target = this.#target
+    if (this.#out !== undefined && target !== undefined) {
       if (target !== this.data) {
+        checkLength('out', target, this.data.length)
         ;(target as Float32Array).set(this.data as Float32Array)
         this.#memory.discard(this.data)
       }
       return this.#out
     }
-    const data = isShared(elementsOf(this.#x)) ? this.data : this.#memory.unshare(this.data)
-    if (!(this.#x instanceof Tensor)) return data as Float32Array
-    return new Tensor(this.#x.type, data, [...this.#x.dims.slice(0, -1), this.#outFeatures])
+    const data = isShared(given) ? this.data : this.#memory.unshare(this.data)
+    if (dims === undefined) return data as Float32Array
+    return new Tensor(type, data, [...dims.slice(0, -1), this.#outFeatures])
   }
-}
-
-/** Where a result lies: in shared memory if the input does. */
-function newArray({ memory }: Pool, x: Activations, length: number): ActivationArray {
-  const elements = elementsOf(x)
-  const type = elements instanceof Float32Array ? 'float32' : 'bfloat16'
-  return isShared(elements) ? memory.array(type, length) : memory.result(type, length)
-}
-
-function elementsOf(x: Activations): ActivationArray {
-  return x instanceof Tensor ? x.data : x
-}
-
-/** A value for the `got` of an error. */
-function describeActivations(x: unknown): string {
-  return x instanceof Tensor ? String(x) : describe(x)
 }
 
 /** The elements of x, whole rows of K. */
 function checkInput(x: unknown, inFeatures: number): ActivationArray {
-  const data = x instanceof Tensor ? x.data : x
-  const isActivation =
-    data instanceof Float32Array || (x instanceof Tensor && data instanceof Uint16Array)
-  if (!isActivation) {
-    const expected = 'a Float32Array or a float32 or bfloat16 Tensor'
-    throw new ArgumentError('x', expected, describeActivations(x))
+  const data = readFloats('x', x)
+  if (x instanceof Tensor && x.dims.at(-1) !== inFeatures) {
+    throw new ArgumentError('x', `a last dimension of ${inFeatures}`, String(x))
   }
-  if (isDetached(data)) throw new ArgumentError('x', 'an attached buffer', 'a detached one')
-  if (x instanceof Tensor) {
-    if (x.dims.at(-1) !== inFeatures) {
-      throw new ArgumentError('x', `a last dimension of ${inFeatures}`, String(x))
-    }
-  } else if (data.length % inFeatures !== 0) {
+  if (data.length % inFeatures !== 0) {
     throw new ArgumentError('x', `a length that is a multiple of ${inFeatures}`, describe(x))
   }
   return data
 }
 
-/** The elements of `out`, which must look like the result of x. */
-function checkOut(out: unknown, x: Activations, size: number): ActivationArray {
-  const data = (out instanceof Tensor ? out.data : out) as ActivationArray
-  const input = elementsOf(x)
-  const sameKind = out instanceof Tensor === x instanceof Tensor
-  if (!sameKind || !(data instanceof input.constructor) || data.length !== size) {
-    const kind = x instanceof Tensor ? `a ${x.type} Tensor` : 'a Float32Array'
-    throw new ArgumentError('out', `${kind} of ${size} elements`, describeActivations(out))
+/** The elements of `out`, which must look like the result of the input. */
+function checkOut(out: unknown, { type, given, dims }: Input, size: number): ActivationArray {
+  const data = readFloats('out', out)
+  const sameKind = out instanceof Tensor === (dims !== undefined)
+  if (!sameKind || data.constructor !== given.constructor || data.length !== size) {
+    const kind = dims === undefined ? 'a Float32Array' : `a ${type} Tensor`
+    throw new ArgumentError('out', `${kind} of ${size} elements`, describeTensor(out))
   }
-  if (overlaps(data, input)) {
+  if (overlaps(data, given)) {
     throw new ArgumentError('out', 'memory apart from x', 'memory that x lies in')
   }
   return data

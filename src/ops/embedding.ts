@@ -1,5 +1,5 @@
 import { bf16ToFloat32 } from '../bf16.js'
-import type { Share } from '../pool/program.js'
+import { BAD_ROW, type Share } from '../pool/program.js'
 import { denseStride } from './dense-weight.js'
 import { rangeOf } from './share.js'
 
@@ -24,12 +24,13 @@ export interface EmbeddingTask extends Share {
   width: number
 }
 
-/** Its share of the rows. */
+/** Its share of the rows; the fault is one whose id has no weights. */
 export function embeddingShare(task: EmbeddingTask): number {
   const { rows, weight, y, width: K } = task
   const [from, to] = rangeOf(task, rows.length / ROW_WORDS)
   for (let m = from; m < to; m++) {
     const at = rows[m * ROW_WORDS] * denseStride(K)
+    if (at >= weight.length) return BAD_ROW + m
     const row = weight.subarray(at, at + K)
     y.set(row instanceof Float32Array ? row : bf16ToFloat32(row), m * K)
   }

@@ -1,4 +1,4 @@
-import { checkSignal, DisposedError } from '../errors.js'
+import { DisposedError } from '../errors.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import {
@@ -30,10 +30,11 @@ export class FloatLinear {
     this.inFeatures = weight.inFeatures
     this.outFeatures = weight.outFeatures
     this.#weight = weight
+    Object.freeze(this)
   }
 
   /**
-   * y = x W^T (+ bias).
+   * y = x W^T (+ bias). The input is as {@link Linear.forward} has it.
    *
    * @param x float32 [M * K]
    * @returns float32 [M * N]
@@ -41,9 +42,7 @@ export class FloatLinear {
    *   signal's reason
    */
   async forward(x: Float32Array, options: AbortOptions = {}): Promise<Float32Array> {
-    checkOptions(options, abortOptions)
-    const { signal } = options
-    checkSignal(signal)
+    const { signal } = checkOptions(options, abortOptions)
     const call = new FloatLinearCall(this.pool, this.weight, x)
     await this.pool.run(call, signal)
     return call.result.finish() as Float32Array
@@ -105,7 +104,7 @@ class FloatLinearCall implements Program {
     this.#pool = pool
     this.#weight = weight
     this.#input = new Input(pool, x, weight.inFeatures)
-    this.result = new Result(pool, x, this.#input.rows, weight.outFeatures)
+    this.result = new Result(pool, this.#input, weight.outFeatures)
   }
 
   native(): NativeOp[] {

@@ -1,4 +1,3 @@
-import { checkSignal } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { viewAs } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
@@ -52,8 +51,7 @@ export class FusedMlp {
    * @throws ArgumentError if they do not fit together
    */
   constructor(gate: Linear, up: Linear, down: Linear, options: FusedMlpOptions = {}) {
-    checkOptions(options, mlpOptions)
-    const { activation = 'silu' } = options
+    const { activation = 'silu' } = checkOptions(options, mlpOptions)
     checkTogether(Object.entries({ gate, up, down }))
     checkFit('up', 'inFeatures', up.inFeatures, gate.inFeatures)
     checkFit('up', 'outFeatures', up.outFeatures, gate.outFeatures)
@@ -64,6 +62,7 @@ export class FusedMlp {
     this.up = up
     this.down = down
     this.activation = activation
+    Object.freeze(this)
   }
 
   /**
@@ -76,10 +75,9 @@ export class FusedMlp {
     options?: ForwardOptions<Tensor<T>>,
   ): Promise<Tensor<T>>
   async forward(x: Activations, options: ForwardOptions<Activations> = {}): Promise<Activations> {
-    checkOptions(options, forwardOptions)
-    checkSignal(options.signal)
-    const call = new MlpCall(this, x, options.out)
-    await this.gate.pool.run(call, options.signal)
+    const { signal, out } = checkOptions(options, forwardOptions)
+    const call = new MlpCall(this, x, out)
+    await this.gate.pool.run(call, signal)
     return call.result.finish()
   }
 
@@ -90,8 +88,8 @@ export class FusedMlp {
     options?: Sync<ForwardOptions<Tensor<T>>>,
   ): Tensor<T>
   forwardSync(x: Activations, options: Sync<ForwardOptions<Activations>> = {}): Activations {
-    checkOptions(options, syncForwardOptions)
-    const call = new MlpCall(this, x, options.out)
+    const { out } = checkOptions(options, syncForwardOptions)
+    const call = new MlpCall(this, x, out)
     this.gate.pool.runSync(call)
     return call.result.finish()
   }
@@ -119,7 +117,7 @@ class MlpCall implements Program {
     this.#up = up.weight
     this.#down = down.weight
     this.#input = new Input(this.#pool, x, gate.inFeatures)
-    this.result = new Result(this.#pool, x, this.#input.rows, down.outFeatures, out)
+    this.result = new Result(this.#pool, this.#input, down.outFeatures, out)
   }
 
   native(): NativeOp[] {

@@ -1,5 +1,7 @@
 import { bf16ToFloat, floatToBf16 } from '../bf16.js'
 import { ArgumentError, describe } from '../errors.js'
+import { newArray } from '../pool/memory.js'
+import { viewOf } from '../views.js'
 import type { ActivationArray } from './activations.js'
 import { sigmoid } from './exp.js'
 
@@ -40,26 +42,41 @@ export function checkActivation(activation: unknown): asserts activation is Acti
  * @param gate float32 or bfloat16 bits, any length
  * @param up of the same type and length
  * @param out where to write; may be `gate` or `up`; a new array by default
+ * @throws ArgumentError if they do not fit together
  */
 export function applyGate<A extends ActivationArray>(
   activation: Activation,
   gate: A,
   up: A,
-  out: A = gate.slice() as A,
+  out?: A,
 ): A {
   checkActivation(activation)
-  if (!(up instanceof gate.constructor) || up.length !== gate.length) {
-    const expected = `a ${gate.constructor.name} of ${gate.length} elements`
-    throw new ArgumentError('up', expected, describe(up))
+  const g = viewOf(Float32Array, gate) ?? viewOf(Uint16Array, gate)
+  if (g === undefined) {
+    throw new ArgumentError('gate', 'a Float32Array or a Uint16Array', describe(gate))
   }
+  const u = readAlike('up', up, g)
+  const result = out ?? (newArray<ActivationArray>(g.constructor as ArrayType, g.length) as A)
+  const y = readAlike('out', result, g)
   const activate = activations[activation]
-  if (gate instanceof Float32Array) {
-    for (let i = 0; i < gate.length; i++) out[i] = activate(gate[i]) * up[i]
+  if (g instanceof Float32Array) {
+    for (let i = 0; i < g.length; i++) y[i] = activate(g[i]) * u[i]
   } else {
-    for (let i = 0; i < gate.length; i++) {
-      const activated = bf16ToFloat(floatToBf16(activate(bf16ToFloat(gate[i]))))
-      out[i] = floatToBf16(fround(activated * bf16ToFloat(up[i])))
+    for (let i = 0; i < g.length; i++) {
+      const activated = bf16ToFloat(floatToBf16(activate(bf16ToFloat(g[i]))))
+      y[i] = floatToBf16(fround(activated * bf16ToFloat(u[i])))
     }
   }
-  return out
+  return result
+}
+
+type ArrayType = typeof Float32Array | typeof Uint16Array
+
+/** The elements of an array of the type and length of another. */
+function readAlike(argument: string, array: unknown, other: ActivationArray): ActivationArray {
+  const Type = other.constructor as ArrayType
+  const view = viewOf<ActivationArray>(Type, array)
+  if (view?.length === other.length) return view
+  const expected = `a ${Type.name} of ${other.length} elements`
+  throw new ArgumentError(argument, expected, describe(array))
 }

@@ -1,6 +1,6 @@
-import { ArgumentError, checkInteger, checkSignal, describe } from '../errors.js'
+import { ArgumentError, checkInteger } from '../errors.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
-import { CallMemory, isDetached } from '../pool/memory.js'
+import { CallMemory } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import {
   type ArgsOf,
@@ -10,7 +10,7 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
-import { Tensor } from '../tensor.js'
+import { describeTensor, elementsOf, Tensor } from '../tensor.js'
 import { type IntMatmulTask, intMatmulShare, oracle } from './oracle.js'
 import { paddedN, tileBytes } from './pack.js'
 
@@ -24,7 +24,8 @@ const MAX_INNER = 131071
  * @param a int8 [M, K], K <= 131071
  * @param b int8 [K, N]
  * @returns int32 [M, N]
- * @throws ArgumentError if types or shapes do not fit, or the signal's reason
+ * @throws ArgumentError if types or shapes do not fit, the signal's reason, OutOfMemoryError, or what the pool
+ *   throws
  */
 export async function intMatmul(
   pool: Pool,
@@ -33,25 +34,29 @@ export async function intMatmul(
   options: AbortOptions = {},
 ): Promise<Tensor<'int32'>> {
   checkPool(pool)
-  checkOptions(options, abortOptions)
-  checkSignal(options.signal)
-  const [m, k] = matrixDims('a', a)
-  const [inner, n] = matrixDims('b', b)
+  const { signal } = checkOptions(options, abortOptions)
+  const { elements: left, rows: m, columns: k } = readMatrix('a', a)
+  const { elements: right, rows: inner, columns: n } = readMatrix('b', b)
   checkInteger('a.dims[1]', k, 1, MAX_INNER)
   if (inner !== k) throw new ArgumentError('b', `${k} rows, one for each column of a`, String(b))
-  const call = new IntMatmul(pool, a.data, b.data, m, k, n)
-  if (m * n > 0) await pool.run(call, options.signal)
+  const call = new IntMatmul(pool, left, right, m, k, n)
+  if (m * n > 0) await pool.run(call, signal)
   return new Tensor('int32', call.result(), [m, n])
 }
 
-function matrixDims(argument: string, value: unknown): [number, number] {
-  if (!(value instanceof Tensor) || value.type !== 'int8' || value.dims.length !== 2) {
-    const got = value instanceof Tensor ? String(value) : describe(value)
-    throw new ArgumentError(argument, 'an int8 Tensor of two dimensions', got)
+/** Of an int8 tensor [rows, columns]. */
+interface Matrix {
+  readonly elements: Int8Array
+  readonly rows: number
+  readonly columns: number
+}
+
+function readMatrix(argument: string, value: unknown): Matrix {
+  if (value instanceof Tensor && value.dims.length === 2) {
+    const elements = elementsOf(argument, value, ['int8'])
+    if (elements !== undefined) return { elements, rows: value.dims[0], columns: value.dims[1] }
   }
-  if (isDetached(value.data))
-    throw new ArgumentError(argument, 'an attached buffer', 'a detached one')
-  return [value.dims[0], value.dims[1]]
+  throw new ArgumentError(argument, 'an int8 Tensor of two dimensions', describeTensor(value))
 }
 
 class IntMatmul implements Program {

@@ -1,4 +1,4 @@
-import { ArgumentError, checkSignal, describe } from '../errors.js'
+import { ArgumentError, describe } from '../errors.js'
 import { checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import type { NativeOp, Program, ScriptOp } from '../pool/program.js'
@@ -33,17 +33,19 @@ export class LinearGroup {
    * @throws ArgumentError if they do not fit together
    */
   constructor(linears: readonly Linear[]) {
-    if (!Array.isArray(linears) || linears.length < 1 || linears.length > MOST_LINEARS) {
+    const copy = Array.isArray(linears) ? [...linears] : []
+    if (copy.length < 1 || copy.length > MOST_LINEARS) {
       throw new ArgumentError('linears', `1 to ${MOST_LINEARS} Linears`, describe(linears))
     }
-    checkTogether(linears.map((linear, i) => [`linears[${i}]`, linear]))
-    const { inFeatures, outliers } = linears[0]
-    linears.forEach((linear, i) => {
+    checkTogether(copy.map((linear, i) => [`linears[${i}]`, linear]))
+    const { inFeatures, outliers } = copy[0]
+    copy.forEach((linear, i) => {
       checkFit(`linears[${i}]`, 'inFeatures', linear.inFeatures, inFeatures)
       checkFit(`linears[${i}]`, 'outliers', linear.outliers, outliers)
     })
-    this.linears = [...linears]
+    this.linears = Object.freeze(copy)
     this.inFeatures = inFeatures
+    Object.freeze(this)
   }
 
   /**
@@ -61,10 +63,9 @@ export class LinearGroup {
     x: Activations,
     options: ForwardOptions<Activations[]> = {},
   ): Promise<Activations[]> {
-    checkOptions(options, forwardOptions)
-    checkSignal(options.signal)
-    const call = new GroupCall(this.linears, x, options.out)
-    await this.linears[0].pool.run(call, options.signal)
+    const { signal, out } = checkOptions(options, forwardOptions)
+    const call = new GroupCall(this.linears, x, out)
+    await this.linears[0].pool.run(call, signal)
     return call.results.map((result) => result.finish())
   }
 
@@ -75,8 +76,8 @@ export class LinearGroup {
     options?: Sync<ForwardOptions<Tensor<T>[]>>,
   ): Tensor<T>[]
   forwardSync(x: Activations, options: Sync<ForwardOptions<Activations[]>> = {}): Activations[] {
-    checkOptions(options, syncForwardOptions)
-    const call = new GroupCall(this.linears, x, options.out)
+    const { out } = checkOptions(options, syncForwardOptions)
+    const call = new GroupCall(this.linears, x, out)
     this.linears[0].pool.runSync(call)
     return call.results.map((result) => result.finish())
   }
@@ -94,16 +95,16 @@ class GroupCall implements Program {
   readonly #weights: Linear['weight'][]
 
   constructor(linears: readonly Linear[], x: Activations, out: Activations[] | undefined) {
-    if (out !== undefined && out.length !== linears.length) {
-      throw new ArgumentError('out', `${linears.length} places`, `${out.length}`)
+    if (out !== undefined && (!Array.isArray(out) || out.length !== linears.length)) {
+      const got = Array.isArray(out) ? `${out.length}` : describe(out)
+      throw new ArgumentError('out', `${linears.length} places`, got)
     }
     const { pool, inFeatures } = linears[0]
     this.#pool = pool
     this.#weights = linears.map((linear) => linear.weight)
     this.#input = new Input(pool, x, inFeatures)
-    const { rows } = this.#input
     this.results = linears.map(
-      ({ outFeatures }, i) => new Result(pool, x, rows, outFeatures, out?.[i]),
+      ({ outFeatures }, i) => new Result(pool, this.#input, outFeatures, out?.[i]),
     )
   }
 

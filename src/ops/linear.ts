@@ -1,8 +1,16 @@
-import { ArgumentError, checkInteger, checkSignal, DisposedError, describe } from '../errors.js'
+import {
+  ArgumentError,
+  checkCallback,
+  checkInteger,
+  checkSignal,
+  DisposedError,
+  describe,
+} from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
-import { Tensor } from '../tensor.js'
+import { readFloats, type Tensor } from '../tensor.js'
+import { viewOf } from '../views.js'
 import {
   type Activations,
   type ActivationType,
@@ -45,8 +53,8 @@ const linearOptions: OptionNames<LinearOptions> = {
   outFeatures: true,
   bias: true,
   outliers: true,
-  signal: true,
-  onProgress: true,
+  signal: checkSignal,
+  onProgress: checkCallback,
 }
 
 /** How activations are multiplied: quantised to int8, or as float32 with the dequantised weight. */
@@ -91,14 +99,17 @@ export class Linear {
     this.pool = pool
     this.#coalescer = new Coalescer(pool)
     this.#weight = weight
+    Object.freeze(this)
   }
 
   /**
    * From int8 weights.
    *
-   * @param weight int8 [N * K], row-major as `nn.Linear` has it; may be released afterwards
+   * @param weight int8 [N * K], row-major as `nn.Linear` has it; not copied, so that it must stay as it is until
+   *   the call settles, and may be released afterwards
    * @param scale float32 [N], or one number for all channels; finite
-   * @throws ArgumentError if an argument does not fit, before any work starts
+   * @throws ArgumentError if an argument does not fit, before any work starts, or if the weight's buffer is detached
+   *   or shrinks meanwhile; OutOfMemoryError
    */
   static async fromInt8(
     pool: Pool,
@@ -107,29 +118,24 @@ export class Linear {
     options: LinearOptions,
   ): Promise<Linear> {
     checkPool(pool)
-    checkLinearOptions(options)
-    const { inFeatures, outFeatures } = options
-    if (!(weight instanceof Int8Array)) {
-      throw new ArgumentError('weight', 'an Int8Array', describe(weight))
-    }
-    checkWeightLength(weight, options)
-    if (typeof scale === 'number') {
-      if (!Number.isFinite(scale)) throw new ArgumentError('scale', 'a finite number', `${scale}`)
-    } else {
-      checkChannels('scale', scale, outFeatures)
-    }
-    const packed = new Weight(pool, options)
-    if (typeof scale === 'number') packed.scale.fill(scale, 0, outFeatures)
-    else packed.scale.set(scale)
-    await packed.pack(pool, wholeWeight(weight, inFeatures), options)
+    const checked = checkLinearOptions(options)
+    const source = viewOf(Int8Array, weight)
+    if (source === undefined) throw new ArgumentError('weight', 'an Int8Array', describe(weight))
+    checkWeightLength(source, checked)
+    const scales = typeof scale === 'number' ? finite(scale) : copyChannels('scale', scale, checked)
+    const packed = new Weight(pool, checked)
+    if (typeof scales === 'number') packed.scale.fill(scales, 0, checked.outFeatures)
+    else packed.scale.set(scales)
+    await packed.pack(pool, wholeWeight(source, checked.inFeatures), checked)
     return new Linear(pool, packed)
   }
 
   /**
    * From float weights, quantised symmetrically per output channel as {@link quantizeWeight} does.
    *
-   * @param weight float32 [N * K], or a float32 or bfloat16 tensor [N, K]; may be released afterwards
-   * @throws ArgumentError if an argument does not fit, or a weight is NaN or infinite
+   * @param weight float32 [N * K], or a float32 or bfloat16 tensor [N, K]; as for {@link fromInt8}
+   * @throws ArgumentError if an argument does not fit, a weight is NaN or infinite, or its buffer is detached or
+   *   shrinks meanwhile; OutOfMemoryError
    */
   static async fromFloat(
     pool: Pool,
@@ -137,16 +143,11 @@ export class Linear {
     options: LinearOptions,
   ): Promise<Linear> {
     checkPool(pool)
-    checkLinearOptions(options)
-    const source: unknown = weight instanceof Tensor ? weight.data : weight
-    const isFloat = source instanceof Float32Array
-    if (!isFloat && !(weight instanceof Tensor && source instanceof Uint16Array)) {
-      const got = weight instanceof Tensor ? String(weight) : describe(weight)
-      throw new ArgumentError('weight', 'a Float32Array or a float32 or bfloat16 Tensor', got)
-    }
-    checkWeightLength(source, options)
-    const packed = new Weight(pool, options)
-    await packed.pack(pool, wholeWeight(source, options.inFeatures), options)
+    const checked = checkLinearOptions(options)
+    const source = readFloats('weight', weight)
+    checkWeightLength(source, checked)
+    const packed = new Weight(pool, checked)
+    await packed.pack(pool, wholeWeight(source, checked.inFeatures), checked)
     return new Linear(pool, packed)
   }
 
@@ -161,11 +162,10 @@ export class Linear {
     scale: Float32Array | undefined,
     options: LinearOptions,
   ): Promise<Linear> {
-    checkLinearOptions(options)
-    if (scale !== undefined) checkChannels('scale', scale, options.outFeatures)
-    const packed = new Weight(pool, options)
-    if (scale !== undefined) packed.scale.set(scale)
-    await packed.pack(pool, source, options)
+    const checked = checkLinearOptions(options)
+    const packed = new Weight(pool, checked)
+    if (scale !== undefined) packed.scale.set(copyChannels('scale', scale, checked))
+    await packed.pack(pool, source, checked)
     return new Linear(pool, packed)
   }
 
@@ -181,7 +181,8 @@ export class Linear {
 
   /**
    * y = x W^T (+ bias). The result has the input's kind and type, and lies in shared memory if the
-   * input does; an input in shared memory is not copied and must not change before the call settles.
+   * input does. An input in shared memory is not copied and must not change before the call settles; any
+   * other is copied at once, so that its memory may be used again as soon as the call has returned.
    * Calls of a few rows that wait for earlier ones are joined into one.
    *
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
@@ -198,12 +199,10 @@ export class Linear {
     x: Activations,
     options: LinearForwardOptions<Activations> = {},
   ): Promise<Activations> {
-    checkOptions(options, linearForwardOptions)
-    const { signal } = options
-    checkSignal(signal)
-    const call = this.#call(x, options)
-    if (call instanceof FloatCall) await this.pool.run(call, signal)
-    else await this.#coalescer.run(call, signal)
+    const checked = checkOptions(options, linearForwardOptions)
+    const call = this.#call(x, checked)
+    if (call instanceof FloatCall) await this.pool.run(call, checked.signal)
+    else await this.#coalescer.run(call, checked.signal)
     return call.result.finish()
   }
 
@@ -218,8 +217,7 @@ export class Linear {
     options?: Sync<LinearForwardOptions<Tensor<T>>>,
   ): Tensor<T>
   forwardSync(x: Activations, options: Sync<LinearForwardOptions<Activations>> = {}): Activations {
-    checkOptions(options, syncLinearForwardOptions)
-    const call = this.#call(x, options)
+    const call = this.#call(x, checkOptions(options, syncLinearForwardOptions))
     this.pool.runSync(call)
     return call.result.finish()
   }
@@ -264,7 +262,7 @@ export class LinearCall implements Program {
     this.pool = pool
     this.weight = weight
     this.input = new Input(pool, x, weight.inFeatures)
-    this.result = new Result(pool, x, this.input.rows, weight.outFeatures, out)
+    this.result = new Result(pool, this.input, weight.outFeatures, out)
   }
 
   native(): NativeOp[] {
@@ -302,22 +300,34 @@ class FloatCall extends LinearCall {
 
 // ---- checks -------------------------------------------------------------------------------------
 
-function checkLinearOptions(options: LinearOptions): void {
-  checkOptions(options, linearOptions)
-  const { inFeatures, outFeatures, bias, outliers = 0, signal } = options
-  checkSignal(signal)
+/** A copy, with a bias of its own. */
+function checkLinearOptions(options: LinearOptions): LinearOptions {
+  const checked = checkOptions(options, linearOptions)
+  const { inFeatures, outFeatures, bias, outliers = 0 } = checked
   checkOutliers(outliers)
   checkInteger('inFeatures', inFeatures, 1, maxInFeatures(outliers))
   checkInteger('outFeatures', outFeatures, 1, 2 ** 31 - 1)
-  if (bias !== undefined) checkChannels('bias', bias, outFeatures)
+  return { ...checked, bias: bias === undefined ? undefined : copyChannels('bias', bias, checked) }
 }
 
-function checkChannels(argument: string, values: unknown, outFeatures: number): void {
-  if (!(values instanceof Float32Array) || values.length !== outFeatures) {
+/** A copy of float32 [N], all finite. */
+function copyChannels(
+  argument: string,
+  values: unknown,
+  { outFeatures }: LinearOptions,
+): Float32Array {
+  const copy = viewOf(Float32Array, values)?.slice()
+  if (copy?.length !== outFeatures) {
     throw new ArgumentError(argument, `a Float32Array of ${outFeatures} elements`, describe(values))
   }
-  const bad = values.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0) throw new ArgumentError(argument, 'finite values', `${values[bad]} at index ${bad}`)
+  const bad = copy.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) throw new ArgumentError(argument, 'finite values', `${copy[bad]} at index ${bad}`)
+  return copy
+}
+
+function finite(scale: number): number {
+  if (Number.isFinite(scale)) return scale
+  throw new ArgumentError('scale', 'a finite number', `${scale}`)
 }
 
 function checkWeightLength(

@@ -1,4 +1,6 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { newArray } from '../pool/memory.js'
+import { viewOf } from '../views.js'
 
 /*
  * Weight layouts. The packed tiles that all kernels read are int8 [ceil(N/64)][ceil(K/4)][64][4],
@@ -69,8 +71,8 @@ export function unpackTiles(
  * @throws ArgumentError if K or N is no multiple of 4, or the length is not N * K
  */
 export function packSdot(weight: Int8Array, inFeatures: number, outFeatures: number): Int8Array {
-  return mapSdot('weight', weight, inFeatures, outFeatures, (out, plain, packed) => {
-    out[packed] = weight[plain]
+  return mapSdot('weight', weight, inFeatures, outFeatures, (from, out, plain, packed) => {
+    out[packed] = from[plain]
   })
 }
 
@@ -80,31 +82,32 @@ export function packSdot(weight: Int8Array, inFeatures: number, outFeatures: num
  * @throws ArgumentError if K or N is no multiple of 4, or the length is not N * K
  */
 export function unpackSdot(packed: Int8Array, inFeatures: number, outFeatures: number): Int8Array {
-  return mapSdot('packed', packed, inFeatures, outFeatures, (out, plain, at) => {
-    out[plain] = packed[at]
+  return mapSdot('packed', packed, inFeatures, outFeatures, (from, out, plain, packed) => {
+    out[plain] = from[packed]
   })
 }
 
 function mapSdot(
   argument: string,
-  values: Int8Array,
+  values: unknown,
   inFeatures: number,
   outFeatures: number,
-  move: (out: Int8Array, plain: number, packed: number) => void,
+  move: (from: Int8Array, out: Int8Array, plain: number, packed: number) => void,
 ): Int8Array {
   for (const [name, size] of Object.entries({ inFeatures, outFeatures })) {
     checkInteger(name, size, 1, Number.MAX_SAFE_INTEGER)
     if (size % 4 !== 0) throw new ArgumentError(name, 'a multiple of 4', describe(size))
   }
-  if (!(values instanceof Int8Array) || values.length !== inFeatures * outFeatures) {
+  const from = viewOf(Int8Array, values)
+  if (from?.length !== inFeatures * outFeatures) {
     const expected = `an Int8Array of ${outFeatures} * ${inFeatures} elements`
     throw new ArgumentError(argument, expected, describe(values))
   }
-  const out = new Int8Array(values.length)
+  const out = newArray(Int8Array, from.length)
   for (let n = 0; n < outFeatures; n++) {
     for (let k = 0; k < inFeatures; k++) {
       const quad = Math.floor(k / 4) * outFeatures + n
-      move(out, n * inFeatures + k, quad * 4 + (k % 4))
+      move(from, out, n * inFeatures + k, quad * 4 + (k % 4))
     }
   }
   return out

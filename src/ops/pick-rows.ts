@@ -19,11 +19,22 @@ export const PickField = {
   random: 10,
   seenCount: 11,
   seen: 12,
-  words: 14,
+  outcome: 14,
+  words: 16,
 } as const
+
+/** dp_pick_outcome in C; 0 until there is one. */
+export const PickOutcome = { picked: 1, notANumber: 2, masked: 3, outside: 4 } as const
 
 /** The id of a row from which none is drawn yet. */
 const NOBODY = 0xffffffff
+
+/** What came of a draw. The id is one only if it was picked. */
+export interface Drawn {
+  /** One of {@link PickOutcome}. */
+  outcome: number
+  id: number
+}
 
 /** How to draw an id; whoever sets it has checked it. */
 export interface DrawOptions {
@@ -57,8 +68,9 @@ export class PickRows {
   readonly words: Uint32Array
   /** The ids to penalise in each row. */
   readonly seen: Uint32Array[]
-  /** Where C finds the rows. */
+  /** Where C finds the rows, and where they end. */
   readonly address: number
+  readonly endAddress: number
   readonly #floats: Float32Array
   readonly #pool: Pool
 
@@ -70,7 +82,8 @@ export class PickRows {
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
     this.seen = Array.from({ length: count }, () => new Uint32Array(0))
     this.#pool = pool
-    this.address = pool.addressOf(this.words)
+    this.address = pool.addressOf(bytes)
+    this.endAddress = this.address + bytes.byteLength
   }
 
   /** Nothing shall come of row m. */
@@ -85,6 +98,7 @@ export class PickRows {
     const at = this.#at(m)
     this.words[at] = PickAction.draw
     this.words[at + PickField.id] = NOBODY
+    this.words[at + PickField.outcome] = 0
     this.#floats[at + PickField.temperature] = options.temperature
     this.#floats[at + PickField.topP] = options.topP
     this.#floats[at + PickField.minP] = options.minP
@@ -105,10 +119,10 @@ export class PickRows {
     this.#floats[at + PickField.sum] = Number.NaN
   }
 
-  /** The id that was drawn from row m; undefined if its logits hold a NaN. */
-  id(m: number): number | undefined {
-    const id = this.words[this.#at(m) + PickField.id]
-    return id === NOBODY ? undefined : id
+  /** What came of the draw from row m. */
+  drawn(m: number): Drawn {
+    const at = this.#at(m)
+    return { outcome: this.words[at + PickField.outcome], id: this.words[at + PickField.id] }
   }
 
   /** What was found out about row m; the sum is NaN if its logits hold one. */

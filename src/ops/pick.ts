@@ -1,6 +1,6 @@
-import type { Share } from '../pool/program.js'
+import { BAD_ROW, type Share } from '../pool/program.js'
 import { exp } from './exp.js'
-import { PickAction, PickField } from './pick-rows.js'
+import { PickAction, PickField, PickOutcome } from './pick-rows.js'
 import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 
@@ -31,7 +31,7 @@ export interface PickTask extends Share {
   seen: Uint32Array[]
 }
 
-/** Its share of the rows; 1 + the first with a NaN is the fault, and nothing comes of such a row. */
+/** Its share of the rows; the fault is the first of which nothing came. */
 export function pickShare(task: PickTask): number {
   const { logits, picks, seen } = task
   const M = picks.length / PickField.words
@@ -42,24 +42,26 @@ export function pickShare(task: PickTask): number {
     const row = logits.subarray(m * N, (m + 1) * N)
     const pick = picks.subarray(m * PickField.words, (m + 1) * PickField.words)
     const action = pick[PickField.action]
-    let isGood = true
-    if (action === PickAction.draw) isGood = draw(row, pick, seen[m])
-    if (action === PickAction.score) isGood = score(row, pick)
-    if (!isGood) fault ||= m + 1
+    if (action === PickAction.nothing) continue
+    const outcome = action === PickAction.draw ? draw(row, pick, seen[m]) : score(row, pick)
+    pick[PickField.outcome] = outcome
+    if (outcome === PickOutcome.outside) fault ||= BAD_ROW + m
+    else if (outcome !== PickOutcome.picked) fault ||= m + 1
   }
   return fault
 }
 
-/** Both return false where a logit is NaN. */
-function draw(logits: Float32Array, pick: Uint32Array, seen: Uint32Array): boolean {
+function draw(logits: Float32Array, pick: Uint32Array, seen: Uint32Array): number {
   const floats = floatsOf(pick)
   const temperature = floats[PickField.temperature]
+  if (seen.some((id) => id >= logits.length)) return PickOutcome.outside
   penalise(logits, seen, floats[PickField.penalty])
   const maximum = maximumOf(logits)
-  if (Number.isNaN(maximum)) return false
+  if (Number.isNaN(maximum)) return PickOutcome.notANumber
+  if (maximum === Number.NEGATIVE_INFINITY) return PickOutcome.masked
   if (temperature === 0) {
     pick[PickField.id] = logits.indexOf(maximum)
-    return true
+    return PickOutcome.picked
   }
   const weights = weigh(logits, maximum, temperature)
   const least = threshold(weights, pick)
@@ -71,17 +73,18 @@ function draw(logits: Float32Array, pick: Uint32Array, seen: Uint32Array): boole
     if (weights[id] >= least) sum += weights[id]
   } while (sum <= target)
   pick[PickField.id] = id
-  return true
+  return PickOutcome.picked
 }
 
-function score(logits: Float32Array, pick: Uint32Array): boolean {
+function score(logits: Float32Array, pick: Uint32Array): number {
+  if (pick[PickField.id] >= logits.length) return PickOutcome.outside
   const maximum = maximumOf(logits)
-  if (Number.isNaN(maximum)) return false
+  if (Number.isNaN(maximum)) return PickOutcome.notANumber
   const floats = floatsOf(pick)
   floats[PickField.logit] = logits[pick[PickField.id]]
   floats[PickField.maximum] = maximum
   floats[PickField.sum] = sum16(logits.map((logit) => exp(fround(logit - maximum))))
-  return true
+  return PickOutcome.picked
 }
 
 function floatsOf(words: Uint32Array): Float32Array {
@@ -98,7 +101,7 @@ function penalise(logits: Float32Array, seen: Uint32Array, penalty: number): voi
   }
 }
 
-/** Where the best is infinite, all that equal it weigh the same and all others nothing. */
+/** Where the best is +Infinity, all that equal it weigh the same and all others nothing. */
 function weigh(logits: Float32Array, maximum: number, temperature: number): Float64Array {
   const weight = Number.isFinite(maximum)
     ? (logit: number) => exp(fround(fround(logit - maximum) / temperature))

@@ -1,7 +1,8 @@
 import { bf16ToFloat32 } from '../bf16.js'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { Tensor } from '../tensor.js'
+import { newArray } from '../pool/memory.js'
+import { readFloats, Tensor } from '../tensor.js'
 
 /*
  * Symmetric int8 quantisation in float32 steps, one rounding each, so that every kernel can give the
@@ -88,18 +89,9 @@ export function quantizeChannel(w: Float32Array, q: Int8Array): number {
   return scale
 }
 
-/** float32 elements of an array or of a float32 or bfloat16 tensor. */
-function toFloat32(argument: string, values: Float32Array | Tensor): Float32Array {
-  if (values instanceof Float32Array) return values
-  if (values instanceof Tensor && values.data instanceof Float32Array) return values.data
-  if (values instanceof Tensor && values.data instanceof Uint16Array) {
-    return bf16ToFloat32(values.data)
-  }
-  throw new ArgumentError(
-    argument,
-    'a Float32Array or a float32 or bfloat16 Tensor',
-    describe(values instanceof Tensor ? String(values) : values),
-  )
+function toFloat32(argument: string, floats: unknown): Float32Array {
+  const elements = readFloats(argument, floats)
+  return elements instanceof Float32Array ? elements : bf16ToFloat32(elements)
 }
 
 export interface QuantizeRowsOptions {
@@ -138,19 +130,20 @@ export function quantizeRows(
 ): { q: Int8Array | Int16Array; scale: Float32Array }
 export function quantizeRows(
   x: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
-  inFeatures: number = x instanceof Tensor ? (x.dims.at(-1) ?? 0) : x.length,
+  columns?: number,
   options: QuantizeRowsOptions = {},
 ): { q: Int8Array | Int16Array; scale: Float32Array } {
   const values = toFloat32('x', x)
-  checkOptions(options, quantizeRowsOptions)
-  const { outliers = 0 } = options
+  const { outliers = 0 } = checkOptions(options, quantizeRowsOptions)
   checkOutliers(outliers)
+  const whole = x instanceof Tensor ? (x.dims.at(-1) ?? 0) : values.length
+  const inFeatures = columns === undefined ? whole : columns
   checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
   if (values.length % inFeatures !== 0) {
     throw new ArgumentError('x', `a length that is a multiple of ${inFeatures}`, describe(values))
   }
-  const q = outliers === 0 ? new Int8Array(values.length) : new Int16Array(values.length)
-  const scale = new Float32Array(values.length / inFeatures)
+  const q = newArray<Int8Array | Int16Array>(outliers === 0 ? Int8Array : Int16Array, values.length)
+  const scale = newArray(Float32Array, values.length / inFeatures)
   for (let m = 0; m < scale.length; m++) {
     const [from, to] = [m * inFeatures, (m + 1) * inFeatures]
     scale[m] = quantizeRow(values.subarray(from, to), q.subarray(from, to), outliers)
@@ -179,16 +172,15 @@ export function quantizeWeight(
   w: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
   shape: WeightShape,
 ): { weight: Int8Array; scale: Float32Array } {
-  checkOptions(shape, shapeOptions, 'shape')
-  const { inFeatures, outFeatures } = shape
+  const { inFeatures, outFeatures } = checkOptions(shape, shapeOptions, 'shape')
   const values = toFloat32('w', w)
   checkInteger('inFeatures', inFeatures, 1, Number.MAX_SAFE_INTEGER)
   checkInteger('outFeatures', outFeatures, 1, Number.MAX_SAFE_INTEGER)
   if (values.length !== inFeatures * outFeatures) {
     throw new ArgumentError('w', `${outFeatures} * ${inFeatures} elements`, describe(values))
   }
-  const weight = new Int8Array(values.length)
-  const scale = new Float32Array(outFeatures)
+  const weight = newArray(Int8Array, values.length)
+  const scale = newArray(Float32Array, outFeatures)
   for (let n = 0; n < outFeatures; n++) {
     const [from, to] = [n * inFeatures, (n + 1) * inFeatures]
     scale[n] = quantizeChannel(values.subarray(from, to), weight.subarray(from, to))

@@ -1,4 +1,4 @@
-import type { Share } from '../pool/program.js'
+import { BAD_ROW, type Share } from '../pool/program.js'
 import { type AttentionGeometry, type AttentionRow, pageHead } from './attention.js'
 import { PAGE } from './kv-page.js'
 import { rangeOf } from './share.js'
@@ -36,7 +36,10 @@ export interface RotateTask extends Share {
   rotation: Float32Array
 }
 
-/** Norms and rotates queries and keys, and stores keys and values; shares are rows. */
+/**
+ * Norms and rotates queries and keys, and stores keys and values; shares are rows. The fault is one whose
+ * position has no rotation or no page.
+ */
 export function rotateShare(task: RotateTask): number {
   const { geometry, rows, q, k, v, qNorm, kNorm } = task
   const { queryHeads, kvHeads, headDim: D, eps, scale } = geometry
@@ -44,6 +47,8 @@ export function rotateShare(task: RotateTask): number {
   for (let m = from; m < to; m++) {
     const { position } = rows[m]
     const turn = task.rotation.subarray(position * D, (position + 1) * D)
+    if (turn.length < D || rows[m].pages[Math.floor(position / PAGE)] === undefined)
+      return BAD_ROW + m
     for (let h = m * queryHeads; h < (m + 1) * queryHeads; h++) {
       rotate(q.subarray(h * D, (h + 1) * D), qNorm, eps, turn, scale)
     }

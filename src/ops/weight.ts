@@ -1,4 +1,3 @@
-import { ArgumentError } from '../errors.js'
 import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import {
@@ -9,6 +8,7 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { checkLength } from '../tensor.js'
 import { oracle, type PackTask, packShare } from './oracle.js'
 import { NR, paddedK, paddedN, tileBytes } from './pack.js'
 import { notFinite, type WeightShape } from './quantize.js'
@@ -29,11 +29,19 @@ export interface WeightSource {
   read(first: number, last: number): WeightArray | Promise<WeightArray>
 }
 
-/** All of a weight [N, K] that is there already. */
+/**
+ * All of a weight [N, K] that is there already, unless its buffer is detached or shrinks meanwhile.
+ *
+ * @param weight a view of our own
+ */
 export function wholeWeight(weight: WeightArray, inFeatures: number): WeightSource {
+  const { length } = weight
   return {
     bytesPerElement: weight.BYTES_PER_ELEMENT,
-    read: (first, last) => weight.subarray(first * inFeatures, last * inFeatures),
+    read: (first, last) => {
+      checkLength('weight', weight, length)
+      return weight.subarray(first * inFeatures, last * inFeatures)
+    },
   }
 }
 
@@ -101,8 +109,8 @@ export class Weight {
    * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time; a float source is
    * quantised on the way and its scales are written.
    *
-   * @throws ArgumentError where a float source holds a NaN or an infinity, or is detached meanwhile;
-   *   what the source throws
+   * @throws ArgumentError where a float source holds a NaN or an infinity, or is shorter meanwhile; what the
+   *   source throws
    */
   async pack(pool: Pool, source: WeightSource, options: PackOptions): Promise<void> {
     const { inFeatures: K, outFeatures: N } = this
@@ -112,9 +120,8 @@ export class Weight {
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
       const chunk = await next
-      if (chunk.length === 0) {
-        throw new ArgumentError('weight', 'an attached array', 'a detached one')
-      }
+      // it may have been read long ago
+      checkLength('weight', chunk, (last - first) * K)
       if (last < N) next = read(last)
       // who awaits it comes later
       next.catch(() => {})

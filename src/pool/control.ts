@@ -87,9 +87,9 @@ export class Control {
     return Atomics.load(this.#unsigned, this.#slot(epoch, slotCompleted)) === epoch
   }
 
-  /** What an op found wrong: 1 + an index, or 0. Of a program that is complete. */
+  /** What an op found wrong: 1 + an index, or BAD_ROW + a row, or 0. Of a program that is complete. */
   fault(epoch: number): number {
-    return this.words[this.#slot(epoch, this.native.layout.slotFault)]
+    return this.#unsigned[this.#slot(epoch, this.native.layout.slotFault)]
   }
 
   /** Lets workers skip what they have not yet claimed of the program. */

@@ -1,5 +1,7 @@
+import { OutOfMemoryError } from '../errors.js'
 import type { Native } from '../native/native.js'
 import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
+import { isShared } from '../views.js'
 
 /** How much memory a pool keeps for later calls, bytes. */
 const KEEP = 64 << 20
@@ -19,10 +21,14 @@ export class Memory {
     this.#native = native
   }
 
-  /** Zeros, 64-byte aligned; a RangeError if there is no such memory. */
+  /** Zeros, 64-byte aligned; an OutOfMemoryError if there is no such memory. */
   bytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
-    if (this.#native !== null) return this.#native.allocate(byteLength)
-    return new Uint8Array(new SharedArrayBuffer(byteLength))
+    try {
+      if (this.#native !== null) return this.#native.allocate(byteLength)
+      return new Uint8Array(new SharedArrayBuffer(byteLength))
+    } catch (cause) {
+      throw new OutOfMemoryError(byteLength, cause)
+    }
   }
 
   /** A typed array of zeros, 64-byte aligned. */
@@ -33,9 +39,13 @@ export class Memory {
   /** A typed array that workers can write, shared only if it must be. */
   result<T extends TensorType>(type: T, length: number): TensorData[T] {
     if (this.#native?.seesAll !== true) return this.array(type, length)
-    // a buffer of its own: small typed arrays would lie on the heap, where the collector moves them
-    const bytes = new Uint8Array(new ArrayBuffer(length * arrayOf[type].BYTES_PER_ELEMENT))
-    return viewAs(type, bytes, length)
+    const byteLength = length * arrayOf[type].BYTES_PER_ELEMENT
+    try {
+      // a buffer of its own: small typed arrays would lie on the heap, where the collector moves them
+      return viewAs(type, new Uint8Array(new ArrayBuffer(byteLength)), length)
+    } catch (cause) {
+      throw new OutOfMemoryError(byteLength, cause)
+    }
   }
 
   /** A copy of a result for the caller, who shares nothing; the result must not be used any more. */
@@ -77,6 +87,18 @@ export class Memory {
   }
 }
 
+/** Zeros that are nobody else's, for results that no worker writes; an OutOfMemoryError if there is no such memory. */
+export function newArray<A extends ArrayBufferView>(
+  TypedArray: { new (length: number): A; readonly BYTES_PER_ELEMENT: number },
+  length: number,
+): A {
+  try {
+    return new TypedArray(length)
+  } catch (cause) {
+    throw new OutOfMemoryError(length * TypedArray.BYTES_PER_ELEMENT, cause)
+  }
+}
+
 /** The first `length` elements of `bytes`, as an array of the type. */
 export function viewAs<T extends TensorType>(
   type: T,
@@ -88,22 +110,6 @@ export function viewAs<T extends TensorType>(
 }
 
 type ViewConstructor<A> = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => A
-
-/** Whether other threads can have the view's memory too. */
-export function isShared(view: ArrayBufferView): boolean {
-  return view.buffer instanceof SharedArrayBuffer
-}
-
-/** Whether the view's memory was transferred to someone else; its length is 0 then. */
-export function isDetached(view: ArrayBufferView): boolean {
-  if (view.byteLength > 0) return false
-  try {
-    new Uint8Array(view.buffer)
-    return false
-  } catch {
-    return true
-  }
-}
 
 /** Whether two views have a byte in common. */
 export function overlaps(a: ArrayBufferView, b: ArrayBufferView): boolean {

@@ -5,7 +5,7 @@ import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { chooseNative } from '../native/load.js'
 import type { Native } from '../native/native.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { checkShape, sizeOf, Tensor, type TensorType } from '../tensor.js'
+import { checkType, copyDims, sizeOf, Tensor, type TensorType } from '../tensor.js'
 import type { Engine } from './engine.js'
 import { Memory } from './memory.js'
 import { OpList } from './op-list.js'
@@ -78,13 +78,13 @@ export class Pool {
    * @throws PoolBrokenError if worker threads die as they start
    */
   static async create(options: PoolOptions = {}): Promise<Pool> {
-    checkOptions(options, poolOptions)
-    const { cores, spinMicros = 50, nativeLibrary } = options
+    const checked = checkOptions(options, poolOptions)
+    const { cores, spinMicros = 50, nativeLibrary } = checked
     const cpus = chooseCpus(cores)
-    const { threads = usableThreads(cpus) } = options
+    const { threads = usableThreads(cpus) } = checked
     checkInteger('threads', threads, 1, MAX_THREADS)
     checkInteger('spinMicros', spinMicros, 0, 1_000_000)
-    const workerUrl = checkWorkerUrl(options.workerUrl ?? new URL('./worker.js', import.meta.url))
+    const workerUrl = checkWorkerUrl(checked.workerUrl ?? new URL('./worker.js', import.meta.url))
     const native = chooseNative(nativeLibrary)
     const engine =
       native === null
@@ -109,11 +109,12 @@ export class Pool {
    *
    * @param type element type
    * @param dims sizes, outermost first
-   * @throws ArgumentError for an unknown type or impossible sizes
+   * @throws ArgumentError for an unknown type or impossible sizes, OutOfMemoryError
    */
   tensor<T extends TensorType>(type: T, dims: readonly number[]): Tensor<T> {
-    checkShape(type, dims)
-    return new Tensor(type, this.#memory.array(type, sizeOf(dims)), dims)
+    checkType(type)
+    const sizes = copyDims(dims)
+    return new Tensor(type, this.#memory.array(type, sizeOf(sizes)), sizes)
   }
 
   /** What the workers have done since the start or the last {@link resetStats}. */
@@ -193,7 +194,8 @@ function checkWorkerUrl(workerUrl: string | URL): string {
   } catch {
     // not a URL, or not one of a file
   }
-  throw new ArgumentError('workerUrl', 'the file: URL of a file', describe(String(workerUrl)))
+  const got = workerUrl instanceof URL ? workerUrl.href : workerUrl
+  throw new ArgumentError('workerUrl', 'the file: URL of a file', describe(got))
 }
 
 /** Throws an ArgumentError unless it is a Pool. */

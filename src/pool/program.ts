@@ -41,6 +41,12 @@ export const NativeActivation = { silu: 1, gelu: 2, relu2: 3 } as const
 /** dp_type in C. */
 export const NativeType = { float32: 0, bfloat16: 1, int8: 2, int32: 3 } as const
 
+/**
+ * DP_BAD_ROW in C: the fault of an op whose row, the rest of the number, names a token, a position or a page
+ * that is not there.
+ */
+export const BAD_ROW = 2 ** 31
+
 /** One op as C reads it; dp_op says which fields an op uses. Addresses are numbers. */
 export interface NativeOp {
   kind: number
@@ -80,7 +86,7 @@ export type ArgsOf<Task extends Share> = Omit<Task, keyof Share>
 export interface ScriptOp {
   /** URL of the module that exports `run` under its own name. */
   module: string
-  /** Does its share; returns 0, or 1 + the index of what is wrong with the input. */
+  /** Does its share; returns 0, or 1 + the index of what is wrong with the input, or {@link BAD_ROW} + a row. */
   // biome-ignore lint/suspicious/noExplicitAny: every op has arguments of its own
   run(task: any): number
   /** Structured-clonable; results go into views of shared memory. */

@@ -2,7 +2,7 @@ import type { Piscina } from 'piscina'
 import { PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
-import type { Program, ScriptOp, Share } from './program.js'
+import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
 import { startThreads } from './threads.js'
 
@@ -92,7 +92,8 @@ export class ScriptEngine implements Engine {
     let fault = 0
     const start = performance.now()
     for (const op of call.program.script()) {
-      if (call.error !== undefined) break
+      // what comes after a row that is not there would look for it, too
+      if (call.error !== undefined || fault >= BAD_ROW) break
       const faults = await Promise.all(this.#everyPart(op)).catch((cause) => {
         throw new WorkerDiedError(cause)
       })

@@ -1,9 +1,9 @@
 import { bf16ToFloat32, type Pool } from 'dotpool'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DenseWeight } from '#src/ops/dense-weight.js'
 import { embeddingModule, embeddingShare, ROW_WORDS } from '#src/ops/embedding.js'
-import { NativeType, OpKind } from '#src/pool/program.js'
+import { BAD_ROW, NativeType, OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -54,5 +54,19 @@ describe.each(isas)('an embedding on %s', (isa) => {
       }),
       { numRuns: isa === 'typescript' ? 10 : 40 },
     )
+  })
+
+  it('names a row whose id has no weights', async () => {
+    const [n, k] = [3, 5]
+    const weight = new DenseWeight(pool, 'float32', n, k)
+    for (const id of [n, 0xffffffff]) {
+      const rows = shareWords(pool, [2, 0, 0, 0, id, 0, 0, 0])
+      const y = pool.memory.array('float32', 2 * k)
+      const addresses = { rows: pool.addressOf(rows), y: pool.addressOf(y), tiles: weight.address }
+      const op = { kind: OpKind.embed, m: 2, n, k, wType: NativeType.float32, ...addresses }
+      const args = { rows, weight: weight.data, y, width: k }
+      const fault = await runOp(pool, op, { module: embeddingModule, run: embeddingShare, args })
+      expect(fault).toBe(BAD_ROW + 1)
+    }
   })
 })

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exp } from '#src/ops/exp.js'
 import { pickModule, pickShare } from '#src/ops/pick.js'
-import { type DrawOptions, PickRows } from '#src/ops/pick-rows.js'
-import { OpKind } from '#src/pool/program.js'
+import { type DrawOptions, PickOutcome, PickRows } from '#src/ops/pick-rows.js'
+import { BAD_ROW, OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -31,6 +31,7 @@ function drawReference(source: Float32Array, options: DrawOptions): number {
     logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
   }
   const best = Math.max(...logits)
+  if (best === -INFINITY) return -1
   if (options.temperature === 0) return logits.indexOf(best)
   const weightOf = (logit: number) => {
     if (!Number.isFinite(best)) return logit === best ? 2 ** 30 : 0
@@ -113,10 +114,12 @@ describe.each(isas)('picking ids on %s', (isa) => {
         asked.forEach((draw, i) => {
           rows.draw(i, draw)
         })
-        expect(await run(pool, share(pool, logits), rows)).toBe(0)
-        const ids = asked.map((_, i) => rows.id(i))
+        const fault = await run(pool, share(pool, logits), rows)
+        const drawn = asked.map((_, i) => rows.drawn(i))
         const rowsOf = asked.map((_, i) => logits.subarray(i * n, (i + 1) * n))
+        const ids = drawn.map(({ outcome, id }) => (outcome === PickOutcome.picked ? id : -1))
         expect(ids).toEqual(asked.map((draw, i) => drawReference(rowsOf[i], draw)))
+        expect(fault > 0).toBe(ids.includes(-1))
       }),
       { numRuns: isa === 'typescript' ? 15 : 120 },
     )
@@ -134,7 +137,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
       const all = new Float32Array(batch * n)
       for (let i = 0; i < batch; i++) all.set(logits, i * n)
       await run(pool, share(pool, all), rows)
-      for (let i = 0; i < batch; i++) counts[rows.id(i) as number]++
+      for (let i = 0; i < batch; i++) counts[rows.drawn(i).id]++
     }
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0)
     const chiSquare = counts.reduce((sum, count, id) => {
@@ -174,10 +177,39 @@ describe.each(isas)('picking ids on %s', (isa) => {
     const rows = new PickRows(pool, 4)
     for (let i = 0; i < 3; i++) rows.draw(i, { ...plain, temperature: 0 })
     expect(await run(pool, logits, rows)).toBe(2)
-    expect([0, 1, 2, 3].map((i) => rows.id(i))).toEqual([1, undefined, 0, 0])
+    expect([0, 1, 2].map((i) => rows.drawn(i).outcome)).toEqual([1, 2, 1])
+    expect([0, 2].map((i) => rows.drawn(i).id)).toEqual([1, 0])
     rows.skip(1)
     expect(await run(pool, logits, rows)).toBe(0)
     rows.score(3, 1)
     expect(await run(pool, logits, rows)).toBe(4)
+  })
+
+  it('draws nothing from a row whose logits are all -Infinity', async () => {
+    for (const temperature of [0, 1]) {
+      const logits = share(pool, Float32Array.of(-INFINITY, -INFINITY, 1, -INFINITY))
+      const rows = new PickRows(pool, 2)
+      for (let i = 0; i < 2; i++) rows.draw(i, { ...plain, temperature })
+      expect(await run(pool, logits, rows)).toBe(1)
+      expect(rows.drawn(0).outcome).toBe(PickOutcome.masked)
+      expect(rows.drawn(1)).toEqual({ outcome: PickOutcome.picked, id: 0 })
+    }
+  })
+
+  it('names a row that asks for an id without a logit, and leaves it out', async () => {
+    const ask: Record<string, (rows: PickRows) => void> = {
+      score: (rows) => rows.score(1, 2),
+      seen: (rows) => rows.draw(1, { ...plain, penalty: 2, seen: shareWords(pool, [0, 2]) }),
+    }
+    for (const askFor of Object.values(ask)) {
+      const logits = share(pool, Float32Array.of(1, 2, 3, 4))
+      const rows = new PickRows(pool, 2)
+      rows.draw(0, { ...plain, temperature: 0 })
+      askFor(rows)
+      expect(await run(pool, logits, rows)).toBe(BAD_ROW + 1)
+      expect(rows.drawn(0)).toEqual({ outcome: PickOutcome.picked, id: 1 })
+      expect(rows.drawn(1).outcome).toBe(PickOutcome.outside)
+      expect([...logits.subarray(2)]).toEqual([3, 4])
+    }
   })
 })

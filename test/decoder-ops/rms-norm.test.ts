@@ -2,7 +2,7 @@ import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rmsNormModule, rmsNormShare } from '#src/ops/rms-norm.js'
-import { OpKind } from '#src/pool/program.js'
+import { BAD_ROW, OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -52,6 +52,7 @@ describe.each(isas)('a norm on %s', (isa) => {
         const native = {
           kind: OpKind.norm,
           m,
+          n: total,
           k,
           eps,
           x: pool.addressOf(task.x),
@@ -100,6 +101,24 @@ describe.each(isas)('a norm on %s', (isa) => {
       const [from, to] = [i * stride, i * stride + bytesUsed]
       expect(xq.slice(from, to)).toEqual(xqOfY.slice(from, to))
     }
+  })
+
+  it.skipIf(isa === 'typescript')('names a row that is not there, and leaves it out', async () => {
+    const [n, k] = [2, 4]
+    const x = share(pool, new Float32Array(n * k).fill(1))
+    const y = pool.memory.array('float32', 2 * k)
+    const rows = shareWords(pool, [1, n])
+    const fault = await pool.run({
+      native: () => [
+        {
+          ...{ kind: OpKind.norm, m: 2, n, k, rows: pool.addressOf(rows), x: pool.addressOf(x) },
+          ...{ scale: pool.addressOf(x), y: pool.addressOf(y) },
+        },
+      ],
+      script: () => [],
+    })
+    expect(fault).toBe(BAD_ROW + 1)
+    expect([...y]).toEqual([1, 1, 1, 1, 0, 0, 0, 0])
   })
 
   it('makes rows of a root mean square of 1', async () => {

@@ -117,8 +117,9 @@ function nativeMemory(pool: Pool, task: AttentionCase, split: boolean) {
     return new DataView(memory.buffer, memory.byteOffset, byteLength)
   }
   const tables = places.map(({ pages }) => {
-    const table = bytes(8 * pages.length)
-    for (const [i, page] of pages.entries()) table.setBigUint64(8 * i, address(page), true)
+    const table = bytes(8 + 8 * pages.length)
+    table.setBigUint64(0, BigInt(pages.length), true)
+    for (const [i, page] of pages.entries()) table.setBigUint64(8 + 8 * i, address(page), true)
     return table
   })
   const rows = bytes(places.length * 16)
@@ -138,5 +139,6 @@ function nativeMemory(pool: Pool, task: AttentionCase, split: boolean) {
   addresses.push(BigInt(geometry.pageOffset), address(out), address(parts))
   for (const [i, at] of addresses.entries()) attention.setBigUint64(32 + 8 * i, at, true)
   attention.setUint32(104, mostPages, true)
+  attention.setUint32(108, rotation.length / D, true)
   return { rows, attention, tables, parts }
 }

@@ -38,7 +38,7 @@ static void penalise(float *logits, const dp_pick *pick) {
 
 /* ---- weights ----------------------------------------------------------------------------------- */
 
-/* Where the best is infinite, all that equal it weigh the same and all others nothing. */
+/* Where the best is +infinity, all that equal it weigh the same and all others nothing. */
 static void weigh(float *logits, size_t n, float maximum, float temperature) {
   if (dp_magnitude(maximum) == DP_INFINITY_BITS) {
     for (size_t i = 0; i < n; i++) logits[i] = logits[i] == maximum ? MOST : 0.0f;
@@ -66,13 +66,14 @@ static uint32_t id_at(const float *weights, size_t n, float least, uint64_t targ
   }
 }
 
-int DP_PER_ISA(dp_draw)(float *logits, size_t n, dp_pick *pick) {
+dp_pick_outcome DP_PER_ISA(dp_draw)(float *logits, size_t n, dp_pick *pick) {
   penalise(logits, pick);
   const float maximum = dp_maximum(logits, n);
-  if (maximum != maximum) return 1;
+  if (maximum != maximum) return DP_PICK_NAN;
+  if (maximum == -dp_float_from_bits(DP_INFINITY_BITS)) return DP_PICK_MASKED;
   if (pick->temperature == 0.0f) {
     pick->id = first_equal(logits, n, maximum);
-    return 0;
+    return DP_PICKED;
   }
   weigh(logits, n, maximum, pick->temperature);
   const float least = threshold(logits, n, pick);
@@ -81,5 +82,5 @@ int DP_PER_ISA(dp_draw)(float *logits, size_t n, dp_pick *pick) {
   const uint64_t target =
       pick->random * (total >> 32) + (pick->random * (total & UINT32_MAX) >> 32);
   pick->id = id_at(logits, n, least, target);
-  return 0;
+  return DP_PICKED;
 }

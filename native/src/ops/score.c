@@ -20,11 +20,11 @@ static float sum_of_exponentials(const float *logits, size_t n, float maximum) {
   return dp_sum_lanes(lanes);
 }
 
-int DP_PER_ISA(dp_score)(const float *logits, size_t n, dp_pick *pick) {
+dp_pick_outcome DP_PER_ISA(dp_score)(const float *logits, size_t n, dp_pick *pick) {
   const float maximum = dp_maximum(logits, n);
-  if (maximum != maximum) return 1;
+  if (maximum != maximum) return DP_PICK_NAN;
   pick->logit = logits[pick->id];
   pick->maximum = maximum;
   pick->sum = sum_of_exponentials(logits, n, maximum);
-  return 0;
+  return DP_PICKED;
 }

@@ -17,12 +17,53 @@ static const dp_row *rows_of(const dp_op *op) { return POINTER(const dp_row, op-
 
 static dp_kv_head head_at(const dp_attention *a, const dp_row *row, uint32_t page, uint64_t head) {
   const dp_type type = (dp_type)a->cache_type;
-  const uint64_t at = POINTER(const uint64_t, row->pages)[page] + a->page_offset;
+  const uint64_t at = POINTER(const dp_pages, row->pages)->at[page] + a->page_offset;
   return (dp_kv_head){
       .at = POINTER(char, at + head * dp_kv_head_bytes(type, a->head_dim)),
       .type = type,
       .head_dim = a->head_dim,
   };
+}
+
+/* ---- what a row sees ---------------------------------------------------------------------------- */
+
+/* Positions [first, last). */
+typedef struct span {
+  uint32_t first, last;
+} span;
+
+static span seen_by(const dp_attention *a, const dp_row *row) {
+  const uint32_t last = row->position + 1;
+  return (span){.first = a->window == 0 || a->window > last ? 0 : last - a->window, .last = last};
+}
+
+static uint32_t first_page(span seen) { return seen.first / DP_PAGE; }
+static uint32_t last_page(span seen) { return (seen.last - 1) / DP_PAGE; }
+
+/* What it sees of a page, counted from the page's start; empty if nothing. */
+static span seen_of_page(span seen, uint32_t page) {
+  const uint32_t start = page * DP_PAGE;
+  if (seen.last <= start || seen.first >= start + DP_PAGE) return (span){0, 0};
+  return (span){
+      .first = seen.first > start ? seen.first - start : 0,
+      .last = seen.last < start + DP_PAGE ? seen.last - start : DP_PAGE,
+  };
+}
+
+/* Whether its position has a rotation, and what it sees pages, and parts where there are any; a fault otherwise. */
+static bool is_there(const dp_place *place, uint64_t m) {
+  const dp_attention *a = attention_of(place->op);
+  const dp_row *row = &rows_of(place->op)[m];
+  const dp_pages *pages = POINTER(const dp_pages, row->pages);
+  const uint32_t own_page = row->position / DP_PAGE;
+  bool there = row->position < a->positions && own_page < pages->count;
+  if (a->split) there &= own_page < a->part_pages;
+  if (there) {
+    const span seen = seen_by(a, row);
+    for (uint32_t page = first_page(seen); page <= last_page(seen); page++) there &= pages->at[page] != 0;
+  }
+  if (!there) dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
+  return there;
 }
 
 /* ---- ROTATE: q, k, v -> q, pages; pieces are a query or kv head times a row --------------------- */
@@ -36,6 +77,7 @@ static uint64_t run_rotate(const dp_place *place, uint64_t first, uint64_t last)
     /* rows of one head follow each other, because their keys lie side by side */
     const uint64_t head = piece / op->m, m = piece % op->m;
     const dp_row *row = &rows_of(op)[m];
+    if (!is_there(place, m)) continue;
     const float *rotation = POINTER(const float, a->rotation) + row->position * D;
     if (head < a->query_heads) {
       float *q = POINTER(float, a->q) + (m * a->query_heads + head) * D;
@@ -63,31 +105,6 @@ static uint64_t rotate_cost(const dp_op *op, const dp_kernels *kernels, uint32_t
 const dp_op_type dp_op_rotate = {
     .pieces = rotate_pieces, .cost = rotate_cost, .run = run_rotate, .grain = 1};
 
-/* ---- what a row sees ---------------------------------------------------------------------------- */
-
-/* Positions [first, last). */
-typedef struct span {
-  uint32_t first, last;
-} span;
-
-static span seen_by(const dp_attention *a, const dp_row *row) {
-  const uint32_t last = row->position + 1;
-  return (span){.first = a->window == 0 || a->window > last ? 0 : last - a->window, .last = last};
-}
-
-static uint32_t first_page(span seen) { return seen.first / DP_PAGE; }
-static uint32_t last_page(span seen) { return (seen.last - 1) / DP_PAGE; }
-
-/* What it sees of a page, counted from the page's start; empty if nothing. */
-static span seen_of_page(span seen, uint32_t page) {
-  const uint32_t start = page * DP_PAGE;
-  if (seen.last <= start || seen.first >= start + DP_PAGE) return (span){0, 0};
-  return (span){
-      .first = seen.first > start ? seen.first - start : 0,
-      .last = seen.last < start + DP_PAGE ? seen.last - start : DP_PAGE,
-  };
-}
-
 /* ---- ATTEND, split: q, pages -> parts; pieces are a row times a page times a kv head ------------- */
 
 static uint32_t group_of(const dp_attention *a) { return a->query_heads / a->kv_heads; }
@@ -103,6 +120,7 @@ static float *part_at(const dp_attention *a, uint64_t m, uint64_t head, uint64_t
 static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t kv_head) {
   const dp_attention *a = attention_of(place->op);
   const dp_row *row = &rows_of(place->op)[m];
+  if (!is_there(place, m)) return;
   const span seen = seen_of_page(seen_by(a, row), page);
   if (seen.first == seen.last) return;
   const uint64_t head = (uint64_t)kv_head * group_of(a);
@@ -243,6 +261,9 @@ static void run_tile(const dp_place *place, uint64_t tile, uint32_t kv_head) {
   const dp_op *op = place->op;
   const uint32_t rows = tile_rows(op, place->threads);
   const uint64_t end = (tile + 1) * rows < op->m ? (tile + 1) * rows : op->m;
+  for (uint64_t m = tile * rows; m < end; m++) {
+    if (!is_there(place, m)) return;
+  }
   for (uint64_t m = tile * rows, n; m < end; m += n) {
     n = stretch_of(&rows_of(op)[m], (uint32_t)(end - m));
     const stretch s = start_stretch(place, m, (uint32_t)n, kv_head);
@@ -293,6 +314,7 @@ static uint64_t run_merge(const dp_place *place, uint64_t first, uint64_t last) 
   for (uint64_t piece = first; piece < last; piece++) {
     const uint64_t m = piece / a->query_heads, head = piece % a->query_heads;
     const span seen = seen_by(a, &rows_of(place->op)[m]);
+    if (!is_there(place, m)) continue;
     memcpy(total, part_at(a, m, head, first_page(seen)), part_floats(a) * sizeof(float));
     for (uint32_t page = first_page(seen) + 1; page <= last_page(seen); page++) {
       place->kernels->merge_part(total, part_at(a, m, head, page), a->head_dim);

@@ -58,6 +58,12 @@ static inline char *dp_y_row(const dp_op *op, uint64_t m) {
   return dp_row_at(op->y, op->flags & DP_Y_ROWS, m, op->n * dp_type_bytes(op->y_type));
 }
 
+/* Notes what is wrong with what the program was given: 1 + an index, or DP_BAD_ROW and a row. */
+static inline void dp_note_fault(const dp_place *place, uint32_t fault) {
+  uint32_t none = 0;
+  atomic_compare_exchange_strong(place->fault, &none, fault);
+}
+
 /* A worker's own memory: a quantised row, a row of floats, and one of bfloat16. */
 static inline void *dp_scratch_quantized(const dp_worker *worker) {
   return POINTER(void, worker->scratch);

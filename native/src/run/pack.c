@@ -20,8 +20,7 @@ static uint64_t run_pack(const dp_place *place, uint64_t first, uint64_t last) {
       w += n * op->k * dp_type_bytes(op->x_type);
       int bad = kernels->quantize_pack_block(w, (dp_type)op->x_type, channels, op->k, tiles, col_sum,
                                        POINTER(float, op->scale) + n);
-      uint32_t none = 0;
-      if (bad >= 0) atomic_compare_exchange_strong(place->fault, &none, (uint32_t)(n + (size_t)bad + 1));
+      if (bad >= 0) dp_note_fault(place, (uint32_t)(n + (size_t)bad + 1));
     }
   }
   return 0;

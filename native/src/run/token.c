@@ -9,19 +9,26 @@ enum {
   UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
 };
 
-/* ---- EMBED: rows[M] (, x (dp_pick[])), tiles (w[N, K]) -> y[M, K]; pieces are rows ------------- */
+/* ---- EMBED: rows[M] (, [x, u) (dp_pick[])), tiles (w[N, K]) -> y[M, K]; pieces are rows -------- */
 
-/* Known, or drawn by the program before; then it is none where that found a NaN. */
-static uint32_t id_of(const dp_op *op, const dp_row *row) {
-  if (!(row->id & DP_DRAWN)) return row->id;
-  return POINTER(const dp_pick, op->x)[row->id & ~DP_DRAWN].id;
+/* The pick that tells a row's id; NULL if the id is known. */
+static const dp_pick *pick_of(const dp_op *op, const dp_row *row) {
+  if (!(row->id & DP_DRAWN)) return NULL;
+  return POINTER(const dp_pick, op->x) + (row->id & ~DP_DRAWN);
 }
 
 static uint64_t run_embed(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
   const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
   for (uint64_t m = first; m < last; m++) {
-    const uint32_t id = id_of(op, &POINTER(const dp_row, op->rows)[m]);
+    const dp_row *row = POINTER(const dp_row, op->rows) + m;
+    const dp_pick *pick = pick_of(op, row);
+    if (pick == NULL ? row->id >= op->n : pick >= POINTER(const dp_pick, op->u)) {
+      dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
+      continue;
+    }
+    /* none, where the program before could not draw */
+    const uint32_t id = pick == NULL ? row->id : pick->id;
     float *y = POINTER(float, op->y) + m * op->k;
     if (id < op->n) {
       place->kernels->embed(POINTER(const char, op->tiles) + id * bytes, (dp_type)op->w_type, op->k, y);
@@ -39,7 +46,7 @@ static uint64_t embed_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
 const dp_op_type dp_op_embed = {
     .pieces = dp_row_pieces, .cost = embed_cost, .run = run_embed, .grain = 1};
 
-/* ---- NORM: x[., K] (, u[., K], rows[M]), scale -> x, y[M, K] or xq, x_scale[M]; pieces are rows -- */
+/* ---- NORM: x[N, K] (, u[N, K], rows[M]), scale -> x, y[M, K] or xq, x_scale[M]; pieces are rows -- */
 
 static uint64_t run_norm(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
@@ -47,6 +54,10 @@ static uint64_t run_norm(const dp_place *place, uint64_t first, uint64_t last) {
   const size_t k = op->k, stride = dp_row_stride(kernels, k);
   for (uint64_t m = first; m < last; m++) {
     const uint64_t row = op->rows == 0 ? m : POINTER(const uint32_t, op->rows)[m];
+    if (op->rows != 0 && row >= op->n) {
+      dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
+      continue;
+    }
     const float *u = op->u == 0 ? NULL : POINTER(const float, op->u) + row * k;
     float *normed = op->y == 0 ? dp_scratch_floats(place) : POINTER(float, op->y) + m * k;
     kernels->rms_norm(POINTER(float, op->x) + row * k, u, POINTER(const float, op->scale), k, op->eps, normed);
@@ -120,16 +131,30 @@ const dp_op_type dp_op_dense = {
 
 /* ---- PICK: x (logits[M, N]), rows[M] -> rows; pieces are rows ---------------------------------- */
 
+/* Whether all ids that it names have a logit. */
+static bool names_ids_below(const dp_pick *pick, uint32_t n) {
+  if (pick->action == DP_PICK_SCORE) return pick->id < n;
+  const uint32_t *seen = POINTER(const uint32_t, pick->seen);
+  bool below = true;
+  for (uint32_t i = 0; i < pick->seen_count; i++) below &= seen[i] < n;
+  return below;
+}
+
 static uint64_t run_pick(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
+  const dp_kernels *kernels = place->kernels;
   for (uint64_t m = first; m < last; m++) {
     dp_pick *pick = POINTER(dp_pick, op->rows) + m;
     float *logits = POINTER(float, op->x) + m * op->n;
-    int is_nan = 0;
-    if (pick->action == DP_PICK_DRAW) is_nan = place->kernels->draw(logits, op->n, pick);
-    if (pick->action == DP_PICK_SCORE) is_nan = place->kernels->score(logits, op->n, pick);
-    uint32_t none = 0;
-    if (is_nan) atomic_compare_exchange_strong(place->fault, &none, (uint32_t)m + 1);
+    if (pick->action == DP_PICK_NOTHING) continue;
+    if (!names_ids_below(pick, op->n)) {
+      pick->outcome = DP_PICK_OUTSIDE;
+      dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
+      continue;
+    }
+    pick->outcome =
+        pick->action == DP_PICK_DRAW ? kernels->draw(logits, op->n, pick) : kernels->score(logits, op->n, pick);
+    if (pick->outcome != DP_PICKED) dp_note_fault(place, (uint32_t)m + 1);
   }
   return 0;
 }

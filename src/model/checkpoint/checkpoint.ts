@@ -1,6 +1,15 @@
-import { ArgumentError, checkInteger, describe, FormatError } from '../../errors.js'
+import {
+  ArgumentError,
+  checkInteger,
+  checkPath,
+  checkSignal,
+  checkString,
+  describe,
+  FormatError,
+} from '../../errors.js'
 import { checkOptions } from '../../options.js'
-import type { Tensor } from '../../tensor.js'
+import { checkLength, copyDims, type Tensor } from '../../tensor.js'
+import { viewOf } from '../../views.js'
 import type { ModelConfig } from '../config/config.js'
 import { EMBEDDING, HEAD_WEIGHT } from '../config/parameters.js'
 import { openGguf } from '../gguf/open.js'
@@ -45,6 +54,7 @@ export class Checkpoint {
    *   know; nothing stays open then
    */
   static async open(folder: string): Promise<Checkpoint> {
+    checkPath('folder', folder)
     if (await isFile(folder)) return await Checkpoint.#openGguf(folder)
     return new Checkpoint(folder, await readTexts(folder), await Shards.open(folder))
   }
@@ -106,8 +116,8 @@ export class Checkpoint {
    *   {@link close}
    */
   async read(name: string, dims: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
-    checkOptions(options, readOptions)
-    return await this.#shaped(name, dims).read(this.#stored(name), options)
+    const checked = checkOptions(options, readOptions)
+    return await this.#shaped(name, dims).read(this.#stored(name), checked)
   }
 
   /**
@@ -121,15 +131,15 @@ export class Checkpoint {
     dims: readonly number[],
     options: ReadOptions = {},
   ): Promise<Float32Array> {
-    checkOptions(options, readOptions)
-    return await this.#shaped(name, dims).readFloat(this.#stored(name), options)
+    const checked = checkOptions(options, readOptions)
+    return await this.#shaped(name, dims).readFloat(this.#stored(name), checked)
   }
 
   /**
    * Reads the bytes of the rows [firstRow, lastRow) of a matrix, as the file has them. So a weight of
    * any size can be worked on while it streams.
    *
-   * @param into filled; as long as those rows
+   * @param into filled; as long as those rows, and not to be touched before the call settles
    * @throws ArgumentError for rows that are not there or a buffer of another length; FormatError if
    *   the tensor is missing, not a matrix, or cannot be read; DisposedError after {@link close}
    */
@@ -149,11 +159,14 @@ export class Checkpoint {
     checkInteger('lastRow', lastRow, firstRow, dims[0])
     const rowBytes = dims[0] === 0 ? 0 : byteLength / dims[0]
     const expected = (lastRow - firstRow) * rowBytes
-    if (!(into instanceof Uint8Array) || into.byteLength !== expected) {
+    const bytes = viewOf(Uint8Array, into)
+    if (bytes?.length !== expected) {
       throw new ArgumentError('into', `a Uint8Array of ${expected} bytes`, describe(into))
     }
+    checkSignal('signal', signal)
     const stored = this.#stored(name)
-    await this.#shards.of(stored).readBytes(stored, firstRow * rowBytes, into, { signal })
+    await this.#shards.of(stored).readBytes(stored, firstRow * rowBytes, bytes, { signal })
+    checkLength('into', bytes, expected)
   }
 
   /**
@@ -163,6 +176,7 @@ export class Checkpoint {
    * @throws at the first step what {@link read} throws
    */
   async *chunks(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    checkSignal('signal', signal)
     const stored = this.#stored(name)
     const shard = this.#shards.of(stored)
     const { byteLength } = shard.entry(stored)
@@ -189,15 +203,17 @@ export class Checkpoint {
 
   /** The name that the files know a tensor by: a tied embedding and head are stored under either's. */
   #stored(name: string): string {
+    checkString('name', name)
     if (!this.config.tieWordEmbeddings || this.#shards.has(name)) return name
     const twin = { [EMBEDDING]: HEAD_WEIGHT, [HEAD_WEIGHT]: EMBEDDING }[name]
     return twin !== undefined && this.#shards.has(twin) ? twin : name
   }
 
   #shaped(name: string, dims: readonly number[]): TensorFile {
+    const wanted = copyDims(dims)
     const found = this.entry(name).dims
     const shard = this.#shards.of(this.#stored(name))
-    if (found.length === dims.length && found.every((d, i) => d === dims[i])) return shard
-    throw new FormatError(shard.file, `tensor ${name}: expected shape [${dims}], got [${found}]`)
+    if (found.length === wanted.length && found.every((d, i) => d === wanted[i])) return shard
+    throw new FormatError(shard.file, `tensor ${name}: expected shape [${wanted}], got [${found}]`)
   }
 }

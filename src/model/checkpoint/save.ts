@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { ArgumentError, checkInteger, checkSignal } from '../../errors.js'
-import { checkOptions, type OptionNames } from '../../options.js'
+import { ArgumentError, checkInteger } from '../../errors.js'
+import type { OptionNames } from '../../options.js'
 import { w8a8Config } from '../config/quantization-config.js'
 import { unlessMissing, writeJson } from '../json/files.js'
 import { readCompanions } from './companions.js'
@@ -29,7 +29,7 @@ export interface SaveOptions extends ReadOptions {
   shardBytes?: number | undefined
 }
 
-const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardBytes: true }
+export const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardBytes: true }
 
 /**
  * Writes a W8A8 checkpoint folder in the compressed-tensors layout, which `loadModel` and other
@@ -49,9 +49,7 @@ export async function saveCheckpoint(
   { source, ignore, tensors }: CheckpointContent,
   options: SaveOptions = {},
 ): Promise<void> {
-  checkOptions(options, saveOptions)
   const { shardBytes = 5e9, signal, onProgress } = options
-  checkSignal(signal)
   checkInteger('shardBytes', shardBytes, 1, Number.MAX_SAFE_INTEGER)
   const shards = planShards(tensors, shardBytes)
   const total = shards.reduce((bytes, { byteLength }) => bytes + byteLength, 0)
@@ -86,9 +84,12 @@ export async function saveCheckpoint(
   }
 }
 
-/** @throws ArgumentError if the folder holds something; the system's own error if it is none */
+/** @throws ArgumentError if the folder holds something, or is none */
 export async function checkEmpty(folder: string): Promise<void> {
-  const [entry] = (await unlessMissing(readdir(folder))) ?? []
+  const entries = await unlessMissing(readdir(folder)).catch((error) => {
+    throw new ArgumentError('folder', 'a new or an empty one', error.message)
+  })
+  const [entry] = entries ?? []
   if (entry === undefined) return
   throw new ArgumentError('folder', 'a new or an empty one', `${folder} with ${entry} in it`)
 }

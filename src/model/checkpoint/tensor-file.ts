@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { bf16ToFloat32 } from '../../bf16.js'
-import { DisposedError, FormatError } from '../../errors.js'
+import { checkCallback, checkSignal, DisposedError, FormatError } from '../../errors.js'
 import { f16ToFloat32 } from '../../f16.js'
 import type { OptionNames } from '../../options.js'
 import { viewAs } from '../../pool/memory.js'
@@ -31,7 +31,10 @@ export interface ReadOptions {
 }
 
 /** Of {@link ReadOptions}. */
-export const readOptions: OptionNames<ReadOptions> = { signal: true, onProgress: true }
+export const readOptions: OptionNames<ReadOptions> = {
+  signal: checkSignal,
+  onProgress: checkCallback,
+}
 
 /** What a tensor is read as. */
 export interface TensorEntry {

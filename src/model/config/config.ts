@@ -104,6 +104,14 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
   return config
 }
 
+/** Makes a config read-only, with all that is in it: what a model computes on its threads depends on it. */
+export function freezeConfig<Part extends object>(part: Part): Part {
+  for (const value of Object.values(part)) {
+    if (typeof value === 'object' && value !== null) freezeConfig(value)
+  }
+  return Object.freeze(part)
+}
+
 function parseArchitecture(file: string, fields: Fields): Architecture {
   const [name] = fields.list('architectures')
   if (typeof name === 'string' && Object.hasOwn(architectures, name)) {

@@ -1,4 +1,4 @@
-import { ArgumentError, describe } from '../../errors.js'
+import { ArgumentError, copyArray, describe } from '../../errors.js'
 
 /**
  * Which Linears stay as they are. An entry names one by its full name or by the end of it from a dot
@@ -18,7 +18,8 @@ export function skipMatcher(
   skip: Skip,
   names: readonly string[],
 ): (name: string) => string | undefined {
-  const entries = skip.map((entry) => ({ entry, pattern: toPattern(entry) }))
+  const texts = copyArray('skip', skip, 'strings', (entry) => typeof entry === 'string')
+  const entries = texts.map((entry) => ({ entry, pattern: toPattern(entry) }))
   for (const { entry, pattern } of entries) {
     if (!names.some((name) => pattern.test(name))) {
       throw new ArgumentError('skip', `names of Linears, such as ${names[0]}`, describe(entry))
@@ -28,7 +29,7 @@ export function skipMatcher(
 }
 
 function toPattern(entry: string): RegExp {
-  const parts = String(entry).split('*')
+  const parts = entry.split('*')
   const escaped = parts.map((part) => part.replace(/[^\w]/g, '\\$&'))
   return new RegExp(`^(.*\\.)?${escaped.join('.*')}$`, 's')
 }

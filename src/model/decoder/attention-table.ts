@@ -9,6 +9,7 @@ import type { Workspace } from './workspace.js'
 const WORDS = 28
 const SPLIT = 7
 const PART_PAGES = 26
+const POSITIONS = 27
 /** In 64-bit words. */
 const PARTS = 12
 
@@ -41,6 +42,7 @@ export class AttentionTable {
       const window = config.windows[i] ?? 0
       this.#words.set([numAttentionHeads, numKeyValueHeads, headDim, window], at)
       this.#words[at + 4] = NativeType[cacheType]
+      this.#words[at + POSITIONS] = rotations.length / headDim
       floats.set([config.rmsNormEps, 1 / Math.sqrt(headDim)], at + 5)
       this.#addresses.set(
         [

@@ -1,11 +1,12 @@
-import { NotANumberError } from '../../errors.js'
-import type { DrawOptions, PickRows } from '../../ops/pick-rows.js'
+import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
+import { type Drawn, type DrawOptions, PickOutcome, type PickRows } from '../../ops/pick-rows.js'
+import { newArray } from '../../pool/memory.js'
 import type { Pick } from './batch.js'
 import { Job } from './job.js'
 import type { Sequence } from './sequence.js'
 
 /**
- * Changes logits in place before an id is drawn from them.
+ * Changes logits in place before an id is drawn from them, and before it returns: it may not be async.
  *
  * @param logits float32 [vocabSize] of the next id
  * @param ids all ids so far, the prompt's among them
@@ -74,16 +75,18 @@ export class DrawJob extends Job<number> {
     if (this.readsLogits && !this.#processed) {
       this.#processed = true
       const ids = [...this.sequence.ids]
-      for (const process of this.#processors) process(logits, ids)
+      for (const [i, process] of this.#processors.entries()) refuseThenable(i, process(logits, ids))
       return { action: 'draw', draw: this.#draw as DrawOptions }
     }
-    this.takeId(picks.id(output))
+    this.takeDrawn(picks.drawn(output))
     return undefined
   }
 
-  /** Takes the id that was drawn; there is none if the logits held a NaN. */
-  takeId(id: number | undefined): void {
-    if (id === undefined) throw new NotANumberError('logits', this.sequence.ids.length)
+  /** @throws NotANumberError or NoTokenError if nothing was drawn */
+  takeDrawn({ outcome, id }: Drawn): void {
+    const position = this.sequence.ids.length
+    if (outcome === PickOutcome.masked) throw new NoTokenError(position)
+    if (outcome !== PickOutcome.picked) throw new NotANumberError('logits', position)
     this.#id = id
   }
 
@@ -92,14 +95,23 @@ export class DrawJob extends Job<number> {
   }
 }
 
+/** What an async processor changed would come after the draw. */
+function refuseThenable(i: number, returned: unknown): void {
+  if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== 'function') return
+  // its rejection is nobody else's to see
+  Promise.resolve(returned).catch(() => {})
+  const expected = 'functions that change logits before they return'
+  throw new ArgumentError('processors', expected, `a promise from the one at index ${i}`)
+}
+
 /** How surprised the model is by every id but the first, given those before it: nats, their sum. */
 export class ScoreJob extends Job<number> {
-  readonly #targets: ArrayLike<number>
+  readonly #targets: Uint32Array
   #sum = 0
 
   /** @param ids at least two */
-  constructor(sequence: Sequence, ids: readonly number[], signal?: AbortSignal) {
-    super(sequence, ids.slice(0, -1), signal)
+  constructor(sequence: Sequence, ids: Uint32Array, signal?: AbortSignal) {
+    super(sequence, ids.subarray(0, -1), signal)
     this.#targets = ids
   }
 
@@ -126,7 +138,7 @@ export class LogitsJob extends Job<Float32Array> {
 
   constructor(sequence: Sequence, ids: ArrayLike<number>, vocabSize: number, signal?: AbortSignal) {
     super(sequence, ids, signal)
-    this.#logits = new Float32Array(ids.length * vocabSize)
+    this.#logits = newArray(Float32Array, ids.length * vocabSize)
     this.#vocabSize = vocabSize
   }
 

@@ -61,6 +61,7 @@ export class NativeWriter implements StepWriter {
       k,
       flags: OpFlag.after,
       x: this.#before.picks.address,
+      u: this.#before.picks.endAddress,
       y: this.#at(this.#workspace.residual),
       tiles,
       rows: this.#batch.rowsAddress,
@@ -77,6 +78,7 @@ export class NativeWriter implements StepWriter {
     this.#push(
       {
         kind: OpKind.norm,
+        n: this.#workspace.maxRows,
         k: weight.length,
         x: this.#at(residual),
         u: adds ? this.#at(delta) : 0,

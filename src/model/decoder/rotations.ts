@@ -1,3 +1,4 @@
+import { InternalError } from '../../errors.js'
 import type { Memory } from '../../pool/memory.js'
 import type { ModelConfig } from '../config/config.js'
 import { rotationTable } from './rope-frequencies.js'
@@ -21,6 +22,9 @@ export class Rotations {
 
   /** Sees to it that positions below `end` are there. */
   fill(end: number): void {
+    if (end > this.#positions) {
+      throw new InternalError(`position ${end - 1} of a table of ${this.#positions}`)
+    }
     while (this.#filled < end) {
       const to = Math.min(this.#filled + BLOCK, this.#positions)
       const { headDim, rope } = this.#config

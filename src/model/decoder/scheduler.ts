@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { WorkerDiedError } from '../../errors.js'
+import type { Drawn } from '../../ops/pick-rows.js'
 import type { Pick } from './batch.js'
 import { type AnyJob, type Flight, isWanted, launch, type Part, touchDown } from './flight.js'
 import type { Job } from './job.js'
@@ -39,7 +40,7 @@ export class Scheduler {
   /** The step that runs, and the one behind it. */
   readonly #flights: Flight[] = []
   /** Ids that were drawn ahead, and not asked for yet. */
-  readonly #drawn = new WeakMap<Sequence, { id: number | undefined }>()
+  readonly #drawn = new WeakMap<Sequence, Drawn>()
   readonly stats: ModelStats = { steps: 0, ids: 0, micros: 0 }
   #running = false
   #lastEnd = 0
@@ -215,7 +216,7 @@ export class Scheduler {
     job.sequence.ids.push(job.ids[0])
     job.done = 1
     try {
-      job.takeId(drawn.id)
+      job.takeDrawn(drawn)
       job.complete()
     } catch (error) {
       job.fail(error)
@@ -296,7 +297,7 @@ export class Scheduler {
     for (const part of parts) {
       const { job, sequence, dropped } = part
       if (job === undefined && !dropped) {
-        this.#drawn.set(sequence, { id: batch.picks.id(part.outputs[0].output) })
+        this.#drawn.set(sequence, batch.picks.drawn(part.outputs[0].output))
       }
       if (job === undefined || job.settled) continue
       const open: Part['outputs'] = []

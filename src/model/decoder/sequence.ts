@@ -1,3 +1,4 @@
+import { InternalError } from '../../errors.js'
 import { PAGE } from '../../ops/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Page, PagePool } from './page.js'
@@ -9,7 +10,7 @@ export class Sequence {
   /** The most ids it may hold. */
   readonly capacity: number
   readonly pages: Page[] = []
-  /** Where C finds the table of the pages' addresses. */
+  /** Where C finds the table of the pages' addresses, dp_pages. */
   readonly tableAddress: number
   readonly #table: BigUint64Array
   readonly #pagePool: PagePool
@@ -17,10 +18,12 @@ export class Sequence {
   #released = false
 
   constructor(pool: Pool, pagePool: PagePool, capacity: number) {
-    const bytes = pool.memory.bytes(Math.ceil(capacity / PAGE) * 8)
+    const most = Math.ceil(capacity / PAGE)
+    const bytes = pool.memory.bytes((1 + most) * 8)
     this.capacity = capacity
     this.tableAddress = pool.addressOf(bytes)
     this.#table = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)
+    this.#table[0] = BigInt(most)
     this.#pagePool = pagePool
   }
 
@@ -38,6 +41,9 @@ export class Sequence {
 
   /** Makes room for so many more ids. */
   reserve(count: number): void {
+    if (this.ids.length + count > this.capacity) {
+      throw new InternalError(`${this.ids.length + count} tokens in a sequence of ${this.capacity}`)
+    }
     while (this.pages.length * PAGE < this.ids.length + count) this.#append(this.#pagePool.take())
   }
 
@@ -63,7 +69,7 @@ export class Sequence {
   }
 
   #append(page: Page): void {
-    this.#table[this.pages.length] = BigInt(page.address)
+    this.#table[1 + this.pages.length] = BigInt(page.address)
     this.pages.push(page)
   }
 

@@ -1,7 +1,8 @@
+import { InternalError } from '../../errors.js'
 import { type CacheType, PAGE } from '../../ops/kv-page.js'
 import type { OpList } from '../../pool/op-list.js'
 import type { Pool } from '../../pool/pool.js'
-import type { Program, ScriptOp } from '../../pool/program.js'
+import { BAD_ROW, type Program, type ScriptOp } from '../../pool/program.js'
 import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import { type Extent, type StepWriter, writeForward } from './forward.js'
@@ -134,6 +135,7 @@ export class Step {
     }
     const [outcome] = await Promise.allSettled([this.#pool.run(program, signal), idle])
     if (outcome.status === 'rejected') throw outcome.reason
+    checkRows(outcome.value)
   }
 
   /** The ops for C, made when they are first asked for, set to the batch's rows. */
@@ -182,6 +184,17 @@ export class Step {
     if (what === 'step') writeForward(this.#network.config, this.#workspace, writer)
     else writer.pick()
   }
+}
+
+/**
+ * @param fault what a program found wrong; picks tell of theirs
+ * @throws InternalError if a row named what is not there
+ */
+export function checkRows(fault: number): void {
+  if (fault < BAD_ROW) return
+  throw new InternalError(
+    `row ${fault - BAD_ROW} of a step names a token, position or page that is not there`,
+  )
 }
 
 /**

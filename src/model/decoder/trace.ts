@@ -8,7 +8,7 @@ import { NativeWriter } from './native-writer.js'
 import type { Projection } from './projection.js'
 import { ScriptWriter } from './script-writer.js'
 import type { Sequence } from './sequence.js'
-import type { StepContext } from './step.js'
+import { checkRows, type StepContext } from './step.js'
 
 /** What went into a Linear, float32 [rows, inFeatures], and what came out, float32 [rows, outFeatures]. */
 export interface LinearTrace {
@@ -28,7 +28,7 @@ export interface LinearTrace {
 export async function trace(
   context: StepContext,
   sequence: Sequence,
-  tokens: readonly number[],
+  tokens: Uint32Array,
   visit: (linear: LinearTrace) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -103,7 +103,7 @@ class TraceWriter implements StepWriter {
 
   #push(write: (writer: StepWriter) => void): void {
     this.actions.push(async () => {
-      await this.#context.pool.run(this.#program(write), this.#signal)
+      checkRows(await this.#context.pool.run(this.#program(write), this.#signal))
     })
   }
 

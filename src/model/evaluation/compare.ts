@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
-import { ArgumentError, checkSignal, describe, NotANumberError } from '../../errors.js'
+import { ArgumentError, checkCallback, checkSignal, NotANumberError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { LogitsJob } from '../decoder/jobs.js'
 import { cutWindows } from '../generation/nll.js'
-import { Model } from '../model.js'
+import { checkModel, type Model } from '../model.js'
 import { divergence } from './divergence.js'
 
 /** Logits of each model in memory, bytes. */
@@ -18,7 +18,11 @@ export interface CompareOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-const compareOptions: OptionNames<CompareOptions> = { window: true, signal: true, onProgress: true }
+const compareOptions: OptionNames<CompareOptions> = {
+  window: true,
+  signal: checkSignal,
+  onProgress: checkCallback,
+}
 
 /** How well a model predicts a text. */
 export interface Likelihood {
@@ -45,7 +49,7 @@ export interface Comparison {
  * int8 and in float32. The text is cut into windows as for {@link Model.nll}; some tokens of each model run
  * at a time, so that memory grows with the text by a few bytes a token only.
  *
- * @param tokens at least two; windows of them are independent sequences
+ * @param tokens at least two, copied at once; windows of them are independent sequences
  * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
  */
 export async function compareModels(
@@ -55,22 +59,19 @@ export async function compareModels(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   checkModels(model, reference)
-  checkOptions(options, compareOptions)
-  const { window, signal, onProgress } = options
-  checkSignal(signal)
-  model.checkIds(tokens, 'tokens')
-  reference.checkIds(tokens, 'tokens')
+  const { window, signal, onProgress } = checkOptions(options, compareOptions)
   const maxContext = Math.min(model.maxContext, reference.maxContext)
   const { vocabSize } = model.config
   const rows = Math.max(1, Math.floor(PIECE_BYTES / (4 * vocabSize)))
-  const windows = cutWindows(tokens, maxContext, window, 'tokens')
+  const copy = model.copyTokens(tokens, 'tokens')
+  const windows = cutWindows(copy, maxContext, window, 'tokens')
   const total = windows.length * windows[0].length
   const tally = new Tally(total)
   for (const ids of windows) {
     using own = model.beginAlone(ids.length)
     using other = reference.beginAlone(ids.length)
     for (let from = 0; from < ids.length; from += rows) {
-      const piece = ids.slice(from, from + rows)
+      const piece = ids.subarray(from, from + rows)
       const logits = await model.run(new LogitsJob(own, piece, vocabSize, signal))
       const expected = await reference.run(new LogitsJob(other, piece, vocabSize, signal))
       for (let i = 0; i < piece.length; i++) {
@@ -88,9 +89,8 @@ export async function compareModels(
 
 /** @throws ArgumentError unless both are models of the same tokens */
 export function checkModels(model: Model, reference: Model): void {
-  for (const [argument, value] of Object.entries({ model, reference })) {
-    if (!(value instanceof Model)) throw new ArgumentError(argument, 'a Model', describe(value))
-  }
+  checkModel(model)
+  checkModel(reference, 'reference')
   const [size, other] = [model, reference].map(({ config }) => config.vocabSize)
   if (size !== other) {
     throw new ArgumentError('reference', `a vocabulary of ${size} tokens`, `${other}`)
@@ -111,7 +111,7 @@ class Tally {
   }
 
   /** @param i whose logits they are, among the tokens of a window */
-  add(logits: Float32Array, reference: Float32Array, ids: readonly number[], i: number): void {
+  add(logits: Float32Array, reference: Float32Array, ids: Uint32Array, i: number): void {
     const { kl, sameBest, logSum, referenceLogSum } = divergence(logits, reference)
     if (Number.isNaN(kl)) throw new NotANumberError('logits', i)
     this.#divergences[this.tokens++] = kl

@@ -1,4 +1,4 @@
-import { ArgumentError, checkSignal, NotANumberError } from '../../errors.js'
+import { ArgumentError, checkCallback, checkSignal, NotANumberError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Projection } from '../decoder/projection.js'
 import type { LinearTrace } from '../decoder/trace.js'
@@ -15,7 +15,10 @@ export interface LinearErrorOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-const linearErrorOptions: OptionNames<LinearErrorOptions> = { signal: true, onProgress: true }
+const linearErrorOptions: OptionNames<LinearErrorOptions> = {
+  signal: checkSignal,
+  onProgress: checkCallback,
+}
 
 /** How far a Linear's output is from the reference's, on the same input. */
 export interface LinearError {
@@ -33,7 +36,7 @@ export interface LinearError {
  * Tells how far each Linear of a model is from the reference's. Both get the input that the reference's
  * gets while it runs the text, so that an error is the Linear's own, not that of those before it.
  *
- * @param tokens the first of them are run, 256 at most
+ * @param tokens the first of them are run, 256 at most; copied at once
  * @returns in the order in which a forward uses them
  * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
  */
@@ -44,22 +47,20 @@ export async function compareLinears(
   options: LinearErrorOptions = {},
 ): Promise<LinearError[]> {
   checkModels(model, reference)
-  checkOptions(options, linearErrorOptions)
-  const { signal, onProgress } = options
-  checkSignal(signal)
+  const { signal, onProgress } = checkOptions(options, linearErrorOptions)
   checkShapes(model, reference)
-  reference.checkIds(tokens, 'tokens')
+  const copy = reference.copyTokens(tokens, 'tokens')
+  const { projections } = model
   const errors: LinearError[] = []
-  const count = Math.min(tokens.length, TOKENS, reference.maxContext)
-  const first = Array.from({ length: count }, (_, i) => tokens[i])
+  const first = copy.subarray(0, Math.min(TOKENS, reference.maxContext))
   const compare = async ({ name, x, y }: LinearTrace) => {
-    const linear = model.projections.get(name) as Projection
+    const linear = projections.get(name) as Projection
     const rows = rowErrors(await linear.forward(x, { signal }), y, linear.outFeatures)
     const bad = rows.findIndex(Number.isNaN)
     if (bad >= 0) throw new NotANumberError(`outputs of ${name}`, bad)
     const error = rows.reduce((a, b) => a + b) / rows.length
     errors.push({ name, ...placeOf(name), error })
-    onProgress?.(errors.length, model.projections.size)
+    onProgress?.(errors.length, projections.size)
   }
   await reference.trace(first, compare, signal)
   return errors

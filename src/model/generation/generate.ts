@@ -1,4 +1,4 @@
-import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors.js'
+import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Model } from '../model.js'
@@ -31,8 +31,8 @@ const generateIdsOptions: OptionNames<GenerateIdsOptions> = {
   sampling: true,
   seed: true,
   processors: true,
-  ignoreEnd: true,
-  signal: true,
+  ignoreEnd: checkBoolean,
+  signal: checkSignal,
 }
 
 const generateOptions: OptionNames<GenerateOptions> = { ...generateIdsOptions, stop: true }
@@ -43,45 +43,58 @@ export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
 /**
  * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
  *
- * @param argument what the caller knows the ids by
  * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateIds(
   model: Model,
   ids: ArrayLike<number>,
   options: GenerateIdsOptions,
-  argument = 'ids',
 ): AsyncGenerator<number, void, void> {
-  checkOptions(options, generateIdsOptions)
-  const { maxTokens = 256, sampling = {}, seed, processors = [], signal } = options
-  checkSignal(signal)
+  const checked = checkOptions(options, generateIdsOptions)
+  return continueTokens(model, model.copyTokens(ids), checked, 'ids')
+}
+
+/** @param argument what the caller knows the tokens by */
+function continueTokens(
+  model: Model,
+  tokens: Uint32Array,
+  options: GenerateIdsOptions,
+  argument: string,
+): AsyncGenerator<number, void, void> {
+  const { maxTokens = 256, sampling = {}, seed, ignoreEnd = false, signal } = options
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
-  checkProcessors(processors)
-  model.checkIds(ids, argument)
-  const room = model.maxContext - ids.length
+  const processors = copyProcessors(options.processors)
+  const { length } = tokens
+  const room = model.maxContext - length
   if (room < 1) {
     const most = model.maxContext - 1
     throw new ArgumentError(
       argument,
       `at most ${most} ids, to leave room for one more`,
-      `${ids.length}`,
+      `${length}`,
     )
   }
   const count = Math.min(maxTokens, room)
-  const sampler = new Sampler(model.pool.memory, sampling, seed, ids, ids.length + count)
-  return steps(model, ids, count, sampler, options)
+  const sampler = new Sampler(model.pool.memory, sampling, seed, tokens, length + count)
+  return steps(model, tokens, count, sampler, { processors, ignoreEnd, signal })
+}
+
+interface StepOptions {
+  processors: readonly LogitsProcessor[]
+  ignoreEnd: boolean
+  signal: AbortSignal | undefined
 }
 
 async function* steps(
   model: Model,
-  ids: ArrayLike<number>,
+  tokens: Uint32Array,
   count: number,
   sampler: Sampler,
-  { processors = [], ignoreEnd = false, signal }: GenerateIdsOptions,
+  { processors, ignoreEnd, signal }: StepOptions,
 ): AsyncGenerator<number, void, void> {
-  const sequence = model.begin(ids, ids.length + count)
+  const sequence = model.begin(tokens, tokens.length + count)
   try {
-    let next: ArrayLike<number> = Array.from(ids).slice(sequence.ids.length)
+    let next: ArrayLike<number> = tokens.subarray(sequence.ids.length)
     for (let i = 0; i < count; i++) {
       const goesOn = i + 1 < count
       const id = await model.run(
@@ -108,16 +121,15 @@ export function generateText(
   prompt: Prompt,
   options: GenerateOptions,
 ): AsyncGenerator<string, void, void> {
-  checkOptions(options, generateOptions)
-  const { stop = [], ...others } = options
-  checkStops(stop)
-  const ids = model.encode(prompt)
-  return pieces(model, ids, generateIds(model, ids, others, 'prompt'), new StopFinder(stop))
+  const checked = checkOptions(options, generateOptions)
+  const stops = new StopFinder(copyStops(checked.stop))
+  const tokens = model.copyTokens(model.encode(prompt), 'prompt')
+  return pieces(model, tokens, continueTokens(model, tokens, checked, 'prompt'), stops)
 }
 
 async function* pieces(
   model: Model,
-  prompt: ArrayLike<number>,
+  prompt: Uint32Array,
   ids: AsyncGenerator<number, void, void>,
   stops: StopFinder,
 ): AsyncGenerator<string, void, void> {
@@ -131,18 +143,13 @@ async function* pieces(
   if (rest !== '') yield rest
 }
 
-function checkProcessors(processors: readonly LogitsProcessor[]): void {
-  if (!Array.isArray(processors) || processors.some((process) => typeof process !== 'function')) {
-    throw new ArgumentError('processors', 'an array of functions', describe(processors))
-  }
+function copyProcessors(processors: readonly LogitsProcessor[] = []): LogitsProcessor[] {
+  return copyArray('processors', processors, 'functions', (item) => typeof item === 'function')
 }
 
-/** Half a surrogate pair would split a code point. */
-function checkStops(stops: readonly string[]): void {
-  if (!Array.isArray(stops)) throw new ArgumentError('stop', 'an array', describe(stops))
-  for (const stop of stops) {
-    if (typeof stop !== 'string' || stop === '' || /\p{Surrogate}/u.test(stop)) {
-      throw new ArgumentError('stop', 'non-empty, well-formed strings', describe(stop))
-    }
-  }
+function copyStops(stops: readonly string[] = []): string[] {
+  // half a surrogate pair would split a code point
+  return copyArray('stop', stops, 'non-empty, well-formed strings', (stop) => {
+    return typeof stop === 'string' && stop !== '' && !/\p{Surrogate}/u.test(stop)
+  })
 }

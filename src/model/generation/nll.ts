@@ -1,4 +1,4 @@
-import { ArgumentError, checkInteger, checkSignal } from '../../errors.js'
+import { ArgumentError, checkCallback, checkInteger, checkSignal } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Model } from '../model.js'
 
@@ -11,7 +11,11 @@ export interface NllOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-const nllOptions: OptionNames<NllOptions> = { window: true, signal: true, onProgress: true }
+const nllOptions: OptionNames<NllOptions> = {
+  window: true,
+  signal: checkSignal,
+  onProgress: checkCallback,
+}
 
 /**
  * mean over predictions of -log softmax(logits)[next id], in nats: how surprised the model is by
@@ -25,11 +29,8 @@ export async function meanNll(
   ids: ArrayLike<number>,
   options: NllOptions,
 ): Promise<number> {
-  checkOptions(options, nllOptions)
-  const { window, signal, onProgress } = options
-  checkSignal(signal)
-  model.checkIds(ids)
-  const windows = cutWindows(ids, model.maxContext, window)
+  const { window, signal, onProgress } = checkOptions(options, nllOptions)
+  const windows = cutWindows(model.copyTokens(ids), model.maxContext, window)
   let sum = 0
   let predicted = 0
   for (const [w, slice] of windows.entries()) {
@@ -48,17 +49,17 @@ export async function meanNll(
  * @throws ArgumentError
  */
 export function cutWindows(
-  ids: ArrayLike<number>,
+  ids: Uint32Array,
   maxContext: number,
   window: number | undefined,
   argument = 'ids',
-): number[][] {
+): Uint32Array[] {
   if (window !== undefined) checkInteger('window', window, 2, maxContext)
   if (ids.length < 2) {
     throw new ArgumentError(argument, 'at least 2, to predict one', `${ids.length}`)
   }
   const size = Math.min(window ?? 256, maxContext, ids.length)
   return Array.from({ length: Math.floor(ids.length / size) }, (_, w) =>
-    Array.from({ length: size }, (_, i) => ids[w * size + i]),
+    ids.subarray(w * size, (w + 1) * size),
   )
 }

@@ -109,7 +109,8 @@ function checkNumber(
   range: string,
   isFine: (value: number) => boolean,
 ): void {
-  if (typeof value !== 'number' || !Number.isFinite(value) || !isFine(value)) {
+  // C has it as a float32
+  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value)) || !isFine(value)) {
     throw new ArgumentError(argument, `a finite number ${range}`, describe(value))
   }
 }

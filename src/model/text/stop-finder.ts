@@ -4,12 +4,15 @@
  */
 export class StopFinder {
   readonly #stops: readonly string[]
+  /** The most characters that are not yet a whole one. */
+  readonly #longest: number
   #held = ''
   #found = false
 
   /** @param stops non-empty strings */
   constructor(stops: readonly string[]) {
     this.#stops = stops
+    this.#longest = stops.reduce((longest, stop) => Math.max(longest, stop.length - 1), 0)
   }
 
   /** Whether one has come; the text ends before it. */
@@ -42,8 +45,7 @@ export class StopFinder {
 
   /** Where the longest suffix begins that a stop begins with. */
   #undecided(text: string): number {
-    const longest = Math.max(0, ...this.#stops.map((stop) => stop.length - 1))
-    let at = Math.max(0, text.length - longest)
+    let at = Math.max(0, text.length - this.#longest)
     while (at < text.length && !this.#stops.some((stop) => stop.startsWith(text.slice(at)))) at++
     return at
   }

@@ -1,3 +1,5 @@
+import { checkInteger } from '../../errors.js'
+
 /**
  * Turns tokens' bytes into text as they come. A code point whose bytes are not all there waits for
  * the rest; bytes that cannot become one give U+FFFD, as in {@link TextDecoder}.
@@ -16,8 +18,13 @@ export class TextStream {
     this.#dropSpace = dropsFirstSpace
   }
 
-  /** The text that `id` completes; whole code points, maybe none. */
+  /**
+   * The text that `id` completes; whole code points, maybe none.
+   *
+   * @throws ArgumentError for what can be no id
+   */
   push(id: number): string {
+    checkInteger('id', id, 0, 2 ** 32 - 1)
     const bytes = this.#bytesOf(id)
     if (bytes.byteLength === 0) return ''
     return this.#trim(this.#decoder.decode(bytes, { stream: true }))

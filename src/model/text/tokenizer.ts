@@ -1,5 +1,5 @@
 import { Tokenizer as Encoder } from '@huggingface/tokenizers'
-import { ArgumentError, describe, FormatError } from '../../errors.js'
+import { ArgumentError, checkBoolean, checkList, describe, FormatError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { isObject } from '../json/fields.js'
 import { TextStream } from './text-stream.js'
@@ -15,7 +15,7 @@ export interface EncodeOptions {
   addSpecialTokens?: boolean | undefined
 }
 
-const encodeOptions: OptionNames<EncodeOptions> = { addSpecialTokens: true }
+const encodeOptions: OptionNames<EncodeOptions> = { addSpecialTokens: checkBoolean }
 
 /** Text to ids and back, as a checkpoint's tokenizer.json says. */
 export class Tokenizer {
@@ -53,8 +53,7 @@ export class Tokenizer {
    * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it
    */
   encode(text: string, options: EncodeOptions = {}): number[] {
-    checkOptions(options, encodeOptions)
-    const { addSpecialTokens = true } = options
+    const { addSpecialTokens = true } = checkOptions(options, encodeOptions)
     if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
     const encoding = this.#encoder.encode(text, { add_special_tokens: addSpecialTokens })
     const ids: (number | undefined)[] = encoding.ids
@@ -64,11 +63,16 @@ export class Tokenizer {
     return ids as number[]
   }
 
-  /** The text of `ids`. Special ids, and ids without a token, stand for no text. */
+  /**
+   * The text of `ids`. Special ids, and ids without a token, stand for no text.
+   *
+   * @throws ArgumentError for what is no list of ids
+   */
   decode(ids: ArrayLike<number>): string {
     const stream = this.stream()
     let text = ''
-    for (let i = 0; i < ids.length; i++) text += stream.push(ids[i])
+    const length = checkList('ids', ids)
+    for (let i = 0; i < length; i++) text += stream.push(ids[i])
     return text + stream.end()
   }
 
@@ -78,8 +82,9 @@ export class Tokenizer {
    * @param context ids that came before; they give no text, but decide how the next ones read
    */
   stream(context: ArrayLike<number> = []): TextStream {
+    const length = checkList('context', context)
     const stream = new TextStream((id) => this.#bytesOf(id), this.#spelling.dropsFirstSpace)
-    for (let i = 0; i < context.length; i++) stream.push(context[i])
+    for (let i = 0; i < length; i++) stream.push(context[i])
     return stream
   }
 

@@ -1,0 +1,163 @@
+import { compareLinears, compareModels, Model, NoTokenError, Pool } from 'dotpool'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { collect, fixture } from './support.js'
+
+/*
+ * What a caller does with tokens and options after a call has returned, which must not matter: most calls read
+ * them again later, when nobody checks them.
+ */
+
+// biome-ignore lint/suspicious/noExplicitAny: what JavaScript callers can do and TypeScript ones cannot
+type Any = any
+
+let pool: Pool
+let model: Model
+let other: Model
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+  model = await Model.load(pool, fixture)
+  other = await Model.load(pool, fixture, { outliers: 0 })
+})
+afterAll(async () => await pool.close())
+
+const tokens = [5, 99, 1000, 7, 512, 3, 4, 6, 11, 2000, 8, 100]
+
+const calls: Record<string, (ids: ArrayLike<number>) => Promise<unknown>> = {
+  logits: (ids) => model.logits(ids),
+  nll: (ids) => model.nll(ids, { window: 4 }),
+  generateIds: (ids) => collect(model.generateIds(ids, { maxTokens: 5, ignoreEnd: true })),
+  generate: (ids) => collect(model.generate(ids, { maxTokens: 5 })),
+  compareModels: (ids) => compareModels(model, other, ids, { window: 6 }),
+  compareLinears: (ids) => compareLinears(model, other, ids),
+}
+
+describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
+  it('may be written over as soon as it has returned', async () => {
+    const expected = await call(tokens)
+    for (const ids of [[...tokens], Uint32Array.from(tokens), Float64Array.from(tokens)]) {
+      const result = call(ids)
+      ids.fill(0xffffffff)
+      expect(await result).toEqual(expected)
+    }
+  })
+
+  it('may become more or fewer', async () => {
+    const expected = await call(tokens)
+    for (const length of [200_000, 0]) {
+      const ids = [...tokens]
+      const result = call(ids)
+      ids.length = length
+      expect(await result).toEqual(expected)
+    }
+  })
+
+  it('may lose their memory', async () => {
+    const expected = await call(tokens)
+    const ids = Uint32Array.from(tokens)
+    const result = call(ids)
+    structuredClone(ids.buffer, { transfer: [ids.buffer] })
+    expect(await result).toEqual(expected)
+  })
+
+  it.each<[string, Any]>([
+    ['half a token more than there are', { length: 1.5, 0: 1, 1: 2 }],
+    ['a length that is no number', { length: '2', 0: 1, 1: 2 }],
+    ['more tokens than there are', { length: 2 ** 40, 0: 1, 1: 2 }],
+    [
+      'tokens of an own length',
+      Object.defineProperty(Uint32Array.of(1, 2), 'length', { value: 9 }),
+    ],
+    ['a hole', Object.assign(new Array(3), { 0: 1, 2: 2 })],
+    ['bigints', [1n, 2n]],
+    ['null', null],
+    ['nothing', undefined],
+  ])('may not be %s', async (_, ids) => {
+    const error = await (async () => await call(ids))().catch((error) => error)
+    expect(error).toMatchObject({ code: 'ERR_DOTPOOL_ARGUMENT' })
+  })
+})
+
+describe('what a model computes with', () => {
+  it('cannot be changed', async () => {
+    const expected = (await model.logits(tokens)).data
+    const changes: (() => void)[] = [
+      () => Object.assign(model, { maxContext: 1e6 }),
+      () => Object.assign(model, { config: {} }),
+      () => Object.assign(model.config, { vocabSize: 1e9 }),
+      () => Object.assign(model.config.rope, { theta: 1 }),
+      () => (model.config.eosTokenIds as number[]).push(5),
+      () => (model.config.windows as number[]).fill(1),
+    ]
+    for (const change of changes) expect(change).toThrow(TypeError)
+    const projections = model.projections as Map<string, unknown>
+    projections.set('lm_head', projections.get('model.layers.0.self_attn.q_proj'))
+    const fresh = await Model.load(pool, fixture)
+    expect((await fresh.logits(tokens)).data).toEqual(expected)
+    expect((await model.logits([...tokens, 9])).data.subarray(0, expected.length)).toEqual(expected)
+  })
+})
+
+describe('what else is given to generate', () => {
+  it('may change as soon as it has returned', async () => {
+    const stop = ['e', 'zz']
+    const sampling = { temperature: 0 }
+    const options = { maxTokens: 6, ignoreEnd: true, processors: [() => {}], stop, sampling }
+    const expected = await collect(model.generate(tokens, options))
+    const pieces = model.generate(tokens, options)
+    options.processors.push(5 as Any)
+    options.ignoreEnd = 7 as Any
+    options.maxTokens = Number.NaN
+    stop.push(5 as Any)
+    sampling.temperature = Number.NaN
+    expect(await collect(pieces)).toEqual(expected)
+  })
+
+  it('may be a hundred thousand stop strings', async () => {
+    const stop = Array.from({ length: 130_000 }, (_, i) => `stop ${i}`)
+    const pieces = await collect(model.generate(tokens, { maxTokens: 3, stop }))
+    expect(pieces.join('')).toEqual(
+      (await collect(model.generate(tokens, { maxTokens: 3 }))).join(''),
+    )
+  })
+})
+
+describe('a processor', () => {
+  it('that masks every token ends its own text with a NoTokenError, drawn or best', async () => {
+    const mask = (logits: Float32Array, ids: readonly number[]) => {
+      if (ids.length === tokens.length + 1) logits.fill(Number.NEGATIVE_INFINITY)
+    }
+    for (const temperature of [0, 0.8]) {
+      const options = { maxTokens: 4, ignoreEnd: true, sampling: { temperature }, seed: 1 }
+      const expected = await collect(model.generateIds(tokens, options))
+      const masked = collect(model.generateIds(tokens, { ...options, processors: [mask] }))
+      const others = collect(model.generateIds(tokens, options))
+      const error = await masked.catch((error) => error)
+      expect(error).toBeInstanceOf(NoTokenError)
+      expect(error).toMatchObject({ code: 'ERR_DOTPOOL_NO_TOKEN' })
+      expect(error.message).toMatch(`position ${tokens.length + 1}`)
+      expect(await others).toEqual(expected)
+    }
+  })
+
+  it('that is async is refused, and its rejection is heard', async () => {
+    const unheard: unknown[] = []
+    const listen = (reason: unknown) => unheard.push(reason)
+    process.on('unhandledRejection', listen)
+    const late = async () => {
+      throw new Error('late')
+    }
+    // biome-ignore lint/suspicious/noThenProperty: as promises of other libraries have it
+    const thenable = () => ({ then() {} })
+    for (const [i, processors] of [[late], [() => {}, thenable as Any]].entries()) {
+      const generating = collect(model.generateIds(tokens, { processors }))
+      await expect(generating).rejects.toMatchObject({
+        code: 'ERR_DOTPOOL_ARGUMENT',
+        argument: 'processors',
+        got: `a promise from the one at index ${i}`,
+      })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    process.off('unhandledRejection', listen)
+    expect(unheard).toEqual([])
+  })
+})
