@@ -50,7 +50,9 @@ while (now() - start < minutes * 60_000 && ledger.unsettled === 0) {
   rounds++
   if (now() - reported > REPORT_MILLIS) {
     reported = now()
-    console.log(`${Math.round((now() - start) / 60_000)} min: ${ledger.calls} calls, ${ledger.wrong} wrong`)
+    console.log(
+      `${Math.round((now() - start) / 60_000)} min: ${ledger.calls} calls, ${ledger.wrong} wrong`,
+    )
   }
 }
 

@@ -137,7 +137,8 @@ async function passingLayer({ random, ledger, fate, pool, mlps }) {
       ({ code }) => code,
     )
     const [code, ...results] = await Promise.allSettled([late, ...calls])
-    if (code.status === 'fulfilled' && code.value !== 'ERR_DOTPOOL_DISPOSED') throw new Error(code.value)
+    if (code.status === 'fulfilled' && code.value !== 'ERR_DOTPOOL_DISPOSED')
+      throw new Error(code.value)
     return results.map((result) => {
       if (result.status === 'rejected') throw result.reason
       return result.value

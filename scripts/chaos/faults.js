@@ -69,7 +69,9 @@ function prepareSignals() {
 
 /** Wherever it is: in a kernel, between a claim and its count, about to park. */
 function suspendThread(/** @type {Victims} */ { random }) {
-  const others = readdirSync('/proc/self/task').map(Number).filter((thread) => thread !== process.pid)
+  const others = readdirSync('/proc/self/task')
+    .map(Number)
+    .filter((thread) => thread !== process.pid)
   counts['suspended threads']++
   signalThread(process.pid, random.pick(others), SLEEP)
 }

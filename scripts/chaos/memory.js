@@ -36,7 +36,10 @@ export class Memory {
 
   #mean(/** @type {number} */ tenth) {
     const { length } = this.#samples
-    const part = this.#samples.slice(Math.floor((tenth * length) / 10), Math.ceil(((tenth + 1) * length) / 10))
+    const part = this.#samples.slice(
+      Math.floor((tenth * length) / 10),
+      Math.ceil(((tenth + 1) * length) / 10),
+    )
     return part.reduce((sum, bytes) => sum + bytes, 0) / part.length
   }
 }

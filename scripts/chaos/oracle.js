@@ -12,7 +12,9 @@ import { FusedMlp, intMatmul, Linear, Model, Pool, Tensor } from 'dotpool'
 /** @typedef {{ mlps: Mlp[], products: Product[], texts: Texts[] }} Oracle */
 
 /** A small language model that comes with the project. */
-export const folder = fileURLToPath(new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url))
+export const folder = fileURLToPath(
+  new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url),
+)
 
 /** From a few channels, through odd sizes, to more than a core's level-2 cache holds. */
 const SHAPES = [
@@ -25,7 +27,11 @@ const ROWS = [1, 1, 2, 5, 9, 33]
 const PRODUCTS = 3
 
 /** As few as show whether texts that begin alike see each other. */
-const PROMPTS = ['ROMEO:\nWhat say', 'ROMEO:\nWhat say you to this part of mine, and ', 'First Citizen:\n']
+const PROMPTS = [
+  'ROMEO:\nWhat say',
+  'ROMEO:\nWhat say you to this part of mine, and ',
+  'First Citizen:\n',
+]
 const SAMPLINGS = [
   {},
   { sampling: { temperature: 1, topP: 0.9 }, seed: 5 },
@@ -131,7 +137,8 @@ async function makeTexts(pool, kv) {
     for (const sampling of SAMPLINGS) {
       const options = { ...sampling, maxTokens: TOKENS, ignoreEnd: true }
       const ids = []
-      for await (const id of model.generateIds(model.tokenizer.encode(prompt), options)) ids.push(id)
+      for await (const id of model.generateIds(model.tokenizer.encode(prompt), options))
+        ids.push(id)
       continuations.push({ options, ids })
     }
     texts.push({ prompt, logits: data, continuations })

@@ -34,7 +34,6 @@ export async function runRound(oracle, random, ledger) {
   const mlps = await packMlps(pool, oracle.mlps)
   const { products } = oracle
   const text = random.chance(0.4) ? await loadText(pool, oracle, random, textFate) : undefined
-  if (process.env.CHAOS_DEBUG) console.log(process.env.DOTPOOL_ISA, threads, text !== undefined)
   /** @type {Scene} */
   const scene = { random, ledger, fate, pool, mlps, products, text }
 

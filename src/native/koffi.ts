@@ -66,7 +66,9 @@ export function bindLibrary(path: string): Native {
       const problem: number = pinThread(Uint32Array.from(cpus), cpus.length)
       if (problem !== 0) throw new Error(`CPUs ${cpus}: ${getSystemErrorName(-problem)}`)
     },
-    help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+    help: library.func(
+      'uint32_t dp_help(uint64_t region, uint32_t epoch, uint64_t slice_ns)',
+    ) as Native['help'],
     helpBriefly: library.func(
       'uint32_t dp_help_briefly(uint64_t region, uint32_t epoch, uint64_t turn_ns)',
     ) as Native['helpBriefly'],
