@@ -6,7 +6,9 @@ import { FusedMlp, intMatmul, Linear, Model, Pool, Tensor } from 'dotpool'
  */
 
 /** @import { Random } from './random.js' */
-/** @typedef {Awaited<ReturnType<typeof makeMlp>>} Mlp */
+/** @typedef {ReturnType<typeof makeLayer>} Layer */
+/** @typedef {{ x: Float32Array, rows: number, gate: Float32Array, up: Float32Array, float: Float32Array, mlp: Float32Array }} Input */
+/** @typedef {{ layers: Layer[], inputs: Input[] }} Mlp */
 /** @typedef {Awaited<ReturnType<typeof makeProduct>>} Product */
 /** @typedef {Awaited<ReturnType<typeof makeTexts>>} Texts */
 /** @typedef {{ mlps: Mlp[], products: Product[], texts: Texts[] }} Oracle */
@@ -63,6 +65,7 @@ export async function makeOracle(/** @type {Random} */ random) {
  * @param {Pool} pool
  * @param {Random} random
  * @param {{ k: number, i: number, n: number }} shape
+ * @returns {Promise<Mlp>}
  */
 async function makeMlp(pool, random, { k, i, n }) {
   const outliers = random.pick([0, 8])
@@ -107,7 +110,7 @@ function makeLayer(random, inFeatures, outFeatures, outliers) {
  * The layer's Linear on a pool.
  *
  * @param {Pool} pool
- * @param {Mlp['layers'][number]} layer
+ * @param {Layer} layer
  */
 export function packLayer(pool, { weight, scale, options }) {
   return Linear.fromInt8(pool, weight, scale, options)

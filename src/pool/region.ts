@@ -96,7 +96,7 @@ export class Region implements Engine {
     this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {
       onNotice: () => this.#listen(),
       onDeath: (w, cause) => this.#mourn(w, cause),
-      onEnd: () => this.#finish(new PoolBrokenError('threads die as they start')),
+      onEnd: (cause) => this.#finish(new PoolBrokenError(cause)),
     })
   }
 
@@ -344,7 +344,7 @@ export class Region implements Engine {
     this.#settleCompleted()
     this.#deaths++
     if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
-    else if (this.#inFlight > 0 || !this.#crew.isUp) this.#crew.wake(this.threads)
+    else this.#crew.wake(this.threads)
   }
 
   /** Ends the region: rejects every call and sends the workers home. */
