@@ -1,3 +1,4 @@
+import { allocateShared } from '../native/external-memory.js'
 import type { Native } from '../native/native.js'
 import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
 
@@ -22,7 +23,7 @@ export class Memory {
   /** Zeros, 64-byte aligned; a RangeError if there is no such memory. */
   bytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
     if (this.#native !== null) return this.#native.allocate(byteLength)
-    return new Uint8Array(new SharedArrayBuffer(byteLength))
+    return new Uint8Array(allocateShared(byteLength))
   }
 
   /** A typed array of zeros, 64-byte aligned. */

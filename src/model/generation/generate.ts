@@ -1,6 +1,7 @@
 import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
+import type { Sequence } from '../decoder/sequence.js'
 import type { Model } from '../model.js'
 import type { ChatMessage } from '../text/chat-messages.js'
 import { StopFinder } from '../text/stop-finder.js'
@@ -69,17 +70,33 @@ export function generateIds(
   }
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, ids, ids.length + count)
-  return steps(model, ids, count, sampler, options)
+  const run: Run = { model, sequence: undefined }
+  const generator = steps(run, ids, count, sampler, options)
+  abandoned.register(generator, run)
+  return generator
 }
 
+/** What an iterator has under way. */
+interface Run {
+  readonly model: Model
+  sequence: Sequence | undefined
+}
+
+/** Ends the sequences of iterators that nobody can ask for more, though they were not ended either. */
+const abandoned = new FinalizationRegistry<Run>(({ model, sequence }) => {
+  if (sequence !== undefined) model.end(sequence)
+})
+
 async function* steps(
-  model: Model,
+  run: Run,
   ids: ArrayLike<number>,
   count: number,
   sampler: Sampler,
   { processors = [], ignoreEnd = false, signal }: GenerateIdsOptions,
 ): AsyncGenerator<number, void, void> {
+  const { model } = run
   const sequence = model.begin(ids, ids.length + count)
+  run.sequence = sequence
   try {
     let next: ArrayLike<number> = Array.from(ids).slice(sequence.ids.length)
     for (let i = 0; i < count; i++) {
