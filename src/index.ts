@@ -1,3 +1,5 @@
+import './disposal.js'
+
 export {
   bf16ToFloat,
   bf16ToFloat32,

@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
-import { openGate, shut } from '#src/pool/gate.js'
+import { closeGate, openGate, shut } from '#src/pool/gate.js'
 import { until } from './support/threads.js'
 
-/** A thread that goes in; it counts words[0] up once it is there, and comes out when words[1] is set. */
+/** A thread that goes in, counts words[0] up, stays there for a while, and counts words[1] up before it leaves. */
 function visitor(gate: Int32Array, words: Int32Array): Worker {
   const source = `
     const { parentPort, workerData: { gate, words } } = require('node:worker_threads')
@@ -11,27 +11,24 @@ function visitor(gate: Int32Array, words: Int32Array): Worker {
       parentPort.postMessage('there')
       inside(gate, () => {
         Atomics.add(words, 0, 1)
-        Atomics.wait(words, 1, 0)
+        Atomics.wait(words, 2, 0, 200)
+        Atomics.add(words, 1, 1)
       })
     })`
   return new Worker(source, { eval: true, workerData: { gate, words } })
 }
 
-it('a gate lets nobody in any more once it is shut, and is shut once nobody is inside', async () => {
+it('a gate that is shut lets nobody in, and waits for those inside', async () => {
   const gate = openGate()
-  const words = new Int32Array(new SharedArrayBuffer(8))
+  const words = new Int32Array(new SharedArrayBuffer(12))
   const visitors = [visitor(gate, words), visitor(gate, words)]
-  await until(() => words[0] === 2)
-  let isShut = false
-  const done = shut(gate).then(() => {
-    isShut = true
-  })
+  await until(() => words[0] > 0)
+  shut(gate)
+  const entered = words[0]
+  expect(words[1]).toBe(entered)
   const late = visitor(gate, words)
   await new Promise((resolve) => late.once('message', resolve))
-  expect(isShut).toBe(false)
-  Atomics.store(words, 1, 1)
-  Atomics.notify(words, 1)
-  await done
   await Promise.all([...visitors, late].map((worker) => worker.terminate()))
-  expect(words[0]).toBe(2)
+  expect(words[0]).toBe(entered)
+  closeGate(gate)
 })

@@ -331,13 +331,14 @@ DP_EXPORT int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint
 
 /*
  * Works beside the workers until program `epoch` is complete, in the place of the last one, which `seats`
- * should have sit out.
+ * should have sit out. Returns 1, or 0 where that takes longer than slice_ns: maybe a worker died in the midst
+ * of a claim, and this thread is the one that has to bury it.
  */
-DP_EXPORT void dp_help(dp_region *region, uint32_t epoch);
+DP_EXPORT uint32_t dp_help(dp_region *region, uint32_t epoch, uint64_t slice_ns);
 
 /*
- * The same for about turn_ns, and a unit more, at most. Returns 0 where a unit takes so long that this is no
- * way to work for a thread that others wait for, 1 otherwise.
+ * Works in the same place for about turn_ns, and a unit more, at most. Returns 0 where a unit takes so long that
+ * this is no way to work for a thread that others wait for, 1 otherwise.
  */
 DP_EXPORT uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns);
 

@@ -495,11 +495,13 @@ static void help(dp_stay *stay, uint32_t epoch) {
   count_time(stay, &worker->stats.wait_ns);
 }
 
-void dp_help(dp_region *region, uint32_t epoch) {
+uint32_t dp_help(dp_region *region, uint32_t epoch, uint64_t slice_ns) {
   dp_worker *worker = &region->workers[region->threads];
-  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .deadline = UINT64_MAX,
-                  .clock = dp_now_ns()};
+  const uint64_t start = dp_now_ns();
+  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .deadline = start + slice_ns,
+                  .clock = start};
   help(&stay, epoch);
+  return is_complete(slot_of(region, epoch), epoch);
 }
 
 uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns) {

@@ -10,6 +10,9 @@ typedef struct arena {
   dp_region *region;
 } arena;
 
+/* For dp_help, nanoseconds. */
+static const uint64_t FOR_EVER = 3600u * 1000000000ull;
+
 arena make_arena(uint32_t threads);
 void free_arena(arena *arena);
 

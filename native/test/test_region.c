@@ -189,7 +189,7 @@ static void test_abort(void) {
     const uint32_t epoch = publish(&arena, call.ops, call.op_count, true);
     const bool aborted = i % 3 == 0;
     if (aborted) atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
-    dp_help(arena.region, epoch);
+    dp_help(arena.region, epoch, FOR_EVER);
     check(is_complete(&arena, epoch), "program %u is not complete", epoch);
     if (aborted) {
       check(is_untouched(&call), "an aborted program wrote its result");
@@ -307,7 +307,7 @@ static void test_full_ring(void) {
     }
     int notices = 0;
     for (int i = 0; i < 5; i++) notices += dp_serve(arena.region, 2, AT_ONCE, 1) == DP_LEAVE_NOTICE;
-    if (round == 0) dp_help(arena.region, epoch);
+    if (round == 0) dp_help(arena.region, epoch, FOR_EVER);
     for (int why; (why = serve(&arena, 0)) != DP_LEAVE_IDLE;) {
       notices++;
       if (!check(why == DP_LEAVE_NOTICE, "a worker left a full ring with %d", why)) break;

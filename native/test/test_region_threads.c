@@ -151,7 +151,7 @@ static void test_crew(const linear_case *cases, uint32_t threads, manner manner,
       atomic_store(&slot_at(arena, flight.epoch)->aborted, flight.epoch);
     }
     if (silent) {
-      dp_help(arena->region, flight.epoch);
+      dp_help(arena->region, flight.epoch, FOR_EVER);
       check(is_complete(arena, flight.epoch), "dp_help came back too early");
       land(&flight, "help");
       settle(&crew, ring); /* the caller may have ended others' programs, which brings no notice */

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
+import { allocateShared } from './external-memory.js'
 import { listKernels, type Native, readLayout } from './native.js'
 
 /* The native library; the only file that knows koffi. */
@@ -33,7 +34,7 @@ export function bindLibrary(path: string): Native {
     selectIsa: (name) => selectIsa(name) === 0,
     // a SharedArrayBuffer's own base is only 16-byte aligned, so the view starts a little into a larger one
     allocate: (byteLength) => {
-      const buffer = new SharedArrayBuffer(byteLength + ALIGNMENT)
+      const buffer = allocateShared(byteLength + ALIGNMENT)
       const base = address(new Uint8Array(buffer))
       return new Uint8Array(buffer, (ALIGNMENT - (base % ALIGNMENT)) % ALIGNMENT, byteLength)
     },
@@ -66,7 +67,9 @@ export function bindLibrary(path: string): Native {
       const problem: number = pinThread(Uint32Array.from(cpus), cpus.length)
       if (problem !== 0) throw new Error(`CPUs ${cpus}: ${getSystemErrorName(-problem)}`)
     },
-    help: library.func('void dp_help(uint64_t region, uint32_t epoch)') as Native['help'],
+    help: library.func(
+      'uint32_t dp_help(uint64_t region, uint32_t epoch, uint64_t slice_ns)',
+    ) as Native['help'],
     helpBriefly: library.func(
       'uint32_t dp_help_briefly(uint64_t region, uint32_t epoch, uint64_t turn_ns)',
     ) as Native['helpBriefly'],

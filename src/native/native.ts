@@ -113,7 +113,7 @@ export interface Native extends Servant {
   adviseHugePages(address: number, bytes: number): number
   progressBytes(threads: number): number
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
-  help(region: number, epoch: number): void
+  help(region: number, epoch: number, sliceNanos: number): number
   helpBriefly(region: number, epoch: number, turnNanos: number): number
   bury(region: number, index: number): void
 }

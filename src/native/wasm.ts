@@ -27,7 +27,7 @@ interface Exports {
   dp_progress_bytes(threads: number): bigint
   dp_publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   dp_serve(region: number, index: number, spinNanos: bigint, sliceNanos: bigint): number
-  dp_help(region: number, epoch: number): void
+  dp_help(region: number, epoch: number, sliceNanos: bigint): number
   dp_help_briefly(region: number, epoch: number, turnNanos: bigint): number
   dp_bury(region: number, index: number): void
 }
@@ -90,7 +90,7 @@ export function bindWasm(module: wasm.Module): Native {
     adviseHugePages: () => -1,
     progressBytes: (threads) => Number(c.dp_progress_bytes(threads)),
     publish: (...args) => c.dp_publish(...args) >>> 0,
-    help: c.dp_help,
+    help: (region, epoch, sliceNanos) => c.dp_help(region, epoch, BigInt(sliceNanos)),
     helpBriefly: (region, epoch, turnNanos) => c.dp_help_briefly(region, epoch, BigInt(turnNanos)),
     bury: c.dp_bury,
     ...servantOf(c, memory, layout),

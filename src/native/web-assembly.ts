@@ -24,6 +24,12 @@ interface Api {
   validate(bytes: Uint8Array): boolean
 }
 
-export const { Module, Memory, Instance, validate } = (
-  globalThis as unknown as { WebAssembly: Api }
-).WebAssembly
+/** Undefined where the process may not make machine code (`--jitless`). */
+const api = (globalThis as unknown as { WebAssembly?: Api }).WebAssembly
+
+export const { Module, Memory, Instance } = api ?? ({} as Api)
+
+/** Whether this Node.js can run the module. */
+export function validate(bytes: Uint8Array): boolean {
+  return api?.validate(bytes) ?? false
+}

@@ -77,7 +77,12 @@ export class Control {
     }
   }
 
-  /** Works until program `epoch` is complete, for about so long at most. False: its units take longer. */
+  /** Works until program `epoch` is complete, for about so long at most. False: it is not yet. */
+  help(epoch: number, sliceNanos: number): boolean {
+    return this.native.help(this.address, epoch, sliceNanos) === 1
+  }
+
+  /** The same between other things that this thread has to do. False: its units take longer. */
   helpBriefly(epoch: number, turnNanos: number): boolean {
     return this.native.helpBriefly(this.address, epoch, turnNanos) === 1
   }

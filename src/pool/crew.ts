@@ -1,12 +1,14 @@
-import type { Piscina } from 'piscina'
 import { Seat } from '../native/native.js'
 import type { Control } from './control.js'
-import { openGate, shut } from './gate.js'
-import { startThreads } from './threads.js'
+import { closeGate, openGate } from './gate.js'
+import { Thread } from './threads.js'
 import type { Residency, WorkerMessage, WorkerStart } from './worker.js'
 
 /** A worker leaves C at least this often, so that terminate() and process.exit() are prompt. */
 const SLICE_NANOS = 10e6
+
+/** So long no thread is asked for after the system refused one. */
+const REFUSED_MILLIS = 100
 
 /** A worker that saw no call for so long waits in Piscina, where it does not keep the process alive. */
 const RESIDENT_MILLIS = 100
@@ -27,8 +29,8 @@ export interface CrewEvents {
   onNotice(): void
   /** The thread on seat `w` died; the seat is free. */
   onDeath(w: number, cause: unknown): void
-  /** Threads die as they start, and will not be replaced. */
-  onEnd(): void
+  /** The system refuses threads, and there are none to go on with. */
+  onEnd(cause: unknown): void
 }
 
 /**
@@ -38,10 +40,12 @@ export interface CrewEvents {
  */
 export class Crew {
   readonly #control: Control
-  readonly #spinNanos: number
+  readonly #work: Work
   readonly #events: CrewEvents
-  readonly #piscina: Piscina
   readonly #gate = openGate()
+  /** By seat, from when a worker is first needed there. */
+  readonly #threads: (Thread | undefined)[] = []
+  #refusedUntil = 0
   /** Seats that have had a worker. */
   readonly #up = new Set<number>()
   readonly #allUp: Promise<void>
@@ -52,19 +56,13 @@ export class Crew {
 
   /** @param isIdle whether nothing was called since it was last asked */
   constructor(control: Control, work: Work, isIdle: () => boolean, events: CrewEvents) {
-    const { threads } = control
     this.#control = control
-    this.#spinNanos = work.spinNanos
+    this.#work = work
     this.#isIdle = isIdle
     this.#events = events
     this.#allUp = new Promise((resolve) => {
       this.#resolveAllUp = resolve
     })
-    const { handle } = control.native
-    const start: WorkerStart = { handle, cpus: work.cpus, gate: this.#gate }
-    this.#piscina = startThreads(threads, { filename: work.workerUrl, workerData: start })
-    this.#piscina.on('message', (message: WorkerMessage) => this.#hear(message))
-    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#count()))
   }
 
   /** Resolves once every seat has had a worker, or the crew is sent home. */
@@ -109,8 +107,8 @@ export class Crew {
 
   /** Ends the threads; resolves once none is left that may write to memory. */
   async end(): Promise<void> {
-    await shut(this.#gate)
-    await this.#piscina.destroy()
+    await Promise.all(this.#threads.map((thread) => thread?.end()))
+    closeGate(this.#gate)
   }
 
   #hear(message: WorkerMessage): void {
@@ -123,28 +121,55 @@ export class Crew {
   }
 
   #enlist(w: number): void {
+    if (this.#ended) return
+    if (this.#threads[w] === undefined) {
+      if (this.#hasThreads && performance.now() < this.#refusedUntil) return
+      this.#threads[w] = this.#createThread(w)
+    }
+    const thread = this.#threads[w]
     const { words, address } = this.#control
     Atomics.store(words, this.#control.seat(w), Seat.taken)
     const task: Residency = {
       control: words,
       address,
       index: w,
-      spinNanos: this.#spinNanos,
+      spinNanos: this.#work.spinNanos,
       sliceNanos: SLICE_NANOS,
     }
-    this.#piscina.run(task).catch((error) => this.#bury(w, error))
+    thread.run(task).catch((error) => this.#lose(w, thread, error))
     this.#dismissal ??= setInterval(() => this.#dismissIdle(), RESIDENT_MILLIS).unref()
   }
 
-  #bury(w: number, cause: unknown): void {
-    if (this.#ended) return
-    Atomics.store(this.#control.words, this.#control.seat(w), Seat.empty)
-    this.#events.onDeath(w, cause)
+  #createThread(w: number): Thread {
+    const { workerUrl: filename, cpus } = this.#work
+    const { handle } = this.#control.native
+    const workerData: WorkerStart = { handle, cpus, gate: this.#gate }
+    const thread = new Thread({
+      filename,
+      workerData,
+      onMessage: (message) => this.#hear(message as WorkerMessage),
+      onDeath: (cause) => this.#lose(w, thread, cause),
+    })
+    return thread
   }
 
-  /** Piscina replaces a thread that dies, unless threads die as they start. */
-  #count(): void {
-    if (!this.#ended && this.#piscina.threads.length < this.#control.threads) this.#events.onEnd()
+  /** The thread on seat `w` does not work any more, or never did; once for each. */
+  #lose(w: number, thread: Thread, cause: unknown): void {
+    if (this.#ended || this.#threads[w] !== thread) return
+    this.#threads[w] = undefined
+    Atomics.store(this.#control.words, this.#control.seat(w), Seat.empty)
+    if (thread.started) {
+      void thread.end()
+      this.#events.onDeath(w, cause)
+    } else {
+      this.#refusedUntil = performance.now() + REFUSED_MILLIS
+      // others do the work meanwhile, if there are any
+      if (!this.#hasThreads || !this.isUp) this.#events.onEnd(cause)
+    }
+  }
+
+  get #hasThreads(): boolean {
+    return this.#threads.some((thread) => thread !== undefined)
   }
 
   /** Lets parked workers go if nothing was called for a while. */

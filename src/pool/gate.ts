@@ -1,9 +1,7 @@
-import { setTimeout } from 'node:timers/promises'
-
 /*
  * A thread that is ended while it loads the library takes the process with it: koffi aborts where it cannot
- * throw an error. So threads load it behind a gate. Who wants to end them shuts the gate, and waits until
- * nobody is inside.
+ * throw an error. So threads load it behind a gate. As the process exits, which takes all threads along, it shuts
+ * the gates, and waits until nobody is inside.
  */
 
 /** How many threads are inside, plus SHUT once nobody may come in. */
@@ -11,16 +9,16 @@ export type Gate = Int32Array<SharedArrayBuffer>
 
 const SHUT = 2 ** 30
 
-/** So long after the last thread came out, those that are still inside are taken for dead. */
+/** So long after a thread came out, those that are still inside are taken for dead. */
 const PATIENCE_MILLIS = 30_000
 
-/** Gates of threads that nobody has ended yet. */
+/** Gates of threads that may load. */
 const open = new Set<Gate>()
 
-/** An open gate for threads that start; {@link shut} it before they are ended. */
+/** An open gate for threads that start; {@link closeGate} once they have ended. */
 export function openGate(): Gate {
   const gate = new Int32Array(new SharedArrayBuffer(4))
-  if (open.size === 0) process.on('exit', shutAll)
+  if (open.size === 0) process.on('exit', shutOpen)
   open.add(gate)
   return gate
 }
@@ -41,28 +39,21 @@ export function inside<T>(gate: Gate, act: () => T): T {
   }
 }
 
-/** Lets no more threads in, and resolves once those inside have come out. */
-export async function shut(gate: Gate): Promise<void> {
-  Atomics.or(gate, 0, SHUT)
-  let before = Atomics.load(gate, 0)
-  let end = performance.now() + PATIENCE_MILLIS
-  while (before > SHUT && performance.now() < end) {
-    await setTimeout(1)
-    const now = Atomics.load(gate, 0)
-    if (now !== before) end = performance.now() + PATIENCE_MILLIS
-    before = now
-  }
+/** Nobody will come to the gate any more. */
+export function closeGate(gate: Gate): void {
   open.delete(gate)
-  if (open.size === 0) process.off('exit', shutAll)
+  if (open.size === 0) process.off('exit', shutOpen)
 }
 
-/** The same at the process's end, which takes all threads along. */
-function shutAll(): void {
-  for (const gate of open) {
-    Atomics.or(gate, 0, SHUT)
-    let before = Atomics.load(gate, 0)
-    while (before > SHUT && Atomics.wait(gate, 0, before, PATIENCE_MILLIS) !== 'timed-out') {
-      before = Atomics.load(gate, 0)
-    }
+/** Lets no more threads in, and waits until those inside have come out. */
+export function shut(gate: Gate): void {
+  Atomics.or(gate, 0, SHUT)
+  let before = Atomics.load(gate, 0)
+  while (before > SHUT && Atomics.wait(gate, 0, before, PATIENCE_MILLIS) !== 'timed-out') {
+    before = Atomics.load(gate, 0)
   }
+}
+
+function shutOpen(): void {
+  for (const gate of open) shut(gate)
 }

@@ -23,6 +23,9 @@ const TURN_NANOS = 100e3
 /** All workers dead so many times without one program complete in between: they cannot work at all. */
 const DEATHS_IN_A_ROW = 4
 
+/** A blocking call counts a worker as dead where nobody has done anything for so long. */
+const STANDSTILL_NANOS = 5e9
+
 export interface RegionOptions {
   threads: number
   /** How long a worker spins before it sleeps. */
@@ -44,6 +47,15 @@ interface Flight {
   settled: boolean
   signal: AbortSignal | undefined
   onAbort: () => void
+}
+
+/** Of a call whose caller blocks, and so learns of its end without a promise. */
+const blockingFlight = {
+  settled: true,
+  signal: undefined,
+  resolve() {},
+  reject() {},
+  onAbort() {},
 }
 
 /**
@@ -84,7 +96,7 @@ export class Region implements Engine {
     this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {
       onNotice: () => this.#listen(),
       onDeath: (w, cause) => this.#mourn(w, cause),
-      onEnd: () => this.#finish(new PoolBrokenError('threads die as they start')),
+      onEnd: (cause) => this.#finish(new PoolBrokenError(cause)),
     })
   }
 
@@ -127,21 +139,21 @@ export class Region implements Engine {
       program.release?.()
       throw this.#end
     }
-    const { native, address } = this.#control
-    let before = this.#ring[this.#nextEpoch() % this.#ring.length]
-    while (before !== undefined) {
-      native.help(address, before.epoch)
-      this.#settleCompleted()
-      before = this.#ring[this.#nextEpoch() % this.#ring.length]
-    }
+    let epoch: number
     try {
+      this.#awaitSlot()
       this.#control.seats = this.threads - 1
-      const epoch = this.#publish(program, true)
-      this.#crew.wake(this.threads - 1)
-      native.help(address, epoch)
+      epoch = this.#publish(program, true)
+    } catch (error) {
+      program.release?.()
+      throw error
+    }
+    this.#board({ ...blockingFlight, program, epoch })
+    this.#crew.wake(this.threads - 1)
+    try {
+      this.#help(epoch)
       return this.#control.fault(epoch)
     } finally {
-      program.release?.()
       this.#settleCompleted()
       if (this.#inFlight > 0 && !this.#isWorking) this.#seatAll()
     }
@@ -188,10 +200,43 @@ export class Region implements Engine {
         if (settle(flight)) flight.reject(error)
         continue
       }
-      this.#ring[slot] = flight
-      this.#inFlight++
+      this.#board(flight)
       this.#crew.wake(seats)
     }
+  }
+
+  /** Takes charge of a program that was published. */
+  #board(flight: Flight): void {
+    this.#ring[flight.epoch % this.#ring.length] = flight
+    this.#inFlight++
+  }
+
+  /** Works until the ring has room for the next program. */
+  #awaitSlot(): void {
+    for (;;) {
+      const before = this.#ring[this.#nextEpoch() % this.#ring.length]
+      if (before === undefined) return
+      this.#help(before.epoch)
+      this.#settleCompleted()
+    }
+  }
+
+  /**
+   * Works until program `epoch` is complete.
+   *
+   * @throws WorkerDiedError if it will not be before this thread has heard of a worker's death
+   */
+  #help(epoch: number): void {
+    let before = this.#unitsRun()
+    while (!this.#control.help(epoch, STANDSTILL_NANOS)) {
+      const units = this.#unitsRun()
+      if (units === before) throw new WorkerDiedError('no thread has done anything for seconds')
+      before = units
+    }
+  }
+
+  #unitsRun(): number {
+    return this.stats().reduce((sum, { tiles }) => sum + tiles, 0)
   }
 
   // ---- settling ---------------------------------------------------------------------------------
@@ -299,7 +344,7 @@ export class Region implements Engine {
     this.#settleCompleted()
     this.#deaths++
     if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
-    else if (this.#inFlight > 0 || !this.#crew.isUp) this.#crew.wake(this.threads)
+    else this.#crew.wake(this.threads)
   }
 
   /** Ends the region: rejects every call and sends the workers home. */

@@ -1,10 +1,9 @@
-import type { Piscina } from 'piscina'
 import { PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
-import { startThreads } from './threads.js'
+import { Thread } from './threads.js'
 
 /** A call until its program has ended. */
 interface Call {
@@ -22,7 +21,8 @@ interface Call {
 export class ScriptEngine implements Engine {
   readonly threads: number
   readonly isa = 'typescript'
-  readonly #piscina: Piscina
+  /** By part, from when it is first needed. */
+  readonly #workers: (Thread | undefined)[] = []
   readonly #stats: WorkerStats = { ...noStats }
   /** Calls whose programs have not ended. */
   readonly #calls = new Set<Call>()
@@ -32,7 +32,6 @@ export class ScriptEngine implements Engine {
 
   constructor(threads: number) {
     this.threads = threads
-    this.#piscina = startThreads(threads)
   }
 
   rowStride(): number {
@@ -84,7 +83,7 @@ export class ScriptEngine implements Engine {
   async close(): Promise<void> {
     this.#end = new PoolClosedError()
     for (const call of this.#calls) call.stop(this.#end)
-    await this.#piscina.destroy()
+    await Promise.all(this.#workers.map((worker) => worker?.end()))
     await this.#last
   }
 
@@ -94,9 +93,7 @@ export class ScriptEngine implements Engine {
     for (const op of call.program.script()) {
       // what comes after a row that is not there would look for it, too
       if (call.error !== undefined || fault >= BAD_ROW) break
-      const faults = await Promise.all(this.#everyPart(op)).catch((cause) => {
-        throw new WorkerDiedError(cause)
-      })
+      const faults = await this.#runEverywhere(op)
       fault ||= Math.max(...faults)
       this.#stats.tiles++
     }
@@ -105,10 +102,26 @@ export class ScriptEngine implements Engine {
     return fault
   }
 
-  #everyPart(op: ScriptOp): Promise<number>[] {
-    return Array.from({ length: this.threads }, (_, part) => {
-      const share: Share = { part, parts: this.threads }
-      return this.#piscina.run({ ...op.args, ...share }, { filename: op.module, name: op.run.name })
+  /** Settles once no worker runs it any more, for then its memory is used again. */
+  async #runEverywhere(op: ScriptOp): Promise<number[]> {
+    const parts = Array.from({ length: this.threads }, (_, part) => this.#runPart(op, part))
+    return (await Promise.allSettled(parts)).map((outcome) => {
+      if (outcome.status === 'rejected') throw new WorkerDiedError(outcome.reason)
+      return outcome.value
     })
+  }
+
+  async #runPart(op: ScriptOp, part: number): Promise<number> {
+    this.#workers[part] ??= new Thread()
+    const worker = this.#workers[part]
+    const share: Share = { part, parts: this.threads }
+    try {
+      const task = { filename: op.module, name: op.run.name }
+      return (await worker.run({ ...op.args, ...share }, task)) as number
+    } catch (error) {
+      this.#workers[part] = undefined
+      await worker.end()
+      throw error
+    }
   }
 }

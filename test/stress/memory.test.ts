@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest'
+import { possibleIsas } from '#src/native/load.js'
 import { randomCheckpoint } from '../model/random-checkpoint.js'
 import { f32, fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
 import { runScript } from '../support/child.js'
+
+/** The library, WebAssembly and TypeScript, as far as they are here. */
+const isas = [...new Set([possibleIsas()[0], ...possibleIsas().slice(-2)])]
 
 /** Noise of the heap; what must not stay is far larger. */
 const NOISE = 4e6
@@ -54,6 +58,17 @@ it('of many texts does not grow, once the prefixes that are kept have their shar
   expect(bytes).toBeLessThan(NOISE)
 })
 
+it('of texts that are left alone in the midst does not grow', async () => {
+  const bytes = await growth(
+    fixture,
+    `const model = await Model.load(pool, folder, { kv: 'f32', prefixCacheBytes: 0 })`,
+    `await model.generateIds([i % 2048, 7]).next()
+     await model.generate('O').next()`,
+    100,
+  )
+  expect(bytes).toBeLessThan(NOISE)
+})
+
 it('of texts that are aborted does not grow', async () => {
   const bytes = await growth(
     fixture,
@@ -99,3 +114,27 @@ it('of checkpoints that are refused at their last weight does not grow', async (
   )
   expect(bytes).toBeLessThan(NOISE)
 })
+
+it.each(isas)(
+  'of shared tensors that nobody holds is collected before it is much, with %s',
+  async (isa) => {
+    const { code, stdout, stderr } = await runScript(
+      `
+    import { Pool } from 'dotpool'
+    const pool = await Pool.create({ threads: 1 })
+    let most = 0
+    for (let i = 0; i < 1000; i++) {
+      pool.tensor('int8', [1 << 20]).data.fill(1)
+      if (i % 10 > 0) continue
+      // V8 goes on collecting between turns of the event loop
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      most = Math.max(most, process.memoryUsage.rss())
+    }
+    console.log(most)
+    await pool.close()`,
+      { env: { DOTPOOL_ISA: isa } },
+    )
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(Number(stdout)).toBeLessThan(600e6)
+  },
+)

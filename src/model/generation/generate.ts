@@ -1,6 +1,7 @@
 import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
+import type { Sequence } from '../decoder/sequence.js'
 import type { Model } from '../model.js'
 import type { ChatMessage } from '../text/chat-messages.js'
 import { StopFinder } from '../text/stop-finder.js'
@@ -76,7 +77,10 @@ function continueTokens(
   }
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, tokens, length + count)
-  return steps(model, tokens, count, sampler, { processors, ignoreEnd, signal })
+  const run: Run = { model, sequence: undefined }
+  const generator = steps(run, tokens, count, sampler, { processors, ignoreEnd, signal })
+  abandoned.register(generator, run)
+  return generator
 }
 
 interface StepOptions {
@@ -85,14 +89,27 @@ interface StepOptions {
   signal: AbortSignal | undefined
 }
 
+/** What an iterator has under way. */
+interface Run {
+  readonly model: Model
+  sequence: Sequence | undefined
+}
+
+/** Ends the sequences of iterators that nobody can ask for more, though they were not ended either. */
+const abandoned = new FinalizationRegistry<Run>(({ model, sequence }) => {
+  if (sequence !== undefined) model.end(sequence)
+})
+
 async function* steps(
-  model: Model,
+  run: Run,
   tokens: Uint32Array,
   count: number,
   sampler: Sampler,
   { processors, ignoreEnd, signal }: StepOptions,
 ): AsyncGenerator<number, void, void> {
+  const { model } = run
   const sequence = model.begin(tokens, tokens.length + count)
+  run.sequence = sequence
   try {
     let next: ArrayLike<number> = tokens.subarray(sequence.ids.length)
     for (let i = 0; i < count; i++) {

@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import koffi from 'koffi'
+
+/*
+ * What goes wrong with threads, memory and clocks, at random times.
+ */
+
+/** @import { Worker } from 'node:worker_threads' */
+/** @import { Fate } from './ledger.js' */
+/** @import { Random } from './random.js' */
+/** @typedef {{ random: Random, fates: readonly Fate[] }} Victims */
+
+const counts = {
+  'killed workers': 0,
+  'suspended threads': 0,
+  'suspended process': 0,
+  'memory pressure': 0,
+  'clock jumps': 0,
+}
+
+/** How often each came so far. */
+export const countFaults = () => counts
+
+// ---- threads ------------------------------------------------------------------------------------
+
+/** This process's worker threads, and those of them that serve a region: Node aborts where one is killed before. */
+const threads = new Set()
+/** @type {Set<Worker>} */
+const serving = new Set()
+
+process.on('worker', (worker) => {
+  threads.add(worker)
+  worker.on('message', (message) => {
+    if (typeof message === 'number') serving.add(worker)
+  })
+  worker.on('exit', () => {
+    threads.delete(worker)
+    serving.delete(worker)
+  })
+})
+
+/** Worker threads that exist. */
+export const countThreads = () => threads.size
+
+function killWorker(/** @type {Victims} */ { random, fates }) {
+  if (serving.size === 0) return
+  const worker = random.pick([...serving])
+  serving.delete(worker)
+  for (const fate of fates) fate.killed = true
+  counts['killed workers']++
+  worker.terminate()
+}
+
+const linux = process.platform === 'linux'
+
+/** A signal whose handler is the C library's sleep(): its number is how many seconds the thread sleeps. */
+const SLEEP = 1
+const signalThread = linux ? prepareSignals() : () => {}
+
+function prepareSignals() {
+  const library = koffi.load(null)
+  const dlsym = library.func('void *dlsym(void *library, const char *name)')
+  library.func('void *signal(int number, void *handler)')(SLEEP, dlsym(null, 'sleep'))
+  return library.func('int tgkill(int process, int thread, int number)')
+}
+
+/** Wherever it is: in a kernel, between a claim and its count, about to park. */
+function suspendThread(/** @type {Victims} */ { random }) {
+  const others = readdirSync('/proc/self/task')
+    .map(Number)
+    .filter((thread) => thread !== process.pid)
+  counts['suspended threads']++
+  signalThread(process.pid, random.pick(others), SLEEP)
+}
+
+/** All of it, as when a laptop sleeps. */
+async function suspendProcess(/** @type {Victims} */ { random }) {
+  const script = 'kill -STOP $0; sleep $1; kill -CONT $0'
+  const args = ['-c', script, `${process.pid}`, `${random.spread(0.01, 3)}`]
+  counts['suspended process']++
+  await once(spawn('sh', args, { stdio: 'ignore' }), 'close')
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+async function takeMemory(/** @type {Victims} */ { random }) {
+  const bytes = Buffer.alloc(random.spread(1e6, 2e8), 1)
+  counts['memory pressure']++
+  await setTimeout(random.spread(1, 300))
+  bytes.fill(0)
+}
+
+// ---- clocks -------------------------------------------------------------------------------------
+
+const clock = { ahead: 0, off: 0 }
+/** Milliseconds of a clock that does not jump. */
+export const now = performance.now.bind(performance)
+const { now: wall } = Date
+performance.now = () => now() + clock.ahead
+Date.now = () => wall() + clock.off
+
+/** The wall clock to anywhere, the monotonic one forward as after a sleep. */
+function setClocks(/** @type {Victims} */ { random }) {
+  counts['clock jumps']++
+  clock.off = random.integer(-1e9, 1e9)
+  clock.ahead += random.spread(1, 1e6)
+}
+
+// ---- when ---------------------------------------------------------------------------------------
+
+/** In how many rounds each comes, and how often then, milliseconds. */
+const faults = [
+  { act: killWorker, chance: 0.7, millis: 250 },
+  { act: suspendThread, chance: linux ? 0.15 : 0, millis: 700 },
+  { act: suspendProcess, chance: existsSync('/bin/sh') ? 0.05 : 0, millis: 2000 },
+  { act: takeMemory, chance: 0.15, millis: 500 },
+  { act: setClocks, chance: 0.3, millis: 200 },
+]
+
+/**
+ * Lets things go wrong.
+ *
+ * @returns a function that ends it; resolves when all is over
+ */
+export function beginFaults(/** @type {Victims} */ victims) {
+  const { random } = victims
+  const end = new AbortController()
+  const all = faults
+    .filter(({ chance }) => random.chance(chance))
+    .map(async ({ act, millis }) => {
+      while (!end.signal.aborted) {
+        // a wait that is cut short is no error here
+        await setTimeout(random.spread(millis / 10, millis * 4), undefined, end).catch(() => {})
+        if (!end.signal.aborted) await act(victims)
+      }
+    })
+  return async () => {
+    end.abort()
+    await Promise.all(all)
+  }
+}

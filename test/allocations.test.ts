@@ -1,0 +1,123 @@
+import { DotpoolError, FusedMlp, intMatmul, LinearGroup, Model, Pool, Tensor } from 'dotpool'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { collect, temporaryFolder, writeCheckpoint } from './model/support.js'
+import { isas } from './support/isas.js'
+import { randomLinear } from './support/layers.js'
+import { errorOf, threadCount } from './support/threads.js'
+
+/*
+ * Every allocation of shared memory fails once: the first, the second, and so on, until there are no more. C has
+ * none of its own (but for the size of a cache on Windows), and WebAssembly's memory is one buffer that grows.
+ */
+
+const shared = globalThis.SharedArrayBuffer
+
+/** Calls `act` while the allocation of this number fails; tells how many there were. */
+async function failing(number: number, act: () => Promise<unknown>) {
+  let count = 0
+  globalThis.SharedArrayBuffer = new Proxy(shared, {
+    construct(target, args) {
+      // Piscina's own have nowhere to fail to
+      const isOurs = !new Error().stack?.includes('piscina')
+      if (isOurs && ++count === number) throw new RangeError('Array buffer allocation failed')
+      return Reflect.construct(target, args)
+    },
+  })
+  try {
+    return { error: await errorOf(act()), count }
+  } finally {
+    globalThis.SharedArrayBuffer = shared
+  }
+}
+
+/** Lets each allocation of `act` fail, and checks that it says so, and what `check` checks after each. */
+async function failEach(act: () => Promise<unknown>, check: () => unknown): Promise<number> {
+  for (let number = 1; ; number++) {
+    const { error, count } = await failing(number, act)
+    if (count < number) {
+      expect(error).toBeUndefined()
+      return number - 1
+    }
+    // a RangeError as such, or as the cause of an error that tells what the memory was for
+    expect(String(error)).toMatch(/no buffer of|allocation failed|cannot be had/)
+    expect(error instanceof RangeError || error instanceof DotpoolError).toBe(true)
+    await check()
+  }
+}
+
+const some = isas.filter((isa) => isa !== 'typescript' && !isa.startsWith('wasm')).slice(0, 1)
+
+describe.each(some)('where memory cannot be had, with %s,', (isa) => {
+  let pool: Pool
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  const before = process.env.DOTPOOL_ISA
+  beforeAll(async () => {
+    process.env.DOTPOOL_ISA = isa
+    pool = await Pool.create({ threads: 2 })
+    folder = await temporaryFolder()
+    await writeCheckpoint(folder.path)
+  })
+  afterAll(async () => {
+    if (before === undefined) delete process.env.DOTPOOL_ISA
+    else process.env.DOTPOOL_ISA = before
+    await pool.close()
+    await folder[Symbol.asyncDispose]()
+  })
+
+  it('Pool.create rejects, and leaves no threads', async () => {
+    const threads = threadCount()
+    const create = async () => await (await Pool.create({ threads: 2 })).close()
+    expect(await failEach(create, () => expect(threadCount()).toBe(threads))).toBeGreaterThan(0)
+  })
+
+  it('calls of layers reject, and the next ones give what they gave before', async () => {
+    const make = async () => {
+      const [gate, up, down] = await Promise.all([
+        randomLinear(pool, 40, 70, 1),
+        randomLinear(pool, 40, 70, 2),
+        randomLinear(pool, 70, 20, 3),
+      ])
+      return { gate, group: new LinearGroup([gate, up]), mlp: new FusedMlp(gate, up, down) }
+    }
+    const x = new Float32Array(2000 * 40).map((_, i) => Math.sin(i))
+    const a = new Tensor('int8', new Int8Array(300 * 40).fill(1), [300, 40])
+    const b = new Tensor('int8', new Int8Array(40 * 300).fill(1), [40, 300])
+    const { gate, group, mlp } = await make()
+    // of sizes that nobody kept from a call before
+    let rows = 200
+    const call = async () => {
+      rows++
+      const some = x.subarray(0, rows * 40)
+      gate.forwardSync(some)
+      await mlp.forward(pool.tensor('float32', [rows, 40]))
+      await Promise.all([gate.forward(some), group.forward(some), mlp.forward(some)])
+      await intMatmul(pool, a, b)
+    }
+    const row = x.subarray(0, 40)
+    const expected = await mlp.forward(row)
+    const check = async () => expect(await mlp.forward(row)).toEqual(expected)
+    expect(await failEach(make, check)).toBeGreaterThan(8)
+    expect(await failEach(call, check)).toBeGreaterThan(0)
+  })
+
+  it('models are not loaded, texts end, and the next are what they were before', async () => {
+    const prompt = Array.from({ length: 20 }, (_, i) => i + 1)
+    const generate = (model: Model) => collect(model.generateIds(prompt, { maxTokens: 8 }))
+    const load = async () => {
+      const model = await Model.load(pool, folder.path)
+      const tokens = await generate(model)
+      await model.logits(prompt)
+      model.dispose()
+      return tokens
+    }
+    const model = await Model.load(pool, folder.path)
+    const expected = await generate(model)
+    const check = async () => expect(await generate(model)).toEqual(expected)
+    expect(await failEach(load, check)).toBeGreaterThan(20)
+    expect(await load()).toEqual(expected)
+    // those of a model that goes on: pages and tables of sequences
+    const options = { maxTokens: 8, sampling: { temperature: 1, repetitionPenalty: 1.1 }, seed: 1 }
+    await failEach(async () => await collect(model.generateIds(prompt, options)), check)
+    model.dispose()
+  })
+})
