@@ -31,7 +31,9 @@
 #define SYNC 0 /* the program that is run by runSync; 0: none */
 #endif
 
+#ifndef RING
 #define RING 2 /* slots */
+#endif
 #define OPS 2  /* of a program, at most */
 
 /*
@@ -123,8 +125,8 @@ byte late_epoch;
 #define store_epoch(e) epoch = e
 #endif
 #ifdef FAULT_SEATS_RELEASED
-byte late_seats;
-#define store_seats(n) late_seats = n
+byte late_seats; /* 1 more, or 0 */
+#define store_seats(n) late_seats = n + 1
 #else
 #define store_seats(n) seats = n
 #endif
@@ -166,8 +168,8 @@ bool late_parked[WORKERS];
 #else
 #define may_die_in_c(w) false
 #endif
-#define maybe_die(w) if :: may_die(w) -> goto ended :: true fi
-#define maybe_die_in_c(w) if :: may_die_in_c(w) -> goto ended :: true fi
+#define maybe_die(w) if :: atomic { may_die(w) -> deaths_left--; goto ended } :: true fi
+#define maybe_die_in_c(w) if :: atomic { may_die_in_c(w) -> deaths_left--; goto ended } :: true fi
 
 /* Reads a program's slot into `found`, `list` and `op_count`. */
 inline find_program(e) {
@@ -210,7 +212,7 @@ inline claim_units(w, e, i) {
   o = 0;
   do
   :: o == WORKERS -> o = 0; break
-  :: may_die_in_c(w) -> goto ended
+  :: atomic { may_die_in_c(w) -> deaths_left--; goto ended }
   :: o < WORKERS ->
      d_step {
        check_list(i);
@@ -296,7 +298,7 @@ inline wait_until(w, condition) {
   :: condition
   :: must_leave(w) -> leaving = true
   :: slice_ends(w) -> leaving = true
-  :: may_die_in_c(w) -> goto ended
+  :: atomic { may_die_in_c(w) -> deaths_left--; goto ended }
   fi
 }
 
@@ -420,7 +422,7 @@ inline park(w) {
   atomic { flush_parked(w); if :: seat[w] == PARKED -> asleep[w] = true :: else fi };
   if
   :: !asleep[w]
-  :: may_die(w) -> goto ended
+  :: atomic { may_die(w) -> deaths_left--; goto ended }
   fi;
   atomic {
     if
@@ -465,7 +467,7 @@ in_piscina:
         :: else
         fi
      :: must_leave(w) -> break
-     :: may_die_in_c(w) -> goto ended
+     :: atomic { may_die_in_c(w) -> deaths_left--; goto ended }
 #ifdef PARKING
      :: epoch == worker[w].cursor -> break
 #endif
@@ -491,7 +493,6 @@ in_piscina:
   goto in_piscina;
 ended:
   atomic {
-    deaths_left--;
     e = 0; i = 0; list = 0; op_count = 0; first = 0; last = 0; share = 0; seen_epoch = 0; owner = 0; o = 0; u = 0;
     found = false; all = false; finished = false; leaving = false; dismissed = false;
     asleep[w] = false;
@@ -536,6 +537,9 @@ inline wake(count) {
      state = seat[v];
      if
      :: state == TAKEN
+#ifdef FAULT_DISMISSED_IS_AWAKE
+     :: state == DISMISSED
+#endif
      :: state == EMPTY -> enlist(v)
      :: else ->
         atomic { before = seat[v]; if :: before == state -> seat[v] = TAKEN :: else fi };
@@ -554,19 +558,11 @@ inline dismiss_idle() {
   v = 0;
   do
   :: v < WORKERS ->
-#ifdef FAULT_DISMISS_BY_STORE
-     state = seat[v];
-     if
-     :: state == PARKED -> seat[v] = DISMISSED; asleep[v] = false
-     :: else
-     fi;
-#else
      atomic { state = seat[v]; if :: state == PARKED -> seat[v] = DISMISSED :: else fi };
      if
      :: state == PARKED -> asleep[v] = false
      :: else
      fi;
-#endif
      v++
   :: else -> break
   od;
@@ -862,7 +858,7 @@ proctype publisher() {
   :: aborts < ABORTS && in_flight > 0 ->
      if
      :: flight[0] != 0 -> fail(flight[0])
-     :: flight[1] != 0 -> fail(flight[1])
+     :: flight[RING - 1] != 0 -> fail(flight[RING - 1])
      fi;
      aborts++
 #endif
@@ -870,7 +866,7 @@ proctype publisher() {
   :: dismissals < DISMISSALS && in_flight == 0 -> dismiss_idle(); dismissals++
 #endif
 #ifdef FREES_LIST
-  :: !freed && last_published == 3 && all_left(1) -> freed = true
+  :: !freed && last_published == RING + 1 && all_left(1) -> freed = true
 #endif
   :: settled == PROGRAMS && in_flight == 0 -> break
   od;
@@ -888,14 +884,14 @@ end:
   :: atomic { late_epoch != 0 -> epoch = late_epoch; late_epoch = 0 }
 #endif
 #ifdef FAULT_SEATS_RELEASED
-  :: atomic { late_seats != 0 -> seats = late_seats; late_seats = 0 }
+  :: atomic { late_seats != 0 -> seats = late_seats - 1; late_seats = 0 }
 #endif
 #ifdef FAULT_NOTICE_RELEASED
   :: atomic { late_notice -> late_notice = false; notice = false }
 #endif
 #ifdef FAULT_COMPLETED_RELEASED
   :: atomic { late_completed[0] != 0 -> slot[0].completed = late_completed[0]; late_completed[0] = 0 }
-  :: atomic { late_completed[1] != 0 -> slot[1].completed = late_completed[1]; late_completed[1] = 0 }
+  :: atomic { late_completed[RING - 1] != 0 -> slot[RING - 1].completed = late_completed[RING - 1]; late_completed[RING - 1] = 0 }
 #endif
 #ifdef FAULT_PARKED_RELEASED
   :: atomic { late_parked[0] -> late_parked[0] = false; seat[0] = PARKED }
