@@ -213,7 +213,7 @@ typedef struct dp_slot {
   _Atomic uint32_t silent; /* its publisher waits in C and needs no notice */
   _Atomic uint32_t ops_done;
   _Atomic uint32_t completed; /* = epoch once every op is done */
-  _Atomic uint32_t aborted; /* = epoch if what is not yet claimed shall be skipped */
+  _Atomic uint32_t aborted; /* 1: what is not yet claimed shall be skipped */
   _Atomic uint32_t fault;   /* 1 + the index of what an op found wrong, or DP_BAD_ROW and a row, or 0 */
   _Atomic uint64_t ops;      /* dp_op [op_count]: `own_ops`, or where the publisher keeps them */
   _Atomic uint64_t progress; /* dp_progress [op_count], likewise */
@@ -235,7 +235,7 @@ typedef struct dp_stats {
 
 typedef struct dp_worker {
   alignas(DP_CACHE_LINE) _Atomic uint32_t seat; /* JavaScript parks on this word */
-  alignas(DP_CACHE_LINE) uint32_t cursor;       /* the last program this worker has left behind */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t cursor; /* the last program this worker has left behind */
   uint32_t op;                                  /* where in program cursor + 1 it stands */
   uint32_t entered;                             /* the last program it took part in */
   uint32_t row_epoch, row_stage;                /* which row its scratch holds, quantised: when and */
@@ -308,7 +308,8 @@ DP_EXPORT int dp_pin_thread(const uint32_t *cpus, uint32_t count);
 /*
  * Publishes `op_count` ops and rings the doorbell. They lie in the slot of the next epoch, or, if `ops`
  * is not NULL, there, with `progress` of op_count * dp_progress_bytes(threads) bytes, 64-byte aligned;
- * both stay untouched until the program is complete, and readable until its slot holds another one.
+ * both stay untouched until the program is complete, and readable until its slot holds another one and every
+ * worker has left it behind.
  * `silent`: the caller will wait in dp_help, so nobody needs a notice. Returns the epoch. The slot
  * must be free: the program 32 epochs ago is complete. One publisher at a time.
  */

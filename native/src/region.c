@@ -24,8 +24,8 @@
  *     compare-and-swap, nor between their being counted and its striking them out: if it dies, its note is
  *     true, of the op that it stands at. dp_bury counts them for it, and what comes after goes on.
  *   - a program may be kept outside of its slot and be published again when it is complete; its ranges
- *     then name another epoch. Its memory stays readable for a while after its last run: see Control in
- *     src/pool/control.ts.
+ *     then name another epoch. Its memory stays readable until every worker has left it behind, or is not in
+ *     C: see Control in src/pool/control.ts.
  *
  * The publisher's thread may work in the place of the last worker, which sits out meanwhile: until a program
  * is complete (dp_help), or for a turn of its event loop (dp_help_briefly), in which it claims no more than
@@ -171,6 +171,7 @@ uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, 
   atomic_store_explicit(&slot->op_count, op_count, memory_order_release);
   atomic_store_explicit(&slot->silent, silent, memory_order_relaxed);
   atomic_store_explicit(&slot->fault, 0, memory_order_relaxed);
+  atomic_store_explicit(&slot->aborted, 0, memory_order_relaxed);
   atomic_store_explicit(&slot->ops_done, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < op_count; i++) {
     const dp_plan plan = dp_plan_op(&ops[i], kernels_of(region), region->threads);
@@ -331,7 +332,7 @@ static outcome run_op(dp_stay *stay, const dp_program *program, uint32_t i, uint
     dp_claim claim;
     if (!claim_units(progress, epoch, worker, region->threads, cap, &claim)) return PASSED;
     const uint32_t units = claim.last - claim.first;
-    if (atomic_load_explicit(&slot->aborted, memory_order_relaxed) != epoch) {
+    if (!atomic_load_explicit(&slot->aborted, memory_order_relaxed)) {
       dp_place place = {
           .op = &program->ops[i],
           .kernels = kernels_of(region),
@@ -428,18 +429,20 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
   return PASSED;
 }
 
-/* The next program that this worker has not left behind; there is one. */
-static uint32_t next_program(dp_worker *worker, uint32_t published) {
-  if (published - worker->cursor > DP_RING) {
-    worker->cursor = published - DP_RING;
-    worker->op = 0;
-  }
-  return worker->cursor + 1;
+static inline uint32_t cursor_of(const dp_worker *worker) {
+  return atomic_load_explicit(&worker->cursor, memory_order_relaxed);
 }
 
+/* From here on the worker reads nothing of the program, nor of those before. */
 static void leave_behind(dp_worker *worker, uint32_t epoch) {
-  worker->cursor = epoch;
+  atomic_store_explicit(&worker->cursor, epoch, memory_order_release);
   worker->op = 0;
+}
+
+/* The next program that this worker has not left behind; there is one. */
+static uint32_t next_program(dp_worker *worker, uint32_t published) {
+  if (published - cursor_of(worker) > DP_RING) leave_behind(worker, published - DP_RING);
+  return cursor_of(worker) + 1;
 }
 
 int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice_ns) {
@@ -448,7 +451,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
   dp_stay stay = {.region = region, .worker = worker, .deadline = start + slice_ns, .clock = start};
   for (uint32_t spins = 0;; spins++) {
     const uint32_t published = atomic_load_explicit(&region->epoch, memory_order_acquire);
-    if (published != worker->cursor) {
+    if (published != cursor_of(worker)) {
       if (spins > 0) count_time(&stay, &worker->stats.wait_ns);
       if (must_leave(&stay)) return stay.leave;
       const uint32_t epoch = next_program(worker, published);
@@ -483,7 +486,7 @@ static void help(dp_stay *stay, uint32_t epoch) {
   const dp_slot *slot = slot_of(region, epoch);
   for (uint32_t spins = 0; !is_complete(slot, epoch); spins++) {
     const uint32_t published = atomic_load_explicit(&region->epoch, memory_order_relaxed);
-    if (published != worker->cursor) {
+    if (published != cursor_of(worker)) {
       const uint32_t next = next_program(worker, published);
       if (run_program(stay, next) == LEAVING) return;
       leave_behind(worker, next);

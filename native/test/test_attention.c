@@ -283,15 +283,17 @@ static void make_positions_differ(attention_case *c) {
   c->m = kept;
 }
 
+void attend_case(void) {
+  attention_case *c = make_case();
+  fill_pages(c);
+  test_attend(c);
+  make_positions_differ(c);
+  test_rotate(c);
+  test_bad_row(c);
+  free_case(c);
+}
+
 void test_attention(void) {
-  for (int i = 0; i < CASES; i++) {
-    attention_case *c = make_case();
-    fill_pages(c);
-    test_attend(c);
-    make_positions_differ(c);
-    test_rotate(c);
-    test_bad_row(c);
-    free_case(c);
-  }
+  for (int i = 0; i < CASES; i++) attend_case();
   report("attention %s", dp_isa());
 }

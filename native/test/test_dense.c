@@ -55,9 +55,11 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   free_arena(&arena);
 }
 
+void dense_case(void) {
+  test_case(one_in(3) ? 1 : random_between(1, 20), random_between(1, 70), random_between(1, MOST_K));
+}
+
 void test_dense(void) {
-  for (int i = 0; i < CASES; i++) {
-    test_case(one_in(3) ? 1 : random_between(1, 20), random_between(1, 70), random_between(1, MOST_K));
-  }
+  for (int i = 0; i < CASES; i++) dense_case();
   report("dense %s", dp_isa());
 }

@@ -30,12 +30,14 @@ static void run_case(linear_case linear) {
   free_arena(&arena);
 }
 
+void linear_op_case(void) {
+  const uint32_t m = one_in(3) ? 1 : random_between(1, 40);
+  const uint32_t n = random_between(1, 200), k = random_between(1, 300);
+  run_case(one_in(5) ? make_integer_case(m, n, k) : make_linear_case(m, n, k));
+}
+
 static void test_shapes(void) {
-  for (int i = 0; i < CASES; i++) {
-    const uint32_t m = one_in(3) ? 1 : random_between(1, 40);
-    const uint32_t n = random_between(1, 200), k = random_between(1, 300);
-    run_case(one_in(5) ? make_integer_case(m, n, k) : make_linear_case(m, n, k));
-  }
+  for (int i = 0; i < CASES; i++) linear_op_case();
   run_case(make_linear_case(1, 17, DP_MAX_K));
   run_case(make_linear_case(203, 65, 33)); /* rows in chunks */
 }
@@ -72,63 +74,61 @@ static void test_weight_bytes(void) {
 }
 
 /* int8 weights [K, N], and float weights that are quantised on the way. */
-static void test_packing(void) {
-  for (int i = 0; i < CASES; i++) {
-    const uint32_t n = random_between(1, 200), k = random_between(1, 100);
-    const size_t count = (size_t)n * k, padded = dp_blocks(n) * DP_NR;
-    const bool transposes = one_in(3);
-    const dp_type type = transposes ? DP_S8 : one_in(2) ? DP_F32 : DP_BF16;
-    const size_t size = transposes ? 1 : type == DP_BF16 ? 2 : 4;
-    arena arena = make_arena(random_between(1, 9));
-    block x = make_input(count * size, size), q = make_input(count, 64);
-    block tiles = make_output(dp_blocks(n) * dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 64);
-    block col_sum = make_output(padded * 4, 0), sums = make_input(padded * 4, 64);
-    block scale = make_output(padded * 4, 0), scales = make_input(padded * 4, 64);
-    bool faulty = false;
-    for (uint32_t c = 0; c < n; c++) {
-      const size_t first = (size_t)c * k;
-      if (transposes) {
-        random_bytes((int8_t *)q.at + first, k);
-        for (uint32_t j = 0; j < k; j++) ((int8_t *)x.at)[(size_t)j * n + c] = ((int8_t *)q.at)[first + j];
-        continue;
-      }
-      block row = make_input(k * sizeof(float), 64);
-      random_floats(row.at, k);
-      if (one_in(1000)) spoil(row.at, k);
-      for (uint32_t j = 0; j < k; j++) oracle_store(x.at, type, first + j, ((float *)row.at)[j]);
-      const float s = oracle_quantize_channel(x.at, type, first, k, (int8_t *)q.at + first);
-      ((float *)scales.at)[c] = s;
-      faulty |= isnan(s);
-      free_block(&row);
+void packing_case(void) {
+  const uint32_t n = random_between(1, 200), k = random_between(1, 100);
+  const size_t count = (size_t)n * k, padded = dp_blocks(n) * DP_NR;
+  const bool transposes = one_in(3);
+  const dp_type type = transposes ? DP_S8 : one_in(2) ? DP_F32 : DP_BF16;
+  const size_t size = transposes ? 1 : type == DP_BF16 ? 2 : 4;
+  arena arena = make_arena(random_between(1, 9));
+  block x = make_input(count * size, size), q = make_input(count, 64);
+  block tiles = make_output(dp_blocks(n) * dp_block_bytes(k), 0), expected = make_input(tiles.bytes, 64);
+  block col_sum = make_output(padded * 4, 0), sums = make_input(padded * 4, 64);
+  block scale = make_output(padded * 4, 0), scales = make_input(padded * 4, 64);
+  bool faulty = false;
+  for (uint32_t c = 0; c < n; c++) {
+    const size_t first = (size_t)c * k;
+    if (transposes) {
+      random_bytes((int8_t *)q.at + first, k);
+      for (uint32_t j = 0; j < k; j++) ((int8_t *)x.at)[(size_t)j * n + c] = ((int8_t *)q.at)[first + j];
+      continue;
     }
-    dp_op op = {
-        .kind = transposes ? DP_OP_PACK_TRANSPOSED : DP_OP_QUANTIZE_PACK,
-        .x_type = type,
-        .n = n,
-        .k = k,
-        .x = address_of(&x),
-        .tiles = address_of(&tiles),
-        .col_sum = address_of(&col_sum),
-        .scale = address_of(&scale),
-    };
-    const uint32_t epoch = run_alone(&arena, &op, 1);
-    const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
-    if (faulty) {
-      check(fault >= 1 && fault <= n && isnan(((float *)scales.at)[fault - 1]),
-            "packing %u x %u: fault %u is no faulty channel", n, k, fault);
-    } else {
-      oracle_pack(q.at, n, k, expected.at, sums.at);
-      check(fault == 0, "packing %u x %u: fault %u", n, k, fault);
-      check(memcmp(tiles.at, expected.at, tiles.bytes) == 0, "packing %u x %u: tiles differ", n, k);
-      check(memcmp(col_sum.at, sums.at, sums.bytes) == 0, "packing %u x %u: colSum differs", n, k);
-      check(transposes || memcmp(scale.at, scales.at, n * 4) == 0, "packing %u x %u: scales differ", n, k);
-    }
-    check(edges_hold(&tiles) && edges_hold(&col_sum) && edges_hold(&scale),
-          "packing %u x %u wrote beside its memory", n, k);
-    free_block(&x), free_block(&q), free_block(&tiles), free_block(&expected);
-    free_block(&col_sum), free_block(&sums), free_block(&scale), free_block(&scales);
-    free_arena(&arena);
+    block row = make_input(k * sizeof(float), 64);
+    random_floats(row.at, k);
+    if (one_in(1000)) spoil(row.at, k);
+    for (uint32_t j = 0; j < k; j++) oracle_store(x.at, type, first + j, ((float *)row.at)[j]);
+    const float s = oracle_quantize_channel(x.at, type, first, k, (int8_t *)q.at + first);
+    ((float *)scales.at)[c] = s;
+    faulty |= isnan(s);
+    free_block(&row);
   }
+  dp_op op = {
+      .kind = transposes ? DP_OP_PACK_TRANSPOSED : DP_OP_QUANTIZE_PACK,
+      .x_type = type,
+      .n = n,
+      .k = k,
+      .x = address_of(&x),
+      .tiles = address_of(&tiles),
+      .col_sum = address_of(&col_sum),
+      .scale = address_of(&scale),
+  };
+  const uint32_t epoch = run_alone(&arena, &op, 1);
+  const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
+  if (faulty) {
+    check(fault >= 1 && fault <= n && isnan(((float *)scales.at)[fault - 1]),
+          "packing %u x %u: fault %u is no faulty channel", n, k, fault);
+  } else {
+    oracle_pack(q.at, n, k, expected.at, sums.at);
+    check(fault == 0, "packing %u x %u: fault %u", n, k, fault);
+    check(memcmp(tiles.at, expected.at, tiles.bytes) == 0, "packing %u x %u: tiles differ", n, k);
+    check(memcmp(col_sum.at, sums.at, sums.bytes) == 0, "packing %u x %u: colSum differs", n, k);
+    check(transposes || memcmp(scale.at, scales.at, n * 4) == 0, "packing %u x %u: scales differ", n, k);
+  }
+  check(edges_hold(&tiles) && edges_hold(&col_sum) && edges_hold(&scale),
+        "packing %u x %u wrote beside its memory", n, k);
+  free_block(&x), free_block(&q), free_block(&tiles), free_block(&expected);
+  free_block(&col_sum), free_block(&sums), free_block(&scale), free_block(&scales);
+  free_arena(&arena);
 }
 
 static void test_rooflines_count(void) {
@@ -154,7 +154,7 @@ void test_ops(void) {
   test_shapes();
   test_many_pieces();
   test_weight_bytes();
-  test_packing();
+  for (int i = 0; i < CASES; i++) packing_case();
   test_rooflines_count();
   report("ops %s", dp_isa());
 }

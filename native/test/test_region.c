@@ -71,7 +71,7 @@ static void test_after(void) {
     const uint32_t last = publish(&arena, &after, 1, false);
     for (int slice = 0; slice < 3; slice++) dp_serve(arena.region, 0, AT_ONCE, 20000);
     check(!is_complete(&arena, waited_for) && !is_complete(&arena, last), "a program did not wait");
-    if (one_in(2)) atomic_store(&slot_at(&arena, waited_for)->aborted, waited_for);
+    if (one_in(2)) atomic_store(&slot_at(&arena, waited_for)->aborted, 1);
     while (!is_complete(&arena, waited_for)) serve(&arena, 1);
     while (!is_complete(&arena, last)) serve(&arena, random_between(0, 1));
     atomic_store(&arena.region->notice, 0);
@@ -188,7 +188,7 @@ static void test_abort(void) {
     linear_call call = make_linear_call(&linear);
     const uint32_t epoch = publish(&arena, call.ops, call.op_count, true);
     const bool aborted = i % 3 == 0;
-    if (aborted) atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
+    if (aborted) atomic_store(&slot_at(&arena, epoch)->aborted, 1);
     dp_help(arena.region, epoch, FOR_EVER);
     check(is_complete(&arena, epoch), "program %u is not complete", epoch);
     if (aborted) {
@@ -212,7 +212,7 @@ static void test_abort_between_ops(void) {
   const dp_worker *worker = &arena.region->workers[0];
   for (int i = 0; i < 10000 && worker->op + 1 < call.op_count; i++) dp_serve(arena.region, 0, AT_ONCE, 1);
   const bool had_begun = !is_untouched(&call);
-  atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
+  atomic_store(&slot_at(&arena, epoch)->aborted, 1);
   check(serve(&arena, 0) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "an aborted program hangs");
   check(had_begun || is_untouched(&call), "an aborted op ran");
   free_linear_call(&call);
@@ -272,7 +272,7 @@ static void test_death(void) {
     dp_worker *worker = &arena.region->workers[1];
     if (!is_complete(&arena, epoch) && die_over_claim(&arena, worker, epoch)) {
       deaths++;
-      atomic_store(&slot_at(&arena, epoch)->aborted, epoch);
+      atomic_store(&slot_at(&arena, epoch)->aborted, 1);
       const uint32_t following = publish(&arena, next.ops, next.op_count, false);
       /* over its last op, which nothing waits for, the others can go on before it is buried */
       if (worker->op + 1 == lost.op_count && one_in(2)) {
@@ -324,7 +324,27 @@ static void test_full_ring(void) {
   }
 }
 
+/* Epochs begin again at 0, which is what memory holds that nobody wrote. */
+static void test_epochs_wrap(void) {
+  arena arena = make_arena(2);
+  linear_case linear = make_linear_case(2, 70, 10);
+  const uint32_t start = UINT32_MAX - DP_RING / 2;
+  atomic_store(&arena.region->epoch, start);
+  for (uint32_t w = 0; w < 2; w++) atomic_store(&arena.region->workers[w].cursor, start);
+  for (uint32_t i = 0; i < 2 * DP_RING; i++) {
+    linear_call call = make_linear_call(&linear);
+    const uint32_t epoch = publish(&arena, call.ops, call.op_count, false);
+    check(serve(&arena, i % 2) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "program %u hangs", epoch);
+    atomic_store(&arena.region->notice, 0);
+    check_linear_call(&call, "where epochs wrap");
+    free_linear_call(&call);
+  }
+  free_linear_case(&linear);
+  free_arena(&arena);
+}
+
 void test_region(void) {
+  test_epochs_wrap();
   test_reasons_to_leave();
   test_meeting();
   test_after();

@@ -148,7 +148,7 @@ static void test_crew(const linear_case *cases, uint32_t threads, manner manner,
     if (aborts && one_in(6)) {
       flight.aborted = true;
       if (one_in(2)) usleep(random_between(0, 200));
-      atomic_store(&slot_at(arena, flight.epoch)->aborted, flight.epoch);
+      atomic_store(&slot_at(arena, flight.epoch)->aborted, 1);
     }
     if (silent) {
       dp_help(arena->region, flight.epoch, FOR_EVER);

@@ -40,6 +40,8 @@ void report(const char *format, ...) {
   reported = passed + failed;
 }
 
+bool all_passed(void) { return failed == 0; }
+
 int conclude(void) {
   printf("%u passed, %u failed\n", passed, failed);
   return failed == 0 && passed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -48,15 +50,30 @@ int conclude(void) {
 /* ---- random numbers --------------------------------------------------------------------------- */
 
 static uint64_t state;
+static const uint8_t *script;
+static size_t script_bytes;
 
 void seed_random(uint64_t seed) { state = seed; }
 
+void script_random(const uint8_t *bytes, size_t count) {
+  state = 0;
+  script = bytes;
+  script_bytes = count;
+}
+
 /* splitmix64 */
-uint64_t random_bits(void) {
+static uint64_t next_bits(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
   return z ^ z >> 31;
+}
+
+uint64_t random_bits(void) {
+  uint64_t bits = next_bits();
+  if (script_bytes == 0) return bits;
+  script_bytes--;
+  return (bits & ~(uint64_t)0xff) | *script++;
 }
 
 uint32_t random_between(uint32_t least, uint32_t most) {

@@ -17,12 +17,17 @@ bool check(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)
 /* Prints one line: what was tested since the last call, and how many checks that took. */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether no check has failed. */
+bool all_passed(void);
+
 /* Prints the closing line and returns the exit status. */
 int conclude(void);
 
 /* ---- random numbers --------------------------------------------------------------------------- */
 
 void seed_random(uint64_t seed);
+/* Takes the low byte of each number from here, as long as there are any; the rest follows from nothing else. */
+void script_random(const uint8_t *bytes, size_t count);
 uint64_t random_bits(void);
 uint32_t random_between(uint32_t least, uint32_t most); /* both included */
 bool one_in(uint32_t n);

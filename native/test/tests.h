@@ -24,4 +24,13 @@ void test_norm(void);
 void test_dense(void);
 void test_pick(void);
 
+/* One random case of each kind of op, against its oracle. */
+void linear_op_case(void);
+void packing_case(void);
+void attend_case(void);
+void embed_case(void);
+void norm_case(void);
+void dense_case(void);
+void pick_case(void);
+
 #endif

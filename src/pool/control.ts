@@ -1,4 +1,4 @@
-import type { Native } from '../native/native.js'
+import { type Native, Seat } from '../native/native.js'
 import { OpList } from './op-list.js'
 import { type Program, writeOp } from './program.js'
 import type { WorkerStats } from './stats.js'
@@ -13,11 +13,13 @@ export class Control {
   readonly words: Int32Array<SharedArrayBuffer>
   readonly #unsigned: Uint32Array<SharedArrayBuffer>
   readonly #counters: BigUint64Array<SharedArrayBuffer>
-  /**
-   * By slot, the list of ops that it names, if any: a worker that was put to sleep while it looked for
-   * something to claim may read there until it finds that the program is complete.
-   */
+  /** By slot, the list of ops that it names, if any. */
   readonly #lists: (OpList | undefined)[] = []
+  /**
+   * Lists that slots no longer name, and their last programs. A worker that was put to sleep while it looked
+   * for something to claim reads there when it wakes, however many programs later.
+   */
+  readonly #replaced = new Map<OpList, number>()
 
   constructor(native: Native, threads: number) {
     const bytes = native.allocate(native.regionBytes(threads))
@@ -67,7 +69,10 @@ export class Control {
     const { slotOps, opBytes, ringLength } = this.native.layout
     const ops = program.native()
     const kept = ops instanceof OpList
-    this.#lists[epoch % ringLength] = kept ? ops : undefined
+    const slot = epoch % ringLength
+    const before = this.#lists[slot]
+    if (before !== undefined) this.#replaced.set(before, epoch - ringLength)
+    this.#lists[slot] = kept ? ops : undefined
     if (kept) {
       this.native.publish(this.address, ops.address, ops.progress, ops.length, Number(silent))
     } else {
@@ -75,6 +80,29 @@ export class Control {
       for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + (i * opBytes) / 4, ops[i])
       this.native.publish(this.address, 0, 0, ops.length, Number(silent))
     }
+    this.#releaseReplaced()
+  }
+
+  /**
+   * Forgets replaced lists that no worker can be reading any more. A worker that comes back to C after this
+   * finds another program in their slots.
+   */
+  #releaseReplaced(): void {
+    for (const [list, epoch] of this.#replaced) {
+      if (this.#allLeft(epoch)) this.#replaced.delete(list)
+    }
+  }
+
+  /** Whether every worker is past program `epoch`, or not in C. */
+  #allLeft(epoch: number): boolean {
+    for (let w = 0; w < this.threads; w++) {
+      if (Atomics.load(this.words, this.seat(w)) !== Seat.taken) continue
+      const { workerCursor } = this.native.layout
+      const cursor = Atomics.load(this.#unsigned, this.#worker(w) + workerCursor / 4)
+      // epochs wrap
+      if (((cursor - epoch) | 0) < 0) return false
+    }
+    return true
   }
 
   /** Works until program `epoch` is complete, for about so long at most. False: it is not yet. */
@@ -97,9 +125,9 @@ export class Control {
     return this.#unsigned[this.#slot(epoch, this.native.layout.slotFault)]
   }
 
-  /** Lets workers skip what they have not yet claimed of the program. */
+  /** Lets workers skip what they have not yet claimed of the program, which is in its slot. */
   abort(epoch: number): void {
-    Atomics.store(this.#unsigned, this.#slot(epoch, this.native.layout.slotAborted), epoch)
+    Atomics.store(this.words, this.#slot(epoch, this.native.layout.slotAborted), 1)
   }
 
   /** Lets workers leave, whatever they do. */

@@ -39,7 +39,7 @@ export interface RegionOptions {
 /** A program between the call and the end of its last unit. */
 interface Flight {
   program: Program
-  /** 0 while it waits for a slot of the ring. */
+  /** Of no meaning while it waits for a slot of the ring. */
   epoch: number
   resolve(fault: number): void
   reject(error: unknown): void
@@ -321,8 +321,9 @@ export class Region implements Engine {
   #fail(flight: Flight, error: unknown): void {
     if (!settle(flight)) return
     flight.reject(error)
-    if (flight.epoch === 0) {
-      this.#waiting.splice(this.#waiting.indexOf(flight), 1)
+    const at = this.#waiting.indexOf(flight)
+    if (at >= 0) {
+      this.#waiting.splice(at, 1)
       flight.program.release?.()
     } else {
       // its memory is released when the slot completes

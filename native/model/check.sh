@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Checks region.pml with Spin: the protocol holds within these bounds, and every fault in it is found.
+set -euo pipefail
+cd "$(dirname "$0")"
+build=../build/model
+
+# Each line: bounds that are explored whole. `fair`: also that every program completes, if threads that can go on do.
+protocols() {
+  cat <<-END
+	-DPROGRAMS=3 -DUNITS=1 -DFREES_LIST
+	-DWORKERS=3 -DPROGRAMS=1
+	-DPROGRAMS=2 -DUNITS=1 -DPARKING -DDISMISSALS=1
+	-DWORKERS=1 -DPROGRAMS=3 -DPARKING -DTAKES_PART -DDISMISSALS=1
+	-DPROGRAMS=1 -DDEATHS=1 -DKILLS_IN_C
+	-DPROGRAMS=2 -DUNITS=1 -DDEATHS=1 -DKILLS_IN_C -DNO_REVIVAL
+	-DPROGRAMS=1 -DDEATHS=1 -DPARKING
+	-DPROGRAMS=1 -DDEATHS=1 -DPARKING -DSYNC=1
+	-DPROGRAMS=2 -DUNITS=1 -DABORTS=1
+	fair -DPROGRAMS=1 -DUNITS=1 -DDEATHS=1 -DKILLS_IN_C -DNO_REVIVAL
+	fair -DPROGRAMS=1 -DUNITS=1 -DPARKING
+	END
+}
+
+# Each line: a fault, and bounds within which it shows.
+faults() {
+  cat <<-END
+	RING_FIRST -DPROGRAMS=2
+	NO_BARRIER -DPROGRAMS=2
+	NO_AFTER
+	COUNT_FIRST -DPROGRAMS=2
+	CLAIM_BY_STORE -DPROGRAMS=1
+	CLAIM_WITHOUT_EPOCH -DRING=1
+	NO_SECOND_LOOK -DPROGRAMS=2 -DRING=1 -DUNITS=1
+	REUSE_EARLY
+	FREED_WITH_SLOT -DFREES_LIST -DPROGRAMS=2 -DRING=1 -DUNITS=1
+	NO_NOTE -DDEATHS=1 -DKILLS_IN_C -DPROGRAMS=1
+	NOTE_STAYS -DDEATHS=1 -DKILLS_IN_C -DPROGRAMS=1
+	NO_BURIAL -DDEATHS=1 -DKILLS_IN_C -DPROGRAMS=1
+	ABORT_AFTER_BURIAL -DDEATHS=1 -DKILLS_IN_C -DPROGRAMS=2 -DUNITS=1
+	LOOK_BEFORE_PARKING -DPARKING -DPROGRAMS=1
+	NO_NOTIFY -DPARKING -DPROGRAMS=2 -DWORKERS=1
+	WAKE_FIRST -DPARKING -DPROGRAMS=1
+	DISMISSED_IS_AWAKE -DPARKING -DPROGRAMS=2 -DDISMISSALS=1 -DWORKERS=1
+	REST_WAKES_FIRST -DPARKING -DTAKES_PART -DPROGRAMS=1 -DWORKERS=1
+	LOOK_BEFORE_LISTENING -DPROGRAMS=2
+	EPOCH_RELEASED -DPARKING -DLATE_STORES -DPROGRAMS=1
+	SEATS_RELEASED -DPARKING -DLATE_STORES -DTAKES_PART -DPROGRAMS=1 -DWORKERS=1
+	PARKED_RELEASED -DPARKING -DLATE_STORES -DPROGRAMS=1
+	NOTICE_RELEASED -DLATE_STORES -DPROGRAMS=2
+	COMPLETED_RELEASED -DLATE_STORES -DPROGRAMS=2
+	END
+}
+
+# Explores the model within the bounds; prints Spin's report.
+explore() {
+  local folder=$build/$1 optimise=$2 properties=$3 how=$4
+  shift 4
+  rm -rf "$folder" && mkdir -p "$folder"
+  cp region.pml "$folder"
+  (
+    cd "$folder"
+    spin -a "$@" region.pml >/dev/null
+    # shellcheck disable=SC2086
+    ${CC:-cc} "$optimise" -w -DCOLLAPSE -DMEMLIM=4000 $properties -o pan pan.c
+    # shellcheck disable=SC2086
+    ./pan -m400000 -w22 $how
+  )
+}
+
+# A line of protocols: nothing is found, and nothing was left out.
+holds() {
+  local report line=$1 properties='-DSAFETY -DNOCLAIM' how=''
+  [[ $line != fair* ]] || { properties='-DNFAIR=3' how='-a -f'; }
+  # shellcheck disable=SC2086
+  report=$(explore "protocol$RANDOM$$" -O1 "$properties" "$how" ${line#fair })
+  if [[ $report != *'errors: 0'* || $report == *'not completed'* || $report == *'too small'* ]]; then
+    printf '%s\n' "$report" "does not hold: $line"
+    return 1
+  fi
+  echo "holds: $line ($(grep -o '[0-9.e+]* states, stored' <<<"$report"))"
+}
+
+# A line of faults: something is found.
+finds() {
+  local fault=${1%% *} bounds=${1#* }
+  [[ $bounds != "$fault" ]] || bounds=''
+  # shellcheck disable=SC2086
+  if [[ $(explore "fault_$fault" -O0 '-DSAFETY -DNOCLAIM' '' "-DFAULT_$fault" $bounds) != *'errors: 1'* ]]; then
+    echo "not found: $fault"
+    return 1
+  fi
+  echo "found: $fault"
+}
+
+export build
+export -f explore holds finds
+protocols | xargs -P "$(nproc)" -d '\n' -I{} bash -c 'holds "$1"' _ {}
+faults | xargs -P "$(nproc)" -d '\n' -I{} bash -c 'finds "$1"' _ {}

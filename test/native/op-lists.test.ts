@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest'
+import { nativeLibrary } from '#src/native/load.js'
+import { runScript } from '../support/child.js'
+
+/*
+ * One worker is played: its seat is taken, and its cursor says that it has not left the list's program behind, as if
+ * the system had put it to sleep while it looked for something to claim there. The last worker's work is done by this
+ * thread.
+ */
+const script = `
+  import { loadNative } from '#src/native/load.js'
+  import { Seat } from '#src/native/native.js'
+  import { Control } from '#src/pool/control.js'
+  import { OpList } from '#src/pool/op-list.js'
+
+  const native = loadNative()
+  const control = new Control(native, 1)
+  const { workers, workerCursor, ringLength } = native.layout
+  const empty = { kind: 0 }
+  let epoch = 0
+  const run = (ops) => {
+    control.publish({ native: () => ops }, ++epoch, true)
+    native.help(control.address, epoch)
+  }
+  const collected = async () => {
+    await new Promise((resolve) => setTimeout(resolve))
+    gc()
+    return list.deref() === undefined
+  }
+
+  let list = new WeakRef(new OpList(native, 1, [empty]))
+  run(list.deref())
+  Atomics.store(control.words, control.seat(0), Seat.taken)
+  for (let i = 0; i < 2 * ringLength; i++) run([empty])
+  const whileItMayRead = await collected()
+
+  if (process.env.HOW === 'parks') Atomics.store(control.words, control.seat(0), Seat.parked)
+  else Atomics.store(control.words, (workers + workerCursor) / 4, epoch)
+  run([empty])
+  console.log(JSON.stringify({ whileItMayRead, afterwards: await collected() }))
+`
+
+it.skipIf(nativeLibrary() === null).each([['parks'], ['goes on']])(
+  'keeps the memory of a replaced list of ops until a worker that may read there %s',
+  async (how) => {
+    const { stdout, stderr } = await runScript(script, { flags: ['--expose-gc'], env: { HOW: how } })
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toEqual({ whileItMayRead: false, afterwards: true })
+  },
+)
