@@ -131,8 +131,20 @@ const text = (value) => JSON.stringify(value)
 
 const pieces = [
   ...chat.split(/(\{[{%].*?[%}]\})/s),
-  ...['{% for x in range(3) %}', '{{ messages | tojson }}', '{{ x.y.z }}', '{% macro m(a) %}', '{% endmacro %}'],
-  ...['{{ raise_exception("no") }}', "{{ 'a' * 3 }}", '{{ [1, [2]] | join }}', '{{ strftime_now("%Y") }}', '{{ 1 // 0 }}'],
+  ...[
+    '{% for x in range(3) %}',
+    '{{ messages | tojson }}',
+    '{{ x.y.z }}',
+    '{% macro m(a) %}',
+    '{% endmacro %}',
+  ],
+  ...[
+    '{{ raise_exception("no") }}',
+    "{{ 'a' * 3 }}",
+    '{{ [1, [2]] | join }}',
+    '{{ strftime_now("%Y") }}',
+    '{{ 1 // 0 }}',
+  ],
 ]
 const template = fc.array(fc.oneof(fc.constantFrom(...pieces), fc.string()), { maxLength: 8 })
 
@@ -141,10 +153,19 @@ const checkpoints = fc.oneof(
   broken('config.json', mutatedJson(config).map(text)),
   broken('tokenizer.json', mutatedJson(tokenizer).map(text)),
   broken('tokenizer_config.json', mutatedJson(tokenizerConfig).map(text)),
-  broken('tokenizer_config.json', template.map((parts) => text({ chat_template: parts.join('') }))),
-  broken('model.safetensors', mutatedJson(header).map((json) => withLength(text(json), dataBytes))),
+  broken(
+    'tokenizer_config.json',
+    template.map((parts) => text({ chat_template: parts.join('') })),
+  ),
+  broken(
+    'model.safetensors',
+    mutatedJson(header).map((json) => withLength(text(json), dataBytes)),
+  ),
   ...Object.entries(files).map(([name, valid]) => broken(name, mutatedBytes(Buffer.from(valid)))),
-  fc.constant(gguf()).chain(({ bytes, upTo }) => mutatedBytes(bytes, { upTo })).map((bytes) => ({ 'x.gguf': bytes })),
+  fc
+    .constant(gguf())
+    .chain(({ bytes, upTo }) => mutatedBytes(bytes, { upTo }))
+    .map((bytes) => ({ 'x.gguf': bytes })),
 )
 
 // ---- what is done with it ---------------------------------------------------------------------------
