@@ -7,7 +7,6 @@
 arena make_arena(uint32_t threads) {
   const uint64_t bytes = dp_region_bytes(threads);
   arena arena = {.memory = make_input(bytes, 64)};
-  memset(arena.memory.at, 0, bytes);
   arena.region = arena.memory.at;
   dp_region_init(arena.region, threads);
   return arena;

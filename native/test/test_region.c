@@ -324,14 +324,14 @@ static void test_full_ring(void) {
   }
 }
 
-/* Epochs begin again at 0, which is what memory holds that nobody wrote. */
+/* Epochs begin again at 0, which is what a slot's words hold that nobody wrote since the region was made. */
 static void test_epochs_wrap(void) {
   arena arena = make_arena(2);
   linear_case linear = make_linear_case(2, 70, 10);
-  const uint32_t start = UINT32_MAX - DP_RING / 2;
+  const uint32_t start = UINT32_MAX - DP_RING - DP_RING / 2;
   atomic_store(&arena.region->epoch, start);
   for (uint32_t w = 0; w < 2; w++) atomic_store(&arena.region->workers[w].cursor, start);
-  for (uint32_t i = 0; i < 2 * DP_RING; i++) {
+  for (uint32_t i = 0; i < 3 * DP_RING; i++) {
     linear_call call = make_linear_call(&linear);
     const uint32_t epoch = publish(&arena, call.ops, call.op_count, false);
     check(serve(&arena, i % 2) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "program %u hangs", epoch);

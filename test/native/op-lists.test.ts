@@ -43,7 +43,10 @@ const script = `
 it.skipIf(nativeLibrary() === null).each([['parks'], ['goes on']])(
   'keeps the memory of a replaced list of ops until a worker that may read there %s',
   async (how) => {
-    const { stdout, stderr } = await runScript(script, { flags: ['--expose-gc'], env: { HOW: how } })
+    const { stdout, stderr } = await runScript(script, {
+      flags: ['--expose-gc'],
+      env: { HOW: how },
+    })
     expect(stderr).toBe('')
     expect(JSON.parse(stdout)).toEqual({ whileItMayRead: false, afterwards: true })
   },

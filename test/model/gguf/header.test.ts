@@ -18,6 +18,7 @@ import {
   uint16,
   uint32,
 } from '../../support/gguf.js'
+import { mutatedBytes } from '../../support/mutated.js'
 import { expectNothingOpen } from '../open-files.js'
 import { expectFormatError, f32, temporaryFolder } from '../support.js'
 
@@ -236,20 +237,8 @@ describe('a file that breaks the format', () => {
 })
 
 describe('any bytes', () => {
-  const number = fc.oneof(fc.nat(255), fc.constantFrom(0x7f, 0x80, 0xff))
-  /** The valid file with some of its bytes changed, and maybe cut off. */
-  const mutated = fc
-    .tuple(
-      fc.array(fc.tuple(fc.nat(valid.length - 1), number), { maxLength: 3 }),
-      fc.oneof({ arbitrary: fc.constant(valid.length), weight: 4 }, fc.nat(valid.length)),
-    )
-    .map(([changes, end]) => {
-      const bytes = Uint8Array.from(valid)
-      for (const [at, value] of changes) bytes[at] = value
-      return bytes.subarray(0, end)
-    })
   const files = fc.oneof(
-    { arbitrary: mutated, weight: 4 },
+    { arbitrary: mutatedBytes(valid), weight: 4 },
     fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.concat([valid.subarray(0, 24), bytes])),
     fc.uint8Array({ maxLength: 64 }),
   )
@@ -297,11 +286,9 @@ describe('any bytes', () => {
     const file = join(folder.path, 'x.gguf')
     using _open = expectNothingOpen()
     let opened = 0
-    const change = fc.tuple(fc.nat(model.length - 97), fc.nat(255))
+    const files = mutatedBytes(model, { changes: 2, upTo: model.length - 96 })
     await fc.assert(
-      fc.asyncProperty(fc.array(change, { maxLength: 2 }), async (changes) => {
-        const bytes = Uint8Array.from(model)
-        for (const [at, value] of changes) bytes[at] = value
+      fc.asyncProperty(files, async (bytes) => {
         await writeFile(file, bytes)
         try {
           await using _checkpoint = await Checkpoint.open(file)
