@@ -2,8 +2,8 @@ import { ArgumentError, checkInteger, checkSignal, describe } from '../../errors
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Model } from '../model.js'
-import type { ChatMessage } from '../text/chat-messages.js'
 import { StopFinder } from '../text/stop-finder.js'
+import { encodePrompt, isText, type Prompt, tooManyTokens } from './prompt.js'
 import { Sampler, type Sampling } from './sampler.js'
 
 export interface GenerateIdsOptions {
@@ -37,9 +37,6 @@ const generateIdsOptions: OptionNames<GenerateIdsOptions> = {
 
 const generateOptions: OptionNames<GenerateOptions> = { ...generateIdsOptions, stop: true }
 
-/** Text, a conversation, or the ids of either. */
-export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
-
 /**
  * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
  *
@@ -59,14 +56,7 @@ export function generateIds(
   checkProcessors(processors)
   model.checkIds(ids, argument)
   const room = model.maxContext - ids.length
-  if (room < 1) {
-    const most = model.maxContext - 1
-    throw new ArgumentError(
-      argument,
-      `at most ${most} ids, to leave room for one more`,
-      `${ids.length}`,
-    )
-  }
+  if (room < 1) throw tooManyTokens(argument, model.maxContext, `${ids.length}`)
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, ids, ids.length + count)
   return steps(model, ids, count, sampler, options)
@@ -101,7 +91,8 @@ async function* steps(
  * Continues a prompt as text. Each piece is whole code points; together they are the text that
  * follows the prompt's.
  *
- * @throws ArgumentError at once; whatever the pool throws, at the step where it does
+ * @throws ArgumentError at once; at the first step where it needs the tokens of a text; whatever the pool throws,
+ *   at the step where it does
  */
 export function generateText(
   model: Model,
@@ -111,8 +102,25 @@ export function generateText(
   checkOptions(options, generateOptions)
   const { stop = [], ...others } = options
   checkStops(stop)
-  const ids = model.encode(prompt)
-  return pieces(model, ids, generateIds(model, ids, others, 'prompt'), new StopFinder(stop))
+  const stops = new StopFinder(stop)
+  if (!isText(prompt)) {
+    return pieces(model, prompt, generateIds(model, prompt, others, 'prompt'), stops)
+  }
+  // so that wrong options are refused at once; what is not begun does nothing
+  generateIds(model, [0], others)
+  const tokens = encodePrompt(model, prompt, others.signal)
+  tokens.catch(() => {}) // the first step throws it
+  return textPieces(model, tokens, others, stops)
+}
+
+async function* textPieces(
+  model: Model,
+  encoding: Promise<Uint32Array>,
+  options: GenerateIdsOptions,
+  stops: StopFinder,
+): AsyncGenerator<string, void, void> {
+  const tokens = await encoding
+  yield* pieces(model, tokens, generateIds(model, tokens, options, 'prompt'), stops)
 }
 
 async function* pieces(

@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GgufFile } from '#src/model/gguf/gguf-file.js'
 import { tokenizerJson, vocabularyOf } from '#src/model/gguf/tokenizer-json.js'
 import type { Vocabulary } from '#src/model/gguf/vocabulary.js'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
+import type { Tokenizer } from '#src/model/text/tokenizer.js'
 import { array, gguf, int32, string, strings, uint32 } from '../../support/gguf.js'
 import { askLlamaCpp, hasLlamaCpp, llamaCppNote } from '../../support/llama-cpp.js'
 import { randomNumbers } from '../../support/random.js'
 import { temporaryFolder } from '../support.js'
+import { parseTokenizer } from '../texts.js'
 import { byteLevelFields, madeTokenizers, multilingualText, piecesFields } from './tokenizers.js'
 import golden from './tokens.json' with { type: 'json' }
 
@@ -27,7 +28,7 @@ async function vocabularyOfFile(file: string): Promise<Vocabulary> {
 }
 
 async function openTokenizer(file: string): Promise<Tokenizer> {
-  return Tokenizer.parse(file, tokenizerJson(await vocabularyOfFile(file)))
+  return parseTokenizer(tokenizerJson(await vocabularyOfFile(file)))
 }
 
 async function made(fields: Parameters<typeof gguf>[0]): Promise<Tokenizer> {
