@@ -43,13 +43,13 @@ export class TextLink {
   /** Tells of replies and death, until {@link ignore}. */
   listen(events: TextLinkEvents): void {
     this.#events = events
-    this.#port.ref()
+    this.#worker.ref()
   }
 
   /** Nobody listens any more. */
   ignore(): void {
     this.#events = undefined
-    this.#port.unref()
+    this.#worker.unref()
   }
 
   /** A reply that has come and nobody was told of, blocking for it at most so long. */
