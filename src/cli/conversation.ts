@@ -1,7 +1,7 @@
 import type { GenerateOptions } from '../model/generation/generate.js'
+import { encodePrompt } from '../model/generation/prompt.js'
 import type { Model } from '../model/model.js'
 import type { ChatMessage } from '../model/text/chat-messages.js'
-import { encodePrompt } from '../model/generation/prompt.js'
 import { Interrupt } from './interrupt.js'
 import { Stopwatch } from './stopwatch.js'
 import { writeText } from './write-text.js'

@@ -54,7 +54,9 @@ function impatientThread(
   return thread
 }
 
-const hey = Uint32Array.from(parseTokenizer(backtracking).encode('hey', { addSpecialTokens: false }))
+const hey = Uint32Array.from(
+  parseTokenizer(backtracking).encode('hey', { addSpecialTokens: false }),
+)
 
 describe('a text thread', () => {
   it('gives the tokens and the text that the same work gives here, awaited or not', async () => {
@@ -155,7 +157,9 @@ describe('a model', () => {
     const { length } = readFileSync(join(fixture, 'tokenizer.json'))
     const parse = vi.spyOn(JSON, 'parse')
     const split = vi.spyOn(String.prototype, 'match')
-    onTestFinished(() => vi.restoreAllMocks())
+    onTestFinished(() => {
+      vi.restoreAllMocks()
+    })
     using model = await Model.load(await openPool(), fixture)
     const tokens = await model.tokenizer.encodeAsync('ROMEO:')
     const longest = Math.max(...parse.mock.calls.map(([text]) => text.length))

@@ -1,10 +1,10 @@
-import { ChatTemplate } from '#src/model/text/chat-template.js'
+import type { ChatTemplate } from '#src/model/text/chat-template.js'
 import { Texts } from '#src/model/text/texts.js'
 import { parseFiles } from '#src/model/text/thread/text-documents.js'
 import { TextEngine } from '#src/model/text/thread/text-engine.js'
 import { TextInPlace } from '#src/model/text/thread/text-in-place.js'
 import type { SourceFile, TextSource } from '#src/model/text/thread/text-source.js'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
+import type { Tokenizer } from '#src/model/text/tokenizer.js'
 
 /** A file that holds this text, or JSON. */
 export function sourceFile(file: string, content: unknown): SourceFile {
@@ -53,6 +53,9 @@ export function parseTokenizer(json: unknown): Tokenizer {
  */
 export function parseTemplate(source: unknown, tokens: object): ChatTemplate {
   const [config, template] =
-    typeof source === 'string' ? [tokens, source] : [{ ...tokens, chat_template: source }, undefined]
-  return parseTexts(textSource({ config, ...(template !== undefined && { template }) })).chatTemplate
+    typeof source === 'string'
+      ? [tokens, source]
+      : [{ ...tokens, chat_template: source }, undefined]
+  return parseTexts(textSource({ config, ...(template !== undefined && { template }) }))
+    .chatTemplate
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ArgumentError, FormatError } from '#src/errors.js'
 import type { Tokenizer } from '#src/model/text/tokenizer.js'
 import { headers } from './chat-templates.js'
-import { parseTemplate, parseTokenizer as parse } from './texts.js'
+import { parseTokenizer as parse, parseTemplate } from './texts.js'
 import { llama2, llama3, metaspace, qwen } from './tokenizers.js'
 
 const plain = { addSpecialTokens: false }

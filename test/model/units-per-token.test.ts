@@ -15,7 +15,11 @@ describe('the least tokens of a text', () => {
     const longest = Object.keys(json.model.vocab).sort((a, b) => b.length - a.length)[0]
     const part = fc.oneof(
       fc.string({ unit: 'binary' }),
-      fc.constantFrom(longest.replaceAll('\u0120', ' ').repeat(9), '\u03b1\u0313\u0300\u0345', ' hey'),
+      fc.constantFrom(
+        longest.replaceAll('\u0120', ' ').repeat(9),
+        '\u03b1\u0313\u0300\u0345',
+        ' hey',
+      ),
     )
     fc.assert(
       fc.property(fc.array(part, { maxLength: 5 }), (parts) => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { type ModelConfig, parseConfig } from './config.js'
 import { Fields } from '../json/fields.js'
 import { FileLimit, ifThere, readJson } from '../json/files.js'
+import { type ModelConfig, parseConfig } from './config.js'
 
 /**
  * Reads the configuration of a checkpoint folder, with the ids that generation_config.json adds to those that end

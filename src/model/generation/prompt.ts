@@ -41,5 +41,9 @@ function checkLength({ tokenizer, maxContext }: Model, text: string): void {
 
 /** Tells that there is no room for another token. */
 export function tooManyTokens(argument: string, maxContext: number, got: string): ArgumentError {
-  return new ArgumentError(argument, `at most ${maxContext - 1} ids, to leave room for one more`, got)
+  return new ArgumentError(
+    argument,
+    `at most ${maxContext - 1} ids, to leave room for one more`,
+    got,
+  )
 }

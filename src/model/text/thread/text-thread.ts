@@ -110,15 +110,20 @@ export class TextThread implements TextService {
   /** Gives the thread what comes next, if it has nothing to do. */
   #proceed(): void {
     if (this.#current !== undefined) return
-    if (this.#queue.length === 0) return this.#idle()
-    if (this.#link === undefined || this.#link.isDead) return this.#start()
-    this.#current = this.#queue.shift() as Pending
-    this.#link.post(this.#current.request)
-    this.#watch(this.#link)
+    if (this.#queue.length === 0) {
+      this.#idle()
+    } else if (this.#link === undefined || this.#link.isDead) {
+      this.#start()
+    } else {
+      this.#current = this.#queue.shift() as Pending
+      this.#link.post(this.#current.request)
+      this.#watch(this.#link)
+    }
   }
 
   /** A thread that cannot start fails the request that it was started for. */
   #start(): void {
+    this.#drop()
     this.#link = new TextLink(this.#url, this.#source)
     TextThread.#forgotten.register(this, this.#link, this.#link)
     const reject = (error: unknown) => {
@@ -142,10 +147,11 @@ export class TextThread implements TextService {
   #tick(): void {
     // it may lie there already, where the event loop was busy
     const reply = this.#link?.receive(0)
-    if (reply !== undefined) return this.#settle(reply)
     const current = this.#current
-    if (current === undefined || --current.ticks > 0) return
-    this.#fail(deadlineError(this.#source, current.request))
+    if (reply !== undefined) this.#settle(reply)
+    else if (current !== undefined && --current.ticks <= 0) {
+      this.#fail(deadlineError(this.#source, current.request))
+    }
   }
 
   #fail(error: DotpoolError): void {
@@ -193,6 +199,9 @@ function deadlineError(source: TextSource, { kind }: TextRequest): DeadlineError
 /** What takes too long, and what to do. */
 const problems: Record<TextKind, [what: string, remedy: string]> = {
   contents: ['parsing it', 'use another file'],
-  encode: ['tokenising a text', 'give token ids, or use a tokenizer whose patterns do not backtrack'],
+  encode: [
+    'tokenising a text',
+    'give token ids, or use a tokenizer whose patterns do not backtrack',
+  ],
   render: ['writing a conversation', 'give the prompt as text, or use a template that ends'],
 }
