@@ -1,13 +1,8 @@
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { DotpoolError } from '../../errors.js'
 import { ChatTemplate } from './chat-template.js'
 import type { TextContents, TextService } from './thread/service.js'
-import { parseDocuments } from './thread/text-documents.js'
-import { TextEngine } from './thread/text-engine.js'
-import { TextInPlace } from './thread/text-in-place.js'
+import { startService } from './thread/start-service.js'
 import type { TextSource } from './thread/text-source.js'
-import { TextThread } from './thread/text-thread.js'
 import { Tokenizer } from './tokenizer.js'
 
 /** The tokenizer and the chat template of a checkpoint, and the thread that works for them. */
@@ -54,12 +49,4 @@ function isNothing(source: TextSource): source is TextSource & { format: 'json' 
   if (source.format === 'gguf') return false
   const { tokenizer, config, template } = source
   return tokenizer === undefined && config.bytes === undefined && template === undefined
-}
-
-const workerUrl = new URL('./thread/text-worker.js', import.meta.url)
-
-async function startService(source: TextSource): Promise<TextService> {
-  if (existsSync(fileURLToPath(workerUrl))) return new TextThread(workerUrl, source)
-  // a bundle has left it behind
-  return new TextInPlace(new TextEngine(await parseDocuments(source)))
 }
