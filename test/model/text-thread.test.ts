@@ -145,6 +145,36 @@ it('a process ends when its work is done, whatever its text threads do', async (
   expect(busy).toEqual({ code: 3, stdout: '', stderr: '' })
 })
 
+it('a thread ends with the last who could ask it', async () => {
+  const { code, stdout } = await runScript(
+    `
+      import { Worker } from 'node:worker_threads'
+      import { setImmediate } from 'node:timers/promises'
+      import { Checkpoint } from 'dotpool'
+      let ended = 0
+      const { terminate } = Worker.prototype
+      Worker.prototype.terminate = function () {
+        ended++
+        return terminate.call(this)
+      }
+      const use = async () => {
+        const checkpoint = await Checkpoint.open(${JSON.stringify(fixture)})
+        await checkpoint.tokenizer.encodeAsync('O')
+      }
+      process.on('warning', () => {}) // its file was left open, too
+      await use()
+      while (ended === 0) {
+        await setImmediate()
+        gc()
+      }
+      console.log(ended)
+    `,
+    { flags: ['--expose-gc'] },
+  )
+  expect(stdout).toBe('1\n')
+  expect(code).toBe(0)
+})
+
 describe('a model', () => {
   let pool: Pool | undefined
   afterAll(() => pool?.close())

@@ -79,6 +79,7 @@ export class Checkpoint {
     return this.#texts.tokenizer
   }
 
+  /** Of chat_template.jinja or tokenizer_config.json; it says whether there is one. */
   get chatTemplate(): ChatTemplate {
     return this.#texts.chatTemplate
   }
