@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import type { Summary } from '../src/cli/measure/samples.js'
 import { FormatError } from '../src/errors.js'
+import { readText } from '../src/model/json/files.js'
 import type { Report } from './report.js'
 import type { Line } from './suite.js'
 
@@ -38,10 +38,10 @@ export interface Comparison {
 /**
  * Reads a report that `--json` wrote.
  *
- * @throws FormatError for a file that is none, or an error of the system
+ * @throws FormatError for a file that is none, or cannot be read
  */
 export async function readReport(file: string): Promise<Report> {
-  const text = await readFile(file, 'utf8')
+  const text = await readText(file)
   try {
     const report = JSON.parse(text) as Report
     // whatever a comparison needs is there

@@ -23,6 +23,7 @@ import { oversubscribed } from './suites/oversubscribed.js'
 import { region } from './suites/region.js'
 import { scaling } from './suites/scaling.js'
 import { smallBatches } from './suites/small-batches.js'
+import { stalls } from './suites/stalls.js'
 import {
   printComparison,
   printHead,
@@ -48,7 +49,7 @@ const suites: Suite[] = [
 ]
 
 /** Run only where `--scope` names them. */
-const extra: Suite[] = [scaling, isas]
+const extra: Suite[] = [scaling, isas, stalls]
 
 export interface BenchOptions {
   /** Names of suites; all by default. */

@@ -110,6 +110,20 @@ export class FormatError extends DotpoolError {
   }
 }
 
+/**
+ * Work on a text did not come to an end in time, as a chat template's loops or a tokenizer's patterns may not. Other
+ * calls are not touched.
+ */
+export class DeadlineError extends DotpoolError {
+  readonly file: string
+
+  /** @param file that says how to do it; @param work what took too long; @param remedy what to do instead */
+  constructor(file: string, work: string, remedy: string) {
+    super('ERR_DOTPOOL_DEADLINE', `${file}: ${work} takes too long and was ended; ${remedy}`)
+    this.file = file
+  }
+}
+
 /** Describes a value for the `got` of an {@link ArgumentError}, in a few words. */
 export function describe(value: unknown): string {
   if (value === null) return 'null'

@@ -8,6 +8,7 @@ export {
 } from './bf16.js'
 export {
   ArgumentError,
+  DeadlineError,
   DisposedError,
   DotpoolError,
   FormatError,
@@ -38,8 +39,9 @@ export {
   type LinearError,
   type LinearErrorOptions,
 } from './model/evaluation/linear-errors.js'
-export type { GenerateIdsOptions, GenerateOptions, Prompt } from './model/generation/generate.js'
+export type { GenerateIdsOptions, GenerateOptions } from './model/generation/generate.js'
 export type { NllOptions } from './model/generation/nll.js'
+export type { Prompt } from './model/generation/prompt.js'
 export type { Sampling } from './model/generation/sampler.js'
 export type { LoadOptions } from './model/load.js'
 export { Model } from './model/model.js'
@@ -51,7 +53,7 @@ export {
   type SkippedLinear,
 } from './model/replace.js'
 export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages.js'
-export type { EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
+export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
 export type { ActivationType, ForwardOptions } from './ops/activations.js'
 export { FloatLinear } from './ops/float-linear.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'

@@ -32,7 +32,7 @@ export const chatCommand = new Command('chat')
     if (model === undefined) return
     const { maxTokens = model.maxContext } = flags
     const options = { ...toGenerateOptions(flags), maxTokens }
-    const conversation = new Conversation(model, flags.system, options)
+    const conversation = await Conversation.begin(model, flags.system, options)
     remark(`${model}. ${HELP}.`)
     await converse(conversation)
   })

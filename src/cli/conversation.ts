@@ -1,4 +1,5 @@
 import type { GenerateOptions } from '../model/generation/generate.js'
+import { encodePrompt } from '../model/generation/prompt.js'
 import type { Model } from '../model/model.js'
 import type { ChatMessage } from '../model/text/chat-messages.js'
 import { Interrupt } from './interrupt.js'
@@ -12,18 +13,29 @@ export class Conversation {
   readonly #options: GenerateOptions
   #messages: readonly ChatMessage[]
 
+  private constructor(model: Model, opening: readonly ChatMessage[], options: GenerateOptions) {
+    this.#model = model
+    this.#opening = opening
+    this.#options = options
+    this.#messages = opening
+  }
+
   /**
    * @param system what the model is told first, if anything
    * @param options of every answer
    * @throws ArgumentError for options, or a system message that the chat template refuses
    */
-  constructor(model: Model, system: string | undefined, options: GenerateOptions) {
-    this.#model = model
-    this.#opening = system === undefined ? [] : [{ role: 'system', content: system }]
-    this.#options = options
-    this.#messages = this.#opening
+  static async begin(
+    model: Model,
+    system: string | undefined,
+    options: GenerateOptions,
+  ): Promise<Conversation> {
+    const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
     // a turn that is never begun, so that what is wrong comes out before the user says anything
-    model.generate([...this.#opening, { role: 'user', content: '?' }], options)
+    const messages: ChatMessage[] = [...opening, { role: 'user', content: '?' }]
+    model.generate(messages, options)
+    await encodePrompt(model, messages)
+    return new Conversation(model, opening, options)
   }
 
   /**

@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { ArgumentError } from '../errors.js'
 import { compareModels } from '../model/evaluation/compare.js'
 import { compareLinears } from '../model/evaluation/linear-errors.js'
+import { readText } from '../model/json/files.js'
 import type { LoadOptions } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
@@ -37,12 +38,12 @@ export const evalCommand = new Command('eval')
     if (flags.chart !== undefined && flags.against === undefined) {
       throw new ArgumentError('--chart', '--against, to have errors to draw', '--chart alone')
     }
-    const input = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8')
+    const input = file === '-' ? await text(process.stdin) : await readText(file)
     await interruptible(async (signal) => {
       await using pool = await Pool.create({ threads: flags.threads })
       const options = toLoadOptions(flags)
       using model = await loadModel(pool, flags.model, { ...options, signal })
-      const ids = model.tokenizer.encode(input)
+      const ids = await model.tokenizer.encodeAsync(input, { signal })
       if (ids.length < 2)
         throw new ArgumentError('file', 'a text of at least 2 ids', `${ids.length}`)
       const { against } = flags

@@ -12,6 +12,7 @@ export async function writeText(
   signal: AbortSignal,
 ): Promise<string> {
   let text = ''
+  let refused = false
   try {
     for await (const piece of pieces) {
       stopwatch.lap()
@@ -19,9 +20,11 @@ export async function writeText(
       text += piece
     }
   } catch (error) {
+    refused = text === '' && !signal.aborted
     if (!signal.aborted) throw error
   } finally {
-    process.stdout.write('\n')
+    // a prompt that is refused has no line
+    if (!refused) process.stdout.write('\n')
   }
   return text
 }

@@ -78,7 +78,7 @@ export async function loadParts(
   checkPath('folder', folder)
   const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
-  const { config, tokenizer, chatTemplate } = checkpoint
+  const { config } = checkpoint
   const linears = linearSpecs(config)
   const quantize = chooseQuantize(checkpoint, options)
   const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
@@ -100,7 +100,8 @@ export async function loadParts(
       : toFloatLinear(pool, reader, spec, tied)
   })
   const network = { config, embedding, norms, projections }
-  return { pool, folder, network, cacheType, maxContext, prefixCacheBytes, tokenizer, chatTemplate }
+  const texts = checkpoint.takeTexts()
+  return { pool, folder, network, cacheType, maxContext, prefixCacheBytes, texts }
 }
 
 function chooseQuantize(

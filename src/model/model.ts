@@ -21,12 +21,13 @@ import {
   type GenerateOptions,
   generateIds,
   generateText,
-  type Prompt,
 } from './generation/generate.js'
 import { meanNll, type NllOptions } from './generation/nll.js'
+import type { Prompt } from './generation/prompt.js'
 import { type LoadOptions, loadParts } from './load.js'
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
+import type { Texts } from './text/texts.js'
 import type { Tokenizer } from './text/tokenizer.js'
 
 /** What a model is made of. */
@@ -41,8 +42,7 @@ export interface ModelParts {
   readonly maxContext: number
   /** Of keys and values that no running text holds. */
   readonly prefixCacheBytes: number
-  readonly tokenizer: Tokenizer | undefined
-  readonly chatTemplate: ChatTemplate
+  readonly texts: Texts
 }
 
 /**
@@ -99,7 +99,8 @@ export class Model {
 
   /** @throws ArgumentError if the checkpoint has no tokenizer.json */
   get tokenizer(): Tokenizer {
-    const { tokenizer, folder } = this.#parts
+    const { texts, folder } = this.#parts
+    const { tokenizer } = texts
     if (tokenizer !== undefined) return tokenizer
     throw new ArgumentError('prompt', 'ids, for there is no tokenizer.json', `text for ${folder}`)
   }
@@ -194,7 +195,9 @@ export class Model {
   /** Lets go of all weights. What is being generated is rejected with a DisposedError, as later calls. */
   dispose(): void {
     this.#disposed = true
-    this.#scheduler.end(new DisposedError('the model'))
+    const reason = new DisposedError('the model')
+    this.#scheduler.end(reason)
+    this.#parts.texts.end(reason)
     this.#prefixes.clear()
     for (const step of this.#steps) step.recompile()
     for (const projection of this.projections.values()) projection.dispose()
@@ -230,14 +233,9 @@ export class Model {
     for (const step of this.#steps) step.recompile()
   }
 
-  /** @internal The ids of a prompt. */
-  encode(prompt: Prompt): ArrayLike<number> {
-    if (typeof prompt === 'string') return this.tokenizer.encode(prompt)
-    if (Array.isArray(prompt) && prompt.some((item) => typeof item === 'object')) {
-      const text = this.#parts.chatTemplate.render(prompt)
-      return this.tokenizer.encode(text, { addSpecialTokens: false })
-    }
-    return prompt as ArrayLike<number>
+  /** @internal The chat template of its checkpoint, which may have none. */
+  get chatTemplate(): ChatTemplate {
+    return this.#parts.texts.chatTemplate
   }
 
   /** @internal A sequence that begins as `ids` do, with as many of their keys and values as are known. */

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
 import { fixture, readIds, readJson, temporaryFolder } from '../model/support.js'
+import { parseTokenizer } from '../model/texts.js'
 import { needLibrary } from '../support/isas.js'
 import { dotpool } from './run.js'
 
@@ -19,8 +19,7 @@ let short: string
 beforeAll(async () => {
   folder = await temporaryFolder()
   file = join(folder.path, 'validation.txt')
-  const tokenizerFile = join(fixture, 'tokenizer.json')
-  const tokenizer = Tokenizer.parse(tokenizerFile, readJson(tokenizerFile))
+  const tokenizer = parseTokenizer(readJson(join(fixture, 'tokenizer.json')))
   const text = (windows: number) =>
     tokenizer.decode(readIds(join(fixture, 'val_ids.u16')).subarray(0, windows * window))
   short = join(folder.path, 'short.txt')

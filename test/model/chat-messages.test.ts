@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
 import type { ChatMessage } from '#src/model/text/chat-messages.js'
-import { ChatTemplate, type RenderOptions } from '#src/model/text/chat-template.js'
+import type { RenderOptions } from '#src/model/text/chat-template.js'
 import { calls, chatMl, headers, instructions, parted, signatures } from './chat-templates.js'
+import { parseTemplate } from './texts.js'
 
 const tokens = { bos_token: '<s>', eos_token: '</s>' }
-const parse = (source: unknown) => ChatTemplate.parse('chat_template.jinja', source, tokens)
+const parse = (source: unknown) => parseTemplate(source, tokens)
 const render = (source: string, messages: ChatMessage[], options?: RenderOptions) =>
   parse(source).render(messages, options)
 

@@ -2,11 +2,12 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ArgumentError, FormatError } from '#src/errors.js'
 import type { ChatMessage } from '#src/model/text/chat-messages.js'
-import { ChatTemplate, type RenderOptions } from '#src/model/text/chat-template.js'
+import type { RenderOptions } from '#src/model/text/chat-template.js'
 import { chatMl, headers, instructions } from './chat-templates.js'
+import { parseTemplate } from './texts.js'
 
 const tokens = { bos_token: '<s>', eos_token: '</s>' }
-const parse = (source: unknown) => ChatTemplate.parse('chat_template.jinja', source, tokens)
+const parse = (source: unknown) => parseTemplate(source, tokens)
 const render = (source: string, messages: ChatMessage[], options?: RenderOptions) =>
   parse(source).render(messages, options)
 
@@ -154,7 +155,7 @@ describe('parse', () => {
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['a number', 7, /chat_template\.jinja: chat_template: expected a text or a list, got 7/],
+    ['a number', 7, /tokenizer_config\.json: chat_template: expected a text or a list, got 7/],
     ['no default', [{ name: 'rag', template: 'a' }], /no text is named "default"/],
     ['no text', [{ name: 'default' }], /no text is named "default"/],
     ['no object', ['a'], /chat_template is not an object/],

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
+import { encodePrompt } from '#src/model/generation/prompt.js'
 import { Model } from '#src/model/model.js'
 import type { ChatMessage } from '#src/model/text/chat-messages.js'
 import { Pool } from '#src/pool/pool.js'
@@ -31,7 +32,7 @@ describe('messages', () => {
     using model = await Model.load(pool, folder.path)
     const options = { maxTokens: 6, ignoreEnd: true }
     const text = 'SYSTEM:Be brief.\nUSER:Who?\nASSISTANT:'
-    expect(model.encode(messages)).toEqual(
+    expect([...(await encodePrompt(model, messages))]).toEqual(
       model.tokenizer.encode(text, { addSpecialTokens: false }),
     )
     const answer = await collect(model.generate(messages, options))

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
-import type { GenerateOptions, Prompt } from '#src/model/generation/generate.js'
+import type { GenerateOptions } from '#src/model/generation/generate.js'
+import type { Prompt } from '#src/model/generation/prompt.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { collect, fixture, loadMade, tinyConfig } from './support.js'
@@ -65,7 +66,6 @@ describe('generate', () => {
 
   it('refuses bad prompts at once', () => {
     for (const [prompt, message] of [
-      ['', 'prompt: expected at least one id, got none'],
       [[], 'prompt: expected at least one id, got none'],
       [[2048], 'prompt[0]: expected an id in [0, 2048), got 2048'],
       [[5, -1], 'prompt[1]: expected an id in [0, 2048), got -1'],
@@ -80,6 +80,13 @@ describe('generate', () => {
       expect(() => model.generate(prompt)).toThrow(ArgumentError)
       expect(() => model.generate(prompt)).toThrow(message)
     }
+  })
+
+  it('refuses a text of no tokens, or of too many, at the first step', async () => {
+    const message = 'prompt: expected at least one id, got none'
+    await expect(model.generate('').next()).rejects.toThrow(message)
+    const long = model.generate('a '.repeat(2000))
+    await expect(long.next()).rejects.toThrow(/prompt: expected at most 1023 ids/)
   })
 
   it.each<[string, object]>([

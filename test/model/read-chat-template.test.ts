@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readChatTemplate } from '#src/model/text/read-chat-template.js'
+import { readTextSource } from '#src/model/text/thread/text-source.js'
 import { expectFormatError, temporaryFolder } from './support.js'
+import { parseTexts } from './texts.js'
 
 const messages = [{ role: 'user' as const, content: 'hi' }]
 
@@ -13,10 +14,10 @@ async function render(files: Record<string, unknown>): Promise<string> {
     const text = typeof content === 'string' ? content : JSON.stringify(content)
     await writeFile(join(folder.path, name), text)
   }
-  return (await readChatTemplate(folder.path)).render(messages)
+  return parseTexts(await readTextSource(folder.path)).chatTemplate.render(messages)
 }
 
-describe('readChatTemplate', () => {
+describe('the chat template of a folder', () => {
   const source = '{{ bos_token }}{{ messages[0].content }}{{ eos_token }}'
   const config = {
     add_bos_token: true,

@@ -116,7 +116,7 @@ describe('a header that breaks the format', () => {
     ['an unknown dtype', withHeader(entry({ dtype: 'I7' }), four), /tensor t: unknown dtype "I7"/],
     [
       'deep nesting',
-      withHeader(`{"t":${'['.repeat(1e6)}${']'.repeat(1e6)}}`),
+      withHeader(`{"t":${'['.repeat(4e5)}${']'.repeat(4e5)}}`),
       /tensor t: its entry/,
     ],
     ['a nested dtype', withHeader(entry({ dtype: [['I8']] }), four), /unknown dtype a list/],
@@ -168,7 +168,7 @@ it('names a file that cannot be read', async () => {
     Safetensors.open(join(folder.path, 'none')),
     /none: cannot be read: ENOENT/,
   )
-  await expectFormatError(Safetensors.open(folder.path), /cannot be read|header/)
+  await expectFormatError(Safetensors.open(folder.path), /cannot be read|is a folder/)
 })
 
 it('notices a file that shrank after it was opened', async () => {

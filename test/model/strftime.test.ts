@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { strftime } from '#src/model/text/strftime.js'
+import { strftime } from '#src/model/text/thread/strftime.js'
 
 const date = new Date(2025, 8, 4, 0, 5, 9) // a Thursday
 

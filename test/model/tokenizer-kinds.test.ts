@@ -1,12 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ArgumentError, FormatError } from '#src/errors.js'
-import { ChatTemplate } from '#src/model/text/chat-template.js'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
+import type { Tokenizer } from '#src/model/text/tokenizer.js'
 import { headers } from './chat-templates.js'
+import { parseTokenizer as parse, parseTemplate } from './texts.js'
 import { llama2, llama3, metaspace, qwen } from './tokenizers.js'
 
-const parse = (json: unknown) => Tokenizer.parse('tokenizer.json', json)
 const plain = { addSpecialTokens: false }
 
 /** Text of any script: emoji of several code points, combining characters, and no special token. */
@@ -137,7 +136,7 @@ it('takes words of the vocabulary whole where merges are ignored', () => {
 it('begins the text of a chat template once', () => {
   const [bos, eot] = llama3.added_tokens
   const tokens = { bos_token: bos.content }
-  const template = ChatTemplate.parse('chat_template.jinja', headers, tokens)
+  const template = parseTemplate(headers, tokens)
   const rendered = template.render([{ role: 'user', content: 'hey' }])
   const ids = parse(llama3).encode(rendered, plain)
   expect(ids.filter((id) => id === bos.id)).toHaveLength(1)

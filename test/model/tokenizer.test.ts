@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { Tokenizer as Reference } from '@huggingface/tokenizers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
 import {
   fixture,
   hasShared,
@@ -12,11 +11,9 @@ import {
   stories,
   storiesPrompts,
 } from './support.js'
+import { parseTokenizer } from './texts.js'
 
-const open = (folder: string) => {
-  const file = join(folder, 'tokenizer.json')
-  return Tokenizer.parse(file, readJson(file))
-}
+const open = (folder: string) => parseTokenizer(readJson(join(folder, 'tokenizer.json')))
 
 const wellFormed = (text: string) => !/\p{Surrogate}/u.test(text)
 
@@ -144,6 +141,6 @@ describe('a tokenizer.json that is refused', () => {
     ],
     ['unknown model', { ...json, model: { type: 'Magic' } }, /tokenizer\.json: .*Magic/],
   ])('%s', (_, changed, message) => {
-    expect(() => Tokenizer.parse('tokenizer.json', changed)).toThrow(message)
+    expect(() => parseTokenizer(changed)).toThrow(message)
   })
 })

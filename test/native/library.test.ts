@@ -33,6 +33,7 @@ describe('DOTPOOL_LIBRARY', () => {
 
   it.each([
     ['is not there', '/nowhere/libdotpool.so', 'a file, got "/nowhere/libdotpool.so"'],
+    ['is not a regular file', 'src', 'a regular file, got ".*src"'],
     ['is not a library', 'package.json', "dotpool's library for this machine, got .*"],
   ])('that %s is an error', async (_, library, complaint) => {
     const { stdout } = await create(library)

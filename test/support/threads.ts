@@ -21,9 +21,15 @@ process.on('worker', (worker: Worker) => {
   })
 })
 
-/** Worker threads of this process that exist, started or not. */
+/** Those of pools. A model's text thread, which a file of tests may leave to the collector, speaks by a port of its own. */
+function poolThreads(): Worker[] {
+  const ours = 1 // listener
+  return [...born].filter((worker) => worker.listenerCount('message') > ours)
+}
+
+/** Worker threads of pools of this process that exist, started or not. */
 export function threadCount(): number {
-  return born.size
+  return poolThreads().length
 }
 
 /** Ends a worker thread of the process as soon as one serves a region, as a crash would. */
@@ -36,13 +42,13 @@ export async function killThread(): Promise<void> {
 
 /** Ends the oldest of the process's worker threads; for those that serve no region. */
 export async function killOldestThread(): Promise<void> {
-  const [worker] = born
+  const [worker] = poolThreads()
   await worker.terminate()
 }
 
 /** Ends all worker threads of the process, once all serve a region. */
 export async function killThreads(): Promise<void> {
-  await until(() => up.size === born.size)
+  await until(() => up.size === threadCount())
   await Promise.all([...up].map((worker) => worker.terminate()))
 }
 

@@ -4,19 +4,22 @@ import {
   checkPath,
   checkSignal,
   checkString,
+  DisposedError,
   describe,
   FormatError,
 } from '../../errors.js'
 import { checkOptions } from '../../options.js'
 import { checkLength, copyDims, type Tensor } from '../../tensor.js'
 import { viewOf } from '../../views.js'
-import type { ModelConfig } from '../config/config.js'
+import { type ModelConfig, parseConfig } from '../config/config.js'
 import { EMBEDDING, HEAD_WEIGHT } from '../config/parameters.js'
+import { readConfig } from '../config/read-config.js'
 import { openGguf } from '../gguf/open.js'
 import { isFile } from '../json/files.js'
 import type { ChatTemplate } from '../text/chat-template.js'
+import { Texts } from '../text/texts.js'
+import { readTextSource } from '../text/thread/text-source.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { type CheckpointTexts, parseTexts, readTexts } from './checkpoint-texts.js'
 import { Shards } from './shards.js'
 import { type ReadOptions, readOptions, type TensorEntry, type TensorFile } from './tensor-file.js'
 
@@ -33,16 +36,14 @@ export class Checkpoint {
   readonly folder: string
   /** Of config.json, with the ids that generation_config.json adds to those that end a text. */
   readonly config: ModelConfig
-  /** Of tokenizer.json, if there is one. */
-  readonly tokenizer: Tokenizer | undefined
-  readonly chatTemplate: ChatTemplate
+  readonly #texts: Texts
   readonly #shards: Shards
+  #endsTexts = true
 
-  private constructor(folder: string, texts: CheckpointTexts, shards: Shards) {
+  private constructor(folder: string, config: ModelConfig, texts: Texts, shards: Shards) {
     this.folder = folder
-    this.config = texts.config
-    this.tokenizer = texts.tokenizer
-    this.chatTemplate = texts.chatTemplate
+    this.config = config
+    this.#texts = texts
     this.#shards = shards
   }
 
@@ -56,17 +57,48 @@ export class Checkpoint {
   static async open(folder: string): Promise<Checkpoint> {
     checkPath('folder', folder)
     if (await isFile(folder)) return await Checkpoint.#openGguf(folder)
-    return new Checkpoint(folder, await readTexts(folder), await Shards.open(folder))
+    const config = await readConfig(folder)
+    const shards = await Shards.open(folder)
+    return await Checkpoint.#orClose(shards, async () => {
+      const texts = await Texts.open(await readTextSource(folder))
+      return new Checkpoint(folder, config, texts, shards)
+    })
   }
 
   static async #openGguf(file: string): Promise<Checkpoint> {
-    const { documents, shards } = await openGguf(file)
+    const { header, size, config: json, shards } = await openGguf(file)
+    return await Checkpoint.#orClose(shards, async () => {
+      const config = parseConfig(file, json)
+      const bytes = new Uint8Array(new SharedArrayBuffer(header.byteLength))
+      bytes.set(header)
+      const texts = await Texts.open({ format: 'gguf', header: { file, bytes }, size })
+      return new Checkpoint(file, { ...config, eosTokenIds: texts.eosTokenIds }, texts, shards)
+    })
+  }
+
+  static async #orClose(shards: Shards, open: () => Promise<Checkpoint>): Promise<Checkpoint> {
     try {
-      return new Checkpoint(file, parseTexts(file, documents), shards)
+      return await open()
     } catch (error) {
       await shards.close()
       throw error
     }
+  }
+
+  /** Of tokenizer.json, if there is one. */
+  get tokenizer(): Tokenizer | undefined {
+    return this.#texts.tokenizer
+  }
+
+  /** Of chat_template.jinja or tokenizer_config.json; it says whether there is one. */
+  get chatTemplate(): ChatTemplate {
+    return this.#texts.chatTemplate
+  }
+
+  /** @internal The same for whoever takes it over, and its end: {@link close} leaves it alone then. */
+  takeTexts(): Texts {
+    this.#endsTexts = false
+    return this.#texts
   }
 
   /** The file of the tensors, or the index of their files. */
@@ -189,6 +221,7 @@ export class Checkpoint {
   }
 
   async close(): Promise<void> {
+    if (this.#endsTexts) this.#texts.end(new DisposedError(this.folder))
     await this.#shards.close()
   }
 

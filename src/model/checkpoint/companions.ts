@@ -1,8 +1,8 @@
-import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseConfig } from '../config/config.js'
+import { documentsOf } from '../gguf/documents.js'
 import { openGguf } from '../gguf/open.js'
-import { isFile, readJson, unlessMissing, writeJson } from '../json/files.js'
+import { copyFile, FileLimit, ifThere, isFile, readJson, writeJson } from '../json/files.js'
 
 /** What belongs to a checkpoint folder beside config.json and the tensors, where it is there. */
 const FILES = [
@@ -38,19 +38,20 @@ export async function readCompanions(source: string): Promise<Companions> {
 }
 
 async function ofFolder(source: string): Promise<Companions> {
-  const config = (await readJson(join(source, 'config.json'))) as object
+  const config = (await readJson(join(source, 'config.json'), FileLimit.config)) as object
   const writeTo = async (folder: string) => {
     for (const name of FILES) {
-      await unlessMissing(copyFile(join(source, name), join(folder, name)))
+      await ifThere(copyFile(join(source, name), join(folder, name)))
     }
   }
   return { config, writeTo }
 }
 
 async function ofGguf(source: string): Promise<Companions> {
-  const { documents, shards } = await openGguf(source)
+  const { metadata, config: json, shards } = await openGguf(source)
   await shards.close()
-  const { config, tokenizer, tokenizerConfig } = documents
+  const { tokenizer, tokenizerConfig, eosTokenIds } = documentsOf(metadata)
+  const config = { ...json, eos_token_id: eosTokenIds }
   const writeTo = async (folder: string) => {
     if (tokenizer !== undefined) await writeJson(join(folder, 'tokenizer.json'), tokenizer)
     await writeJson(join(folder, 'tokenizer_config.json'), tokenizerConfig)

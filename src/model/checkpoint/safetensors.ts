@@ -1,12 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import { FormatError } from '../../errors.js'
-import { openFile, readFully, reading } from '../json/files.js'
+import { FileLimit, openFile, readFully } from '../json/files.js'
 import { parseJson } from '../json/json.js'
 import { parseHeader, type SafetensorsEntry } from './safetensors-header.js'
 import { type ReadOptions, TensorFile } from './tensor-file.js'
-
-/** The format's own limit, which bounds what a hostile file can make us parse. */
-const MAX_HEADER = 100_000_000
 
 const OPENING_BRACE = 0x7b
 
@@ -34,9 +31,8 @@ export class Safetensors extends TensorFile<SafetensorsEntry> {
    * @throws FormatError if the file cannot be read or breaks the format; nothing stays open then
    */
   static async open(file: string): Promise<Safetensors> {
-    const handle = await openFile(file)
+    const { handle, size } = await openFile(file)
     try {
-      const { size } = await reading(file, handle.stat())
       if (size < 8) throw new FormatError(file, `${size} bytes are too few for a header`)
       const prefix = new Uint8Array(8)
       await readFully(file, handle, prefix, 0)
@@ -44,8 +40,9 @@ export class Safetensors extends TensorFile<SafetensorsEntry> {
       if (headerBytes > size - 8) {
         throw new FormatError(file, `a header of ${headerBytes} bytes, in a file of ${size}`)
       }
-      if (headerBytes > MAX_HEADER) {
-        throw new FormatError(file, `a header of ${headerBytes} bytes, more than ${MAX_HEADER}`)
+      const limit = FileLimit.tensorList
+      if (headerBytes > limit) {
+        throw new FormatError(file, `a header of ${headerBytes} bytes, more than ${limit}`)
       }
       const header = new Uint8Array(Number(headerBytes))
       await readFully(file, handle, header, 8)

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { FormatError } from '../../errors.js'
 import { Fields, show } from '../json/fields.js'
-import { ifThere, readJson } from '../json/files.js'
+import { FileLimit, ifThere, readJson } from '../json/files.js'
 import { Safetensors } from './safetensors.js'
 import type { TensorFile } from './tensor-file.js'
 
@@ -42,7 +42,7 @@ export class Shards {
     const whole = await ifThere(Safetensors.open(wholeFile))
     if (whole !== undefined) return new Shards(wholeFile, [whole])
     const indexFile = join(folder, INDEX)
-    const index = await ifThere(readJson(indexFile))
+    const index = await ifThere(readJson(indexFile, FileLimit.tensorList))
     if (index === undefined) throw new FormatError(wholeFile, `neither it nor ${INDEX} is there`)
     const shardOf = parseIndex(indexFile, index)
     const files: Safetensors[] = []

@@ -1,10 +1,10 @@
-import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
+import { checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
 import type { Sequence } from '../decoder/sequence.js'
 import type { Model } from '../model.js'
-import type { ChatMessage } from '../text/chat-messages.js'
 import { StopFinder } from '../text/stop-finder.js'
+import { encodePrompt, isText, type Prompt, tooManyTokens } from './prompt.js'
 import { Sampler, type Sampling } from './sampler.js'
 
 export interface GenerateIdsOptions {
@@ -38,9 +38,6 @@ const generateIdsOptions: OptionNames<GenerateIdsOptions> = {
 
 const generateOptions: OptionNames<GenerateOptions> = { ...generateIdsOptions, stop: true }
 
-/** Text, a conversation, or the ids of either. */
-export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
-
 /**
  * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
  *
@@ -67,14 +64,7 @@ function continueTokens(
   const processors = copyProcessors(options.processors)
   const { length } = tokens
   const room = model.maxContext - length
-  if (room < 1) {
-    const most = model.maxContext - 1
-    throw new ArgumentError(
-      argument,
-      `at most ${most} ids, to leave room for one more`,
-      `${length}`,
-    )
-  }
+  if (room < 1) throw tooManyTokens(argument, model.maxContext, `${length}`)
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, tokens, length + count)
   const run: Run = { model, sequence: undefined }
@@ -131,17 +121,38 @@ async function* steps(
  * Continues a prompt as text. Each piece is whole code points; together they are the text that
  * follows the prompt's.
  *
- * @throws ArgumentError at once; whatever the pool throws, at the step where it does
+ * @throws ArgumentError at once; at the first step where it needs the tokens of a text; whatever the pool throws,
+ *   at the step where it does
  */
 export function generateText(
   model: Model,
   prompt: Prompt,
   options: GenerateOptions,
 ): AsyncGenerator<string, void, void> {
-  const checked = checkOptions(options, generateOptions)
-  const stops = new StopFinder(copyStops(checked.stop))
-  const tokens = model.copyTokens(model.encode(prompt), 'prompt')
-  return pieces(model, tokens, continueTokens(model, tokens, checked, 'prompt'), stops)
+  const { stop, ...others } = checkOptions(options, generateOptions)
+  const stops = new StopFinder(copyStops(stop))
+  if (!isText(prompt)) {
+    const tokens = model.copyTokens(prompt, 'prompt')
+    return pieces(model, tokens, continueTokens(model, tokens, others, 'prompt'), stops)
+  }
+  // so that wrong options are refused at once; what is not begun does nothing
+  continueTokens(model, Uint32Array.of(0), others, 'prompt')
+  const { processors, sampling } = others
+  // as they are now: the caller may change them before the tokens are known
+  const kept = { ...others, processors: copyProcessors(processors), sampling: { ...sampling } }
+  const tokens = encodePrompt(model, prompt, others.signal)
+  tokens.catch(() => {}) // the first step throws it
+  return textPieces(model, tokens, kept, stops)
+}
+
+async function* textPieces(
+  model: Model,
+  encoding: Promise<Uint32Array>,
+  options: GenerateIdsOptions,
+  stops: StopFinder,
+): AsyncGenerator<string, void, void> {
+  const tokens = model.copyTokens(await encoding, 'prompt')
+  yield* pieces(model, tokens, continueTokens(model, tokens, options, 'prompt'), stops)
 }
 
 async function* pieces(

@@ -40,18 +40,16 @@ export function headDimOf(metadata: Metadata): number {
 }
 
 /**
- * The config.json that Hugging Face has for the model.
+ * The config.json that Hugging Face has for the model, but for the tokens that end a text.
  *
  * @param tensors by the names of llama.cpp, of all files
  * @param ropeFactors what the frequencies of RoPE are divided by, if they are
- * @param eosTokenIds tokens that end a text
  * @throws FormatError naming the field that is missing, wrong, or not supported
  */
 export function configJson(
   metadata: Metadata,
   tensors: ReadonlyMap<string, GgufTensor>,
   ropeFactors: Float32Array | undefined,
-  eosTokenIds: readonly number[],
 ): Record<string, unknown> {
   const architecture = architectureOf(metadata)
   const key = (name: string) => `${architecture}.${name}`
@@ -80,7 +78,6 @@ export function configJson(
     attention_bias: tensors.has('blk.0.attn_q.bias'),
     mlp_bias: tensors.has('blk.0.ffn_gate.bias'),
     tie_word_embeddings: !tensors.has('output.weight'),
-    eos_token_id: eosTokenIds,
   }
 }
 

@@ -56,6 +56,27 @@ export class Cursor {
     return text
   }
 
+  /**
+   * Skips texts, which are decoded when they are asked for: a vocabulary has hundreds of thousands.
+   *
+   * @returns decodes them
+   * @throws FormatError, and so does what it returns
+   */
+  strings(count: number, what: string): () => string[] {
+    const start = this.position
+    for (let i = 0; i < count; i++) {
+      // two halves: a bigint for each would take most of the time
+      const at = this.#skip(8, what)
+      const length = this.#bytes.readUInt32LE(at) + this.#bytes.readUInt32LE(at + 4) * 2 ** 32
+      this.#skip(length, what)
+    }
+    return () => {
+      const cursor = new Cursor(this.#file, this.#bytes, this.#size)
+      cursor.position = start
+      return Array.from({ length: count }, (_, i) => cursor.string(`${what}[${i}]`))
+    }
+  }
+
   /** The next bytes, a copy. */
   take(length: number, what: string): Uint8Array<ArrayBuffer> {
     const start = this.#skip(length, what)

@@ -1,33 +1,27 @@
-import { configJson } from './config-json.js'
-import type { GgufTensor } from './header.js'
 import type { Metadata } from './metadata.js'
 import { tokenizerJson, vocabularyOf } from './tokenizer-json.js'
 import type { Vocabulary } from './vocabulary.js'
 
-/** The JSON files that Hugging Face has beside the tensors of the same model. */
+/** The JSON files about text that Hugging Face has beside the tensors of the same model. */
 export interface Documents {
-  readonly config: object
   /** Undefined where the file has no tokenizer. */
   readonly tokenizer: object | undefined
   readonly tokenizerConfig: object
+  /** Tokens that end a text, which go into config.json. */
+  readonly eosTokenIds: readonly number[]
 }
 
 /**
  * Writes the metadata of a GGUF file as those JSON files.
  *
- * @param tensors by the names of llama.cpp, of all files
  * @throws FormatError naming the field that is missing, wrong, or not supported
  */
-export function documentsOf(
-  metadata: Metadata,
-  tensors: ReadonlyMap<string, GgufTensor>,
-  ropeFactors: Float32Array | undefined,
-): Documents {
+export function documentsOf(metadata: Metadata): Documents {
   const vocabulary = vocabularyOf(metadata)
   return {
-    config: configJson(metadata, tensors, ropeFactors, vocabulary?.eosTokenIds() ?? []),
     tokenizer: vocabulary && tokenizerJson(vocabulary),
     tokenizerConfig: tokenizerConfigJson(metadata, vocabulary),
+    eosTokenIds: vocabulary?.eosTokenIds() ?? [],
   }
 }
 

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { FormatError } from '../../errors.js'
-import { openFile, readFully, reading } from '../json/files.js'
+import { type OpenFile, openFile, readFully } from '../json/files.js'
 import { type GgufHeader, type GgufTensor, parseHeader } from './header.js'
 import type { Metadata } from './metadata.js'
 
@@ -8,21 +8,32 @@ import type { Metadata } from './metadata.js'
 const FIRST_READ = 8 << 20
 
 /** Bounds what a hostile file can make us parse; the largest published ones have some 20 MB. */
-const MAX_HEADER = 100_000_000
+const MAX_HEADER = 40_000_000
 
 /** An open GGUF file with a valid header: one model, or a part of one. */
 export class GgufFile {
   readonly file: string
   readonly handle: FileHandle
+  /** Of the whole file, bytes. */
+  readonly size: number
   readonly metadata: Metadata
   /** By the names of llama.cpp, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, GgufTensor>
+  /** The bytes of the header. */
+  readonly header: Uint8Array
 
-  private constructor(file: string, handle: FileHandle, { metadata, tensors }: GgufHeader) {
+  private constructor(
+    file: string,
+    { handle, size }: OpenFile,
+    header: GgufHeader,
+    bytes: Uint8Array,
+  ) {
     this.file = file
     this.handle = handle
-    this.metadata = metadata
-    this.tensors = tensors
+    this.size = size
+    this.metadata = header.metadata
+    this.tensors = header.tensors
+    this.header = bytes.subarray(0, header.byteLength)
   }
 
   /**
@@ -31,26 +42,26 @@ export class GgufFile {
    * @throws FormatError if the file cannot be read or breaks the format; nothing stays open then
    */
   static async open(file: string): Promise<GgufFile> {
-    const handle = await openFile(file)
+    const opened = await openFile(file)
     try {
-      return new GgufFile(file, handle, await readHeader(file, handle))
+      return await GgufFile.#parse(file, opened)
     } catch (error) {
-      await handle.close()
+      await opened.handle.close()
       throw error
     }
   }
-}
 
-async function readHeader(file: string, handle: FileHandle): Promise<GgufHeader> {
-  const { size } = await reading(file, handle.stat())
-  for (let wanted = FIRST_READ; ; ) {
-    const bytes = new Uint8Array(Math.min(size, wanted))
-    await readFully(file, handle, bytes, 0)
-    const header = parseHeader(file, bytes, size)
-    if (typeof header !== 'number') return header
-    if (header > MAX_HEADER) {
-      throw new FormatError(file, `a header of more than ${MAX_HEADER} bytes`)
+  static async #parse(file: string, opened: OpenFile): Promise<GgufFile> {
+    const { handle, size } = opened
+    for (let wanted = FIRST_READ; ; ) {
+      const bytes = new Uint8Array(Math.min(size, wanted))
+      await readFully(file, handle, bytes, 0)
+      const header = parseHeader(file, bytes, size)
+      if (typeof header !== 'number') return new GgufFile(file, opened, header, bytes)
+      if (header > MAX_HEADER) {
+        throw new FormatError(file, `a header of more than ${MAX_HEADER} bytes`)
+      }
+      wanted = Math.min(Math.max(header, 2 * bytes.byteLength), MAX_HEADER)
     }
-    wanted = Math.min(Math.max(header, 2 * bytes.byteLength), MAX_HEADER)
   }
 }

@@ -33,6 +33,8 @@ export interface GgufHeader {
   readonly metadata: Metadata
   /** By the names of llama.cpp, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, GgufTensor>
+  /** Of the head. */
+  readonly byteLength: number
 }
 
 /**
@@ -64,7 +66,8 @@ function parse(file: string, cursor: Cursor): GgufHeader {
     values.set(key, readValue(file, cursor, key))
   }
   const metadata = new Metadata(file, values)
-  return { metadata, tensors: parseTensors(file, cursor, tensorCount, alignmentOf(metadata)) }
+  const tensors = parseTensors(file, cursor, tensorCount, alignmentOf(metadata))
+  return { metadata, tensors, byteLength: cursor.position }
 }
 
 function checkVersion(file: string, cursor: Cursor): void {

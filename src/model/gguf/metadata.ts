@@ -19,8 +19,8 @@ type NumberArray =
   | BigUint64Array
   | BigInt64Array
 
-/** 64-bit integers come as doubles, the nearest. */
-export type Value = number | boolean | string | NumberArray | readonly string[]
+/** 64-bit integers come as doubles, the nearest; a list of texts as what decodes it. */
+export type Value = number | boolean | string | NumberArray | (() => string[])
 
 /** The types of numbers, as the format numbers them. */
 const numberTypes = new Map<number, new (buffer: ArrayBuffer) => NumberArray>([
@@ -70,9 +70,7 @@ function readArray(file: string, cursor: Cursor, key: string): Value {
   const count = cursor.u64(`the length of ${key}`)
   if (type !== STRING) return readNumbers(file, cursor, key, type === BOOLEAN ? 0 : type, count)
   checkCount(file, cursor, key, count, 8)
-  const strings: string[] = []
-  for (let i = 0; i < count; i++) strings.push(cursor.string(`${key}[${i}]`))
-  return strings
+  return cursor.strings(count, key)
 }
 
 function readNumbers(
@@ -155,10 +153,15 @@ export class Metadata {
     throw this.#wrong(key, 'a text')
   }
 
-  /** A list of texts; a missing one is empty. */
+  /**
+   * A list of texts, decoded each time; a missing one is empty.
+   *
+   * @throws FormatError also for what is not valid UTF-8
+   */
   texts(key: string): readonly string[] {
-    const value = this.#values.get(key) ?? []
-    if (Array.isArray(value)) return value
+    const value = this.#values.get(key)
+    if (value === undefined) return []
+    if (typeof value === 'function') return value()
     throw this.#wrong(key, 'a list of texts')
   }
 
@@ -172,7 +175,7 @@ export class Metadata {
 
   #wrong(key: string, expected: string): FormatError {
     const value = this.#values.get(key)
-    const got = isNumbers(value) ? 'a list' : show(value)
+    const got = isNumbers(value) || typeof value === 'function' ? 'a list' : show(value)
     return new FormatError(this.file, `${key}: expected ${expected}, got ${got}`)
   }
 }

@@ -1,16 +1,22 @@
 import { FormatError } from '../../errors.js'
 import { Shards } from '../checkpoint/shards.js'
 import { readFully } from '../json/files.js'
-import { architectureOf, headDimOf } from './config-json.js'
-import { type Documents, documentsOf } from './documents.js'
+import { architectureOf, configJson, headDimOf } from './config-json.js'
 import type { GgufFile } from './gguf-file.js'
 import { GgufTensors } from './gguf-tensors.js'
 import type { GgufTensor } from './header.js'
+import type { Metadata } from './metadata.js'
 import { openParts } from './parts.js'
 import { ROPE_FACTORS } from './tensor-names.js'
 
 export interface Gguf {
-  readonly documents: Documents
+  readonly metadata: Metadata
+  /** The bytes of the header that the metadata are of. */
+  readonly header: Uint8Array
+  /** Of the file of that header, bytes. */
+  readonly size: number
+  /** The config.json that Hugging Face has for the model, but for the tokens that end a text. */
+  readonly config: Record<string, unknown>
   /** The tensors, as Hugging Face has them. */
   readonly shards: Shards
 }
@@ -31,7 +37,10 @@ export async function openGguf(file: string): Promise<Gguf> {
     // only Llama's rotate neighbours there
     const paired = architectureOf(first.metadata) === 'llama' ? headDim : undefined
     return {
-      documents: documentsOf(first.metadata, tensors, ropeFactors),
+      metadata: first.metadata,
+      header: first.header,
+      size: first.size,
+      config: configJson(first.metadata, tensors, ropeFactors),
       shards: new Shards(
         file,
         parts.map((part) => new GgufTensors(part, paired)),

@@ -1,11 +1,8 @@
-import { Tokenizer as Encoder } from '@huggingface/tokenizers'
-import { ArgumentError, checkBoolean, checkList, describe, FormatError } from '../../errors.js'
+import { ArgumentError, checkBoolean, checkList, checkSignal, describe } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
-import { isObject } from '../json/fields.js'
 import { TextStream } from './text-stream.js'
-import { parseDecoder, type TokenSpelling } from './token-bytes.js'
-
-const nothing = new Uint8Array(0)
+import type { TextService } from './thread/service.js'
+import { TokenTable, type TokenTableData } from './token-table.js'
 
 export interface EncodeOptions {
   /**
@@ -15,52 +12,51 @@ export interface EncodeOptions {
   addSpecialTokens?: boolean | undefined
 }
 
+export interface EncodeAsyncOptions extends EncodeOptions {
+  /** Ends the wait; the call rejects with its reason. */
+  signal?: AbortSignal | undefined
+}
+
 const encodeOptions: OptionNames<EncodeOptions> = { addSpecialTokens: checkBoolean }
+const encodeAsyncOptions: OptionNames<EncodeAsyncOptions> = {
+  ...encodeOptions,
+  signal: checkSignal,
+}
 
-/** Text to ids and back, as a checkpoint's tokenizer.json says. */
+/** Text to ids and back, as a checkpoint's tokenizer.json says. Texts are tokenised in a thread of their own. */
 export class Tokenizer {
-  readonly #encoder: Encoder
-  readonly #spelling: TokenSpelling
-  /** Ids that stand for no text. */
-  readonly #special: ReadonlySet<number>
-  readonly #bytes: Uint8Array[] = []
+  readonly #service: TextService
+  readonly #table: TokenTable
 
-  private constructor(encoder: Encoder, spelling: TokenSpelling) {
-    this.#encoder = encoder
-    this.#spelling = spelling
-    const added = [...encoder.get_added_tokens_decoder().values()]
-    this.#special = new Set(added.filter(({ special }) => special).map(({ id }) => id))
+  /** @internal */
+  constructor(service: TextService, tokens: TokenTableData) {
+    this.#service = service
+    this.#table = new TokenTable(tokens)
   }
 
   /**
-   * @param file named in errors
-   * @param json the parsed tokenizer.json
-   * @throws FormatError if it is not a tokenizer, or one of a kind that this version does not know
-   */
-  static parse(file: string, json: unknown): Tokenizer {
-    if (!isObject(json)) throw new FormatError(file, 'the file is not an object')
-    const spelling = parseDecoder(file, json.decoder)
-    try {
-      return new Tokenizer(new Encoder(json, {}), spelling)
-    } catch (error) {
-      throw new FormatError(file, (error as Error).message, { cause: error })
-    }
-  }
-
-  /**
-   * The ids of a text. Special tokens spelled out in it become their ids.
+   * The ids of a text. Special tokens spelled out in it become their ids. Blocks until they are known, which
+   * takes seconds for a megabyte: {@link encodeAsync} is for long texts.
    *
-   * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it
+   * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it; DeadlineError if the
+   *   tokenizer's patterns do not come to an end
    */
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const { addSpecialTokens = true } = checkOptions(options, encodeOptions)
-    if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
-    const encoding = this.#encoder.encode(text, { add_special_tokens: addSpecialTokens })
-    const ids: (number | undefined)[] = encoding.ids
-    if (ids.includes(undefined)) {
-      throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
-    }
-    return ids as number[]
+    const { addSpecialTokens } = checkOptions(options, encodeOptions)
+    return Array.from(this.#service.callSync(encodeRequest(text, addSpecialTokens)))
+  }
+
+  /**
+   * The same, while the event loop goes on.
+   *
+   * @throws also the signal's reason
+   */
+  async encodeAsync(
+    text: string,
+    options: EncodeAsyncOptions = {},
+  ): Promise<Uint32Array<ArrayBuffer>> {
+    const { addSpecialTokens, signal } = checkOptions(options, encodeAsyncOptions)
+    return await this.#service.call(encodeRequest(text, addSpecialTokens), signal)
   }
 
   /**
@@ -83,18 +79,18 @@ export class Tokenizer {
    */
   stream(context: ArrayLike<number> = []): TextStream {
     const length = checkList('context', context)
-    const stream = new TextStream((id) => this.#bytesOf(id), this.#spelling.dropsFirstSpace)
+    const stream = new TextStream((id) => this.#table.bytesOf(id), this.#table.dropsFirstSpace)
     for (let i = 0; i < length; i++) stream.push(context[i])
     return stream
   }
 
-  #bytesOf(id: number): Uint8Array {
-    this.#bytes[id] ??= this.#spell(id)
-    return this.#bytes[id]
+  /** @internal A text has no fewer tokens; told from its length alone. */
+  leastTokens(text: string): number {
+    return this.#table.leastTokens(text)
   }
+}
 
-  #spell(id: number): Uint8Array {
-    const token = this.#encoder.id_to_token(id)
-    return token === undefined || this.#special.has(id) ? nothing : this.#spelling.bytes(token)
-  }
+function encodeRequest(text: unknown, addSpecialTokens = true) {
+  if (typeof text !== 'string') throw new ArgumentError('text', 'a string', describe(text))
+  return { kind: 'encode', text, addSpecialTokens } as const
 }

@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import { GgufFile } from '#src/model/gguf/gguf-file.js'
 import { tokenizerJson, vocabularyOf } from '#src/model/gguf/tokenizer-json.js'
 import type { Vocabulary } from '#src/model/gguf/vocabulary.js'
-import { Tokenizer } from '#src/model/text/tokenizer.js'
+import type { Tokenizer } from '#src/model/text/tokenizer.js'
 import type { gguf } from '../../support/gguf.js'
 import { array, bool, float32, int32, string, strings, uint32 } from '../../support/gguf.js'
 import { fixture, readJson } from '../support.js'
+import { parseTokenizer } from '../texts.js'
 
 /*
  * Metadata of GGUF files with small tokenizers, byte pairs of the fixture and pieces made up here, and what is read from
@@ -205,5 +206,5 @@ export async function vocabularyOfFile(file: string): Promise<Vocabulary> {
 }
 
 export async function openTokenizer(file: string): Promise<Tokenizer> {
-  return Tokenizer.parse(file, tokenizerJson(await vocabularyOfFile(file)))
+  return parseTokenizer(tokenizerJson(await vocabularyOfFile(file)))
 }

@@ -4,7 +4,7 @@ import {
   type TextPart,
   withJoinedContent,
   withoutEmptyFields,
-} from './chat-messages.js'
+} from '../chat-messages.js'
 
 /** A text that no template has of its own. */
 const NEEDLE = 'dotpool-looks-for-this'

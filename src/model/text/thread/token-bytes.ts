@@ -1,5 +1,5 @@
-import { FormatError } from '../../errors.js'
-import { Fields, show } from '../json/fields.js'
+import { FormatError } from '../../../errors.js'
+import { Fields, show } from '../../json/fields.js'
 
 /*
  * What each token stands for, as UTF-8 bytes. Bytes rather than text, because a token may hold a part
@@ -112,4 +112,13 @@ const byteOf = new Map<string, number>()
 for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad)
   byteOf.set(String.fromCharCode(printable ? byte : next++), byte)
+}
+
+/** How tokenizers of either kind spell each byte. */
+export const byteSpellings = {
+  byteLevel: [...byteOf.keys()],
+  fallback: Array.from(byteOf, ([, byte]) => {
+    const digits = byte.toString(16).toUpperCase().padStart(2, '0')
+    return `<0x${digits}>`
+  }),
 }

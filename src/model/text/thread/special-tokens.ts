@@ -1,5 +1,5 @@
-import { FormatError } from '../../errors.js'
-import { Fields, isObject, show } from '../json/fields.js'
+import { FormatError } from '../../../errors.js'
+import { Fields, isObject, show } from '../../json/fields.js'
 
 const names = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'].map((kind) => `${kind}_token`)
 

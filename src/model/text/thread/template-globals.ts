@@ -29,10 +29,14 @@ const globals = {
 }
 for (const [name, value] of Object.entries(globals)) templateGlobals.set(name, value)
 
+/** As many elements as the sandbox of Jinja2 lets a range have. */
+const MAX_RANGE = 100_000
+
 /** Python's. */
 function range(first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second]
   if (step === 0) throw new Error('range() by steps of zero')
   const length = Math.max(0, Math.ceil((stop - start) / step))
+  if (length > MAX_RANGE) throw new Error(`range() of ${length} elements, more than ${MAX_RANGE}`)
   return Array.from({ length }, (_, i) => start + i * step)
 }

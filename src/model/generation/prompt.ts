@@ -1,0 +1,49 @@
+import { ArgumentError } from '../../errors.js'
+import type { Model } from '../model.js'
+import type { ChatMessage } from '../text/chat-messages.js'
+
+/** Text, a conversation, or the ids of either. */
+export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
+
+/** Whether a prompt has to be tokenised. */
+export function isText(prompt: Prompt): prompt is string | readonly ChatMessage[] {
+  if (typeof prompt === 'string') return true
+  return Array.isArray(prompt) && prompt.some((item) => typeof item === 'object')
+}
+
+/**
+ * Tokenises a prompt as it is now, while the event loop goes on.
+ *
+ * @throws ArgumentError at once for what is no conversation, a text that has too many tokens by its length alone, or
+ *   where there is no tokenizer or chat template; the rest when it is found: what the template refuses, the
+ *   signal's reason, DeadlineError
+ */
+export function encodePrompt(
+  model: Model,
+  prompt: string | readonly ChatMessage[],
+  signal?: AbortSignal,
+): Promise<Uint32Array> {
+  const { tokenizer, chatTemplate } = model
+  if (typeof prompt === 'string') {
+    checkLength(model, prompt)
+    return tokenizer.encodeAsync(prompt, { signal })
+  }
+  return chatTemplate.renderAsync(prompt, {}, signal).then((text) => {
+    checkLength(model, text)
+    return tokenizer.encodeAsync(text, { addSpecialTokens: false, signal })
+  })
+}
+
+function checkLength({ tokenizer, maxContext }: Model, text: string): void {
+  const least = tokenizer.leastTokens(text)
+  if (least >= maxContext) throw tooManyTokens('prompt', maxContext, `at least ${least}`)
+}
+
+/** Tells that there is no room for another token. */
+export function tooManyTokens(argument: string, maxContext: number, got: string): ArgumentError {
+  return new ArgumentError(
+    argument,
+    `at most ${maxContext - 1} ids, to leave room for one more`,
+    got,
+  )
+}

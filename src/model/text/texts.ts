@@ -1,0 +1,52 @@
+import type { DotpoolError } from '../../errors.js'
+import { ChatTemplate } from './chat-template.js'
+import type { TextContents, TextService } from './thread/service.js'
+import { startService } from './thread/start-service.js'
+import type { TextSource } from './thread/text-source.js'
+import { Tokenizer } from './tokenizer.js'
+
+/** The tokenizer and the chat template of a checkpoint, and the thread that works for them. */
+export class Texts {
+  /** Undefined where there is none. */
+  readonly tokenizer: Tokenizer | undefined
+  readonly chatTemplate: ChatTemplate
+  /** Tokens that end a text, where the tokenizer's file names them. */
+  readonly eosTokenIds: readonly number[]
+  readonly #service: TextService | undefined
+
+  /** @param service undefined where there is nothing to work on */
+  constructor(service: TextService | undefined, contents: TextContents) {
+    const { tokens, hasTemplate, templateFile, eosTokenIds } = contents
+    this.tokenizer = service && tokens && new Tokenizer(service, tokens)
+    this.chatTemplate = new ChatTemplate(hasTemplate ? service : undefined, templateFile)
+    this.eosTokenIds = eosTokenIds
+    this.#service = service
+  }
+
+  /**
+   * Parses what a checkpoint says about text, in a thread.
+   *
+   * @throws FormatError naming the file that is broken, or of a kind that this version does not know; nothing
+   *   stays open then
+   */
+  static async open(source: TextSource): Promise<Texts> {
+    if (isNothing(source)) {
+      const { file } = source.config
+      const contents = { tokens: undefined, hasTemplate: false, templateFile: file }
+      return new Texts(undefined, { ...contents, eosTokenIds: [] })
+    }
+    const service = await startService(source)
+    return new Texts(service, await service.call({ kind: 'contents' }))
+  }
+
+  /** Ends the thread, but for calls that come all the same. Those that wait are rejected with `reason`. */
+  end(reason: DotpoolError): void {
+    this.#service?.end(reason)
+  }
+}
+
+function isNothing(source: TextSource): source is TextSource & { format: 'json' } {
+  if (source.format === 'gguf') return false
+  const { tokenizer, config, template } = source
+  return tokenizer === undefined && config.bytes === undefined && template === undefined
+}

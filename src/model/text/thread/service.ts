@@ -1,0 +1,54 @@
+import type { DotpoolError } from '../../../errors.js'
+import type { ChatMessage } from '../chat-messages.js'
+import type { TokenTableData } from '../token-table.js'
+
+/** What the texts of a checkpoint are found to be once they are parsed. */
+export interface TextContents {
+  /** Undefined where there is no tokenizer. */
+  readonly tokens: TokenTableData | undefined
+  readonly hasTemplate: boolean
+  /** The file of the template, or the one that has none. */
+  readonly templateFile: string
+  /** Tokens that end a text, where the tokenizer's file names them. */
+  readonly eosTokenIds: readonly number[]
+}
+
+/** What can be asked for, by its kind. */
+export interface TextRequests {
+  contents: unknown
+  encode: { readonly text: string; readonly addSpecialTokens: boolean }
+  render: {
+    readonly messages: readonly ChatMessage[]
+    readonly addGenerationPrompt: boolean
+    readonly tools: readonly object[] | null
+    readonly variables: Readonly<Record<string, unknown>>
+  }
+}
+
+/** What comes back. */
+export interface TextAnswers {
+  contents: TextContents
+  encode: Uint32Array<ArrayBuffer>
+  render: string
+}
+
+export type TextKind = keyof TextRequests
+
+export type TextRequest<Kind extends TextKind = TextKind> = {
+  [K in Kind]: { readonly kind: K } & TextRequests[K]
+}[Kind]
+
+/** Whoever tokenises texts and renders templates: a thread, or the caller's own. */
+export interface TextService {
+  /** @throws what the work throws, the signal's reason, DeadlineError, WorkerDiedError */
+  call<Kind extends TextKind>(
+    request: TextRequest<Kind>,
+    signal?: AbortSignal,
+  ): Promise<TextAnswers[Kind]>
+
+  /** The same, blocking. */
+  callSync<Kind extends TextKind>(request: TextRequest<Kind>): TextAnswers[Kind]
+
+  /** Rejects what waits with `reason`, and keeps no thread from now on but while a call needs one. */
+  end(reason: DotpoolError): void
+}

@@ -1,0 +1,50 @@
+import { type MessagePort, workerData } from 'node:worker_threads'
+import type { TextRequest } from './service.js'
+import { parseDocuments } from './text-documents.js'
+import { TextEngine } from './text-engine.js'
+import type { TextSource } from './text-source.js'
+import { toWire, type WireError } from './wire-error.js'
+
+/*
+ * The thread that works on the texts of one checkpoint. It parses them as it starts, which its first reply tells
+ * of, and then answers one request after the other.
+ */
+
+/** What it is told as it starts. */
+export interface TextStart {
+  readonly source: TextSource
+  readonly port: MessagePort
+  /** One word that counts its replies, for those who wait without an event loop. */
+  readonly replies: Int32Array<SharedArrayBuffer>
+}
+
+export type TextReply = { readonly value: unknown } | { readonly error: WireError }
+
+const { source, port, replies } = workerData as TextStart
+
+async function reply(work: () => unknown): Promise<void> {
+  let message: TextReply
+  try {
+    message = { value: await work() }
+  } catch (error) {
+    message = { error: toWire(error) }
+  }
+  port.postMessage(message, buffersOf(message))
+  Atomics.add(replies, 0, 1)
+  Atomics.notify(replies, 0)
+}
+
+/** Large arrays change hands rather than being copied. */
+function buffersOf(message: TextReply): ArrayBuffer[] {
+  if ('error' in message) return []
+  const { value } = message
+  if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer]
+  const { tokens } = (value ?? {}) as { tokens?: { bytes: Uint8Array; ends: Uint32Array } }
+  return tokens === undefined ? [] : ([tokens.bytes.buffer, tokens.ends.buffer] as ArrayBuffer[])
+}
+
+let engine: TextEngine
+await reply(async () => {
+  engine = new TextEngine(await parseDocuments(source))
+})
+port.on('message', (request: TextRequest) => reply(() => engine.answer(request)))

@@ -1,0 +1,85 @@
+import { Tokenizer } from '@huggingface/tokenizers'
+import { ArgumentError, describe, FormatError } from '../../../errors.js'
+import { isObject } from '../../json/fields.js'
+import type { TokenTableData } from '../token-table.js'
+import { parseDecoder, type TokenSpelling } from './token-bytes.js'
+import { unitsPerToken } from './units-per-token.js'
+
+/** Bounds the table of tokens, whatever ids a file gives them; the largest vocabularies have 262,144. */
+const MAX_TOKENS = 1 << 20
+
+/** A tokenizer.json, parsed. */
+export class TokenEncoder {
+  readonly #tokenizer: Tokenizer
+  readonly #spelling: TokenSpelling
+  readonly #unitsPerToken: number
+
+  private constructor(tokenizer: Tokenizer, spelling: TokenSpelling, unitsPerToken: number) {
+    this.#tokenizer = tokenizer
+    this.#spelling = spelling
+    this.#unitsPerToken = unitsPerToken
+  }
+
+  /**
+   * @param file named in errors
+   * @param json the parsed tokenizer.json
+   * @throws FormatError if it is not a tokenizer, or one of a kind that this version does not know
+   */
+  static parse(file: string, json: unknown): TokenEncoder {
+    if (!isObject(json)) throw new FormatError(file, 'the file is not an object')
+    const spelling = parseDecoder(file, json.decoder)
+    try {
+      const tokenizer = new Tokenizer(json, {})
+      checkSize(sizeOf(tokenizer))
+      return new TokenEncoder(tokenizer, spelling, unitsPerToken(json, tokenizer))
+    } catch (error) {
+      throw new FormatError(file, (error as Error).message, { cause: error })
+    }
+  }
+
+  /**
+   * The ids of a text. Special tokens spelled out in it become their ids.
+   *
+   * @throws ArgumentError if the vocabulary cannot spell it
+   */
+  encode(text: string, addSpecialTokens: boolean): Uint32Array<ArrayBuffer> {
+    const encoding = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens })
+    const ids: (number | undefined)[] = encoding.ids
+    if (ids.includes(undefined)) {
+      throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
+    }
+    return Uint32Array.from(ids as number[])
+  }
+
+  /** What each token stands for; special ones for no text. */
+  table(): TokenTableData {
+    const added = [...this.#tokenizer.get_added_tokens_decoder().values()]
+    const special = new Set(added.filter(({ special }) => special).map(({ id }) => id))
+    const length = sizeOf(this.#tokenizer)
+    const spelled = Array.from({ length }, (_, id) => {
+      const token = this.#tokenizer.id_to_token(id)
+      return token === undefined || special.has(id) ? nothing : this.#spelling.bytes(token)
+    })
+    const bytes = new Uint8Array(spelled.reduce((sum, { byteLength }) => sum + byteLength, 0))
+    const ends = new Uint32Array(length)
+    let end = 0
+    for (const [id, token] of spelled.entries()) {
+      bytes.set(token, end)
+      end += token.byteLength
+      ends[id] = end
+    }
+    const { dropsFirstSpace } = this.#spelling
+    return { bytes, ends, dropsFirstSpace, unitsPerToken: this.#unitsPerToken }
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+/** One more than the largest id. */
+function sizeOf({ model }: Tokenizer): number {
+  return model?.vocab.length ?? 0
+}
+
+function checkSize(size: number): void {
+  if (size > MAX_TOKENS) throw new Error(`a token with id ${size - 1}, above ${MAX_TOKENS - 1}`)
+}

@@ -1,0 +1,51 @@
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { fixture, readJson } from './support.js'
+import { parseTokenizer } from './texts.js'
+import { llama2, llama3, metaspace, qwen } from './tokenizers.js'
+
+const kinds = { llama2, llama3, qwen, fixture: readJson(join(fixture, 'tokenizer.json')) }
+
+describe('the least tokens of a text', () => {
+  it.each(Object.entries(kinds))('are never more than it has: %s', (_, json) => {
+    const tokenizer = parseTokenizer(json)
+    expect(tokenizer.leastTokens('x'.repeat(1e6))).toBeGreaterThan(1e3)
+    // the longest tokens and what composes are what may come near the bound
+    const longest = Object.keys(json.model.vocab).sort((a, b) => b.length - a.length)[0]
+    const part = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(
+        longest.replaceAll('\u0120', ' ').repeat(9),
+        '\u03b1\u0313\u0300\u0345',
+        ' hey',
+      ),
+    )
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 5 }), (parts) => {
+        const text = parts.join('')
+        const count = tokenizer.encode(text, { addSpecialTokens: false }).length
+        expect(tokenizer.leastTokens(text)).toBeLessThanOrEqual(count)
+      }),
+    )
+  })
+
+  it.each<[string, unknown]>([
+    ['joins what is unknown', metaspace],
+    ['lacks a byte', { ...llama3, model: { ...llama3.model, vocab: { a: 0 }, merges: [] } }],
+    ['drops spaces', { ...llama3, normalizer: { type: 'Strip', left: true, right: true } }],
+    [
+      'drops what it splits by',
+      {
+        ...llama3,
+        pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'Removed' },
+      },
+    ],
+    [
+      'strips around an added token',
+      { ...llama3, added_tokens: llama3.added_tokens.map((t) => ({ ...t, lstrip: true })) },
+    ],
+  ])('are none for a tokenizer that %s', (_, json) => {
+    expect(parseTokenizer(json).leastTokens('x'.repeat(1e6))).toBe(0)
+  })
+})
