@@ -20,7 +20,7 @@ const script = `
   let epoch = 0
   const run = (ops) => {
     control.publish({ native: () => ops }, ++epoch, true)
-    native.help(control.address, epoch)
+    native.help(control.address, epoch, 1e12)
   }
   const collected = async () => {
     await new Promise((resolve) => setTimeout(resolve))

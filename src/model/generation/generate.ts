@@ -136,7 +136,7 @@ export function generateText(
     return pieces(model, tokens, continueTokens(model, tokens, others, 'prompt'), stops)
   }
   // so that wrong options are refused at once; what is not begun does nothing
-  continueTokens(model, Uint32Array.of(0), others, 'prompt')
+  continueTokens(model, model.copyTokens([0]), others, 'prompt')
   const { processors, sampling } = others
   // as they are now: the caller may change them before the tokens are known
   const kept = { ...others, processors: copyProcessors(processors), sampling: { ...sampling } }
