@@ -42,8 +42,11 @@ process.on('worker', (worker) => {
   })
 })
 
-/** Worker threads that exist. */
-export const countThreads = () => threads.size
+/** Worker threads of pools that exist. A model's text thread, which may still end, speaks by a port of its own. */
+export const countThreads = () => {
+  const ours = 1 // listener
+  return [...threads].filter((worker) => worker.listenerCount('message') > ours).length
+}
 
 function killWorker(/** @type {Victims} */ { random, fates }) {
   if (serving.size === 0) return
