@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
-import { allocateShared } from './external-memory.js'
 import { listKernels, type Native, readLayout } from './native.js'
 
 /* The native library; the only file that knows koffi. */
@@ -34,7 +33,7 @@ export function bindLibrary(path: string): Native {
     selectIsa: (name) => selectIsa(name) === 0,
     // a SharedArrayBuffer's own base is only 16-byte aligned, so the view starts a little into a larger one
     allocate: (byteLength) => {
-      const buffer = allocateShared(byteLength + ALIGNMENT)
+      const buffer = new SharedArrayBuffer(byteLength + ALIGNMENT)
       const base = address(new Uint8Array(buffer))
       return new Uint8Array(buffer, (ALIGNMENT - (base % ALIGNMENT)) % ALIGNMENT, byteLength)
     },

@@ -1,5 +1,4 @@
 import { collectGarbage } from './collect-garbage.js'
-import { makeCounterweight } from './external-memory.js'
 import type * as wasm from './web-assembly.js'
 
 /** An allocation begins at a cache line and fills whole ones, bytes. */
@@ -15,8 +14,11 @@ interface Block {
 /** A part that was handed out. */
 interface Part {
   block: Block
-  /** V8 does not count what a part of the memory takes either. */
-  counterweight: ArrayBuffer | undefined
+  /**
+   * V8 does not count what a part of the memory takes. With each goes an untouched buffer of the same size,
+   * which takes address space only, so that the collector runs when there is something to collect.
+   */
+  weight: ArrayBuffer
 }
 
 /**
@@ -58,7 +60,7 @@ export class WasmHeap {
     }
     const block: Block = { offset, size }
     const buffer = structuredClone(this.#memory.buffer)
-    this.#parts.set(buffer, { block, counterweight: makeCounterweight(size) })
+    this.#parts.set(buffer, { block, weight: new ArrayBuffer(size) })
     this.#holders.set(block, new WeakRef(buffer))
     this.#registry.register(buffer, block)
     return new Uint8Array(buffer, offset, byteLength)

@@ -1,5 +1,4 @@
 import { OutOfMemoryError } from '../errors.js'
-import { allocateShared } from '../native/external-memory.js'
 import type { Native } from '../native/native.js'
 import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
 import { isShared } from '../views.js'
@@ -25,7 +24,7 @@ export class Memory {
   /** Zeros, 64-byte aligned; an OutOfMemoryError if there is no such memory. */
   bytes(byteLength: number): Uint8Array<SharedArrayBuffer> {
     try {
-      return this.#native?.allocate(byteLength) ?? new Uint8Array(allocateShared(byteLength))
+      return this.#native?.allocate(byteLength) ?? new Uint8Array(new SharedArrayBuffer(byteLength))
     } catch (cause) {
       throw new OutOfMemoryError(byteLength, cause)
     }

@@ -1,11 +1,7 @@
 import { expect, it } from 'vitest'
-import { possibleIsas } from '#src/native/load.js'
 import { randomCheckpoint } from '../model/random-checkpoint.js'
 import { f32, fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
 import { runScript } from '../support/child.js'
-
-/** The library, WebAssembly and TypeScript, as far as they are here. */
-const isas = [...new Set([possibleIsas()[0], ...possibleIsas().slice(-2)])]
 
 /** Noise of the heap; what must not stay is far larger. */
 const NOISE = 4e6
@@ -114,27 +110,3 @@ it('of checkpoints that are refused at their last weight does not grow', async (
   )
   expect(bytes).toBeLessThan(NOISE)
 })
-
-it.each(isas)(
-  'of shared tensors that nobody holds is collected before it is much, with %s',
-  async (isa) => {
-    const { code, stdout, stderr } = await runScript(
-      `
-    import { Pool } from 'dotpool'
-    const pool = await Pool.create({ threads: 1 })
-    let most = 0
-    for (let i = 0; i < 1000; i++) {
-      pool.tensor('int8', [1 << 20]).data.fill(1)
-      if (i % 10 > 0) continue
-      // V8 goes on collecting between turns of the event loop
-      await new Promise((resolve) => setTimeout(resolve, 1))
-      most = Math.max(most, process.memoryUsage.rss())
-    }
-    console.log(most)
-    await pool.close()`,
-      { env: { DOTPOOL_ISA: isa } },
-    )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(Number(stdout)).toBeLessThan(600e6)
-  },
-)
