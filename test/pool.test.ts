@@ -18,6 +18,9 @@ describe('Pool.create', () => {
     for (const threads of [1, 3]) {
       await using pool = await Pool.create({ threads })
       expect(pool.threads).toBe(threads)
+      // TypeScript's threads start when they are first needed
+      const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
+      await layer.forward(new Float32Array(shape.inFeatures))
       await until(() => threadCount() === threads)
       expect(String(pool)).toBe(`Pool(threads=${threads}, isa=${pool.isa})`)
     }
