@@ -227,7 +227,7 @@ export class Region implements Engine {
    * @throws WorkerDiedError if it will not be before this thread has heard of a worker's death
    */
   #help(epoch: number): void {
-    let before = this.#unitsRun()
+    let before: number | undefined
     while (!this.#control.help(epoch, STANDSTILL_NANOS)) {
       const units = this.#unitsRun()
       if (units === before) throw new WorkerDiedError('no thread has done anything for seconds')
