@@ -50,20 +50,23 @@ static span seen_of_page(span seen, uint32_t page) {
   };
 }
 
-/* Whether its position has a rotation, and what it sees pages, and parts where there are any; a fault otherwise. */
-static bool is_there(const dp_place *place, uint64_t m) {
+/* Whether a row's position has a rotation, and parts where there are any, and pages [first, end) are there. */
+static bool are_there(const dp_place *place, uint64_t m, uint32_t first, uint32_t end) {
   const dp_attention *a = attention_of(place->op);
   const dp_row *row = &rows_of(place->op)[m];
   const dp_pages *pages = POINTER(const dp_pages, row->pages);
   const uint32_t own_page = row->position / DP_PAGE;
   bool there = row->position < a->positions && own_page < pages->count;
   if (a->split) there &= own_page < a->part_pages;
-  if (there) {
-    const span seen = seen_by(a, row);
-    for (uint32_t page = first_page(seen); page <= last_page(seen); page++) there &= pages->at[page] != 0;
-  }
+  for (uint32_t page = first; there && page < end; page++) there = pages->at[page] != 0;
   if (!there) dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
   return there;
+}
+
+/* The same for all that it sees. */
+static bool is_there(const dp_place *place, uint64_t m) {
+  const span seen = seen_by(attention_of(place->op), &rows_of(place->op)[m]);
+  return are_there(place, m, first_page(seen), last_page(seen) + 1);
 }
 
 /* ---- ROTATE: q, k, v -> q, pages; pieces are a query or kv head times a row --------------------- */
@@ -77,7 +80,8 @@ static uint64_t run_rotate(const dp_place *place, uint64_t first, uint64_t last)
     /* rows of one head follow each other, because their keys lie side by side */
     const uint64_t head = piece / op->m, m = piece % op->m;
     const dp_row *row = &rows_of(op)[m];
-    if (!is_there(place, m)) continue;
+    const uint32_t page = row->position / DP_PAGE;
+    if (!are_there(place, m, page, page + 1)) continue;
     const float *rotation = POINTER(const float, a->rotation) + row->position * D;
     if (head < a->query_heads) {
       float *q = POINTER(float, a->q) + (m * a->query_heads + head) * D;
@@ -120,9 +124,9 @@ static float *part_at(const dp_attention *a, uint64_t m, uint64_t head, uint64_t
 static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t kv_head) {
   const dp_attention *a = attention_of(place->op);
   const dp_row *row = &rows_of(place->op)[m];
-  if (!is_there(place, m)) return;
   const span seen = seen_of_page(seen_by(a, row), page);
-  if (seen.first == seen.last) return;
+  const bool sees_any = seen.first < seen.last;
+  if (!are_there(place, m, page, page + sees_any) || !sees_any) return;
   const uint64_t head = (uint64_t)kv_head * group_of(a);
   /* the piece that comes next: all heads of a page follow each other, then those of the next page */
   const bool is_last_head = kv_head + 1 == a->kv_heads;
