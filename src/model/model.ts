@@ -136,6 +136,7 @@ export class Model {
    *   mask every token, ArgumentError if one is async, what the pool throws
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, void, void> {
+    this.#check()
     return generateText(this, prompt, options)
   }
 

@@ -5,7 +5,7 @@ import type { Sequence } from '../decoder/sequence.js'
 import type { Model } from '../model.js'
 import { StopFinder } from '../text/stop-finder.js'
 import { encodePrompt, isText, type Prompt, tooManyTokens } from './prompt.js'
-import { Sampler, type Sampling } from './sampler.js'
+import { copySampling, Sampler, type Sampling } from './sampler.js'
 
 export interface GenerateIdsOptions {
   /** The most ids to generate; 256 by default. The model's context may end before. */
@@ -48,35 +48,50 @@ export function generateIds(
   ids: ArrayLike<number>,
   options: GenerateIdsOptions,
 ): AsyncGenerator<number, void, void> {
-  const checked = checkOptions(options, generateIdsOptions)
-  return continueTokens(model, model.copyTokens(ids), checked, 'ids')
+  const settings = readSettings(checkOptions(options, generateIdsOptions))
+  return continueTokens(model, model.copyTokens(ids), settings, 'ids')
+}
+
+/** Options of a call, checked and copied: the caller may change theirs before the tokens of a text are known. */
+interface Settings {
+  maxTokens: number
+  sampling: Sampling
+  seed: number | undefined
+  processors: readonly LogitsProcessor[]
+  ignoreEnd: boolean
+  signal: AbortSignal | undefined
+}
+
+function readSettings(options: GenerateIdsOptions): Settings {
+  const { maxTokens = 256, sampling = {}, seed, processors, ignoreEnd = false, signal } = options
+  checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
+  return {
+    maxTokens,
+    sampling: copySampling(sampling, seed),
+    seed,
+    processors: copyProcessors(processors),
+    ignoreEnd,
+    signal,
+  }
 }
 
 /** @param argument what the caller knows the tokens by */
 function continueTokens(
   model: Model,
   tokens: Uint32Array,
-  options: GenerateIdsOptions,
+  settings: Settings,
   argument: string,
 ): AsyncGenerator<number, void, void> {
-  const { maxTokens = 256, sampling = {}, seed, ignoreEnd = false, signal } = options
-  checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
-  const processors = copyProcessors(options.processors)
+  const { maxTokens, sampling, seed } = settings
   const { length } = tokens
   const room = model.maxContext - length
   if (room < 1) throw tooManyTokens(argument, model.maxContext, `${length}`)
   const count = Math.min(maxTokens, room)
   const sampler = new Sampler(model.pool.memory, sampling, seed, tokens, length + count)
   const run: Run = { model, sequence: undefined }
-  const generator = steps(run, tokens, count, sampler, { processors, ignoreEnd, signal })
+  const generator = steps(run, tokens, count, sampler, settings)
   abandoned.register(generator, run)
   return generator
-}
-
-interface StepOptions {
-  processors: readonly LogitsProcessor[]
-  ignoreEnd: boolean
-  signal: AbortSignal | undefined
 }
 
 /** What an iterator has under way. */
@@ -95,7 +110,7 @@ async function* steps(
   tokens: Uint32Array,
   count: number,
   sampler: Sampler,
-  { processors, ignoreEnd, signal }: StepOptions,
+  { processors, ignoreEnd, signal }: Settings,
 ): AsyncGenerator<number, void, void> {
   const { model } = run
   const sequence = model.begin(tokens, tokens.length + count)
@@ -131,28 +146,24 @@ export function generateText(
 ): AsyncGenerator<string, void, void> {
   const { stop, ...others } = checkOptions(options, generateOptions)
   const stops = new StopFinder(copyStops(stop))
+  const settings = readSettings(others)
   if (!isText(prompt)) {
     const tokens = model.copyTokens(prompt, 'prompt')
-    return pieces(model, tokens, continueTokens(model, tokens, others, 'prompt'), stops)
+    return pieces(model, tokens, continueTokens(model, tokens, settings, 'prompt'), stops)
   }
-  // so that wrong options are refused at once; what is not begun does nothing
-  continueTokens(model, model.copyTokens([0]), others, 'prompt')
-  const { processors, sampling } = others
-  // as they are now: the caller may change them before the tokens are known
-  const kept = { ...others, processors: copyProcessors(processors), sampling: { ...sampling } }
-  const tokens = encodePrompt(model, prompt, others.signal)
-  tokens.catch(() => {}) // the first step throws it
-  return textPieces(model, tokens, kept, stops)
+  const encoding = encodePrompt(model, prompt, settings.signal)
+  encoding.catch(() => {}) // the first step throws it
+  return textPieces(model, encoding, settings, stops)
 }
 
 async function* textPieces(
   model: Model,
   encoding: Promise<Uint32Array>,
-  options: GenerateIdsOptions,
+  settings: Settings,
   stops: StopFinder,
 ): AsyncGenerator<string, void, void> {
   const tokens = model.copyTokens(await encoding, 'prompt')
-  yield* pieces(model, tokens, continueTokens(model, tokens, options, 'prompt'), stops)
+  yield* pieces(model, tokens, continueTokens(model, tokens, settings, 'prompt'), stops)
 }
 
 async function* pieces(

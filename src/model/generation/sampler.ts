@@ -58,16 +58,10 @@ export class Sampler implements DrawSource {
     ids: ArrayLike<number>,
     capacity: number,
   ) {
-    checkOptions(sampling, samplingOptions, 'sampling')
-    const { temperature = 0, topK, topP = 1, minP = 0, repetitionPenalty = 1 } = sampling
-    checkNumber('temperature', temperature, 'at least 0', (t) => t >= 0)
-    if (topK !== undefined) checkInteger('topK', topK, 1, 2 ** 31)
-    checkNumber('topP', topP, 'in (0, 1]', (p) => p > 0 && p <= 1)
-    checkNumber('minP', minP, 'in [0, 1]', (p) => p >= 0 && p <= 1)
-    checkNumber('repetitionPenalty', repetitionPenalty, 'above 0', (p) => p > 0)
-    if (seed !== undefined) checkInteger('seed', seed, 0, 2 ** 32 - 1)
+    const checked = copySampling(sampling, seed)
+    const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = checked
     this.#random = seededRandom(seed ?? randomInt(2 ** 32))
-    this.#options = { temperature, topP, minP, topK: topK ?? 0, penalty: repetitionPenalty }
+    this.#options = { temperature, topP, minP, topK, penalty: repetitionPenalty }
     if (repetitionPenalty !== 1) {
       const bytes = memory.bytes(capacity * 4)
       this.#seen = new Uint32Array(bytes.buffer, bytes.byteOffset, capacity)
@@ -102,6 +96,19 @@ export class Sampler implements DrawSource {
 }
 
 const nothing = new Uint32Array(0)
+
+/** A copy of what a caller gave, who may change theirs; an ArgumentError names what is out of range. */
+export function copySampling(sampling: Sampling, seed: number | undefined): Sampling {
+  const copy = checkOptions(sampling, samplingOptions, 'sampling')
+  const { temperature = 0, topK, topP = 1, minP = 0, repetitionPenalty = 1 } = copy
+  checkNumber('temperature', temperature, 'at least 0', (t) => t >= 0)
+  if (topK !== undefined) checkInteger('topK', topK, 1, 2 ** 31)
+  checkNumber('topP', topP, 'in (0, 1]', (p) => p > 0 && p <= 1)
+  checkNumber('minP', minP, 'in [0, 1]', (p) => p >= 0 && p <= 1)
+  checkNumber('repetitionPenalty', repetitionPenalty, 'above 0', (p) => p > 0)
+  if (seed !== undefined) checkInteger('seed', seed, 0, 2 ** 32 - 1)
+  return copy
+}
 
 function checkNumber(
   argument: string,
