@@ -177,7 +177,7 @@ function readLength(value: unknown): unknown {
 }
 
 /** Throws an {@link ArgumentError} unless `value` can be the path of a file or folder. */
-export function checkPath(argument: string, value: unknown): void {
+export function checkPath(argument: string, value: unknown): asserts value is string {
   if (typeof value !== 'string' || value.includes('\0')) {
     throw new ArgumentError(argument, 'a path', describe(value))
   }

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { ArgumentError, describe } from '../errors.js'
+import { ArgumentError, checkPath, describe } from '../errors.js'
 import { bindLibrary } from './koffi.js'
 import { findLibrary, findWasm, type Library, whyNoLibrary } from './library.js'
 import type { Handle, Kernels, Native, Servant } from './native.js'
@@ -23,7 +23,7 @@ function open(path: string): Native {
 
 /** Opens a file that the caller names; `argument` is for the error. */
 function openNamed(argument: string, path: unknown): Native {
-  if (typeof path !== 'string') throw new ArgumentError(argument, 'a path', describe(path))
+  checkPath(argument, path)
   // to open a FIFO waits for ever
   const isOther = statSync(path, { throwIfNoEntry: false })?.isFile() === false
   if (isOther) throw new ArgumentError(argument, 'a regular file', describe(path))

@@ -1,4 +1,4 @@
-import { ArgumentError, describe } from '../../errors.js'
+import { ArgumentError, checkBoolean, describe } from '../../errors.js'
 import { isObject } from '../json/fields.js'
 import { type ChatMessage, checkMessages } from './chat-messages.js'
 import type { TextRequest, TextService } from './thread/service.js'
@@ -77,9 +77,7 @@ function renderRequest(
   messages: readonly ChatMessage[],
   { addGenerationPrompt = true, tools, ...variables }: RenderOptions,
 ): TextRequest<'render'> {
-  if (typeof addGenerationPrompt !== 'boolean') {
-    throw new ArgumentError('addGenerationPrompt', 'true or false', describe(addGenerationPrompt))
-  }
+  checkBoolean('addGenerationPrompt', addGenerationPrompt)
   if (tools !== undefined && !(Array.isArray(tools) && tools.every(isObject))) {
     throw new ArgumentError('tools', 'an array of objects', describe(tools))
   }
