@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import koffi from 'koffi'
+import { serving } from '../../test/support/pool-threads.js'
 
 /*
  * What goes wrong with threads, memory and clocks, at random times.
  */
 
-/** @import { Worker } from 'node:worker_threads' */
 /** @import { Fate } from './ledger.js' */
 /** @import { Random } from './random.js' */
 /** @typedef {{ random: Random, fates: readonly Fate[] }} Victims */
@@ -25,28 +25,6 @@ const counts = {
 export const countFaults = () => counts
 
 // ---- threads ------------------------------------------------------------------------------------
-
-/** This process's worker threads, and those of them that serve a region: Node aborts where one is killed before. */
-const threads = new Set()
-/** @type {Set<Worker>} */
-const serving = new Set()
-
-process.on('worker', (worker) => {
-  threads.add(worker)
-  worker.on('message', (message) => {
-    if (typeof message === 'number') serving.add(worker)
-  })
-  worker.on('exit', () => {
-    threads.delete(worker)
-    serving.delete(worker)
-  })
-})
-
-/** Worker threads of pools that exist. A model's text thread, which may still end, speaks by a port of its own. */
-export const countThreads = () => {
-  const ours = 1 // listener
-  return [...threads].filter((worker) => worker.listenerCount('message') > ours).length
-}
 
 function killWorker(/** @type {Victims} */ { random, fates }) {
   if (serving.size === 0) return

@@ -1,8 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { Model, Pool } from 'dotpool'
 import { possibleIsas } from '#src/native/load.js'
+import { poolThreads } from '../../test/support/pool-threads.js'
 import { callSomething, packMlps } from './calls.js'
-import { beginFaults, countThreads } from './faults.js'
+import { beginFaults } from './faults.js'
 import { Fate } from './ledger.js'
 import { folder } from './oracle.js'
 
@@ -24,7 +25,7 @@ const isas = possibleIsas().filter((isa) => isa !== 'typescript')
  * @param {Ledger} ledger
  */
 export async function runRound(oracle, random, ledger) {
-  const before = countThreads()
+  const before = poolThreads().length
   const fate = new Fate()
   const textFate = new Fate()
   // the widest kernels half of the time
@@ -65,7 +66,7 @@ export async function runRound(oracle, random, ledger) {
   }
   const closed = pool.close()
   if (!(await isInTime(Promise.all([settled, closed])))) ledger.giveUp()
-  else if (countThreads() > before) ledger.blame('a closed pool leaves threads')
+  else if (poolThreads().length > before) ledger.blame('a closed pool leaves threads')
 }
 
 /**

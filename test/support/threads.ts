@@ -1,31 +1,8 @@
-import type { Worker } from 'node:worker_threads'
 import { Linear, type Pool } from 'dotpool'
 import { createPool, isas } from './isas.js'
+import { poolThreads, serving } from './pool-threads.js'
 import { makeCase } from './random.js'
 import { linearReference } from './reference.js'
-
-/** This process's worker threads, the oldest first. */
-const born = new Set<Worker>()
-
-/** Those that serve a region. Node aborts if a thread is killed while it still loads the library. */
-const up = new Set<Worker>()
-
-process.on('worker', (worker: Worker) => {
-  born.add(worker)
-  worker.on('message', (message) => {
-    if (typeof message === 'number') up.add(worker)
-  })
-  worker.on('exit', () => {
-    born.delete(worker)
-    up.delete(worker)
-  })
-})
-
-/** Those of pools. A model's text thread, which a file of tests may leave to the collector, speaks by a port of its own. */
-function poolThreads(): Worker[] {
-  const ours = 1 // listener
-  return [...born].filter((worker) => worker.listenerCount('message') > ours)
-}
 
 /** Worker threads of pools of this process that exist, started or not. */
 export function threadCount(): number {
@@ -34,9 +11,9 @@ export function threadCount(): number {
 
 /** Ends a worker thread of the process as soon as one serves a region, as a crash would. */
 export async function killThread(): Promise<void> {
-  await until(() => up.size > 0)
-  const [worker] = up
-  up.delete(worker)
+  await until(() => serving.size > 0)
+  const [worker] = serving
+  serving.delete(worker)
   await worker.terminate()
 }
 
@@ -48,8 +25,8 @@ export async function killOldestThread(): Promise<void> {
 
 /** Ends all worker threads of the process, once all serve a region. */
 export async function killThreads(): Promise<void> {
-  await until(() => up.size === threadCount())
-  await Promise.all([...up].map((worker) => worker.terminate()))
+  await until(() => serving.size === threadCount())
+  await Promise.all([...serving].map((worker) => worker.terminate()))
 }
 
 /** Waits for something that happens on other threads. Where it never does, the test's own limit tells. */
