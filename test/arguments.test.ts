@@ -16,10 +16,7 @@ import {
   unpackSdot,
 } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
-/** What JavaScript callers can do and TypeScript ones cannot. */
-// biome-ignore lint/suspicious/noExplicitAny: the point of these tests
-type Any = any
+import type { Any } from './support/public-api.js'
 
 let pool: Pool
 let linear: Linear

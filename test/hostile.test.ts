@@ -28,15 +28,13 @@ import {
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fixture } from './model/support.js'
+import { type Any, makeThings } from './support/public-api.js'
 
 /*
  * Every public function is called with arguments of which some are what it wants and others anything that there
  * is in JavaScript. It may do its work or refuse it by one of our errors; it may not throw the engine's, hang, or
  * leave anything behind that changes other results.
  */
-
-// biome-ignore lint/suspicious/noExplicitAny: the point of these tests
-type Any = any
 
 let pool: Pool
 let linear: Linear
@@ -45,11 +43,7 @@ let floats: Model
 let checkpoint: Checkpoint
 let folder: string
 beforeAll(async () => {
-  pool = await Pool.create({ threads: 1 })
-  linear = await Linear.fromInt8(pool, new Int8Array(16).fill(3), 1, shape)
-  model = await Model.load(pool, fixture)
-  floats = await Model.load(pool, fixture, { quantize: 'none' })
-  checkpoint = await Checkpoint.open(fixture)
+  ;({ pool, linear, model, floats, checkpoint } = await makeThings())
   folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
 })
 afterAll(async () => {
@@ -59,8 +53,6 @@ afterAll(async () => {
 })
 
 // ---- values ---------------------------------------------------------------------------------------
-
-const shape = { inFeatures: 4, outFeatures: 4 }
 
 /** Of a call whose signal is aborted. */
 const reason = new Error('aborted')

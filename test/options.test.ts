@@ -1,7 +1,6 @@
-import { fileURLToPath } from 'node:url'
 import {
   ArgumentError,
-  Checkpoint,
+  type Checkpoint,
   compareLinears,
   compareModels,
   FusedMlp,
@@ -17,13 +16,8 @@ import {
 } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkOptions } from '#src/options.js'
-
-/** What JavaScript callers can do and TypeScript ones cannot. */
-// biome-ignore lint/suspicious/noExplicitAny: the point of these tests
-type Any = any
-
-const fixture = fileURLToPath(new URL('../fixtures/qwen3-shakespeare-w8a8', import.meta.url))
-const shape = { inFeatures: 4, outFeatures: 4 }
+import { fixture } from './model/support.js'
+import { type Any, makeThings, shape } from './support/public-api.js'
 
 let pool: Pool
 let linear: Linear
@@ -31,11 +25,7 @@ let model: Model
 let floats: Model
 let checkpoint: Checkpoint
 beforeAll(async () => {
-  pool = await Pool.create({ threads: 1 })
-  linear = await Linear.fromInt8(pool, new Int8Array(16), 1, shape)
-  model = await Model.load(pool, fixture)
-  floats = await Model.load(pool, fixture, { quantize: 'none' })
-  checkpoint = await Checkpoint.open(fixture)
+  ;({ pool, linear, model, floats, checkpoint } = await makeThings())
 })
 afterAll(async () => {
   await checkpoint.close()

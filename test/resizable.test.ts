@@ -1,15 +1,12 @@
 import { applyGate, FusedMlp, intMatmul, Linear, LinearGroup, Pool, Tensor } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPool, isas } from './support/isas.js'
+import type { Any } from './support/public-api.js'
 
 /*
  * Memory that goes while calls are under way: buffers that shrink or are detached. Before their lengths were
  * compared each time that they are read, C read or wrote behind them.
  */
-
-/** What JavaScript callers can do and TypeScript ones cannot. */
-// biome-ignore lint/suspicious/noExplicitAny: the point of these tests
-type Any = any
 
 /** Enough that they are packed in several pieces. */
 const shape = { inFeatures: 1024, outFeatures: 8192 }

@@ -1,14 +1,12 @@
 import { compareLinears, compareModels, Model, NoTokenError, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Any } from '../support/public-api.js'
 import { collect, fixture } from './support.js'
 
 /*
  * What a caller does with tokens and options after a call has returned, which must not matter: most calls read
  * them again later, when nobody checks them.
  */
-
-// biome-ignore lint/suspicious/noExplicitAny: what JavaScript callers can do and TypeScript ones cannot
-type Any = any
 
 let pool: Pool
 let model: Model
