@@ -32,6 +32,16 @@ function chat(input: string, args: string[] = ['--max-tokens', '12'], options: R
   return dotpool(all, { ...options, input })
 }
 
+const answers = new Map<string, Promise<string>>()
+
+/** What the model says to these lines, asked once for all tests. */
+async function answerTo(input: string, args?: string[]): Promise<string> {
+  const key = JSON.stringify([input, args])
+  const answer = answers.get(key) ?? chat(input, args).then(({ stdout }) => stdout)
+  answers.set(key, answer)
+  return await answer
+}
+
 test.concurrent('a line from a pipe is a turn, and only answers are written', async () => {
   const { code, stdout, stderr } = await chat('Who is there?\n')
   expect(code).toBe(0)
@@ -42,30 +52,30 @@ test.concurrent('a line from a pipe is a turn, and only answers are written', as
 test.concurrent('the last line needs no end, and empty ones are no turns', async () => {
   const { code, stdout } = await chat('\n  \nWho is there?')
   expect(code).toBe(0)
-  expect(stdout).toBe((await chat('Who is there?\n')).stdout)
+  expect(stdout).toBe(await answerTo('Who is there?\n'))
 })
 
 test.concurrent('the conversation is kept until /reset', async () => {
-  const once = (await chat('Who is there?\n')).stdout
-  const first = (await chat('My lord, the queen is dead!\n')).stdout
-  const both = (await chat('My lord, the queen is dead!\nWho is there?\n')).stdout
+  const once = await answerTo('Who is there?\n')
+  const first = await answerTo('My lord, the queen is dead!\n')
+  const both = await answerTo('My lord, the queen is dead!\nWho is there?\n')
   expect(both.startsWith(first)).toBe(true)
   expect(both).not.toBe(first + once)
-  const anew = (await chat('My lord, the queen is dead!\n/reset\nWho is there?\n')).stdout
+  const anew = await answerTo('My lord, the queen is dead!\n/reset\nWho is there?\n')
   expect(anew).toBe(first + once)
 })
 
 test.concurrent('--system is told first, and survives /reset', async () => {
   const args = ['--max-tokens', '12', '--system', 'My lord, the queen is dead!']
-  const told = (await chat('Who is there?\n', args)).stdout
-  expect(told).not.toBe((await chat('Who is there?\n')).stdout)
-  expect((await chat('Who is there?\n/reset\nWho is there?\n', args)).stdout).toBe(told + told)
+  const told = await answerTo('Who is there?\n', args)
+  expect(told).not.toBe(await answerTo('Who is there?\n'))
+  expect(await answerTo('Who is there?\n/reset\nWho is there?\n', args)).toBe(told + told)
 })
 
 test.concurrent('an answer may be as long as the context', async () => {
   const input = 'Who is there?\n'
   const { stdout } = await chat(input, ['--max-context', '64'])
-  const short = (await chat(input)).stdout.trimEnd()
+  const short = (await answerTo(input)).trimEnd()
   expect(stdout.startsWith(short)).toBe(true)
   expect(stdout.length).toBeGreaterThan(2 * short.length)
 })
@@ -73,7 +83,7 @@ test.concurrent('an answer may be as long as the context', async () => {
 test.concurrent('Ctrl-C stops the answer only', async () => {
   const input = 'Who is there?\n/reset\nWho is there?\n'
   const length = ['--max-tokens', '24']
-  const whole = (await chat('Who is there?\n', length)).stdout
+  const whole = await answerTo('Who is there?\n', length)
   // slow enough to be interrupted: the answer would take seconds
   const slowly = { env: { DOTPOOL_ISA: 'typescript' }, interrupt: true }
   const { code, stdout, stderr } = await chat(input, length, slowly)
@@ -90,7 +100,7 @@ test.concurrent('a turn that fails is one line of error, and was never said', as
   const { code, stdout, stderr } = await chat('fool\nWho is there?\n')
   expect(code).toBe(1)
   expect(stderr).toMatch(/^error: messages: expected .*, got no insults\n$/)
-  expect(stdout).toBe((await chat('Who is there?\n')).stdout)
+  expect(stdout).toBe(await answerTo('Who is there?\n'))
 })
 
 test.concurrent.each([

@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
-import { fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
+import { fixture, temporaryFolder, writeCheckpoint, writeTokenizer } from '../model/support.js'
 import { dotpool } from './run.js'
 
 const down = 'model.layers.0.mlp.down_proj.weight'
@@ -17,6 +17,7 @@ beforeAll(async () => {
   floats = join(folder.path, 'floats')
   await mkdir(floats)
   await writeCheckpoint(floats)
+  await writeTokenizer(floats)
 })
 
 afterAll(() => folder[Symbol.asyncDispose]())

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { Model } from '#src/model/model.js'
+import type { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
-import { collect, fixture, qwen3Prompts, readIds } from './support.js'
+import { collect, fixture, loadFixture, qwen3Prompts, readIds } from './support.js'
 
 needLibrary()
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 // a model of its own for every test, that has seen no prefix
 beforeEach(async () => {
   model?.dispose()
-  model = await Model.load(pool, fixture)
+  model = await loadFixture(pool)
 })
 afterAll(async () => await pool.close())
 
@@ -30,7 +30,7 @@ describe('texts that are written at the same time', () => {
     for (const prompt of prompts) alone.push(await ids(prompt, 30))
     const before = model.stats()
     expect(before.steps).toBe(8 * 30)
-    using fresh = await Model.load(pool, fixture)
+    using fresh = await loadFixture(pool)
     const together = await Promise.all(
       prompts.map((prompt) =>
         collect(fresh.generateIds(prompt, { maxTokens: 30, ignoreEnd: true })),
@@ -69,7 +69,7 @@ describe('texts that are written at the same time', () => {
   })
 
   it('are more than a step has rows', async () => {
-    using tiny = await Model.load(pool, fixture, { maxContext: 8 })
+    using tiny = await loadFixture(pool, { maxContext: 8 })
     const prompts = Array.from({ length: 600 }, (_, i) => [5 + i])
     const write = (prompt: number[]) =>
       collect(tiny.generateIds(prompt, { maxTokens: 3, ignoreEnd: true }))

@@ -6,7 +6,7 @@ import { encodePrompt } from '#src/model/generation/prompt.js'
 import { Model } from '#src/model/model.js'
 import type { ChatMessage } from '#src/model/text/chat-messages.js'
 import { Pool } from '#src/pool/pool.js'
-import { collect, loadMade, temporaryFolder, writeCheckpoint } from './support.js'
+import { collect, fixture, temporaryFolder, writeCheckpoint, writeTokenizer } from './support.js'
 
 let pool: Pool
 beforeAll(async () => {
@@ -27,6 +27,7 @@ describe('messages', () => {
   it('are written as the checkpoint’s chat template says', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
+    await writeTokenizer(folder.path)
     const config = { chat_template: template }
     await writeFile(join(folder.path, 'tokenizer_config.json'), JSON.stringify(config))
     using model = await Model.load(pool, folder.path)
@@ -41,7 +42,7 @@ describe('messages', () => {
   })
 
   it('are refused where they are none, or there is no template', async () => {
-    using model = await loadMade(pool)
+    using model = await Model.load(pool, fixture)
     expect(() => model.generate(messages)).toThrow(ArgumentError)
     expect(() => model.generate(messages)).toThrow(
       /messages: expected a checkpoint with a chat template/,

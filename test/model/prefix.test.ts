@@ -4,10 +4,10 @@ import { PagePool } from '#src/model/decoder/page.js'
 import { PrefixCache } from '#src/model/decoder/prefix-cache.js'
 import { Sequence } from '#src/model/decoder/sequence.js'
 import type { LoadOptions } from '#src/model/load.js'
-import { Model } from '#src/model/model.js'
+import type { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
-import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+import { collect, expectSameLogits, fixture, loadFixture, readIds, trace } from './support.js'
 
 needLibrary()
 
@@ -25,7 +25,7 @@ describe.each<LoadOptions>([{ kv: 'f32' }, { kv: 'bf16' }, { kv: 'int8' }])(
     let model: Model
     beforeEach(async () => {
       model?.dispose()
-      model = await Model.load(pool, fixture, options)
+      model = await loadFixture(pool, options)
     })
 
     /** Writes some ids; returns how many ids went through for it. */
@@ -151,7 +151,7 @@ describe('PagePool', () => {
 describe('prefixCacheBytes', () => {
   /** Ids that run for a prompt and one token, for the first time and once more. */
   const costs = async (prefixCacheBytes: number, prompts: number[][]) => {
-    using model = await Model.load(pool, fixture, { prefixCacheBytes })
+    using model = await loadFixture(pool, { prefixCacheBytes })
     const ran: number[] = []
     for (const prompt of [...prompts, ...prompts]) {
       const before = model.stats().ids
@@ -168,7 +168,7 @@ describe('prefixCacheBytes', () => {
   })
 
   it('keeps the last texts whose pages it has room for', async () => {
-    using model = await Model.load(pool, fixture)
+    using model = await loadFixture(pool)
     const page = model.cacheBytes * 64
     expect(await costs(page, [short])).toEqual([10, 1])
     expect(await costs(page, [long])).toEqual([100, 100])
@@ -179,7 +179,7 @@ describe('prefixCacheBytes', () => {
   })
 
   it('shares the pages of a text that runs even where it is 0', async () => {
-    using model = await Model.load(pool, fixture, { prefixCacheBytes: 0 })
+    using model = await loadFixture(pool, { prefixCacheBytes: 0 })
     const running = model.generateIds(long, { maxTokens: 20, ignoreEnd: true })
     await running.next()
     const before = model.stats().ids
@@ -189,7 +189,7 @@ describe('prefixCacheBytes', () => {
   })
 
   it.each([-1, 0.5, NaN, '1 GiB'])('refuses %s', async (prefixCacheBytes) => {
-    const call = Model.load(pool, fixture, { prefixCacheBytes: prefixCacheBytes as number })
+    const call = loadFixture(pool, { prefixCacheBytes: prefixCacheBytes as number })
     await expect(call).rejects.toThrow(/^prefixCacheBytes: expected an integer in \[0, /)
   })
 })

@@ -11,6 +11,7 @@ import { expectSameBits } from '../support/reference.js'
 import {
   f32,
   fixture,
+  loadFixture,
   loadMade,
   logitsOf,
   readIds,
@@ -123,7 +124,7 @@ describe('quantizeLinears', () => {
 
 describe('replaceLinears', () => {
   it('gives the bits of the W8A8 checkpoint itself', async () => {
-    using model = await Model.load(pool, fixture, { quantize: 'none' })
+    using model = await loadFixture(pool, { quantize: 'none' })
     await using state = await Checkpoint.open(fixture)
     const progress: [number, number][] = []
     const report = await replaceLinears(model, state, {
@@ -133,7 +134,7 @@ describe('replaceLinears', () => {
     expect(report.replaced.length).toBe(42)
     expect(report.skipped).toEqual([{ name: 'lm_head', reason: 'is stored as BF16' }])
     expect(progress.at(-1)?.[0]).toBe(progress.at(-1)?.[1])
-    using loaded = await Model.load(pool, fixture, { skip: ['lm_head'], kv: 'f32' })
+    using loaded = await loadFixture(pool, { skip: ['lm_head'], kv: 'f32' })
     const ids = readIds(join(fixture, 'val_ids.u16')).subarray(0, 40)
     expectSameBits(await logits(model, ids), await logits(loaded, ids))
   })

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -187,15 +187,19 @@ export function tinyTensors(): Record<string, StoredTensor> {
   return tensors
 }
 
-/** Writes a checkpoint with the fixture's tokenizer. */
+/** Writes a checkpoint without a tokenizer: to read one, a thread starts, which takes longer than most tests. */
 export async function writeCheckpoint(
   folder: string,
   config: object = tinyConfig,
   tensors: Record<string, StoredTensor> = tinyTensors(),
 ): Promise<void> {
-  await cp(join(fixture, 'tokenizer.json'), join(folder, 'tokenizer.json'))
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
   await writeFile(join(folder, 'model.safetensors'), safetensors(tensors))
+}
+
+/** Gives a checkpoint the fixture's tokenizer. */
+export async function writeTokenizer(folder: string): Promise<void> {
+  await cp(join(fixture, 'tokenizer.json'), join(folder, 'tokenizer.json'))
 }
 
 /** Asserts that a call rejects with a FormatError whose message matches. */
@@ -217,6 +221,15 @@ export async function loadMade(
 ): Promise<Model> {
   await using folder = await temporaryFolder()
   await writeCheckpoint(folder.path, config, tensors)
+  return await Model.load(pool, folder.path, options)
+}
+
+/** Loads the fixture without its tokenizer, for tests of tokens. */
+export async function loadFixture(pool: Pool, options: LoadOptions = {}): Promise<Model> {
+  await using folder = await temporaryFolder()
+  for (const file of ['config.json', 'model.safetensors']) {
+    await symlink(join(fixture, file), join(folder.path, file))
+  }
   return await Model.load(pool, folder.path, options)
 }
 

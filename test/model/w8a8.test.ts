@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Model } from '#src/model/model.js'
+import type { Model } from '#src/model/model.js'
 import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
 import {
   fixture,
+  loadFixture,
   logitsOf,
   qwen3Prompts,
   readFloats,
@@ -35,7 +36,7 @@ describe.each([
 ])('the W8A8 fixture %s', (_, skip, int8) => {
   let model: Model
   beforeAll(async () => {
-    model = await Model.load(pool, fixture, { skip })
+    model = await loadFixture(pool, { skip })
   })
   afterAll(() => model.dispose())
 
@@ -76,8 +77,8 @@ describe.each([
 })
 
 it('can be dequantised to float32 instead', async () => {
-  using int8 = await Model.load(pool, fixture)
-  using float = await Model.load(pool, fixture, { quantize: 'none' })
+  using int8 = await loadFixture(pool)
+  using float = await loadFixture(pool, { quantize: 'none' })
   const ids = qwen3Prompts()[0].promptIds
   expect(relativeError(await logitsOf(int8, ids), await logitsOf(float, ids))).toBeLessThan(0.02)
 })

