@@ -3,7 +3,8 @@
  *
  * Every statement here is one access to shared memory, or touches none. Inlines carry the names of the functions
  * that they stand for: those of native/src/region.c, of src/pool/worker.ts (park), crew.ts (wake, enlist,
- * dismiss_idle, send_home) and region.ts (publish, settle_completed, listen, fail, mourn, rest, run_sync).
+ * dismiss_idle, send_home) and region.ts (publish, settle_completed, listen, fail, mourn, rest, run_sync, finish,
+ * close).
  * `#ifdef FAULT_…` is a protocol with a fault, which the checker has to find.
  */
 
@@ -89,7 +90,9 @@ bool dead[WORKERS];    /* its thread has ended, which the publisher's thread has
 byte ran[(PROGRAMS + 1) * OPS]; /* units that were really run, a bit each */
 bool failed[PROGRAMS + 1];      /* the caller got an error */
 byte settled;                   /* programs settled, in order */
-bool is_over;
+bool is_over;                   /* the pool ends its threads */
+byte at_home;                   /* threads that are gone for good */
+bool released;                  /* the memory of all programs is gone */
 
 #define ALL_UNITS ((1 << UNITS) - 1)
 #define has_run(e, i) (ran[(e) * OPS + (i)] == ALL_UNITS)
@@ -97,7 +100,7 @@ bool is_over;
 
 inline run_units(e, i, first, last) {
   d_step {
-    assert(settled < e); /* its memory is still there */
+    assert(settled < e && !released); /* its memory is still there */
     u = (slot[e % RING].aborted -> last : first);
     assert(u == last || !is_after(e) || e == 1 || is_whole(e - 1) || failed[e - 1]);
     assert(u == last || is_together(e, i) || has_run(e, 0));
@@ -142,6 +145,12 @@ byte late_completed[RING];
 #else
 #define store_completed(e) slot[e % RING].completed = e
 #endif
+#ifdef FAULT_STOP_RELEASED
+bool late_stop;
+#define store_stop() late_stop = true
+#else
+#define store_stop() stop = true
+#endif
 #ifdef FAULT_PARKED_RELEASED
 bool late_parked[WORKERS];
 #define store_parked(w) late_parked[w] = true
@@ -159,17 +168,30 @@ bool late_parked[WORKERS];
  * successor or the burial finds, and where a thread waits.
  */
 #if DEATHS > 0
-#define may_die(w) (w < WORKERS && deaths_left > 0 && !is_over)
+/* A part of the whole: only worker VICTIM dies, only once it has left VICTIM_LEFT programs behind. */
+#ifdef VICTIM
+#define is_victim(w) (w == VICTIM && worker[w].cursor == VICTIM_LEFT)
 #else
-#define may_die(w) false
+#define is_victim(w) true
+#endif
+#define may_be_killed(w) (deaths_left > 0 && !is_over && is_victim(w))
+#define count_death() deaths_left = (deaths_left > 0 -> deaths_left - 1 : 0)
+#else
+#define may_be_killed(w) false
+#define count_death() skip
+#endif
+#ifdef TERMINATES
+#define may_die(w) (w < WORKERS && (may_be_killed(w) || is_over))
+#else
+#define may_die(w) (w < WORKERS && may_be_killed(w))
 #endif
 #ifdef KILLS_IN_C
 #define may_die_in_c(w) may_die(w)
 #else
 #define may_die_in_c(w) false
 #endif
-#define maybe_die(w) if :: atomic { may_die(w) -> deaths_left--; goto ended } :: true fi
-#define maybe_die_in_c(w) if :: atomic { may_die_in_c(w) -> deaths_left--; goto ended } :: true fi
+#define maybe_die(w) if :: atomic { may_die(w) -> count_death(); goto ended } :: true fi
+#define maybe_die_in_c(w) if :: atomic { may_die_in_c(w) -> count_death(); goto ended } :: true fi
 
 /* Reads a program's slot into `found`, `list` and `op_count`. */
 inline find_program(e) {
@@ -188,7 +210,7 @@ inline find_program(e) {
 }
 
 /* An access to a list: it has this op, and is still there. */
-#define check_list(i) assert(list != KEPT || (i < 1 && !freed))
+#define check_list(i) assert(list != KEPT || (i < 1 && !freed && !released))
 
 /* Whose units a worker claims first. */
 #define part_of(w) (w < WORKERS -> w : WORKERS - 1)
@@ -212,7 +234,7 @@ inline claim_units(w, e, i) {
   o = 0;
   do
   :: o == WORKERS -> o = 0; break
-  :: atomic { may_die_in_c(w) -> deaths_left--; goto ended }
+  :: atomic { may_die_in_c(w) -> count_death(); goto ended }
   :: o < WORKERS ->
      d_step {
        check_list(i);
@@ -298,13 +320,14 @@ inline wait_until(w, condition) {
   :: condition
   :: must_leave(w) -> leaving = true
   :: slice_ends(w) -> leaving = true
-  :: atomic { may_die_in_c(w) -> deaths_left--; goto ended }
+  :: atomic { may_die_in_c(w) -> count_death(); goto ended }
   fi
 }
 
 /* Runs what this worker can claim of op i. */
 inline run_op(w, e, i) {
   do
+  :: w == WORKERS && in_turn -> leaving = true; break /* even one unit takes too long */
   :: claim_units(w, e, i);
      if
      :: share == 0 -> first = 0; last = 0; seen_epoch = 0; owner = 0; break
@@ -367,7 +390,15 @@ inline run_program(w, e) {
         :: else
         fi;
         if
-        :: !leaving && !finished -> d_step { i++; worker[w].op = i }
+        :: !leaving && !finished ->
+           atomic {
+             i++;
+             worker[w].op = i;
+             if
+             :: i < op_count && (must_leave(w) || slice_ends(w)) -> leaving = true
+             :: i == op_count || !must_leave(w)
+             fi
+           }
         :: else
         fi
      od
@@ -422,7 +453,7 @@ inline park(w) {
   atomic { flush_parked(w); if :: seat[w] == PARKED -> asleep[w] = true :: else fi };
   if
   :: !asleep[w]
-  :: atomic { may_die(w) -> deaths_left--; goto ended }
+  :: atomic { may_die(w) -> count_death(); goto ended }
   fi;
   atomic {
     if
@@ -467,7 +498,7 @@ in_piscina:
         :: else
         fi
      :: must_leave(w) -> break
-     :: atomic { may_die_in_c(w) -> deaths_left--; goto ended }
+     :: atomic { may_die_in_c(w) -> count_death(); goto ended }
 #ifdef PARKING
      :: epoch == worker[w].cursor -> break
 #endif
@@ -508,7 +539,7 @@ ended:
 #endif
   }
 gone:
-  skip
+  at_home++
 }
 
 #ifdef NO_REVIVAL
@@ -672,7 +703,6 @@ inline seat_all() {
 /* The thread of seat x died. */
 inline mourn(x) {
   seat[x] = EMPTY;
-  gone[x] = true;
   e = (worker[x].entered == worker[x].cursor -> 0 : worker[x].entered);
   casualty = e;
   listen();
@@ -689,7 +719,7 @@ inline mourn(x) {
 #endif
   settle_completed();
   if
-  :: in_flight > 0 && revives -> wake(WORKERS)
+  :: revives -> wake(WORKERS)
   :: else
   fi
 }
@@ -738,6 +768,10 @@ inline help(h) {
   e = 0
 }
 
+inline board(p) {
+  d_step { flight[p % RING] = p; in_flight++ }
+}
+
 inline run_sync(p) {
   do
   :: flight[p % RING] != 0 -> help(flight[p % RING]); settle_completed()
@@ -746,6 +780,7 @@ inline run_sync(p) {
   store_seats(WORKERS - 1);
   publish(p);
   last_published = p;
+  board(p);
   wake(WORKERS - 1);
   help(p);
   assert(is_whole(p));
@@ -775,13 +810,59 @@ inline run_async(p) {
   wake(seats_of_calls);
   publish(p);
   last_published = p;
-  d_step { flight[p % RING] = p; in_flight++ }
+  board(p)
 #else
   publish(p);
   last_published = p;
-  d_step { flight[p % RING] = p; in_flight++ }
+  board(p);
   wake(seats_of_calls)
 #endif
+}
+
+/* Rejects every call and sends the workers home. */
+inline finish() {
+  v = 0;
+  do
+  :: v < RING ->
+     if
+     :: flight[v] != 0 -> fail(flight[v])
+     :: else
+     fi;
+     v++
+  :: else -> break
+  od;
+  v = 0;
+#ifdef FAULT_STOP_LAST
+  send_home();
+  store_stop()
+#else
+  store_stop();
+  send_home()
+#endif
+}
+
+/* Ends the threads; of messages that still come it takes note, of deaths not. Then all memory may go. */
+inline close() {
+  is_over = true;
+#ifndef FAULT_RELEASED_AT_ONCE
+  do
+  :: atomic { message[0] -> message[0] = false }; listen()
+  :: atomic { message[WORKERS - 1] -> message[WORKERS - 1] = false }; listen()
+#if WORKERS == 3
+  :: atomic { message[1] -> message[1] = false }; listen()
+#endif
+  :: at_home == WORKERS -> break
+  od;
+#endif
+  released = true;
+  d_step {
+    do
+    :: last_published > settled ->
+       assert(failed[last_published]); /* its caller got an error */
+       last_published--
+    :: else -> break
+    od
+  }
 }
 
 #ifdef FAULT_REUSE_EARLY
@@ -811,7 +892,6 @@ proctype publisher() {
   byte e, i, list, op_count, first, last, share, seen_epoch, owner, o, u, v, casualty;
   byte next, last_published, in_flight, aborts, dismissals;
   byte flight[RING];
-  bool gone[WORKERS];
   bool found, all, finished, leaving, looking;
   bool in_turn;
   mtype state, before;
@@ -868,11 +948,13 @@ proctype publisher() {
 #ifdef FREES_LIST
   :: !freed && last_published == RING + 1 && all_left(1) -> freed = true
 #endif
+#ifdef CLOSES
+  :: last_published > 0 -> break
+#endif
   :: settled == PROGRAMS && in_flight == 0 -> break
   od;
-  stop = true;
-  send_home();
-  is_over = true;
+  finish();
+  close();
 ended:
   skip
 }
@@ -892,6 +974,9 @@ end:
 #ifdef FAULT_COMPLETED_RELEASED
   :: atomic { late_completed[0] != 0 -> slot[0].completed = late_completed[0]; late_completed[0] = 0 }
   :: atomic { late_completed[RING - 1] != 0 -> slot[RING - 1].completed = late_completed[RING - 1]; late_completed[RING - 1] = 0 }
+#endif
+#ifdef FAULT_STOP_RELEASED
+  :: atomic { late_stop -> late_stop = false; stop = true }
 #endif
 #ifdef FAULT_PARKED_RELEASED
   :: atomic { late_parked[0] -> late_parked[0] = false; seat[0] = PARKED }
@@ -913,4 +998,4 @@ init {
   }
 }
 
-ltl completes { <> is_over }
+ltl completes { <> released }

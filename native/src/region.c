@@ -41,15 +41,18 @@
  *   settling K: JavaScript stores notice 0 L: JavaScript loads completed (all four seq_cst)
  *   seating  M: JavaScript raises seats    N: JavaScript loads seats' states
  *   parking  G: JavaScript stores PARKED   O: JavaScript loads seats (all four seq_cst), then waits
+ *   closing  P: JavaScript stores stop     N: JavaScript loads seats' states
+ *   parking  G: JavaScript stores PARKED   Q: JavaScript loads stop (all four seq_cst), then waits
  *
  *   B before D makes A visible to E. F before a waiter's load of `done` (acquire) makes one op's
  *   results visible to the next, and I before L makes them visible to JavaScript. B before C and G
  *   before H are sequentially consistent, so at least one side sees the other: either the publisher
  *   sees the seat parked and wakes it, or the worker sees the new epoch and does not sleep. Likewise I
  *   before J and K before L: either JavaScript finds the program complete, or it is sent a message. And
- *   M before N and G before O: a worker that sat out is woken, or sees that it has a seat again. To lower
- *   seats needs no order. Everything that the publisher's thread does in C comes after its own A and B, and
- *   before its own L, so that D, E, F and I hold for it as for any worker.
+ *   M before N and G before O: a worker that sat out is woken, or sees that it has a seat again; and P before
+ *   N and G before Q: a worker is woken to leave, or sees that it has to. To lower seats needs no order.
+ *   Everything that the publisher's thread does in C comes after its own A and B, and before its own L, so
+ *   that D, E, F and I hold for it as for any worker.
  */
 #include <stdbool.h>
 #include <string.h>
