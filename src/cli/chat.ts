@@ -2,7 +2,7 @@ import { createInterface, type Interface } from 'node:readline/promises'
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { ArgumentError } from '../errors.js'
-import { Checkpoint } from '../model/checkpoint/checkpoint.js'
+import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { Conversation } from './conversation.js'
 import { interruptible } from './interrupt.js'
@@ -24,12 +24,12 @@ export const chatCommand = new Command('chat')
   .option('--system <text>', 'what the model is told first')
   .option('--max-tokens <n>', 'the most tokens of an answer (default: as the context has)', number)
   .action(async (flags: ChatFlags) => {
-    await checkTemplate(flags.model)
     await using pool = await Pool.create({ threads: flags.threads })
     using model = await interruptible((signal) =>
       loadModel(pool, flags.model, { ...toLoadOptions(flags), signal }),
     )
     if (model === undefined) return
+    checkTemplate(model, flags.model)
     const { maxTokens = model.maxContext } = flags
     const options = { ...toGenerateOptions(flags), maxTokens }
     const conversation = await Conversation.begin(model, flags.system, options)
@@ -39,9 +39,8 @@ export const chatCommand = new Command('chat')
 
 addOptions(chatCommand, [...textOptions(), ...runOptions()])
 
-async function checkTemplate(path: string): Promise<void> {
-  await using checkpoint = await Checkpoint.open(path)
-  if (checkpoint.chatTemplate.exists) return
+function checkTemplate(model: Model, path: string): void {
+  if (model.chatTemplate.exists) return
   const expected = 'a checkpoint with a chat template (`dotpool generate` works without one)'
   throw new ArgumentError('model', expected, `none in ${path}`)
 }

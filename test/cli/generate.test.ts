@@ -86,8 +86,6 @@ test.concurrent.each([
   [['--model', 'src'], 'It has no config.json.'],
   [['--kv', 'int4'], 'Allowed choices are f32, bf16, int8.'],
   [['--max-context', '1000000'], 'maxContext: expected'],
-  [['--min-p', '2'], 'minP: expected'],
-  [['--top-p', '2'], 'topP: expected'],
   [['--threads', '0'], 'threads: expected'],
 ])('generate %j fails with one line', async (args, message) => {
   const { code, stdout, stderr } = await dotpool(['generate', ...args])

@@ -1,12 +1,134 @@
-import { expect, it } from 'vitest'
+import { Linear, WorkerDiedError } from 'dotpool'
+import { describe, expect, it } from 'vitest'
 import { loadWasm } from '#src/native/load.js'
 import { runScript } from '../support/child.js'
+import { createPool, scripted, why } from '../support/isas.js'
+import { expectSameBits } from '../support/reference.js'
+import {
+  errorOf,
+  killOldestThread,
+  killThread,
+  killThreads,
+  pause,
+  slowPool,
+  threadCount,
+  until,
+} from '../support/threads.js'
 
 /** Its threads die in the middle of a claim, those of the native library only in between. */
-const [wasm] = (loadWasm()?.isas() ?? []).slice(-1)
+const wasm = (loadWasm()?.isas() ?? []).slice(-1)
+
+const pools: [threads: number, isa: string][] = [
+  [1, 'scalar'],
+  [2, 'scalar'],
+  ...wasm.map((isa): [number, string] => [2, isa]),
+]
+
+describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
+  it.each(pools)(
+    'during a call takes at most that call with it: %i threads, %s',
+    async (threads, isa) => {
+      await using slow = await slowPool(threads, isa)
+      let died = 0
+      for (let i = 0; i < 3; i++) {
+        const call = errorOf(slow.slowly())
+        await pause(10 + 10 * i)
+        await killThread()
+        const error = await call
+        if (error !== undefined) {
+          expect(error).toBeInstanceOf(WorkerDiedError)
+          expect(error).toMatchObject({ code: 'ERR_DOTPOOL_WORKER_DIED', cause: expect.any(Error) })
+          died++
+        }
+        expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+        expectSameBits(slow.layer.forwardSync(slow.row), slow.expected)
+        await until(() => threadCount() === threads)
+      }
+      expect(died).toBeGreaterThan(0)
+    },
+  )
+
+  it('dies long before the end of the call', async () => {
+    await using slow = await slowPool(1)
+    const { pool } = slow
+    pool.resetStats()
+    await slow.slowly()
+    const whole = pool.stats().tiles
+    pool.resetStats()
+    const call = errorOf(slow.slowly())
+    await until(() => pool.stats().tiles > 0)
+    await killThread()
+    expect(pool.stats().tiles).toBeLessThan(whole)
+    expect(await call).toBeInstanceOf(WorkerDiedError)
+  })
+
+  it('leaves the other calls alone', async () => {
+    await using slow = await slowPool(2)
+    const first = errorOf(slow.slowly())
+    const others = Array.from({ length: 40 }, () => slow.layer.forward(slow.row))
+    const settled = Promise.allSettled(others)
+    await pause(20)
+    await killThread()
+    await first
+    const results = await settled
+    const good = results.filter((result) => result.status === 'fulfilled')
+    // calls that were joined into one share its fate
+    expect(good.length).toBeGreaterThan(0)
+    for (const result of results) {
+      if (result.status === 'fulfilled') expectSameBits(result.value, slow.expected)
+      else expect(result.reason).toBeInstanceOf(WorkerDiedError)
+    }
+  })
+
+  it('while the pool is idle is nobody’s loss', async () => {
+    await using slow = await slowPool(2)
+    for (const idle of [0, 5, 400]) {
+      await slow.layer.forward(slow.row)
+      await pause(idle)
+      await killThread()
+      expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+      await until(() => threadCount() === 2)
+    }
+  })
+
+  it('does not matter though all die at once, and there are many', async () => {
+    await using slow = await slowPool(10)
+    const call = errorOf(slow.slowly())
+    await pause(10)
+    await killThreads()
+    const error = await call
+    if (error !== undefined) expect(error).toBeInstanceOf(WorkerDiedError)
+    expectSameBits(await slow.layer.forward(slow.row), slow.expected)
+  })
+
+  it('is not missed by close()', async () => {
+    const slow = await slowPool(2)
+    const call = errorOf(slow.slowly())
+    await pause(10)
+    const killed = killThread()
+    await slow.pool.close()
+    await killed
+    expect(await call).toBeInstanceOf(Error)
+    expect(threadCount()).toBe(0)
+  })
+})
+
+it('a worker thread that dies without a native library takes at most one call with it', async () => {
+  await using pool = await createPool('typescript', { threads: 2 })
+  const shape = { inFeatures: 256, outFeatures: 256 }
+  const layer = await Linear.fromInt8(pool, new Int8Array(65536).fill(1), 1, shape)
+  const row = new Float32Array(256).fill(127)
+  const expected = new Float32Array(256).fill(256 * 127)
+  expectSameBits(await layer.forward(row), expected)
+  const call = errorOf(layer.forward(new Float32Array(256 * 2000)))
+  await pause(20)
+  await killOldestThread()
+  expect(await call).toBeInstanceOf(WorkerDiedError)
+  expectSameBits(await layer.forward(row), expected)
+})
 
 // in a process of its own: what must not happen is that its event loop stands still for ever
-it.skipIf(wasm === undefined)(
+it.skipIf(wasm.length === 0)(
   'a blocking call ends though a worker dies meanwhile, in the midst of a claim',
   async () => {
     const { code, stdout, stderr } = await runScript(
@@ -39,7 +161,7 @@ it.skipIf(wasm === undefined)(
       }
       console.log([...codes].join())
       process.exit()`,
-      { env: { DOTPOOL_ISA: wasm as string } },
+      { env: { DOTPOOL_ISA: wasm[0] as string } },
     )
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^(ERR_DOTPOOL_WORKER_DIED)?\n$/)
