@@ -100,13 +100,15 @@ export class InternalError extends DotpoolError {
   }
 }
 
-/** A file is not what its format says. `file` names it, the message says where it breaks. */
+/** A file is not what its format says. `file` names it, `problem` says where it breaks. */
 export class FormatError extends DotpoolError {
   readonly file: string
+  readonly problem: string
 
   constructor(file: string, problem: string, options?: ErrorOptions) {
     super('ERR_DOTPOOL_FORMAT', `${file}: ${problem}`, options)
     this.file = file
+    this.problem = problem
   }
 }
 

@@ -1,6 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { setTimeout } from 'node:timers/promises'
-import { collectGarbage } from '#src/native/collect-garbage.js'
+import { open } from 'node:fs/promises'
+import koffi from 'koffi'
+import { loadWasm } from '#src/native/load.js'
+import { measureKoffi, STACK_BYTES } from './koffi.js'
+import { prepareMallocBytes } from './malloc.js'
+import { settle } from './settle.js'
+
+/** @typedef {{ resident: number, koffi: number, held: number, buffers: number }} Sample all in bytes */
 
 /** Open files, sockets and pipes of this process; 0 where the system does not tell. */
 export function countDescriptors() {
@@ -8,38 +14,108 @@ export function countDescriptors() {
   return existsSync(folder) ? readdirSync(folder).length : 0
 }
 
-/** Resident memory between rounds, with all garbage collected. */
+/**
+ * Memory between rounds, with all garbage collected. Of what is resident, malloc and WebAssembly have some free that
+ * they do not give back to the system, and koffi keeps some of each thread that has ended. The rest is held, and must
+ * not grow. Nor must buffers, with which WebAssembly's memory counts as far as it is in use.
+ */
 export class Memory {
-  /** @type {number[]} */
+  /** @type {Sample[]} */
   #samples = []
+  #mallocBytes
+  #koffiBytes
 
-  /** Takes the least of a few: V8 frees buffers in a thread of its own, some time after it has collected them. */
+  /**
+   * @param {() => number} mallocBytes what malloc has handed out
+   * @param {number} koffiBytes of that, what koffi keeps for each thread that has ended
+   */
+  constructor(mallocBytes, koffiBytes) {
+    this.#mallocBytes = mallocBytes
+    this.#koffiBytes = koffiBytes
+  }
+
+  /** Undefined where the system does not tell all that is needed: only Linux with glibc does. */
+  static async prepare() {
+    const mallocBytes = prepareMallocBytes()
+    if (mallocBytes === undefined) return undefined
+    return new Memory(mallocBytes, await measureKoffi(mallocBytes))
+  }
+
   async sample() {
-    let least = Infinity
-    for (let i = 0; i < 3; i++) {
-      collectGarbage()
-      await setTimeout(5)
-      least = Math.min(least, process.memoryUsage.rss())
-    }
-    this.#samples.push(least)
+    await settle()
+    this.#samples.push(await this.#measure())
   }
 
-  /** Mean of the first tenth of the samples, after as many that warm up; bytes. */
+  get length() {
+    return this.#samples.length
+  }
+
+  /** Means of the first tenth of the samples. */
   get first() {
-    return this.#mean(1)
+    return this.#mean(0)
   }
 
-  /** Mean of the last tenth, bytes. */
+  /** Means of the last tenth. */
   get last() {
     return this.#mean(9)
   }
 
+  /** @returns {Sample} */
   #mean(/** @type {number} */ tenth) {
     const { length } = this.#samples
-    const part = this.#samples.slice(
-      Math.floor((tenth * length) / 10),
-      Math.ceil(((tenth + 1) * length) / 10),
-    )
-    return part.reduce((sum, bytes) => sum + bytes, 0) / part.length
+    const [from, to] = [(tenth * length) / 10, ((tenth + 1) * length) / 10]
+    const part = this.#samples.slice(Math.floor(from), Math.ceil(to))
+    const mean = (/** @type {keyof Sample} */ key) =>
+      part.reduce((sum, sample) => sum + sample[key], 0) / part.length
+    return {
+      resident: mean('resident'),
+      koffi: mean('koffi'),
+      held: mean('held'),
+      buffers: mean('buffers'),
+    }
+  }
+
+  /** @returns {Promise<Sample>} */
+  async #measure() {
+    const { arrayBuffers: buffers } = process.memoryUsage()
+    const malloc = this.#mallocBytes()
+    const wasm = addressOfWasm()
+    const sum = { resident: 0, heap: 0, wasm: 0, stacks: 0 }
+    let threads = 0
+    for await (const { first, end, name, resident } of readMappings()) {
+      sum.resident += resident
+      if (name === '[heap]') sum.heap += resident
+      else if (first <= wasm && wasm < end) sum.wasm += resident
+      else if (end - first === STACK_BYTES) {
+        sum.stacks += resident
+        threads++
+      }
+    }
+    const koffi = sum.stacks + threads * this.#koffiBytes
+    const held = sum.resident - sum.heap + malloc - koffi - sum.wasm
+    return { resident: sum.resident, koffi, held, buffers }
+  }
+}
+
+/** Where WebAssembly's memory begins; 0 where there is none. */
+function addressOfWasm() {
+  const handle = loadWasm()?.handle
+  if (handle?.kind !== 'wasm') return 0
+  return Number(koffi.address(new Uint8Array(handle.memory.buffer)))
+}
+
+/** The process's mappings, as /proc/self/smaps tells; line by line, so that to read them takes no memory. */
+async function* readMappings() {
+  const file = await open('/proc/self/smaps')
+  let [first, end, name] = [0, 0, '']
+  for await (const line of file.readLines()) {
+    const [head, , , , , path] = line.split(/ +/)
+    if (/^[0-9a-f]+-/.test(head)) {
+      ;[first, end] = head.split('-').map((address) => Number.parseInt(address, 16))
+      name = path
+    } else if (head === 'Rss:') {
+      const resident = Number.parseInt(line.slice(head.length), 10) * 1024
+      yield { first, end, name, resident }
+    }
   }
 }

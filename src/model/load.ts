@@ -101,6 +101,7 @@ export async function loadParts(
   })
   const network = { config, embedding, norms, projections }
   const texts = checkpoint.takeTexts()
+  texts.endWith(pool)
   return { pool, folder, network, cacheType, maxContext, prefixCacheBytes, texts }
 }
 

@@ -2,6 +2,7 @@ import { ArgumentError, checkList, DisposedError, describe } from '../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
 import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
+import { newArray } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
@@ -198,7 +199,7 @@ export class Model {
     this.#disposed = true
     const reason = new DisposedError('the model')
     this.#scheduler.end(reason)
-    this.#parts.texts.end(reason)
+    void this.#parts.texts.end(reason)
     this.#prefixes.clear()
     for (const step of this.#steps) step.recompile()
     for (const projection of this.projections.values()) projection.dispose()
@@ -296,15 +297,16 @@ export class Model {
     const { vocabSize } = this.config
     const length = checkList(argument, tokens, 'at least one id')
     if (length === 0) throw new ArgumentError(argument, 'at least one id', 'none')
-    const copy: number[] = []
-    for (let i = 0; i < length; i++) {
+    const read = (i: number): number => {
       const token = tokens[i]
-      if (!Number.isInteger(token) || token < 0 || token >= vocabSize) {
-        throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(token))
-      }
-      copy.push(token)
+      if (Number.isInteger(token) && token >= 0 && token < vocabSize) return token
+      throw new ArgumentError(`${argument}[${i}]`, `an id in [0, ${vocabSize})`, describe(token))
     }
-    return new Uint32Array(copy)
+    // before there is memory for them: an object may claim any length
+    for (let i = 0; i < length; i++) read(i)
+    const copy = newArray(Uint32Array, length)
+    for (let i = 0; i < length; i++) copy[i] = read(i)
+    return copy
   }
 
   #check(): void {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Cores, chooseCpus, usableThreads } from '../cpus/usable.js'
-import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { ArgumentError, checkInteger, describe, PoolClosedError } from '../errors.js'
 import { chooseNative } from '../native/load.js'
 import type { Native } from '../native/native.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -49,6 +49,12 @@ const poolOptions: OptionNames<PoolOptions> = {
   workerUrl: true,
 }
 
+/** What a pool ends with itself. */
+export interface Dependent {
+  /** Rejects what waits with `reason`; resolves once no thread is left. */
+  end(reason: PoolClosedError): Promise<void>
+}
+
 /** More workers than this the region has no room for. */
 export const MAX_THREADS = 256
 
@@ -60,6 +66,8 @@ export class Pool {
   readonly #engine: Engine
   readonly #native: Native | null
   readonly #memory: Memory
+  /** Weak: who forgets a model need not wait for the pool to end. */
+  readonly #dependents = new Set<WeakRef<Dependent>>()
   #statsAtReset: WorkerStats[]
   #closing: Promise<void> | undefined
 
@@ -132,11 +140,12 @@ export class Pool {
   }
 
   /**
-   * Ends the worker threads. Calls in flight are rejected with PoolClosedError; later ones too.
-   * Resolves once all threads are gone; may be called again.
+   * Ends the worker threads, and the threads that tokenise for the pool's models. Calls in flight are rejected with
+   * PoolClosedError; later ones too, but for those that tokenise. Resolves once all threads are gone; may be called
+   * again.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#engine.close()
+    this.#closing ??= this.#end()
     return this.#closing
   }
 
@@ -158,6 +167,15 @@ export class Pool {
   /** @internal Where C finds the view's memory; 0 where there is no C. */
   addressOf(view: ArrayBufferView): number {
     return this.#native?.address(view) ?? 0
+  }
+
+  /** @internal Ends something with the pool, at once if that is closed already, unless nobody else holds it by then. */
+  attach(dependent: Dependent): void {
+    for (const ref of this.#dependents) {
+      if (ref.deref() === undefined) this.#dependents.delete(ref)
+    }
+    this.#dependents.add(new WeakRef(dependent))
+    if (this.#closing !== undefined) void dependent.end(new PoolClosedError())
   }
 
   /** @internal See {@link Engine.rowStride}. */
@@ -183,6 +201,12 @@ export class Pool {
   /** @internal See {@link Engine.runSync}. */
   runSync(program: Program): number {
     return this.#engine.runSync(program)
+  }
+
+  async #end(): Promise<void> {
+    const reason = new PoolClosedError()
+    const dependents = Array.from(this.#dependents, (ref) => ref.deref()?.end(reason))
+    await Promise.all([this.#engine.close(), ...dependents])
   }
 }
 

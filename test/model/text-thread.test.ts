@@ -1,8 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ArgumentError, DeadlineError, DisposedError, FormatError } from '#src/errors.js'
+import {
+  ArgumentError,
+  DeadlineError,
+  DisposedError,
+  FormatError,
+  PoolClosedError,
+} from '#src/errors.js'
 import { Model } from '#src/model/model.js'
 import { ChatTemplate } from '#src/model/text/chat-template.js'
 import type { TextRequest } from '#src/model/text/thread/service.js'
@@ -10,6 +17,7 @@ import type { TextSource } from '#src/model/text/thread/text-source.js'
 import { TextThread } from '#src/model/text/thread/text-thread.js'
 import { Pool } from '#src/pool/pool.js'
 import { runScript } from '../support/child.js'
+import { errorOf } from '../support/threads.js'
 import { expectFormatError, fixture } from './support.js'
 import { parseTokenizer, textSource } from './texts.js'
 import { llama3 } from './tokenizers.js'
@@ -108,7 +116,11 @@ describe('a text thread', () => {
     const broken = new TextThread(workerUrl, textSource({ tokenizer: { ...llama3, decoder: 7 } }))
     for (const call of [broken.call(encode('a')), broken.call(encode('b'))]) {
       await expect(call).rejects.toThrow(FormatError)
-      await expect(call).rejects.toThrow('tokenizer.json: decoder is not an object')
+      await expect(call).rejects.toMatchObject({
+        file: 'tokenizer.json',
+        problem: 'decoder is not an object',
+        message: 'tokenizer.json: decoder is not an object',
+      })
     }
   })
 
@@ -213,6 +225,23 @@ describe('a model', () => {
     expect(await rendering).toBe('before')
     const call = () => template.renderAsync(messages, { now: () => 1 })
     expect(call).toThrow(/messages: expected plain data/)
+  })
+
+  it('loses its thread with its pool, which rejects the texts that wait', async () => {
+    const own = await Pool.create({ threads: 1 })
+    const threads: Worker[] = []
+    const add = (worker: Worker) => threads.push(worker)
+    process.on('worker', add)
+    onTestFinished(() => void process.off('worker', add))
+    const model = await Model.load(own, fixture)
+    const encoding = errorOf(model.tokenizer.encodeAsync('O '.repeat(10_000)))
+    await own.close()
+    // one that is gone has no number
+    expect(threads.map(({ threadId }) => threadId)).toEqual([-1])
+    expect(await encoding).toBeInstanceOf(PoolClosedError)
+    // what needs no pool works on
+    expect(await model.tokenizer.encodeAsync('O')).toHaveLength(1)
+    await expect(model.logits([1])).rejects.toThrow(PoolClosedError)
   })
 
   it('that is disposed of rejects the texts that wait', async () => {

@@ -66,12 +66,10 @@ export class Checkpoint {
   }
 
   static async #openGguf(file: string): Promise<Checkpoint> {
-    const { header, size, config: json, shards } = await openGguf(file)
+    const { text, config: json, shards } = await openGguf(file)
     return await Checkpoint.#orClose(shards, async () => {
       const config = parseConfig(file, json)
-      const bytes = new Uint8Array(new SharedArrayBuffer(header.byteLength))
-      bytes.set(header)
-      const texts = await Texts.open({ format: 'gguf', header: { file, bytes }, size })
+      const texts = await Texts.open(text)
       return new Checkpoint(file, { ...config, eosTokenIds: texts.eosTokenIds }, texts, shards)
     })
   }
@@ -221,7 +219,7 @@ export class Checkpoint {
   }
 
   async close(): Promise<void> {
-    if (this.#endsTexts) this.#texts.end(new DisposedError(this.folder))
+    if (this.#endsTexts) await this.#texts.end(new DisposedError(this.folder))
     await this.#shards.close()
   }
 

@@ -1,8 +1,10 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DisposedError } from '../../errors.js'
 import { parseConfig } from '../config/config.js'
-import { documentsOf } from '../gguf/documents.js'
 import { openGguf } from '../gguf/open.js'
-import { copyFile, FileLimit, ifThere, isFile, readJson, writeJson } from '../json/files.js'
+import { copyFile, FileLimit, ifThere, isFile, readJson } from '../json/files.js'
+import { Texts } from '../text/texts.js'
 
 /** What belongs to a checkpoint folder beside config.json and the tensors, where it is there. */
 const FILES = [
@@ -47,14 +49,16 @@ async function ofFolder(source: string): Promise<Companions> {
   return { config, writeTo }
 }
 
+/** What is to be made of its vocabulary is made in the thread for texts, for it takes long. */
 async function ofGguf(source: string): Promise<Companions> {
-  const { metadata, config: json, shards } = await openGguf(source)
+  const { text, config: json, shards } = await openGguf(source)
   await shards.close()
-  const { tokenizer, tokenizerConfig, eosTokenIds } = documentsOf(metadata)
-  const config = { ...json, eos_token_id: eosTokenIds }
+  const texts = await Texts.open(text)
+  const files = await texts.files().finally(() => texts.end(new DisposedError(source)))
   const writeTo = async (folder: string) => {
-    if (tokenizer !== undefined) await writeJson(join(folder, 'tokenizer.json'), tokenizer)
-    await writeJson(join(folder, 'tokenizer_config.json'), tokenizerConfig)
+    for (const [name, bytes] of Object.entries(files)) {
+      await writeFile(join(folder, name), bytes, { flush: true })
+    }
   }
-  return { config, writeTo }
+  return { config: { ...json, eos_token_id: texts.eosTokenIds }, writeTo }
 }

@@ -1,20 +1,17 @@
 import { FormatError } from '../../errors.js'
 import { Shards } from '../checkpoint/shards.js'
 import { readFully } from '../json/files.js'
+import type { TextSource } from '../text/thread/text-source.js'
 import { architectureOf, configJson, headDimOf } from './config-json.js'
 import type { GgufFile } from './gguf-file.js'
 import { GgufTensors } from './gguf-tensors.js'
 import type { GgufTensor } from './header.js'
-import type { Metadata } from './metadata.js'
 import { openParts } from './parts.js'
 import { ROPE_FACTORS } from './tensor-names.js'
 
 export interface Gguf {
-  readonly metadata: Metadata
-  /** The bytes of the header that the metadata are of. */
-  readonly header: Uint8Array
-  /** Of the file of that header, bytes. */
-  readonly size: number
+  /** What the file says about text. */
+  readonly text: TextSource & { format: 'gguf' }
   /** The config.json that Hugging Face has for the model, but for the tokens that end a text. */
   readonly config: Record<string, unknown>
   /** The tensors, as Hugging Face has them. */
@@ -37,9 +34,7 @@ export async function openGguf(file: string): Promise<Gguf> {
     // only Llama's rotate neighbours there
     const paired = architectureOf(first.metadata) === 'llama' ? headDim : undefined
     return {
-      metadata: first.metadata,
-      header: first.header,
-      size: first.size,
+      text: textSource(first),
       config: configJson(first.metadata, tensors, ropeFactors),
       shards: new Shards(
         file,
@@ -50,6 +45,13 @@ export async function openGguf(file: string): Promise<Gguf> {
     for (const { handle } of parts) await handle.close()
     throw error
   }
+}
+
+/** The header, in memory that threads share. */
+function textSource({ file, header, size }: GgufFile): Gguf['text'] {
+  const bytes = new Uint8Array(new SharedArrayBuffer(header.byteLength))
+  bytes.set(header)
+  return { format: 'gguf', header: { file, bytes }, size }
 }
 
 /** What the frequencies of RoPE are divided by; undefined where the model has no such factors. */

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat, writeFile } from 'node:fs/promises'
 import { FormatError } from '../../errors.js'
-import { parseJson } from './json.js'
+import { formatJson, parseJson } from './json.js'
 
 /*
  * Every file of a checkpoint is opened here. Whoever made the checkpoint chose what its names lead to: a FIFO
@@ -166,7 +166,7 @@ export async function ifThere<T>(contents: Promise<T>): Promise<T | undefined> {
 
 /** Writes a JSON file. */
 export async function writeJson(file: string, json: object): Promise<void> {
-  await writeFile(file, `${JSON.stringify(json, null, 2)}\n`, { flush: true })
+  await writeFile(file, formatJson(json), { flush: true })
 }
 
 /** Awaits work on a file or folder; undefined if it is not there. */

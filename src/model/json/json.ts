@@ -21,6 +21,11 @@ export function parseJson(file: string, bytes: Uint8Array): unknown {
   }
 }
 
+/** JSON as files have it. */
+export function formatJson(json: object): string {
+  return `${JSON.stringify(json, null, 2)}\n`
+}
+
 /** The first key that some object of the valid JSON `text` repeats. */
 function repeatedKey(text: string): string | undefined {
   const enclosing: Set<string>[] = [] // the keys of each object around position i

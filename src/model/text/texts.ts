@@ -1,6 +1,7 @@
 import type { DotpoolError } from '../../errors.js'
+import type { Pool } from '../../pool/pool.js'
 import { ChatTemplate } from './chat-template.js'
-import type { TextContents, TextService } from './thread/service.js'
+import type { TextContents, TextFiles, TextService } from './thread/service.js'
 import { startService } from './thread/start-service.js'
 import type { TextSource } from './thread/text-source.js'
 import { Tokenizer } from './tokenizer.js'
@@ -39,9 +40,26 @@ export class Texts {
     return new Texts(service, await service.call({ kind: 'contents' }))
   }
 
-  /** Ends the thread, but for calls that come all the same. Those that wait are rejected with `reason`. */
-  end(reason: DotpoolError): void {
-    this.#service?.end(reason)
+  /**
+   * The files of a folder that say the same.
+   *
+   * @throws as {@link open}; DeadlineError
+   */
+  async files(): Promise<TextFiles> {
+    return (await this.#service?.call({ kind: 'files' })) ?? {}
+  }
+
+  /** Lets the thread end no later than the pool. */
+  endWith(pool: Pool): void {
+    if (this.#service !== undefined) pool.attach(this.#service)
+  }
+
+  /**
+   * Ends the thread, but for calls that come all the same. Those that wait are rejected with `reason`. Resolves once
+   * it is gone.
+   */
+  async end(reason: DotpoolError): Promise<void> {
+    await this.#service?.end(reason)
   }
 }
 

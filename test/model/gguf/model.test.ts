@@ -1,8 +1,9 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { FormatError } from '#src/errors.js'
 import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
+import { Metadata } from '#src/model/gguf/metadata.js'
 import { tensorType } from '#src/model/gguf/tensor-types.js'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
@@ -22,6 +23,7 @@ import {
   writeCheckpoint,
 } from '../support.js'
 import { type MadeGguf, toBf16, toGguf } from './make.js'
+import { piecesFields } from './tokenizers.js'
 
 let pool: Pool
 beforeAll(async () => {
@@ -347,4 +349,22 @@ it('is saved as a W8A8 folder that gives the same logits', async () => {
     quantization: undefined,
   })
   expect(after.dataBytes).toBeLessThan(before.dataBytes)
+})
+
+it('is saved without its vocabulary being parsed on the event loop', async () => {
+  const { fields, tensors } = toGguf(randomCheckpoint('LlamaForCausalLM', { vocab_size: 2048 }))
+  await using folder = await temporaryFolder()
+  const [file, saved] = [join(folder.path, 'model.gguf'), join(folder.path, 'saved')]
+  await writeFile(file, gguf({ ...fields, ...piecesFields() }, tensors))
+  using model = await Model.load(pool, file, { quantize: 'w8a8' })
+  const parse = vi.spyOn(Metadata.prototype, 'texts')
+  onTestFinished(() => parse.mockRestore())
+  await model.save(saved)
+  expect(parse).not.toHaveBeenCalled()
+  using again = await Model.load(pool, saved)
+  const text = 'hello, the hell 世界'
+  expect(again.tokenizer.encode(text)).toEqual(model.tokenizer.encode(text))
+  await using checkpoint = await Checkpoint.open(saved)
+  await using before = await Checkpoint.open(file)
+  expect(checkpoint.config.eosTokenIds).toEqual(before.config.eosTokenIds)
 })

@@ -13,9 +13,13 @@ export interface TextContents {
   readonly eosTokenIds: readonly number[]
 }
 
+/** Files about text that a checkpoint has not, for it is no folder, but a folder of the same model has; by name. */
+export type TextFiles = Readonly<Record<string, Uint8Array<ArrayBuffer>>>
+
 /** What can be asked for, by its kind. */
 export interface TextRequests {
   contents: unknown
+  files: unknown
   encode: { readonly text: string; readonly addSpecialTokens: boolean }
   render: {
     readonly messages: readonly ChatMessage[]
@@ -28,6 +32,7 @@ export interface TextRequests {
 /** What comes back. */
 export interface TextAnswers {
   contents: TextContents
+  files: TextFiles
   encode: Uint32Array<ArrayBuffer>
   render: string
 }
@@ -49,6 +54,9 @@ export interface TextService {
   /** The same, blocking. */
   callSync<Kind extends TextKind>(request: TextRequest<Kind>): TextAnswers[Kind]
 
-  /** Rejects what waits with `reason`, and keeps no thread from now on but while a call needs one. */
-  end(reason: DotpoolError): void
+  /**
+   * Rejects what waits with `reason`, and keeps no thread from now on but while a call needs one. Resolves once the
+   * thread is gone.
+   */
+  end(reason: DotpoolError): Promise<void>
 }

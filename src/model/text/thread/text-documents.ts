@@ -1,5 +1,6 @@
 import { FormatError } from '../../../errors.js'
 import { parseJson } from '../../json/json.js'
+import type { TextFiles } from './service.js'
 import type { SourceFile, TextSource } from './text-source.js'
 
 /** What a checkpoint says about text, as parsed JSON, and the files to name in errors. */
@@ -15,6 +16,8 @@ export interface TextDocuments {
   readonly templateFile: string
   /** Tokens that end a text, where the tokenizer's file names them. */
   readonly eosTokenIds: readonly number[]
+  /** Written anew each time, for nearly nobody needs them. */
+  files(): TextFiles
 }
 
 /**
@@ -43,6 +46,7 @@ export function parseFiles({
     template: template && decode(template),
     templateFile: (template ?? config).file,
     eosTokenIds: [],
+    files: () => ({}),
   }
 }
 

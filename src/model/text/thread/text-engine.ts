@@ -10,6 +10,7 @@ export class TextEngine {
   readonly #encoder: TokenEncoder | undefined
   readonly #template: JinjaTemplate | undefined
   readonly #contents: Omit<TextContents, 'tokens'>
+  readonly #files: TextDocuments['files']
 
   /** @throws FormatError naming the file that is broken, or of a kind that this version does not know */
   constructor(documents: TextDocuments) {
@@ -23,6 +24,7 @@ export class TextEngine {
     if (template !== undefined) {
       this.#template = JinjaTemplate.parse(templateFile, template, specialTokens)
     }
+    this.#files = documents.files
     this.#contents = { hasTemplate: template !== undefined, templateFile, eosTokenIds }
   }
 
@@ -30,6 +32,7 @@ export class TextEngine {
   answer<Kind extends TextKind>(request: TextRequest<Kind>): TextAnswers[Kind]
   answer(request: TextRequest): TextAnswers[TextKind] {
     if (request.kind === 'contents') return { ...this.#contents, tokens: this.#encoder?.table() }
+    if (request.kind === 'files') return this.#files()
     if (request.kind === 'render') return (this.#template as JinjaTemplate).render(request)
     return (this.#encoder as TokenEncoder).encode(request.text, request.addSpecialTokens)
   }

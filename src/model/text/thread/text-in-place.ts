@@ -21,5 +21,5 @@ export class TextInPlace implements TextService {
     return this.#engine.answer(request)
   }
 
-  end(): void {}
+  async end(): Promise<void> {}
 }

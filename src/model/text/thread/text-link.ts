@@ -61,12 +61,12 @@ export class TextLink {
     return receiveMessageOnPort(this.#port)?.message
   }
 
-  /** Ends the thread, whatever it is doing. */
-  end(): void {
+  /** Ends the thread, whatever it is doing; resolves once it is gone. */
+  async end(): Promise<void> {
     this.ignore()
     this.#isDead = true
     this.#port.close()
-    void this.#worker.terminate()
+    await this.#worker.terminate()
   }
 
   #die(cause: unknown): void {

@@ -31,7 +31,9 @@ interface Pending {
  * end, the thread is ended, and the next request finds a new one.
  */
 export class TextThread implements TextService {
-  static readonly #forgotten = new FinalizationRegistry((link: TextLink) => link.end())
+  static readonly #forgotten = new FinalizationRegistry((link: TextLink) => {
+    void link.end()
+  })
 
   readonly #url: URL
   readonly #source: TextSource
@@ -93,12 +95,12 @@ export class TextThread implements TextService {
     return settled() as TextAnswers[Kind]
   }
 
-  end(reason: DotpoolError): void {
+  async end(reason: DotpoolError): Promise<void> {
     this.#isEnded = true
     const waiting = this.#queue.splice(0)
     this.#current?.reject(reason)
     for (const { reject } of waiting) reject(reason)
-    this.#drop()
+    await this.#drop()
   }
 
   #pending(request: TextRequest, resolve: Pending['resolve'], reject: Pending['reject']): Pending {
@@ -123,11 +125,11 @@ export class TextThread implements TextService {
 
   /** A thread that cannot start fails the request that it was started for. */
   #start(): void {
-    this.#drop()
+    void this.#drop()
     this.#link = new TextLink(this.#url, this.#source)
     TextThread.#forgotten.register(this, this.#link, this.#link)
     const reject = (error: unknown) => {
-      this.#drop()
+      void this.#drop()
       this.#queue.shift()?.reject(error)
     }
     const request: TextRequest<'contents'> = { kind: 'contents' }
@@ -156,7 +158,7 @@ export class TextThread implements TextService {
 
   #fail(error: DotpoolError): void {
     const current = this.#current
-    this.#drop()
+    void this.#drop()
     current?.reject(error)
     this.#proceed()
   }
@@ -166,7 +168,7 @@ export class TextThread implements TextService {
     clearInterval(this.#ticking)
     this.#ticking = undefined
     this.#link?.ignore()
-    if (this.#isEnded) this.#drop()
+    if (this.#isEnded) void this.#drop()
   }
 
   #watch(link: TextLink): void {
@@ -177,14 +179,16 @@ export class TextThread implements TextService {
     })
   }
 
-  #drop(): void {
+  /** Ends the thread, if there is one; resolves once it is gone. */
+  async #drop(): Promise<void> {
     this.#current = undefined
     clearInterval(this.#ticking)
     this.#ticking = undefined
-    if (this.#link === undefined) return
-    TextThread.#forgotten.unregister(this.#link)
-    this.#link.end()
+    const link = this.#link
+    if (link === undefined) return
     this.#link = undefined
+    TextThread.#forgotten.unregister(link)
+    await link.end()
   }
 }
 
@@ -199,6 +203,7 @@ function deadlineError(source: TextSource, { kind }: TextRequest): DeadlineError
 /** What takes too long, and what to do. */
 const problems: Record<TextKind, [what: string, remedy: string]> = {
   contents: ['parsing it', 'use another file'],
+  files: ['writing its tokenizer', 'use another file'],
   encode: [
     'tokenising a text',
     'give token ids, or use a tokenizer whose patterns do not backtrack',

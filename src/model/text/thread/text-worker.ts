@@ -29,18 +29,16 @@ async function reply(work: () => unknown): Promise<void> {
   } catch (error) {
     message = { error: toWire(error) }
   }
-  port.postMessage(message, buffersOf(message))
+  port.postMessage(message, 'value' in message ? buffersOf(message.value) : [])
   Atomics.add(replies, 0, 1)
   Atomics.notify(replies, 0)
 }
 
-/** Large arrays change hands rather than being copied. */
-function buffersOf(message: TextReply): ArrayBuffer[] {
-  if ('error' in message) return []
-  const { value } = message
-  if (value instanceof Uint32Array) return [value.buffer as ArrayBuffer]
-  const { tokens } = (value ?? {}) as { tokens?: { bytes: Uint8Array; ends: Uint32Array } }
-  return tokens === undefined ? [] : ([tokens.bytes.buffer, tokens.ends.buffer] as ArrayBuffer[])
+/** Large arrays change hands rather than being copied: those that an answer is, or has in it, however deep. */
+function buffersOf(answer: unknown): ArrayBuffer[] {
+  if (ArrayBuffer.isView(answer)) return [answer.buffer as ArrayBuffer]
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return []
+  return Object.values(answer).flatMap(buffersOf)
 }
 
 let engine: TextEngine

@@ -11,8 +11,7 @@ export function toWire(error: unknown): WireError {
     return { kind: 'argument', parts: [error.argument, error.expected, error.got] }
   }
   if (error instanceof FormatError) {
-    const { file, message } = error
-    const problem = message.slice(`${file}: `.length)
+    const { file, problem } = error
     // what cannot be cloned has its words in the message
     const cause = error.cause instanceof Error ? new Error(error.cause.message) : undefined
     return { kind: 'format', file, problem, cause }
