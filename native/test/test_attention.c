@@ -87,7 +87,7 @@ static void fill_pages(attention_case *c) {
 
 static uint32_t border_or_any(uint32_t most) {
   const uint32_t near = DP_PAGE * random_between(0, MOST_PAGES) + random_between(0, 2);
-  return near >= 1 && near <= most && one_in(2) ? near : random_between(1, most);
+  return near >= 1 && near <= most && one_in(3) ? near : random_extent(most);
 }
 
 /* Stretches of rows of one sequence, and the odd row of any. */
