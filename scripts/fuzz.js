@@ -3,7 +3,7 @@
 // number: `node scripts/fuzz.js --target tokenizer --seed 123 --minutes 0` is it alone.
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { DotpoolError } from 'dotpool'
+import { DotpoolError } from '../dist/src/errors.js'
 import { config } from './fuzz/config.js'
 import { gguf } from './fuzz/gguf.js'
 import { Random } from './fuzz/random.js'
@@ -80,7 +80,8 @@ class Tally {
 async function execute({ name, draw, open }, at, tally) {
   place[0] = at
   const bytes = draw(new Random(at))
-  const describe = () => `--target ${name} --seed ${at}: ${JSON.stringify(Buffer.from(bytes).toString('latin1'))}`
+  const describe = () =>
+    `--target ${name} --seed ${at}: ${JSON.stringify(Buffer.from(bytes).toString('latin1'))}`
   tally.executions++
   let uses
   try {

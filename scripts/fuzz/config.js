@@ -17,7 +17,12 @@ const qwen3 = {
   max_position_embeddings: 64,
   rms_norm_eps: 1e-6,
   rope_theta: 10000,
-  rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 16, beta_fast: 32 },
+  rope_scaling: {
+    rope_type: 'yarn',
+    factor: 4,
+    original_max_position_embeddings: 16,
+    beta_fast: 32,
+  },
   tie_word_embeddings: true,
   attention_bias: false,
   eos_token_id: [5],

@@ -11,6 +11,9 @@ import { useTexts } from './texts.js'
 
 const DATA_BYTES = 4096
 
+/** The format's number of the type. */
+const BOOL = 7
+
 /** Fields by key, and tensors as name, type and dims; sizes are worked out from them. */
 const qwen = {
   fields: {
@@ -54,7 +57,7 @@ const llama = {
     'tokenizer.ggml.tokens': ['<unk>', '<s>', '</s>', '<0x61>', '▁', 'h', 'e', 'he'],
     'tokenizer.ggml.scores': [0.5, 0.5, 0.5, 0.5, -1.5, -2.5, -3.5, -0.5],
     'tokenizer.ggml.token_type': [2, 3, 3, 6, 1, 1, 1, 1],
-    'tokenizer.ggml.add_bos_token': 1,
+    'tokenizer.ggml.add_bos_token': true,
   },
   tensors: [
     ['token_embd.weight', 2, [32, 8]],
@@ -72,11 +75,12 @@ const files = [qwen, llama].flatMap((file) =>
 )
 
 /** @param {unknown} value @returns {import('../../dist/bench/models/gguf-header.js').Value} */
-function valueOf(value) {
+function fieldValue(value) {
   if (Array.isArray(value) && value.length > 0) {
-    const first = valueOf(value[0])
-    return array(value.map(valueOf).map((one) => (one.type === first.type ? one : first)))
+    const first = fieldValue(value[0])
+    return array(value.map(fieldValue).map((one) => (one.type === first.type ? one : first)))
   }
+  if (typeof value === 'boolean') return { type: BOOL, bytes: Buffer.from([Number(value)]) }
   if (typeof value !== 'number') return string(String(value))
   return Number.isInteger(value) && value >= 0 ? uint32(value % 2 ** 32) : float32(value)
 }
@@ -104,14 +108,21 @@ const blockBytes = new Map([
 
 /** @param {any} file */
 function encoded(file) {
-  const fields = Object.entries(file?.fields ?? {}).map(([key, value]) => [key, valueOf(value)])
-  const tensors = [file?.tensors].flat(1).map((tensor) => {
-    const [name, type, shape] = Array.isArray(tensor) ? tensor : [tensor, 0, []]
-    const dims = [shape].flat(1).map(natural)
-    const [size, bytes] = blockBytes.get(type) ?? [1, 4]
-    const elements = dims.reduce((product, dim) => product * dim, 1)
-    return { name: String(name), type: natural(type), dims, bytes: Math.ceil(elements / size) * bytes }
-  })
+  const fields = Object.entries(file?.fields ?? {}).map(([key, value]) => [key, fieldValue(value)])
+  const tensors = [file?.tensors]
+    .flat(1)
+    .filter(Array.isArray)
+    .map(([name, type, shape]) => {
+      const dims = [shape].flat(1).map(natural)
+      const [size, bytes] = blockBytes.get(type) ?? [1, 4]
+      const elements = dims.reduce((product, dim) => product * dim, 1)
+      return {
+        name: String(name),
+        type: natural(type),
+        dims,
+        bytes: Math.ceil(elements / size) * bytes,
+      }
+    })
   const data = Buffer.alloc(DATA_BYTES)
   for (let i = 0; i < DATA_BYTES; i++) data[i] = (i * 37) ^ (i >> 3)
   return Buffer.concat([ggufHeader(/** @type {any} */ (fields), tensors).header, data])
@@ -138,15 +149,29 @@ export const gguf = {
     const opened = new GgufTensors(/** @type {any} */ ({ file: FILE, handle, tensors }), paired)
     const { tokenizer, tokenizerConfig, eosTokenIds } = documentsOf(metadata)
     const files = { tokenizerFile: FILE, configFile: FILE, templateFile: FILE }
-    const documents = { tokenizer, config: tokenizerConfig, template: undefined, ...files, eosTokenIds }
-    return [...useTexts(documents), ...[...opened.entries.keys()].map((name) => () => opened.read(name))]
+    const documents = {
+      tokenizer,
+      config: tokenizerConfig,
+      template: undefined,
+      ...files,
+      eosTokenIds,
+    }
+    return [
+      ...useTexts(documents),
+      ...[...opened.entries.keys()].map((name) => () => opened.read(name)),
+    ]
   },
 }
 
 /** A file that lies in memory. @param {Uint8Array} bytes */
 function handleOf(bytes) {
   return {
-    async read(/** @type {Uint8Array} */ into, /** @type {number} */ offset, /** @type {number} */ length, /** @type {number} */ position) {
+    async read(
+      /** @type {Uint8Array} */ into,
+      /** @type {number} */ offset,
+      /** @type {number} */ length,
+      /** @type {number} */ position,
+    ) {
       const part = bytes.subarray(position, position + length)
       into.set(part, offset)
       return { bytesRead: part.byteLength }

@@ -6,7 +6,24 @@
  */
 
 const oddValues = [null, true, false, -1, 0, 0.5, 1, 2, 64, 1e9, 2 ** 31, 2 ** 53, 1e308, '', 'a']
-const oddTexts = ['', '\u0000', '\ud800', '😀', 'é', '\n', ' ', '▁', '{{', '%}', '\\', '"', '(', '[', '*', '0']
+const oddTexts = [
+  '',
+  '\u0000',
+  '\ud800',
+  '😀',
+  'é',
+  '\n',
+  ' ',
+  '▁',
+  '{{',
+  '%}',
+  '\\',
+  '"',
+  '(',
+  '[',
+  '*',
+  '0',
+]
 const oddNames = ['__proto__', 'constructor', 'toString', 'type', 'length', '']
 
 /**

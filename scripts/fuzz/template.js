@@ -18,10 +18,42 @@ const templates = [
 
 const pieces = [
   ...templates.flatMap((text) => text.split(/(\{[{%].*?[%}]\}|\||\.|\(|\)| )/s)),
-  ...['{% for x in range(3) %}', '{% endfor %}', '{{ messages | tojson }}', '{{ x.y.z }}', '{% break %}'],
-  ...['{% generation %}', '{{ 1 // 0 }}', "{{ 'a' * 3 }}", '{# a #}', '{% raw %}', ' not ', ' is none', '[-1]'],
-  ...["['role']", '.items()', '.strip()', ' | sort', ' | selectattr("role", "equalto", "user")', ' | int'],
-  ...[' ~ ', ' - 1', ' and ', ' in ', '**kwargs', '"', "'", '{%- call m(1) %}', '{% filter upper %}'],
+  ...[
+    '{% for x in range(3) %}',
+    '{% endfor %}',
+    '{{ messages | tojson }}',
+    '{{ x.y.z }}',
+    '{% break %}',
+  ],
+  ...[
+    '{% generation %}',
+    '{{ 1 // 0 }}',
+    "{{ 'a' * 3 }}",
+    '{# a #}',
+    '{% raw %}',
+    ' not ',
+    ' is none',
+    '[-1]',
+  ],
+  ...[
+    "['role']",
+    '.items()',
+    '.strip()',
+    ' | sort',
+    ' | selectattr("role", "equalto", "user")',
+    ' | int',
+  ],
+  ...[
+    ' ~ ',
+    ' - 1',
+    ' and ',
+    ' in ',
+    '**kwargs',
+    '"',
+    "'",
+    '{%- call m(1) %}',
+    '{% filter upper %}',
+  ],
 ]
 
 /** @type {import('./target.js').Target} */
@@ -29,7 +61,8 @@ export const template = {
   name: 'template',
   draw(random) {
     let text = random.pick(templates)
-    for (let changes = random.below(4); changes > 0; changes--) text = mutatedText(random, text, pieces)
+    for (let changes = random.below(4); changes > 0; changes--)
+      text = mutatedText(random, text, pieces)
     return random.oneIn(16) ? mutatedBytes(random, Buffer.from(text)) : Buffer.from(text)
   },
   open: (bytes) => useTextFiles({ template: bytes }),

@@ -1,14 +1,17 @@
+import { Texts } from '../../dist/src/model/text/texts.js'
 import { parseFiles } from '../../dist/src/model/text/thread/text-documents.js'
 import { TextEngine } from '../../dist/src/model/text/thread/text-engine.js'
 import { TextInPlace } from '../../dist/src/model/text/thread/text-in-place.js'
-import { Texts } from '../../dist/src/model/text/texts.js'
 import { FILE } from './target.js'
 
 /** @typedef {import('../../dist/src/model/text/thread/text-documents.js').TextDocuments} TextDocuments */
 
 const messages = [
   { role: /** @type {const} */ ('system'), content: ' Be brief. ' },
-  { role: /** @type {const} */ ('user'), content: [{ type: /** @type {const} */ ('text'), text: 'abab é' }] },
+  {
+    role: /** @type {const} */ ('user'),
+    content: [{ type: /** @type {const} */ ('text'), text: 'abab é' }],
+  },
   { role: /** @type {const} */ ('assistant'), content: '<think>a</think>b' },
 ]
 const sentences = ['', 'abab <|end|> É\u0301 😀', '  a\n\nhey 12345, it\u2019s \ud800 ▁b']
@@ -37,7 +40,8 @@ function hasTemplate(config) {
  * @param {{ tokenizer?: Uint8Array, config?: Uint8Array, template?: Uint8Array }} files
  */
 export function useTextFiles({ tokenizer, config, template }) {
-  const source = (/** @type {Uint8Array | undefined} */ bytes) => bytes && { file: FILE, bytes: shared(bytes) }
+  const source = (/** @type {Uint8Array | undefined} */ bytes) =>
+    bytes && { file: FILE, bytes: shared(bytes) }
   const documents = parseFiles({
     format: 'json',
     tokenizer: source(tokenizer),
