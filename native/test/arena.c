@@ -4,16 +4,6 @@
 
 #include "../src/ops.h"
 
-arena make_arena(uint32_t threads) {
-  const uint64_t bytes = dp_region_bytes(threads);
-  arena arena = {.memory = make_input(bytes, 64)};
-  arena.region = arena.memory.at;
-  dp_region_init(arena.region, threads);
-  return arena;
-}
-
-void free_arena(arena *arena) { free_block(&arena->memory); }
-
 dp_slot *slot_at(const arena *arena, uint32_t epoch) { return &arena->region->ring[epoch % DP_RING]; }
 
 bool is_complete(const arena *arena, uint32_t epoch) {

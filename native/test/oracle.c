@@ -205,6 +205,12 @@ bool same_float(float a, float b) {
   return memcmp(&a, &b, sizeof a) == 0;
 }
 
+bool same_floats(const float *a, const float *b, size_t count) {
+  size_t i = 0;
+  while (i < count && same_float(a[i], b[i])) i++;
+  return i == count;
+}
+
 bool same_element(const void *a, const void *b, dp_type type, size_t i) {
   const size_t size = type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4;
   if (type == DP_F32) return same_float(oracle_load(a, type, i), oracle_load(b, type, i));

@@ -58,6 +58,7 @@ void oracle_pack(const int8_t *w, size_t n, size_t k, int8_t *tiles, int32_t *co
 
 /* The same bits; all NaN are one. */
 bool same_float(float a, float b);
+bool same_floats(const float *a, const float *b, size_t count);
 bool same_element(const void *a, const void *b, dp_type type, size_t i);
 
 #endif

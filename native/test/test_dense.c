@@ -56,7 +56,7 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
 }
 
 void dense_case(void) {
-  test_case(one_in(3) ? 1 : random_between(1, 20), random_between(1, 70), random_between(1, MOST_K));
+  test_case(one_in(3) ? 1 : random_extent(20), random_extent(70), random_extent(MOST_K));
 }
 
 void test_dense(void) {

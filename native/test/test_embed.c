@@ -1,4 +1,6 @@
-/* test_embed.c: rows of a float embedding, widened. */
+/* test_embed.c: rows of a float embedding, widened, and those that name no row of it. */
+#include <string.h>
+
 #include "arena.h"
 #include "float_rows.h"
 #include "oracle.h"
@@ -11,50 +13,64 @@ static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)blo
 static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   arena arena = make_arena(random_between(1, 4));
   float_rows w = make_float_rows(n, k, 5);
+  const uint32_t pick_count = one_in(3) ? 0 : random_between(1, ROWS_MAX);
   block rows = make_input(m * sizeof(dp_row), 8);
-  block picks = make_input(m * sizeof(dp_pick), 8);
-  const uint32_t bad = one_in(3) ? random_between(0, m - 1) : UINT32_MAX;
-  block y = make_output((size_t)m * k * sizeof(float), random_offset(4));
+  block picks = make_input(pick_count * sizeof(dp_pick), 8);
+  block y = make_output((size_t)m * k * sizeof(float), random_offset(4)), untouched = make_output(y.bytes, 0);
   dp_row *row = rows.at;
   dp_pick *pick = picks.at;
-  uint32_t id[ROWS_MAX];
+  /* some draws came to nothing */
+  for (uint32_t i = 0; i < pick_count; i++) {
+    pick[i] = (dp_pick){.id = one_in(3) ? random_past(n) : random_between(0, n - 1)};
+  }
+  const bool sound = one_in(2);
   for (uint32_t i = 0; i < m; i++) {
-    /* some ids are known, some were drawn, and some draws came to nothing */
-    id[i] = one_in(5) ? UINT32_MAX : random_between(0, n - 1);
-    const bool drawn = id[i] == UINT32_MAX || one_in(2);
-    pick[m - 1 - i] = (dp_pick){.id = id[i]};
-    row[i] = (dp_row){.id = drawn ? DP_DRAWN | (m - 1 - i) : id[i], .position = i};
-    /* ids and picks that are not there */
-    if (i == bad) row[i].id = one_in(2) ? DP_DRAWN | (m + random_between(0, 9)) : n + random_between(0, 9);
+    /* some ids are known, some were drawn, and there may be some that are not there */
+    const bool drawn = pick_count > 0 && one_in(2);
+    uint32_t id = drawn ? DP_DRAWN | random_between(0, pick_count - 1) : random_between(0, n - 1);
+    if (!sound && one_in(4)) id = random_past(one_in(2) ? n : DP_DRAWN);
+    row[i] = (dp_row){.id = id, .position = i};
   }
   const dp_op op = {
       .kind = DP_OP_EMBED,
       .m = m,
       .n = n,
       .k = k,
-      .x = address_of(&picks),
-      .u = address_of(&picks) + m * sizeof(dp_pick),
+      .x = pick_count == 0 ? 0 : address_of(&picks),
+      .u = pick_count == 0 ? 0 : address_of(&picks) + picks.bytes,
       .tiles = address_of(&w.memory),
       .w_type = w.type,
       .rows = address_of(&rows),
       .y = address_of(&y),
   };
   const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
-  check(fault == (bad == UINT32_MAX ? 0 : DP_BAD_ROW | bad), "embed M %u: fault %x, bad row %u", m, fault, bad);
+  bool faulty = false, named = false;
   for (uint32_t i = 0; i < m; i++) {
-    if (i == bad) continue;
+    const float *got = (const float *)y.at + (size_t)i * k;
+    const uint32_t drawn = row[i].id - DP_DRAWN;
+    uint32_t id = row[i].id;
+    if (id & DP_DRAWN ? drawn >= pick_count : id >= n) {
+      faulty = true;
+      named |= fault == (DP_BAD_ROW | i);
+      check(memcmp(got, untouched.at, k * sizeof *got) == 0, "embed M %u: bad row %u was written", m, i);
+      continue;
+    }
+    if (id & DP_DRAWN) id = pick[drawn].id;
     for (uint32_t j = 0; j < k; j++) {
-      const float expected = id[i] == UINT32_MAX ? 0 : float_rows_at(&w, id[i], j);
-      check(same_float(((float *)y.at)[(size_t)i * k + j], expected),
-            "embed type %d, M %u, K %u: row %u, element %u differs", w.type, m, k, i, j);
+      const float expected = id >= n ? 0 : float_rows_at(&w, id, j);
+      if (!check(same_float(got[j], expected), "embed type %d, M %u, K %u: row %u, element %u differs", w.type,
+                 m, k, i, j)) {
+        break;
+      }
     }
   }
+  check(faulty ? named : fault == 0, "embed M %u, N %u, %u picks: fault %x", m, n, pick_count, fault);
   check(edges_hold(&y), "embed M %u, K %u wrote beside its memory", m, k);
-  free_block(&w.memory), free_block(&rows), free_block(&picks), free_block(&y);
+  free_block(&w.memory), free_block(&rows), free_block(&picks), free_block(&y), free_block(&untouched);
   free_arena(&arena);
 }
 
-void embed_case(void) { test_case(random_between(1, ROWS_MAX), random_between(1, 30), random_between(1, 100)); }
+void embed_case(void) { test_case(random_extent(ROWS_MAX), random_extent(30), random_extent(100)); }
 
 void test_embed(void) {
   for (int i = 0; i < CASES; i++) embed_case();

@@ -31,8 +31,8 @@ static void run_case(linear_case linear) {
 }
 
 void linear_op_case(void) {
-  const uint32_t m = one_in(3) ? 1 : random_between(1, 40);
-  const uint32_t n = random_between(1, 200), k = random_between(1, 300);
+  const uint32_t m = one_in(3) ? 1 : random_extent(40);
+  const uint32_t n = random_extent(200), k = random_extent(300);
   run_case(one_in(5) ? make_integer_case(m, n, k) : make_linear_case(m, n, k));
 }
 
@@ -75,7 +75,8 @@ static void test_weight_bytes(void) {
 
 /* int8 weights [K, N], and float weights that are quantised on the way. */
 void packing_case(void) {
-  const uint32_t n = random_between(1, 200), k = random_between(1, 100);
+  const uint32_t n = random_extent(200), k = random_extent(100);
+  const uint32_t spoiled = one_in(10) ? random_between(0, n - 1) : n;
   const size_t count = (size_t)n * k, padded = dp_blocks(n) * DP_NR;
   const bool transposes = one_in(3);
   const dp_type type = transposes ? DP_S8 : one_in(2) ? DP_F32 : DP_BF16;
@@ -95,7 +96,7 @@ void packing_case(void) {
     }
     block row = make_input(k * sizeof(float), 64);
     random_floats(row.at, k);
-    if (one_in(1000)) spoil(row.at, k);
+    if (c == spoiled) spoil(row.at, k);
     for (uint32_t j = 0; j < k; j++) oracle_store(x.at, type, first + j, ((float *)row.at)[j]);
     const float s = oracle_quantize_channel(x.at, type, first, k, (int8_t *)q.at + first);
     ((float *)scales.at)[c] = s;

@@ -19,17 +19,21 @@ static int descending(const void *a, const void *b) {
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
+/* As the op does it, before all else. */
+static void penalise(float *logits, const dp_pick *pick) {
+  for (uint32_t i = 0; i < pick->seen_count; i++) {
+    float *logit = &logits[((const uint32_t *)(uintptr_t)pick->seen)[i]];
+    *logit = *logit > 0 ? *logit / pick->penalty : *logit * pick->penalty;
+  }
+}
+
 static float maximum_of(const float *logits, uint32_t n) {
   float maximum = -INFINITY;
   for (uint32_t i = 0; i < n; i++) maximum = logits[i] > maximum ? logits[i] : maximum;
   return maximum;
 }
 
-static uint32_t draw(float *logits, uint32_t n, const dp_pick *pick) {
-  for (uint32_t i = 0; i < pick->seen_count; i++) {
-    const uint32_t id = ((const uint32_t *)(uintptr_t)pick->seen)[i];
-    logits[id] = logits[id] > 0 ? logits[id] / pick->penalty : logits[id] * pick->penalty;
-  }
+static uint32_t draw(const float *logits, uint32_t n, const dp_pick *pick) {
   const float maximum = maximum_of(logits, n);
   if (pick->temperature == 0) {
     uint32_t id = 0;
@@ -85,16 +89,17 @@ static void random_logits(float *logits, uint32_t n) {
 }
 
 static dp_pick random_pick(uint32_t n, uint32_t *seen) {
-  const float temperatures[] = {0, 0.3f, 0.7f, 1, 1.5f, 100};
-  const float top_ps[] = {0, 0.1f, 0.5f, 0.9f, 0.95f, 0.999f}, min_ps[] = {1e-9f, 0.01f, 0.1f, 1};
+  const float temperatures[] = {0, 1e-45f, 1e-30f, 0.3f, 0.7f, 1, 1.5f, 100, 3e38f};
+  const float top_ps[] = {0, 1e-45f, 0.1f, 0.5f, 0.9f, 0.95f, 0.999f, 0.99999994f};
+  const float min_ps[] = {1e-45f, 1e-9f, 0.01f, 0.1f, 0.99999994f, 1}, penalties[] = {1.3f, 0.7f, 1e-45f, 3e38f};
   dp_pick pick = {
       .action = random_between(DP_PICK_NOTHING, DP_PICK_SCORE),
       .id = random_between(0, n - 1),
-      .temperature = temperatures[random_between(0, 5)],
-      .top_p = one_in(2) ? 1 : top_ps[random_between(0, 5)],
-      .min_p = one_in(2) ? 0 : min_ps[random_between(0, 3)],
-      .top_k = one_in(2) ? 0 : random_between(1, n + n / 4),
-      .penalty = one_in(2) ? 1 : 1.3f,
+      .temperature = temperatures[random_between(0, 8)],
+      .top_p = one_in(2) ? 1 : top_ps[random_between(0, 7)],
+      .min_p = one_in(2) ? 0 : min_ps[random_between(0, 5)],
+      .top_k = one_in(2) ? 0 : one_in(9) ? random_past(n) : random_between(1, n),
+      .penalty = one_in(2) ? 1 : penalties[random_between(0, 3)],
       .random = one_in(8) ? UINT32_MAX : (uint32_t)random_bits(),
       .seen = (uint64_t)(uintptr_t)seen,
   };
@@ -104,14 +109,24 @@ static dp_pick random_pick(uint32_t n, uint32_t *seen) {
   return pick;
 }
 
-/* What must come of a pick from those logits. */
-static dp_pick_outcome outcome_of(const dp_pick *asked, const float *logits, uint32_t n) {
+/* Makes some of the ids that a pick names such that are not there. */
+static void name_others(dp_pick *pick, uint32_t n) {
+  uint32_t *seen = (uint32_t *)(uintptr_t)pick->seen;
+  if (one_in(2)) pick->id = random_past(n);
+  for (uint32_t i = 0; i < pick->seen_count; i++) {
+    if (one_in(3)) seen[i] = random_past(n);
+  }
+}
+
+/* What must come of a pick from those logits, which it penalises. */
+static dp_pick_outcome outcome_of(const dp_pick *asked, float *logits, uint32_t n) {
   const uint32_t *seen = (const uint32_t *)(uintptr_t)asked->seen;
-  bool masked = true;
+  bool masked = true, outside = false;
   if (asked->action == DP_PICK_NOTHING) return 0;
   if (asked->action == DP_PICK_SCORE && asked->id >= n) return DP_PICK_OUTSIDE;
-  const bool penalises = asked->action == DP_PICK_DRAW && asked->seen_count > 0;
-  if (penalises && seen[asked->seen_count - 1] >= n) return DP_PICK_OUTSIDE;
+  for (uint32_t i = 0; i < asked->seen_count; i++) outside |= seen[i] >= n;
+  if (asked->action == DP_PICK_DRAW && outside) return DP_PICK_OUTSIDE;
+  if (asked->action == DP_PICK_DRAW) penalise(logits, asked);
   for (uint32_t i = 0; i < n; i++) {
     if (isnan(logits[i])) return DP_PICK_NAN;
     masked &= logits[i] == -INFINITY;
@@ -146,9 +161,7 @@ static void test_case(uint32_t m, uint32_t n) {
     random_logits(row, n);
     *pick = random_pick(n, (uint32_t *)seen.at + i * MOST_SEEN);
     if (one_in(40)) row[random_between(0, n - 1)] = NAN;
-    if (!one_in(40)) continue;
-    pick->id += n;
-    if (pick->seen_count > 0) ((uint32_t *)seen.at)[i * MOST_SEEN + pick->seen_count - 1] += n;
+    if (one_in(20)) name_others(pick, n);
   }
   memcpy(copy.at, logits.at, logits.bytes);
   memcpy(picks.at, asked.at, asked.bytes);
@@ -181,7 +194,7 @@ static void test_case(uint32_t m, uint32_t n) {
   free_arena(&arena);
 }
 
-void pick_case(void) { test_case(random_between(1, 20), random_between(1, one_in(3) ? 700 : 60)); }
+void pick_case(void) { test_case(random_extent(20), one_in(50) ? random_between(1000, 1400) : random_extent(300)); }
 
 void test_pick(void) {
   for (int i = 0; i < CASES; i++) pick_case();

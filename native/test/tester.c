@@ -52,6 +52,7 @@ int conclude(void) {
 static uint64_t state;
 static const uint8_t *script;
 static size_t script_bytes;
+static bool is_scripted;
 
 void seed_random(uint64_t seed) { state = seed; }
 
@@ -59,9 +60,12 @@ void script_random(const uint8_t *bytes, size_t count) {
   state = 0;
   script = bytes;
   script_bytes = count;
+  is_scripted = true;
+  state = random_bits() & 0xff;
+  state = state << 8 | (random_bits() & 0xff);
 }
 
-/* splitmix64 */
+/* splitmix64; for values, of which a script would not last long, and for the rest of what it decides */
 static uint64_t next_bits(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -82,15 +86,30 @@ uint32_t random_between(uint32_t least, uint32_t most) {
 
 bool one_in(uint32_t n) { return random_bits() % n == 0; }
 
+uint32_t random_extent(uint32_t most) {
+  static const uint32_t scripted[] = {4, 4, 4, 4, 17, 17, 17, 80};
+  const uint32_t limit = is_scripted ? scripted[random_between(0, 7)] : most;
+  return random_between(1, limit < most ? limit : most);
+}
+
+uint32_t random_past(uint32_t bound) {
+  switch (random_between(0, 3)) {
+    case 0: return bound;
+    case 1: return UINT32_MAX - random_between(0, 2);
+    case 2: return bound + random_between(0, 9);
+    default: return random_between(bound, UINT32_MAX);
+  }
+}
+
 void random_bytes(int8_t *values, size_t count) {
   const uint32_t character = random_between(0, 5);
   const int8_t same = (int8_t)random_bits();
   for (size_t i = 0; i < count; i++) {
     switch (character) {
-      case 0: values[i] = one_in(2) ? -128 : 127; break;
+      case 0: values[i] = next_bits() % 2 == 0 ? -128 : 127; break;
       case 1: values[i] = -128; break;
       case 2: values[i] = same; break;
-      default: values[i] = (int8_t)random_bits(); break;
+      default: values[i] = (int8_t)next_bits(); break;
     }
   }
 }
@@ -101,13 +120,13 @@ void make_symmetric(int8_t *values, size_t count) {
 
 /* In [-1, 1]. */
 static float random_unit(void) {
-  return (float)((double)random_bits() / (double)UINT64_MAX * 2 - 1);
+  return (float)((double)next_bits() / (double)UINT64_MAX * 2 - 1);
 }
 
 static float random_finite(void) {
   float value;
   do {
-    value = dp_float_from_bits((uint32_t)random_bits());
+    value = dp_float_from_bits((uint32_t)next_bits());
   } while (dp_magnitude(value) >= DP_INFINITY_BITS);
   return value;
 }
@@ -118,17 +137,21 @@ void random_floats(float *values, size_t count) {
   for (size_t i = 0; i < count; i++) {
     switch (character) {
       case 0: values[i] = 0; break;
-      case 1: values[i] = one_in(2) ? same : -same; break;
+      case 1: values[i] = next_bits() % 2 == 0 ? same : -same; break;
       /* with 127 among them the scale is 1, and these lie half-way between two integers */
-      case 2: values[i] = i == 0 ? 127 : (float)random_between(0, 252) / 2 - 63; break;
-      case 3: values[i] = dp_float_from_bits((uint32_t)random_bits() & 0x807fffff); break;
+      case 2: values[i] = i == 0 ? 127 : (float)(next_bits() % 253) / 2 - 63; break;
+      case 3: values[i] = dp_float_from_bits((uint32_t)next_bits() & 0x807fffff); break;
       case 4: values[i] = random_unit() * 3.4028235e38f; break;
       case 5: values[i] = random_finite(); break;
       case 6: values[i] = random_unit() * 2e-8f; break;
-      case 7: values[i] = one_in(2) ? 0.0f : -0.0f; break;
+      case 7: values[i] = next_bits() % 2 == 0 ? 0.0f : -0.0f; break;
       default: values[i] = random_unit() * 4; break;
     }
   }
+}
+
+void random_moderate_floats(float *values, size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] = random_unit() * 2;
 }
 
 void spoil(float *values, size_t count) {

@@ -26,11 +26,20 @@ int conclude(void);
 /* ---- random numbers --------------------------------------------------------------------------- */
 
 void seed_random(uint64_t seed);
-/* Takes the low byte of each number from here, as long as there are any; the rest follows from nothing else. */
+/*
+ * Takes the low byte of each decision from here, as long as there are any. What else is random follows from the
+ * first two bytes.
+ */
 void script_random(const uint8_t *bytes, size_t count);
 uint64_t random_bits(void);
 uint32_t random_between(uint32_t least, uint32_t most); /* both included */
 bool one_in(uint32_t n);
+
+/* A length in [1, most]; mostly a short one where a script decides, so that a fuzzer gets through many. */
+uint32_t random_extent(uint32_t most);
+
+/* A number that is not below `bound`, which is at least 1: just past it, huge, or any. */
+uint32_t random_past(uint32_t bound);
 
 /* Int8 values: any of them, only the extremes, or all the same. */
 void random_bytes(int8_t *values, size_t count);
@@ -43,6 +52,9 @@ void make_symmetric(int8_t *values, size_t count);
  * huge, of any exponent, around the absmax floor; all finite.
  */
 void random_floats(float *values, size_t count);
+
+/* In [-2, 2], such that sums of a few thousand products stay finite. */
+void random_moderate_floats(float *values, size_t count);
 
 /* Puts a NaN or an infinity somewhere. */
 void spoil(float *values, size_t count);

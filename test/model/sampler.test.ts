@@ -51,6 +51,7 @@ describe('Sampler', () => {
     ['minP', { minP: -0.1 }],
     ['minP', { minP: 1.1 }],
     ['repetitionPenalty', { repetitionPenalty: 0 }],
+    ['repetitionPenalty', { repetitionPenalty: 1e-60 }], // 0 in float32
     ['repetitionPenalty', { repetitionPenalty: Number.NaN }],
     ['seed', {}, -1],
     ['seed', {}, 2 ** 32],

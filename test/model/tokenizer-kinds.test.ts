@@ -238,6 +238,12 @@ describe('Metaspace', () => {
   })
 })
 
+it('names its file where the parts that a text goes through are broken', () => {
+  const broken = parse({ ...llama2, post_processor: { type: 'TemplateProcessing', single: 2 } })
+  expect(() => broken.encode('hey')).toThrow(FormatError)
+  expect(() => broken.encode('hey')).toThrow(/^tokenizer\.json: the tokenizer fails: /)
+})
+
 it('refuses a decoder of bytes and pieces at once', () => {
   const decoder = { type: 'Sequence', decoders: [{ type: 'ByteLevel' }, { type: 'Metaspace' }] }
   expect(() => parse({ ...qwen, decoder })).toThrow(/decoder\.decoders\.type "Metaspace"/)

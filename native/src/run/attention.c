@@ -130,7 +130,9 @@ static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t 
   const uint64_t head = (uint64_t)kv_head * group_of(a);
   /* the piece that comes next: all heads of a page follow each other, then those of the next page */
   const bool is_last_head = kv_head + 1 == a->kv_heads;
-  const uint32_t next_page = page + (is_last_head && page < last_page(seen_by(a, row)));
+  const bool has_next = is_last_head && page < last_page(seen_by(a, row));
+  /* a page that is not there is the fault of the piece that needs it */
+  const uint32_t next_page = has_next && POINTER(const dp_pages, row->pages)->at[page + 1] != 0 ? page + 1 : page;
   const dp_page_queries queries = {
       .rows = 1,
       .group = group_of(a),

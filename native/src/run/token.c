@@ -11,10 +11,14 @@ enum {
 
 /* ---- EMBED: rows[M] (, [x, u) (dp_pick[])), tiles (w[N, K]) -> y[M, K]; pieces are rows -------- */
 
-/* The pick that tells a row's id; NULL if the id is known. */
-static const dp_pick *pick_of(const dp_op *op, const dp_row *row) {
-  if (!(row->id & DP_DRAWN)) return NULL;
-  return POINTER(const dp_pick, op->x) + (row->id & ~DP_DRAWN);
+/* The id of a row, or the one drawn for it, which is past all where none could be. False: nothing was drawn there. */
+static bool find_id(const dp_op *op, const dp_row *row, uint32_t *id) {
+  const uint64_t picks = (op->u - op->x) / sizeof(dp_pick), pick = row->id & ~DP_DRAWN;
+  *id = row->id;
+  if (!(row->id & DP_DRAWN)) return row->id < op->n;
+  if (pick >= picks) return false;
+  *id = POINTER(const dp_pick, op->x)[pick].id;
+  return true;
 }
 
 static uint64_t run_embed(const dp_place *place, uint64_t first, uint64_t last) {
@@ -22,13 +26,11 @@ static uint64_t run_embed(const dp_place *place, uint64_t first, uint64_t last) 
   const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
   for (uint64_t m = first; m < last; m++) {
     const dp_row *row = POINTER(const dp_row, op->rows) + m;
-    const dp_pick *pick = pick_of(op, row);
-    if (pick == NULL ? row->id >= op->n : pick >= POINTER(const dp_pick, op->u)) {
+    uint32_t id;
+    if (!find_id(op, row, &id)) {
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    /* none, where the program before could not draw */
-    const uint32_t id = pick == NULL ? row->id : pick->id;
     float *y = POINTER(float, op->y) + m * op->k;
     if (id < op->n) {
       place->kernels->embed(POINTER(const char, op->tiles) + id * bytes, (dp_type)op->w_type, op->k, y);

@@ -105,7 +105,7 @@ export function copySampling(sampling: Sampling, seed: number | undefined): Samp
   if (topK !== undefined) checkInteger('topK', topK, 1, 2 ** 31)
   checkNumber('topP', topP, 'in (0, 1]', (p) => p > 0 && p <= 1)
   checkNumber('minP', minP, 'in [0, 1]', (p) => p >= 0 && p <= 1)
-  checkNumber('repetitionPenalty', repetitionPenalty, 'above 0', (p) => p > 0)
+  checkNumber('repetitionPenalty', repetitionPenalty, 'above 0', (p) => Math.fround(p) > 0)
   if (seed !== undefined) checkInteger('seed', seed, 0, 2 ** 32 - 1)
   return copy
 }

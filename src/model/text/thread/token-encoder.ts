@@ -10,11 +10,18 @@ const MAX_TOKENS = 1 << 20
 
 /** A tokenizer.json, parsed. */
 export class TokenEncoder {
+  readonly #file: string
   readonly #tokenizer: Tokenizer
   readonly #spelling: TokenSpelling
   readonly #unitsPerToken: number
 
-  private constructor(tokenizer: Tokenizer, spelling: TokenSpelling, unitsPerToken: number) {
+  private constructor(
+    file: string,
+    tokenizer: Tokenizer,
+    spelling: TokenSpelling,
+    unitsPerToken: number,
+  ) {
+    this.#file = file
     this.#tokenizer = tokenizer
     this.#spelling = spelling
     this.#unitsPerToken = unitsPerToken
@@ -31,7 +38,7 @@ export class TokenEncoder {
     try {
       const tokenizer = new Tokenizer(json, {})
       checkSize(sizeOf(tokenizer))
-      return new TokenEncoder(tokenizer, spelling, unitsPerToken(json, tokenizer))
+      return new TokenEncoder(file, tokenizer, spelling, unitsPerToken(json, tokenizer))
     } catch (error) {
       throw new FormatError(file, (error as Error).message, { cause: error })
     }
@@ -40,15 +47,24 @@ export class TokenEncoder {
   /**
    * The ids of a text. Special tokens spelled out in it become their ids.
    *
-   * @throws ArgumentError if the vocabulary cannot spell it
+   * @throws ArgumentError if the vocabulary cannot spell it; FormatError if the tokenizer fails, as one does whose
+   *   parts are no more than named right
    */
   encode(text: string, addSpecialTokens: boolean): Uint32Array<ArrayBuffer> {
-    const encoding = this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens })
-    const ids: (number | undefined)[] = encoding.ids
+    const ids = this.#encode(text, addSpecialTokens)
     if (ids.includes(undefined)) {
       throw new ArgumentError('text', 'what the vocabulary can spell', describe(text))
     }
     return Uint32Array.from(ids as number[])
+  }
+
+  #encode(text: string, addSpecialTokens: boolean): (number | undefined)[] {
+    try {
+      return this.#tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids
+    } catch (error) {
+      const { message } = error as Error
+      throw new FormatError(this.#file, `the tokenizer fails: ${message}`, { cause: error })
+    }
   }
 
   /** What each token stands for; special ones for no text. */

@@ -1,0 +1,9 @@
+/* token.c: EMBED, NORM and DENSE, with token ids, drawn ones and rows that are not all there. */
+#include "../../test/tester.h"
+#include "../../test/tests.h"
+#include "../fuzz_case.h"
+
+void fuzz_case(void) {
+  static void (*const cases[])(void) = {embed_case, norm_case, dense_case};
+  cases[random_between(0, sizeof cases / sizeof *cases - 1)]();
+}
