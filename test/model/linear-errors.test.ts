@@ -134,7 +134,7 @@ describe('a trace', () => {
 
 async function traceOf(model: Model, tokens: number[]): Promise<LinearTrace[]> {
   const traces: LinearTrace[] = []
-  await model.trace(Uint32Array.from(tokens), async (linear) => {
+  await model.trace([Uint32Array.from(tokens)], async (linear) => {
     traces.push(linear)
   })
   return traces
