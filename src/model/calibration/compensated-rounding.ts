@@ -54,16 +54,30 @@ export function factorShare({ hessian, factor: { r, d, order }, part }: FactorTa
     r[i * K + i] += damping
   }
   for (let i = 0; i < K; i++) {
+    let l = 0
+    for (; l + 4 <= i; l += 4) subtractRows(r, d, i, l)
     const row = r.subarray(i * K, (i + 1) * K)
-    d[i] = row[i]
-    for (let m = i + 1; m < K; m++) {
-      const below = r.subarray(m * K, (m + 1) * K)
-      const share = row[m] / d[i]
-      for (let j = m; j < K; j++) below[j] -= share * row[j]
+    for (; l < i; l++) {
+      const times = d[l] * r[l * K + i]
+      for (let j = i; j < K; j++) row[j] -= times * r[l * K + j]
     }
+    d[i] = row[i]
     for (let j = i; j < K; j++) row[j] /= d[i]
   }
   return 0
+}
+
+/** R[i] -= sum over four l of D[l] R[l, i] R[l], from the diagonal on: four at a time, for memory is what takes time. */
+function subtractRows(r: Float64Array, d: Float64Array, i: number, l: number): void {
+  const K = d.length
+  const [a, b, c, e] = [l * K, (l + 1) * K, (l + 2) * K, (l + 3) * K]
+  const timesA = d[l] * r[a + i]
+  const timesB = d[l + 1] * r[b + i]
+  const timesC = d[l + 2] * r[c + i]
+  const timesE = d[l + 3] * r[e + i]
+  for (let j = i, at = i * K + i; j < K; j++, at++) {
+    r[at] -= timesA * r[a + j] + timesB * r[b + j] + timesC * r[c + j] + timesE * r[e + j]
+  }
 }
 
 export interface RoundTask extends Share {
