@@ -46,6 +46,8 @@ export type { Sampling } from './model/generation/sampler.js'
 export type { LoadOptions } from './model/load.js'
 export { Model } from './model/model.js'
 export {
+  type QuantizeOptions,
+  type QuantizeReport,
   quantizeLinears,
   type ReplaceOptions,
   type ReplaceReport,

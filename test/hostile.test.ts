@@ -358,7 +358,10 @@ const slowCalls: Record<string, Call> = {
   },
   quantizeLinears: {
     call: quantizeLinears,
-    args: [ofModel, { ...reads, skip: () => ['lm_head'], outliers: () => 15 }],
+    args: [
+      ofModel,
+      { ...reads, skip: () => ['lm_head'], outliers: () => 15, calibration: () => [1, 2, 3] },
+    ],
   },
   replaceLinears: {
     call: replaceLinears,

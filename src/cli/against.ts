@@ -1,16 +1,19 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { LoadOptions } from '../model/load.js'
 import { unknownOption } from '../options.js'
-import { precisionOptions } from './model-options.js'
+import { type ModelFlags, modelOption, precisionOptions } from './model-options.js'
 
 /** Short for what most want to be near to. */
 const FLOAT = 'float'
 
-/** `--against <reference>`: how the same checkpoint is loaded to compare a model with. */
+/** What a model is compared with: the same checkpoint unless another is named. */
+export interface Reference extends LoadOptions, Partial<Pick<ModelFlags, 'model'>> {}
+
+/** `--against <reference>` */
 export function againstOption(): Option {
   return new Option(
     '--against <reference>',
-    'compare with the same model in float, or as given: kv=float32, or quantize=none,kv=int8',
+    'compare with the same model in float, or as given: kv=float32, or quantize=none,kv=int8; or with another: model=PATH',
   ).argParser(readReference)
 }
 
@@ -19,9 +22,10 @@ export function againstOption(): Option {
  *
  * @throws ArgumentError for an unknown option, InvalidArgumentError for a value that it cannot have
  */
-function readReference(text: string): LoadOptions {
+function readReference(text: string): Reference {
   if (text === FLOAT) return { quantize: 'none' }
-  const known = new Map(precisionOptions().map((option) => [option.attributeName(), option]))
+  const allowed = [modelOption(), ...precisionOptions()]
+  const known = new Map(allowed.map((option) => [option.attributeName(), option]))
   const options: Record<string, unknown> = {}
   for (const part of text.split(',')) {
     const [name, value] = splitOnce(part)
@@ -39,10 +43,10 @@ function splitOnce(part: string): [string, string] {
 }
 
 /**
- * How to load the reference. A change of `quantize` begins with the defaults; otherwise what is not named
- * is as in the model itself.
+ * How to load the reference. Another `model`, or a change of `quantize`, begins with the defaults; otherwise what is
+ * not named is as in the model itself.
  */
-export function referenceOptions(own: LoadOptions, reference: LoadOptions): LoadOptions {
-  if (reference.quantize !== undefined) return { maxContext: own.maxContext, ...reference }
-  return { ...own, ...reference }
+export function referenceOptions(own: LoadOptions, { model, ...named }: Reference): LoadOptions {
+  const isOther = model !== undefined || named.quantize !== undefined
+  return isOther ? { maxContext: own.maxContext, ...named } : { ...own, ...named }
 }

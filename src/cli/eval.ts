@@ -5,10 +5,9 @@ import { ArgumentError } from '../errors.js'
 import { compareModels } from '../model/evaluation/compare.js'
 import { compareLinears } from '../model/evaluation/linear-errors.js'
 import { readText } from '../model/json/files.js'
-import type { LoadOptions } from '../model/load.js'
 import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
-import { againstOption, referenceOptions } from './against.js'
+import { againstOption, type Reference, referenceOptions } from './against.js'
 import { presentComparison } from './comparison.js'
 import { drawErrors } from './error-chart.js'
 import { presentErrors } from './error-table.js'
@@ -20,7 +19,7 @@ import { withProgressBar } from './progress.js'
 import { digits } from './text.js'
 
 interface EvalFlags extends ModelFlags {
-  against?: LoadOptions
+  against?: Reference
   chart?: string
   window?: number
   json?: true
@@ -49,7 +48,7 @@ export const evalCommand = new Command('eval')
       const { against } = flags
       if (against === undefined) return await evaluate(model, ids, flags, signal)
       const others = { ...referenceOptions(options, against), signal }
-      using reference = await loadModel(pool, flags.model, others)
+      using reference = await loadModel(pool, against.model ?? flags.model, others)
       await compare(model, reference, ids, flags, signal)
     })
   })

@@ -1,6 +1,9 @@
 import { Argument, Command } from 'commander'
 import { Checkpoint } from '../model/checkpoint/checkpoint.js'
 import { checkEmpty } from '../model/checkpoint/save.js'
+import { readText } from '../model/json/files.js'
+import type { Model } from '../model/model.js'
+import { quantizeLinears } from '../model/replace.js'
 import { Pool } from '../pool/pool.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
@@ -10,6 +13,7 @@ import { withProgressBar } from './progress.js'
 import { bytes, duration } from './text.js'
 
 interface QuantizeFlags {
+  calibrate?: string
   skip?: string[]
   threads: number
 }
@@ -25,12 +29,19 @@ export const quantizeCommand = new Command('quantize')
     'leave this Linear as it is, e.g. down_proj; may be given again',
     collect,
   )
+  .option(
+    '--calibrate <file>',
+    'round weights so that errors make good for each other on this text (GPTQ), some thousand tokens of what the model is for',
+  )
   .addOption(threadsOption())
-  .action((source: string, target: string, { skip, threads }: QuantizeFlags) =>
+  .action((source: string, target: string, { calibrate, skip, threads }: QuantizeFlags) =>
     interruptible(async (signal) => {
       await checkEmpty(target)
+      const text = calibrate === undefined ? undefined : await readText(calibrate)
       await using pool = await Pool.create({ threads })
-      using model = await loadModel(pool, source, { quantize: 'w8a8', skip, signal })
+      const quantize = text === undefined ? 'w8a8' : 'none'
+      using model = await loadModel(pool, source, { quantize, skip, signal })
+      if (text !== undefined) await quantizeCalibrated(model, text, skip, signal)
       await withProgressBar('saving', (onProgress) => model.save(target, { signal, onProgress }))
       const [before, after] = [await tensorBytes(source), await tensorBytes(target)]
       const elapsed = duration(performance.now() * 1e3)
@@ -38,6 +49,20 @@ export const quantizeCommand = new Command('quantize')
       console.log('int8 by channels; run here, it keeps outliers of each row of activations exact')
     }),
   )
+
+/** Quantises the Linears of a float model with error compensation. */
+async function quantizeCalibrated(
+  model: Model,
+  text: string,
+  skip: readonly string[] = [],
+  signal: AbortSignal,
+): Promise<void> {
+  const calibration = await model.tokenizer.encodeAsync(text, { signal })
+  const { calibrationTokens } = await withProgressBar('quantising', (onProgress) =>
+    quantizeLinears(model, { calibration, skip, signal, onProgress }),
+  )
+  console.log(`calibrated on ${calibrationTokens} of ${calibration.length} tokens`)
+}
 
 async function tensorBytes(folder: string): Promise<number> {
   await using checkpoint = await Checkpoint.open(folder)

@@ -17,6 +17,7 @@ import { type ModelStats, Scheduler } from './decoder/scheduler.js'
 import { Sequence } from './decoder/sequence.js'
 import { makeContext, makeSteps, type Step } from './decoder/step.js'
 import { type LinearTrace, trace } from './decoder/trace.js'
+import { mostOutputs } from './decoder/workspace.js'
 import {
   type GenerateIdsOptions,
   type GenerateOptions,
@@ -274,16 +275,27 @@ export class Model {
     return await this.#alone(ids.length, (sequence) => new ScoreJob(sequence, ids, signal))
   }
 
-  /** @internal Runs tokens through, no more than the context, and shows every Linear at work. */
+  /** @internal Tokens of a window that {@link trace} takes, at most. */
+  get mostTraced(): number {
+    return Math.min(this.maxContext, mostOutputs(this.config))
+  }
+
+  /** @internal Runs windows of tokens through, and shows every Linear at work. */
   async trace(
-    tokens: Uint32Array,
+    windows: readonly Uint32Array[],
     visit: (linear: LinearTrace) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
     const { pool, network, cacheType } = this.#parts
-    using sequence = this.beginAlone(tokens.length)
-    const context = makeContext(pool, network, cacheType, tokens.length)
-    await trace(context, sequence, tokens, visit, signal)
+    const longest = Math.max(...windows.map(({ length }) => length))
+    const context = makeContext(pool, network, cacheType, longest)
+    const sequences = windows.map(({ length }) => this.beginAlone(length))
+    try {
+      const traced = windows.map((tokens, i) => ({ sequence: sequences[i], tokens }))
+      await trace(context, traced, visit, signal)
+    } finally {
+      for (const sequence of sequences) sequence.release()
+    }
   }
 
   /**

@@ -4,9 +4,10 @@ import { unpackTiles } from '../ops/pack.js'
 import { checkOptions } from '../options.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'
-import { isStoredInt8 } from './checkpoint/stored-linear.js'
+import { isStoredInt8, toLinear } from './checkpoint/stored-linear.js'
+import { TensorReader } from './checkpoint/tensor-reader.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
-import { EMBEDDING, linearSpecs } from './config/parameters.js'
+import { EMBEDDING, type LinearSpec, linearSpecs } from './config/parameters.js'
 import type { Model } from './model.js'
 
 /** Unpacked at a time, bytes. */
@@ -14,7 +15,8 @@ const CHUNK = 8 << 20
 
 /**
  * Writes a model as a W8A8 checkpoint: its int8 Linears as they are, everything else as the checkpoint
- * that it came from has it. A tied head stays so: the layout has no place for an int8 one.
+ * that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
+ * it is written beside the embedding, and tied no more.
  *
  * @throws as {@link Model.save}
  */
@@ -25,19 +27,49 @@ export async function saveModel(model: Model, folder: string, given: SaveOptions
   const tensors: TensorSource[] = []
   const replaced = new Set<string>()
   const ignore: string[] = []
+  const config: Record<string, unknown> = {}
   for (const spec of linearSpecs(model.config).values()) {
     const linear = model.projections.get(spec.name)
-    if (linear instanceof Linear && spec.weight !== EMBEDDING) {
-      tensors.push(...int8Tensors(spec.weight, linear))
-      replaced.add(spec.weight).add(`${spec.weight}_scale`)
+    const isTied = spec.weight === EMBEDDING
+    if (
+      linear instanceof Linear &&
+      !(isTied && (await isAsLoaded(linear, source, spec, options)))
+    ) {
+      const name = `${spec.name}.weight`
+      tensors.push(...int8Tensors(name, linear))
+      replaced.add(name).add(`${name}_scale`)
+      if (isTied) config.tie_word_embeddings = false
     } else if (!isStoredInt8(source, spec)) {
       ignore.push(spec.name)
     }
   }
+  if (config.tie_word_embeddings === false) {
+    // it may be stored by the head's name
+    tensors.push(storedTensor(source, EMBEDDING, options.signal))
+    replaced.add(EMBEDDING)
+  }
   for (const name of source.names) {
     if (!replaced.has(name)) tensors.push(storedTensor(source, name, options.signal))
   }
-  await saveCheckpoint(folder, { source: model.folder, ignore, tensors }, options)
+  await saveCheckpoint(folder, { source: model.folder, config, ignore, tensors }, options)
+}
+
+/** Whether a Linear is what loading makes of its float weight. */
+async function isAsLoaded(
+  linear: Linear,
+  source: Checkpoint,
+  spec: LinearSpec,
+  { signal }: SaveOptions,
+): Promise<boolean> {
+  const reader = new TensorReader(source, [spec.weight], { signal })
+  using loaded = await toLinear(linear.pool, reader, spec, linear.outliers)
+  const isEqual = (a: ArrayBufferView, b: ArrayBufferView) =>
+    Buffer.compare(bytesOf(a), bytesOf(b)) === 0
+  return isEqual(loaded.scale, linear.scale) && isEqual(loaded.tiles, linear.tiles)
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 /** A weight [N, K] and its scales [N, 1]. */

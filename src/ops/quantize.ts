@@ -82,11 +82,13 @@ export function quantizeChannel(w: Float32Array, q: Int8Array): number {
   const absmax = absmaxOf(w)
   if (!Number.isFinite(absmax)) return Number.NaN
   const scale = Math.fround(Math.max(absmax, ABSMAX_FLOOR) / 127)
-  for (let k = 0; k < w.length; k++) {
-    const value = round(Math.fround(w[k] / scale))
-    q[k] = Math.min(127, Math.max(-128, value))
-  }
+  for (let k = 0; k < w.length; k++) q[k] = roundWeight(w[k], scale)
   return scale
+}
+
+/** clamp(rne(w / s), -128, 127) */
+export function roundWeight(w: number, scale: number): number {
+  return Math.min(127, Math.max(-128, round(Math.fround(w / scale))))
 }
 
 function toFloat32(argument: string, floats: unknown): Float32Array {

@@ -75,6 +75,11 @@ test.concurrent('models of the same options do not differ', async () => {
   expect(model).toEqual(reference)
 })
 
+test.concurrent('another checkpoint may be the reference', async () => {
+  const { kl } = await compare('--kv', 'bf16', '--against', `model=${fixture},kv=bf16`)
+  expect(kl.max).toBe(0)
+})
+
 test.concurrent('caches of keys and values differ, and no Linear', async () => {
   const { code, stdout } = await evaluate('--kv', 'int8', '--against', 'kv=float32')
   expect(code).toBe(0)
@@ -98,6 +103,7 @@ test.concurrent.each([
   [['--against', 'flaot'], '--against: expected float, got the unknown option flaot'],
   [['--against', 'kv=int9'], 'Allowed choices are f32, bf16, int8.'],
   [['--against', 'skip=down'], 'skip: expected names of Linears'],
+  [['--against', 'model=nowhere'], 'There is no such folder or file.'],
   [['--chart', 'c.svg'], '--chart: expected --against'],
   [['--against', 'float', '--chart', 'no/such/folder/c.svg'], 'no/such/folder/c.svg'],
 ])('eval %j fails with one line', async (args, message) => {
@@ -118,6 +124,7 @@ test.each<[string, LoadOptions, LoadOptions]>([
   ['float', { quantize: 'w8a8', skip: ['lm_head'], kv: 'int8' }, { quantize: 'none' }],
   ['quantize=none,kv=f32', { kv: 'int8' }, { quantize: 'none', kv: 'f32' }],
   ['float', { maxContext: 9 }, { quantize: 'none', maxContext: 9 }],
+  [`model=${fixture}`, { quantize: 'w8a8', kv: 'int8', maxContext: 9 }, { maxContext: 9 }],
   ['kv=float32', { quantize: 'w8a8', kv: 'int8' }, { quantize: 'w8a8', kv: 'f32' }],
   ['kv=bfloat16', {}, { kv: 'bf16' }],
   ['skip=lm_head, skip=down_proj', { kv: 'f32' }, { kv: 'f32', skip: ['lm_head', 'down_proj'] }],
@@ -127,7 +134,7 @@ test.each<[string, LoadOptions, LoadOptions]>([
 
 test.each([
   ['quantise=none', '--against: expected quantize, got the unknown option quantise'],
-  ['max-context=9', '--against: expected one of float, quantize, skip, outliers, kv, got'],
+  ['max-context=9', '--against: expected one of float, model, quantize, skip, outliers, kv, got'],
   ['', '--against: expected'],
   ['kv', 'Write kv=VALUE.'],
   ['kv=int8,', '--against: expected'],

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
@@ -54,11 +54,35 @@ test.concurrent('--skip leaves Linears as they are, and may be given again', asy
   expect(await dtypes(target, [down, up, query])).toEqual(['F32', 'I8', 'F32'])
 })
 
+test.concurrent('--calibrate rounds by a text, and tells how much of it was used', async () => {
+  const target = join(folder.path, 'calibrated')
+  const { code, stdout, stderr } = await dotpool([
+    'quantize',
+    ...[floats, target],
+    ...['--calibrate', 'README.md'],
+  ])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^calibrated on 48 of \d+ tokens\n.* before, /)
+  // a head that is not what the embedding gives has a place of its own
+  expect(await dtypes(target, [down, up, 'lm_head.weight'])).toEqual(['I8', 'I8', 'I8'])
+})
+
+test.concurrent('--calibrate refuses a text that is too short', async () => {
+  const short = join(folder.path, 'short.txt')
+  await writeFile(short, 'To be, or not')
+  const target = join(folder.path, 'none')
+  const { code, stderr } = await dotpool(['quantize', floats, target, '--calibrate', short])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^error: calibration: expected at least 24 tokens, .* got \d+\n$/)
+})
+
 test.concurrent.each([
   [['src', 'new'], 'It has no config.json.'],
   [[fixture, 'src'], 'folder: expected a new or an empty one, got src with'],
   [[fixture, 'package.json'], 'package.json'],
   [[fixture, 'new', '--skip', 'nonsense'], 'skip: expected names of Linears'],
+  [[fixture, 'new', '--calibrate', 'nowhere'], 'nowhere'],
 ])('quantize %j fails with one line', async (args, message) => {
   const { code, stdout, stderr } = await dotpool(['quantize', ...args])
   expect(code).toBe(1)

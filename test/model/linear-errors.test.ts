@@ -130,11 +130,30 @@ describe('a trace', () => {
       expect(head?.y).toEqual(await logitsOf(model, tokens))
     }
   })
+
+  it('shows of several windows what it shows of each alone, block by block', async () => {
+    using model = await loadMade(pool)
+    const windows = [tokens, tokens.slice(3, 10), [7]].map((ids) => Uint32Array.from(ids))
+    const traces = await traceAll(model, windows)
+    for (const [window, ids] of windows.entries()) {
+      const own = traces.filter((linear) => linear.window === window)
+      const alone = await traceOf(model, [...ids])
+      expect(own).toEqual(alone.map((linear) => ({ ...linear, window })))
+    }
+    const order = [...new Set(traces.map(({ name }) => name))]
+    expect(order).toEqual([...model.projections.keys()])
+    const last = traces.findLastIndex(({ name }) => name.endsWith('layers.0.self_attn.o_proj'))
+    expect(traces.findIndex(({ name }) => name.endsWith('layers.0.mlp.gate_proj'))).toBe(last + 1)
+  })
 })
 
 async function traceOf(model: Model, tokens: number[]): Promise<LinearTrace[]> {
+  return await traceAll(model, [Uint32Array.from(tokens)])
+}
+
+async function traceAll(model: Model, windows: Uint32Array[]): Promise<LinearTrace[]> {
   const traces: LinearTrace[] = []
-  await model.trace(Uint32Array.from(tokens), async (linear) => {
+  await model.trace(windows, async (linear) => {
     traces.push(linear)
   })
   return traces

@@ -9,7 +9,7 @@ import type { Run } from './report.js'
  * Lines are printed as they are measured, so columns have fixed widths.
  */
 
-const NAME = 16
+const NAME = 22
 const WHAT = 16
 
 export function printHead({ name }: ModelShape, threads: number): void {

@@ -15,6 +15,8 @@ import type { TensorSource } from './tensor-source.js'
 export interface CheckpointContent {
   /** The folder or GGUF file whose config and tokenizer the new checkpoint takes over. */
   readonly source: string
+  /** What its config.json says otherwise. */
+  readonly config?: object
   /** Names of the Linears that stay floats, such as `lm_head`. */
   readonly ignore: readonly string[]
   /**
@@ -46,7 +48,7 @@ export const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardByte
  */
 export async function saveCheckpoint(
   folder: string,
-  { source, ignore, tensors }: CheckpointContent,
+  { source, config: changes, ignore, tensors }: CheckpointContent,
   options: SaveOptions = {},
 ): Promise<void> {
   const { shardBytes = 5e9, signal, onProgress } = options
@@ -62,7 +64,7 @@ export async function saveCheckpoint(
     throw new ArgumentError('folder', 'one that can be made', error.message)
   })
   try {
-    const config = { ...companions.config, quantization_config: w8a8Config(ignore) }
+    const config = { ...companions.config, ...changes, quantization_config: w8a8Config(ignore) }
     await writeJson(join(partial, 'config.json'), config)
     await companions.writeTo(partial)
     let done = 0

@@ -13,63 +13,100 @@ import { checkRows, type StepContext } from './step.js'
 /** What went into a Linear, float32 [rows, inFeatures], and what came out, float32 [rows, outFeatures]. */
 export interface LinearTrace {
   readonly name: string
+  /** Which of the windows it is for. */
+  readonly window: number
+  /** The norm that its input comes from, or its own name: the Linears of one norm follow each other. */
+  readonly input: string
   readonly x: Float32Array
   readonly y: Float32Array
 }
 
+/** Tokens that run through a decoder from the first position on. */
+export interface TracedWindow {
+  /** A new one. */
+  readonly sequence: Sequence
+  /** As many as a step has outputs, at most. */
+  readonly tokens: Uint32Array
+}
+
 /**
- * Runs tokens through a decoder and shows every Linear at work. The same arithmetic as a step's, but a
- * program for each op, and every token is an output.
+ * Runs windows of tokens through a decoder and shows every Linear at work. The same arithmetic as a step's, but a
+ * program for each op, and every token is an output. All windows pass a block of layers before any enters the next:
+ * so a visitor sees all inputs of a Linear before those of the next block come, and needs not keep them.
  *
- * @param sequence a new one
- * @param tokens those that exceed the outputs of a step are left out
  * @param visit is awaited before the next Linear runs
  */
 export async function trace(
   context: StepContext,
-  sequence: Sequence,
-  tokens: Uint32Array,
+  windows: readonly TracedWindow[],
   visit: (linear: LinearTrace) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { pool, network, workspace, rotations } = context
-  const rows = Math.min(tokens.length, workspace.maxOutputs)
-  const batch = new Batch(pool, rows, 0)
-  sequence.reserve(rows)
-  for (let row = 0; row < rows; row++) batch.addRow(tokens[row], row, sequence)
-  rotations.fill(rows)
-  const writer = new TraceWriter(context, batch, visit, signal)
-  writeForward(network.config, workspace, writer)
-  sequence.enter()
+  const { network, workspace, rotations } = context
+  const writers = windows.map((window, i) => {
+    const show: Visit = (linear) => visit({ window: i, ...linear })
+    const writer = new TraceWriter(context, window, show, signal)
+    writeForward(network.config, workspace, writer)
+    return writer
+  })
+  rotations.fill(Math.max(...windows.map(({ tokens }) => tokens.length)))
+  for (const { sequence } of windows) sequence.enter()
   try {
-    for (const action of writer.actions) await action()
+    for (const block of writers[0].blocks.keys()) {
+      for (const writer of writers) await writer.run(block)
+    }
   } finally {
-    sequence.leave()
+    for (const { sequence } of windows) sequence.leave()
   }
 }
 
+type Action = () => Promise<void>
+type Visit = (linear: Omit<LinearTrace, 'window'>) => Promise<void>
+
 /** Writes a step as actions: a Linear's call, or a program of the ops in between. */
 class TraceWriter implements StepWriter {
-  readonly actions: (() => Promise<void>)[] = []
+  /** Actions between which nothing lives on in the workspace but the residual stream and what is to be added to it. */
+  readonly blocks: Action[][] = [[]]
   readonly #context: StepContext
   readonly #batch: Batch
-  readonly #visit: (linear: LinearTrace) => Promise<void>
+  readonly #visit: Visit
   readonly #signal: AbortSignal | undefined
   readonly #attention: AttentionTable
+  /** The residual stream and what is to be added to it, while another window has the workspace. */
+  readonly #residual: Float32Array
+  readonly #delta: Float32Array
+  /** The last one. */
+  #norm = ''
 
   constructor(
     context: StepContext,
-    batch: Batch,
-    visit: (linear: LinearTrace) => Promise<void>,
+    { sequence, tokens }: TracedWindow,
+    visit: Visit,
     signal: AbortSignal | undefined,
   ) {
     const { pool, network, workspace, rotations, cacheType } = context
+    const rows = tokens.length
     this.#context = context
-    this.#batch = batch
+    this.#batch = new Batch(pool, rows, 0)
     this.#visit = visit
     this.#signal = signal
+    this.#residual = new Float32Array(rows * network.config.hiddenSize)
+    this.#delta = this.#residual.slice()
+    sequence.reserve(rows)
+    for (const [row, token] of tokens.entries()) this.#batch.addRow(token, row, sequence)
     this.#attention = new AttentionTable(pool, network, workspace, rotations.table, cacheType)
-    this.#attention.split(0, Math.ceil(batch.rows / PAGE))
+    this.#attention.split(0, Math.ceil(rows / PAGE))
+  }
+
+  /** Does the actions of a block. */
+  async run(block: number): Promise<void> {
+    const { residual, delta } = this.#context.workspace
+    residual.set(this.#residual)
+    delta.set(this.#delta)
+    for (const action of this.blocks[block]) await action()
+    const { length } = this.#residual
+    this.#residual.set(residual.subarray(0, length))
+    this.#delta.set(delta.subarray(0, length))
   }
 
   embed(): void {
@@ -77,12 +114,15 @@ class TraceWriter implements StepWriter {
   }
 
   norm(name: string, adds: boolean, takers: readonly string[]): void {
+    if (adds) this.blocks.push([])
+    this.#norm = name
     this.#push((writer) => writer.norm(name, adds, takers, 'rows'))
   }
 
   multiply(name: string, source: Source, y: Float32Array): void {
     const { network, workspace } = this.#context
-    this.actions.push(async () => {
+    const input = 'normed' in source ? this.#norm : name
+    this.#do(async () => {
       const projection = network.projections.get(name) as Projection
       const size = this.#batch.rows * projection.inFeatures
       const x = ('normed' in source ? workspace.normed : source.x).slice(0, size)
@@ -91,7 +131,7 @@ class TraceWriter implements StepWriter {
       }
       const result = await projection.forward(x, { signal: this.#signal })
       y.set(result)
-      await this.#visit({ name, x, y: result })
+      await this.#visit({ name, input, x, y: result })
     })
   }
 
@@ -101,8 +141,12 @@ class TraceWriter implements StepWriter {
 
   pick(): void {}
 
+  #do(action: Action): void {
+    this.blocks.at(-1)?.push(action)
+  }
+
   #push(write: (writer: StepWriter) => void): void {
-    this.actions.push(async () => {
+    this.#do(async () => {
       checkRows(await this.#context.pool.run(this.#program(write), this.#signal))
     })
   }

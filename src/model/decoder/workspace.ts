@@ -31,11 +31,10 @@ export class Workspace {
   readonly scales: Float32Array
 
   constructor(pool: Pool, config: ModelConfig) {
-    const { hiddenSize, intermediateSize, headDim, vocabSize, maxPositionEmbeddings } = config
-    const rows = Math.min(MOST_ROWS, maxPositionEmbeddings)
-    const outputs = Math.floor(LOGITS_BYTES / (4 * vocabSize))
+    const { hiddenSize, intermediateSize, headDim, vocabSize } = config
+    const rows = mostRows(config)
     this.maxRows = rows
-    this.maxOutputs = Math.min(rows, Math.max(16, outputs))
+    this.maxOutputs = mostOutputs(config)
     const matrix = (columns: number) => pool.memory.array('float32', rows * columns)
     this.residual = matrix(hiddenSize)
     this.delta = matrix(hiddenSize)
@@ -51,4 +50,14 @@ export class Workspace {
     this.quantized = pool.memory.array('int8', rows * pool.rowStride(longest))
     this.scales = pool.memory.array('float32', rows)
   }
+}
+
+function mostRows({ maxPositionEmbeddings }: ModelConfig): number {
+  return Math.min(MOST_ROWS, maxPositionEmbeddings)
+}
+
+/** Rows of one step whose logits may be wanted, at most. */
+export function mostOutputs(config: ModelConfig): number {
+  const outputs = Math.floor(LOGITS_BYTES / (4 * config.vocabSize))
+  return Math.min(mostRows(config), Math.max(16, outputs))
 }

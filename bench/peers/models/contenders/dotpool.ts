@@ -1,22 +1,31 @@
 import { join } from 'node:path'
 import { version } from '../../../../dist/src/cli/package.js'
-import { Model, Pool } from '../../../../dist/src/index.js'
+import { type LoadOptions, Model, Pool } from '../../../../dist/src/index.js'
 import type { Contender, Session } from '../contender.js'
 
 /** This library. */
-export const dotpool: Contender = {
-  name: 'dotpool',
-  version,
-  weights: ({ folder }) => (folder.endsWith('.gguf') ? folder : join(folder, 'model.safetensors')),
-  start: async (threads) => {
-    const pool = await Pool.create({ threads })
-    return {
-      load: async ({ folder }) => {
-        const model = await Model.load(pool, folder, { quantize: 'w8a8' })
-        return { open: async (_, length) => openSession(model, length) }
-      },
-    }
-  },
+export const dotpool = contender('dotpool')
+
+/** The same without outliers: what they cost. */
+export const dotpoolWithoutOutliers = contender('dotpool, no outliers', { outliers: 0 })
+
+function contender(name: string, options: LoadOptions = {}): Contender {
+  return {
+    name,
+    version,
+    weights: ({ folder }) => {
+      return folder.endsWith('.gguf') ? folder : join(folder, 'model.safetensors')
+    },
+    start: async (threads) => {
+      const pool = await Pool.create({ threads })
+      return {
+        load: async ({ folder }) => {
+          const model = await Model.load(pool, folder, { ...options, quantize: 'w8a8' })
+          return { open: async (_, length) => openSession(model, length) }
+        },
+      }
+    },
+  }
 }
 
 function openSession(model: Model, length: number): Session {

@@ -1,0 +1,97 @@
+import { ArgumentError, NotANumberError } from '../../errors.js'
+import type { FloatLinear } from '../../ops/float-linear.js'
+import { Linear, type LinearOptions } from '../../ops/linear.js'
+import type { LinearTrace } from '../decoder/trace.js'
+import type { Model } from '../model.js'
+import type { Factor } from './compensated-rounding.js'
+import { Hessian } from './hessian.js'
+import { Solver } from './solver.js'
+
+/** Tokens that are run for each input of the widest Linear, at most. */
+const TOKENS_PER_INPUT = 2
+
+/** Tokens of a window, at most: windows are independent sequences. */
+const WINDOW = 256
+
+/**
+ * The tokens that a calibration runs, in windows.
+ *
+ * @param tokens copied at once
+ * @throws ArgumentError if they are not tokens, or fewer than the widest Linear has inputs: then nothing is known of
+ *   some of these
+ */
+export function calibrationWindows(
+  model: Model,
+  floats: ReadonlyMap<string, FloatLinear>,
+  tokens: ArrayLike<number>,
+): Uint32Array[] {
+  const copy = model.copyTokens(tokens, 'calibration')
+  const widest = Math.max(1, ...[...floats.values()].map(({ inFeatures }) => inFeatures))
+  if (copy.length < widest) {
+    const expected = `at least ${widest} tokens, as many as the widest Linear has inputs`
+    throw new ArgumentError('calibration', expected, `${copy.length}`)
+  }
+  const used = copy.subarray(0, TOKENS_PER_INPUT * widest)
+  const size = Math.min(WINDOW, model.mostTraced)
+  return Array.from({ length: Math.ceil(used.length / size) }, (_, w) =>
+    used.subarray(w * size, (w + 1) * size),
+  )
+}
+
+/**
+ * Quantises float Linears of a model with error compensation: so that on the inputs that they have while the model runs
+ * some text their outputs change least. Memory holds what one block of layers needs at a time.
+ *
+ * @param floats the Linears, in the order in which a forward uses them
+ * @param windows what {@link calibrationWindows} gives
+ * @param optionsOf what the int8 Linears are like
+ * @param onLinear is told of each that is done
+ * @throws NotANumberError, ArgumentError for a weight that is not finite, the signal's reason, what the pool throws
+ */
+export async function calibrate(
+  model: Model,
+  floats: ReadonlyMap<string, FloatLinear>,
+  windows: readonly Uint32Array[],
+  optionsOf: (linear: FloatLinear) => LinearOptions,
+  onLinear: (linear: FloatLinear) => void,
+  signal?: AbortSignal,
+): Promise<Map<string, Linear>> {
+  const linears = new Map<string, Linear>()
+  await using solver = new Solver(model.pool.threads)
+  const hessians = new Map<string, Hessian>()
+  let factor: Factor
+  let before: LinearTrace | undefined
+  const visit = async (linear: LinearTrace) => {
+    const { name, window, input, x } = linear
+    const float = floats.get(name)
+    if (float === undefined) return
+    if (before?.window !== window || before.input !== input) {
+      checkFinite(linear, float.inFeatures)
+      const hessian = hessians.get(input) ?? new Hessian(model.pool, float.inFeatures)
+      hessians.set(input, hessian)
+      await hessian.add(x, signal)
+    }
+    before = linear
+    if (window < windows.length - 1) return
+    const hessian = hessians.get(input)
+    // the Linears that share an input follow each other
+    if (hessian !== undefined) factor = await solver.factor(hessian, signal)
+    hessians.delete(input)
+    const { q, scale } = await solver.round(float.weight, factor, signal)
+    linears.set(name, await Linear.fromInt8(model.pool, q, scale, optionsOf(float)))
+    onLinear(float)
+  }
+  try {
+    await model.trace(windows, visit, signal)
+    return linears
+  } catch (error) {
+    for (const linear of linears.values()) linear.dispose()
+    throw error
+  }
+}
+
+/** @throws NotANumberError */
+function checkFinite({ name, x }: LinearTrace, inFeatures: number): void {
+  const bad = x.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) throw new NotANumberError(`inputs of ${name}`, Math.floor(bad / inFeatures))
+}

@@ -1,0 +1,204 @@
+import { bf16ToFloat32 } from '../../bf16.js'
+import { quantizeChannel, roundWeight } from '../../ops/quantize.js'
+import { rangeOf } from '../../ops/share.js'
+import type { Share } from '../../pool/program.js'
+
+/*
+ * Rounds the weights w[K] of each output channel to q[K] so that the Linear's outputs change least:
+ *
+ *   loss(q) = e H e^T, e = w - s q, s as plain rounding has it, H as in hessian.ts
+ *
+ * The method is GPTQ (Frantar et al. 2022, https://arxiv.org/abs/2210.17323) in the form of LDLQ, which gives the same
+ * q without an inverse (Chee et al. 2023, https://arxiv.org/abs/2307.13304). With H = R^T D R, R unit upper triangular,
+ *
+ *   loss(q) = sum_i D[i] (e[i] + sum_{j > i} R[i, j] e[j])^2
+ *
+ * so that i goes from K - 1 down, and q[i] rounds w[i] plus what errors so far leave to make good, the inner sum. Inputs
+ * are sorted: those with the largest H[k, k] are rounded first, while all others can still make good for them.
+ *
+ * Both functions do one share of an op, on threads that run TypeScript, and return 0, or 1 + the index of a fault.
+ */
+
+/** This module, for workers to import. */
+export const compensatedRounding = import.meta.url
+
+/** Of the mean of H[k, k], added to each: calibration has seen some tokens, and others will come. */
+const DAMPING = 0.01
+
+/** H = R^T D R, of sorted inputs, where all threads see it. */
+export interface Factor {
+  /** float64 [K, K]; R[i, j] counts where j > i. */
+  readonly r: Float64Array
+  /** float64 [K]: D. */
+  readonly d: Float64Array
+  /** Which input stands where: uint32 [K]. */
+  readonly order: Uint32Array
+}
+
+export interface FactorTask extends Share {
+  /** float64 [K, K] */
+  hessian: Float64Array
+  factor: Factor
+}
+
+/** R^T D R = H[order, order] + damping; the first share does it all. */
+export function factorShare({ hessian, factor: { r, d, order }, part }: FactorTask): number {
+  if (part > 0) return 0
+  const K = d.length
+  const diagonal = d.map((_, k) => hessian[k * K + k])
+  // where all inputs are zero any H will do
+  const damping = (DAMPING * diagonal.reduce((sum, h) => sum + h, 0)) / K || 1
+  order.set(order.map((_, k) => k).sort((a, b) => diagonal[a] - diagonal[b] || b - a))
+  for (let i = 0; i < K; i++) {
+    for (let j = i; j < K; j++) r[i * K + j] = hessian[order[i] * K + order[j]]
+    r[i * K + i] += damping
+  }
+  for (let i = 0; i < K; i++) {
+    let l = 0
+    for (; l + 4 <= i; l += 4) subtractRows(r, d, i, l)
+    const row = r.subarray(i * K, (i + 1) * K)
+    for (; l < i; l++) {
+      const times = d[l] * r[l * K + i]
+      for (let j = i; j < K; j++) row[j] -= times * r[l * K + j]
+    }
+    d[i] = row[i]
+    for (let j = i; j < K; j++) row[j] /= d[i]
+  }
+  return 0
+}
+
+/** R[i] -= sum over four l of D[l] R[l, i] R[l], from the diagonal on: four at a time, for memory is what takes time. */
+function subtractRows(r: Float64Array, d: Float64Array, i: number, l: number): void {
+  const K = d.length
+  const [a, b, c, e] = [l * K, (l + 1) * K, (l + 2) * K, (l + 3) * K]
+  const timesA = d[l] * r[a + i]
+  const timesB = d[l + 1] * r[b + i]
+  const timesC = d[l + 2] * r[c + i]
+  const timesE = d[l + 3] * r[e + i]
+  for (let j = i, at = i * K + i; j < K; j++, at++) {
+    r[at] -= timesA * r[a + j] + timesB * r[b + j] + timesC * r[c + j] + timesE * r[e + j]
+  }
+}
+
+export interface RoundTask extends Share {
+  factor: Factor
+  /** float32 or bfloat16 bits [N, stride], of which K count. */
+  weight: Float32Array | Uint16Array
+  stride: number
+  /** int8 [N, K] */
+  q: Int8Array
+  /** float32 [N] */
+  scale: Float32Array
+}
+
+/** Output channels that are rounded at a time, so that each of R's elements is read for all of them. */
+const CHANNELS = 4
+
+/** q, scale = round(weight); a channel that plain rounding suits better has that. */
+export function roundShare(task: RoundTask): number {
+  const { factor, weight, stride, q, scale } = task
+  const K = factor.d.length
+  const [from, to] = rangeOf(task, scale.length)
+  const rows = new Rows(factor)
+  for (let first = from; first < to; first += CHANNELS) {
+    const last = Math.min(first + CHANNELS, to)
+    for (let n = first; n < last; n++) {
+      const row = weight.subarray(n * stride, n * stride + K)
+      const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
+      scale[n] = rows.set(n - first, float)
+      if (Number.isNaN(scale[n])) return n + 1
+    }
+    rows.round()
+    for (let n = first; n < last; n++) q.set(rows.get(n - first), n * K)
+  }
+  return 0
+}
+
+/** Some output channels, inputs sorted, rounded in both ways side by side. */
+class Rows {
+  readonly #factor: Factor
+  readonly #weights: Float32Array[]
+  readonly #scales = new Float64Array(CHANNELS).fill(1)
+  readonly #plain: Int8Array[]
+  readonly #compensated: Int8Array[]
+  /** Errors of both: [K][way][channel]. */
+  readonly #errors: Float64Array
+  /** [way][channel] */
+  readonly #losses = new Float64Array(2 * CHANNELS)
+
+  constructor(factor: Factor) {
+    const K = factor.d.length
+    const each = <T>(make: () => T) => Array.from({ length: CHANNELS }, make)
+    this.#factor = factor
+    this.#weights = each(() => new Float32Array(K))
+    this.#plain = each(() => new Int8Array(K))
+    this.#compensated = each(() => new Int8Array(K))
+    this.#errors = new Float64Array(K * 2 * CHANNELS)
+  }
+
+  /** Takes the weights of a channel; returns their scale, or NaN where they are not all finite. */
+  set(channel: number, weight: Float32Array): number {
+    const { order } = this.#factor
+    const scale = quantizeChannel(weight, this.#plain[channel])
+    this.#weights[channel].set(weight)
+    this.#scales[channel] = scale
+    for (const [i, k] of order.entries()) {
+      const error = weight[k] - scale * this.#plain[channel][k]
+      this.#errors[(2 * i + 1) * CHANNELS + channel] = error
+    }
+    return scale
+  }
+
+  /** Of a channel, as {@link round} left it. */
+  get(channel: number): Int8Array {
+    const losses = this.#losses
+    const isBetter = losses[channel] <= losses[CHANNELS + channel]
+    return isBetter ? this.#compensated[channel] : this.#plain[channel]
+  }
+
+  round(): void {
+    const { r, d, order } = this.#factor
+    const errors = this.#errors
+    const losses = this.#losses.fill(0)
+    const K = d.length
+    const sums = new Float64Array(2 * CHANNELS)
+    for (let i = K - 1; i >= 0; i--) {
+      addProducts(r, i * K + i + 1, errors, 2 * CHANNELS * (i + 1), sums.fill(0))
+      const at = 2 * CHANNELS * i
+      const k = order[i]
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        const [w, scale] = [this.#weights[channel][k], this.#scales[channel]]
+        const rounded = roundWeight(w + sums[channel], scale)
+        this.#compensated[channel][k] = rounded
+        errors[at + channel] = w - scale * rounded
+      }
+      for (let row = 0; row < losses.length; row++) {
+        losses[row] += d[i] * (errors[at + row] + sums[row]) ** 2
+      }
+    }
+  }
+}
+
+/** sums[8] += sum_j r[j] * errors[j, 8], to the end of `errors`: the inner loop, which keeps its sums in registers. */
+function addProducts(
+  r: Float64Array,
+  fromR: number,
+  errors: Float64Array,
+  fromErrors: number,
+  sums: Float64Array,
+): void {
+  let [a, b, c, d] = [0, 0, 0, 0]
+  let [e, f, g, h] = [0, 0, 0, 0]
+  for (let j = fromR, at = fromErrors; at < errors.length; j++, at += 8) {
+    const factor = r[j]
+    a += factor * errors[at]
+    b += factor * errors[at + 1]
+    c += factor * errors[at + 2]
+    d += factor * errors[at + 3]
+    e += factor * errors[at + 4]
+    f += factor * errors[at + 5]
+    g += factor * errors[at + 6]
+    h += factor * errors[at + 7]
+  }
+  sums.set([a, b, c, d, e, f, g, h])
+}

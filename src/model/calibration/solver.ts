@@ -1,0 +1,67 @@
+import { type DenseWeight, denseStride } from '../../ops/dense-weight.js'
+import { notFinite } from '../../ops/quantize.js'
+import type { ScriptOp } from '../../pool/program.js'
+import { ScriptEngine } from '../../pool/script.js'
+import {
+  compensatedRounding,
+  type Factor,
+  type FactorTask,
+  factorShare,
+  type RoundTask,
+  roundShare,
+} from './compensated-rounding.js'
+import type { Hessian } from './hessian.js'
+
+/** int8 [N, K] and float32 [N], in shared memory. */
+export interface RoundedWeight {
+  readonly q: Int8Array
+  readonly scale: Float32Array
+}
+
+/**
+ * Rounds weights with error compensation, in TypeScript on threads of its own: seconds of work, in which the event loop
+ * is free. Output channels do not depend on each other, so results do not depend on the number of threads.
+ */
+export class Solver {
+  readonly #engine: ScriptEngine
+
+  constructor(threads: number) {
+    this.#engine = new ScriptEngine(threads)
+  }
+
+  /** @throws the signal's reason, WorkerDiedError */
+  async factor({ inFeatures: K, sums }: Hessian, signal?: AbortSignal): Promise<Factor> {
+    const factor: Factor = {
+      r: new Float64Array(new SharedArrayBuffer(8 * K * K)),
+      d: new Float64Array(new SharedArrayBuffer(8 * K)),
+      order: new Uint32Array(new SharedArrayBuffer(4 * K)),
+    }
+    const args = { hessian: sums, factor } satisfies Partial<FactorTask>
+    await this.#run({ module: compensatedRounding, run: factorShare, args }, signal)
+    return factor
+  }
+
+  /**
+   * @param weight [N, K]
+   * @param factor of the Hessian of its inputs
+   * @throws ArgumentError for a weight that is not finite; the signal's reason, WorkerDiedError
+   */
+  async round(weight: DenseWeight, factor: Factor, signal?: AbortSignal): Promise<RoundedWeight> {
+    const { inFeatures: K, outFeatures: N, data } = weight
+    const q = new Int8Array(new SharedArrayBuffer(N * K))
+    const scale = new Float32Array(new SharedArrayBuffer(4 * N))
+    const stride = denseStride(K)
+    const args = { factor, weight: data, stride, q, scale } satisfies Partial<RoundTask>
+    const fault = await this.#run({ module: compensatedRounding, run: roundShare, args }, signal)
+    if (fault > 0) throw notFinite('weight', fault - 1)
+    return { q, scale }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#engine.close()
+  }
+
+  #run(op: ScriptOp, signal: AbortSignal | undefined): Promise<number> {
+    return this.#engine.run({ native: () => [], script: () => [op] }, signal)
+  }
+}
