@@ -1,14 +1,15 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { presentDiagnosis } from '#src/cli/present-diagnosis.js'
 import type { Kernels } from '#src/native/native.js'
 import { scripted, why } from '../support/isas.js'
 import { dotpool, type Result } from './run.js'
 
 describe.skipIf(scripted)(`doctor${why}`, () => {
   let json: Result
-  let text: Result
+  let text: string
   beforeAll(async () => {
     json = await dotpool(['doctor', '--json'])
-    text = await dotpool(['doctor'])
+    text = presentDiagnosis(JSON.parse(json.stdout))
   }, 240_000)
 
   it('tells what it found in JSON', () => {
@@ -40,19 +41,18 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
     expect(kernels.at(-1)).toEqual({ isa: 'typescript', obstacle: null })
     expect(kernels.find(({ obstacle }) => obstacle === null)?.isa).toBe(isa)
 
-    expect(text.stdout).toMatch(new RegExp(`^kernels +${isa}, the best that can run here$`, 'm'))
+    expect(text).toMatch(new RegExp(`^kernels +${isa}, the best that can run here$`, 'm'))
     for (const kernel of kernels) {
       const finding = kernel.obstacle ?? (kernel.isa === isa ? 'in use' : 'can run')
-      expect(text.stdout).toMatch(new RegExp(`^  ${kernel.isa} +${finding}$`, 'm'))
+      expect(text).toMatch(new RegExp(`^  ${kernel.isa} +${finding}$`, 'm'))
     }
   })
 
   it('says where it looked for the library, and how many threads there are', () => {
-    const { stdout } = text
-    expect(stdout).toMatch(/^looked for at +\/.*libdotpool\.\w+ \(native\/build\): there$/m)
-    expect(stdout).toMatch(/^ +@dotpool\/\S+: nothing there$/m)
-    expect(stdout).toMatch(/^threads +\d+ \(\d+ of \d+ CPUs in the affinity mask/m)
-    expect(stdout).toMatch(/^cores +(alike|unknown|\d+ CPUs?)/m)
+    expect(text).toMatch(/^looked for at +\/.*libdotpool\.\w+ \(native\/build\): there$/m)
+    expect(text).toMatch(/^ +@dotpool\/\S+: nothing there$/m)
+    expect(text).toMatch(/^threads +\d+ \(\d+ of \d+ CPUs in the affinity mask/m)
+    expect(text).toMatch(/^cores +(alike|unknown|\d+ CPUs?)/m)
   })
 
   it('goes without native kernels, says so, and measures nothing', async () => {
