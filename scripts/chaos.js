@@ -20,7 +20,7 @@ const GROWTH = 0.02
 const WARM_UP = 30
 
 /** With fewer rounds after those, each tenth is too few to tell. */
-const ROUNDS_TO_TELL = 40
+const ROUNDS_TO_TELL = 150
 
 const integer = (/** @type {string} */ text) => {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected an integer')
