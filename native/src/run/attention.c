@@ -121,6 +121,11 @@ static float *part_at(const dp_attention *a, uint64_t m, uint64_t head, uint64_t
   return POINTER(float, a->parts) + index * part_floats(a);
 }
 
+/* What to ask for while a page is read: the page behind it, which may be missing where it is not to be seen. */
+static uint32_t page_ahead(const dp_row *row, uint32_t page, uint32_t last) {
+  return page < last && POINTER(const dp_pages, row->pages)->at[page + 1] != 0 ? page + 1 : page;
+}
+
 static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t kv_head) {
   const dp_attention *a = attention_of(place->op);
   const dp_row *row = &rows_of(place->op)[m];
@@ -130,9 +135,7 @@ static void run_page(const dp_place *place, uint64_t m, uint32_t page, uint32_t 
   const uint64_t head = (uint64_t)kv_head * group_of(a);
   /* the piece that comes next: all heads of a page follow each other, then those of the next page */
   const bool is_last_head = kv_head + 1 == a->kv_heads;
-  const bool has_next = is_last_head && page < last_page(seen_by(a, row));
-  /* a page that is not there is the fault of the piece that needs it */
-  const uint32_t next_page = has_next && POINTER(const dp_pages, row->pages)->at[page + 1] != 0 ? page + 1 : page;
+  const uint32_t next_page = is_last_head ? page_ahead(row, page, last_page(seen_by(a, row))) : page;
   const dp_page_queries queries = {
       .rows = 1,
       .group = group_of(a),
@@ -255,7 +258,7 @@ static void run_stretch(const dp_place *place, const stretch *s) {
   const uint32_t end = last_page(seen_by(a, &s->row[s->rows - 1]));
   gather_queries(s);
   for (uint32_t page = first_page(seen_by(a, s->row)); page <= end; page++) {
-    add_page(place->kernels, s, page, page < end ? page + 1 : page);
+    add_page(place->kernels, s, page, page_ahead(s->row, page, end));
   }
   for (uint32_t i = 0; i < s->rows * s->group; i++) {
     const size_t at = queries_at(s, i / s->group) + (size_t)(i % s->group) * a->head_dim;
