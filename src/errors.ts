@@ -1,17 +1,38 @@
 import { kindOf, lengthOf } from './views.js'
 
+/** What went wrong, for programs. docs/errors.md lists every code with its remedy. */
+export type ErrorCode =
+  | 'ERR_DOTPOOL_ARGUMENT'
+  | 'ERR_DOTPOOL_DEADLINE'
+  | 'ERR_DOTPOOL_DISPOSED'
+  | 'ERR_DOTPOOL_FORMAT'
+  | 'ERR_DOTPOOL_INTERNAL'
+  | 'ERR_DOTPOOL_NO_KERNELS'
+  | 'ERR_DOTPOOL_NO_TOKEN'
+  | 'ERR_DOTPOOL_NOT_A_NUMBER'
+  | 'ERR_DOTPOOL_OUT_OF_MEMORY'
+  | 'ERR_DOTPOOL_POOL_BROKEN'
+  | 'ERR_DOTPOOL_POOL_CLOSED'
+  | 'ERR_DOTPOOL_QUEUE_FULL'
+  | 'ERR_DOTPOOL_WORKER_DIED'
+
 /** Every error that dotpool throws on purpose is one of these; `code` is stable across releases. */
 export class DotpoolError extends Error {
-  readonly code: string
+  readonly code: ErrorCode
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = new.target.name
     this.code = code
   }
 }
 
-/** An argument is not what the call needs. Thrown before any work starts. */
+/**
+ * An argument is not what the call needs. Thrown before any work starts.
+ *
+ * It is no TypeError: a class has one base, and this one stays a {@link DotpoolError}, as it stands for values out of
+ * range and files that are missing, too. `argument` and `code` tell it apart.
+ */
 export class ArgumentError extends DotpoolError {
   readonly argument: string
   readonly expected: string

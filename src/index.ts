@@ -6,11 +6,13 @@ export {
   float32ToBf16,
   floatToBf16,
 } from './bf16.js'
+export type { Cores } from './cpus/usable.js'
 export {
   ArgumentError,
   DeadlineError,
   DisposedError,
   DotpoolError,
+  type ErrorCode,
   FormatError,
   InternalError,
   NoTokenError,
@@ -23,8 +25,20 @@ export {
 } from './errors.js'
 export { Checkpoint } from './model/checkpoint/checkpoint.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
-export type { ReadOptions } from './model/checkpoint/tensor-file.js'
-export type { ModelConfig } from './model/config/config.js'
+export type { ReadOptions, TensorEntry } from './model/checkpoint/tensor-file.js'
+export type { Architecture, ModelConfig } from './model/config/config.js'
+export type { Quantization } from './model/config/quantization-config.js'
+export type {
+  DefaultRope,
+  DynamicRope,
+  LinearRope,
+  Llama3Rope,
+  LongRope,
+  Rope,
+  RopeConfig,
+  YarnRope,
+} from './model/config/rope-config.js'
+export type { Skip } from './model/config/skip.js'
 export type { LogitsProcessor } from './model/decoder/jobs.js'
 export type { Projection } from './model/decoder/projection.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
@@ -55,9 +69,11 @@ export {
   type SkippedLinear,
 } from './model/replace.js'
 export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages.js'
+export type { ChatTemplate, RenderOptions } from './model/text/chat-template.js'
+export type { TextStream } from './model/text/text-stream.js'
 export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
-export type { ActivationType, ForwardOptions } from './ops/activations.js'
-export { FloatLinear } from './ops/float-linear.js'
+export type { ActivationArray, ActivationType, ForwardOptions, Sync } from './ops/activations.js'
+export { FloatLinear, type FloatLinearOptions } from './ops/float-linear.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
 export { type Activation, applyGate } from './ops/gate.js'
 export { intMatmul } from './ops/int-matmul.js'
@@ -69,8 +85,14 @@ export {
 } from './ops/linear.js'
 export { LinearGroup } from './ops/linear-group.js'
 export { packSdot, unpackSdot } from './ops/pack.js'
-export { quantizeRows, quantizeWeight, type WeightShape } from './ops/quantize.js'
+export {
+  type QuantizeRowsOptions,
+  quantizeRows,
+  quantizeWeight,
+  type WeightShape,
+} from './ops/quantize.js'
+export type { PackOptions, WeightOptions } from './ops/weight.js'
 export type { AbortOptions } from './options.js'
 export { Pool, type PoolOptions } from './pool/pool.js'
 export type { PoolStats, WorkerStats } from './pool/stats.js'
-export { Tensor, type TensorType } from './tensor.js'
+export { Tensor, type TensorData, type TensorType } from './tensor.js'

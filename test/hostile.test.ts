@@ -9,6 +9,7 @@ import {
   compareLinears,
   compareModels,
   DotpoolError,
+  FloatLinear,
   FusedMlp,
   float32ToBf16,
   floatToBf16,
@@ -256,6 +257,14 @@ const calls: Record<string, Call> = {
   'FusedMlp.forwardSync': {
     call: (...args) => (new FusedMlp(linear, linear, linear).forwardSync as Any)(...args),
     args: [x, { out: forwards.out }],
+  },
+  'FloatLinear.fromFloat': {
+    call: FloatLinear.fromFloat,
+    args: [
+      ofPool,
+      () => new Float32Array(16),
+      { inFeatures: () => 4, outFeatures: () => 4, bias: () => new Float32Array(4) },
+    ],
   },
   'FloatLinear.forward': {
     call: (x, options) => {

@@ -3,6 +3,7 @@ import {
   type Checkpoint,
   compareLinears,
   compareModels,
+  FloatLinear,
   FusedMlp,
   intMatmul,
   Linear,
@@ -77,6 +78,11 @@ describe('an unknown option is refused, naming the right one', () => {
     ],
     ['FusedMlp.forward', () => mlp().forward(x, { Signal: undefined } as Any), 'signal'],
     ['FusedMlp.forwardSync', () => mlp().forwardSync(x, { Out: x } as Any), 'out'],
+    [
+      'FloatLinear.fromFloat',
+      () => FloatLinear.fromFloat(pool, new Float32Array(16), { ...shape, outliers: 1 } as Any),
+      'one of inFeatures, outFeatures, bias',
+    ],
     [
       'FloatLinear.forward',
       () => (floats.projections.get('lm_head') as Any).forward(x, aborts),

@@ -10,6 +10,7 @@ import { impossibleSpeeds } from '../../dist/bench/speed.js'
 import { printImpossible } from '../../dist/bench/table.js'
 import { Rooflines } from '../../dist/src/cli/measure/rooflines.js'
 import { Pool } from '../../dist/src/index.js'
+import { chooseNative } from '../../dist/src/native/load.js'
 import { drawChart } from './chart.js'
 import { isWrong } from './check.js'
 import { enlist } from './enlist.js'
@@ -22,8 +23,9 @@ import { formatTables } from './tables.js'
 
 const options = readOptions()
 await using pool = await Pool.create({ threads: options.threads })
-if (pool.native === null) throw new Error('the benchmark needs native kernels')
-const rooflines = new Rooflines(pool, pool.native)
+const native = chooseNative()
+if (native === null) throw new Error('the benchmark needs native kernels')
+const rooflines = new Rooflines(pool, native)
 const { contenders, absent } = await enlist(pool)
 for (const { name, why } of absent) console.log(`${name} ${why}`)
 

@@ -65,8 +65,7 @@ export class Model {
   readonly #prefixes: PrefixCache
   #disposed = false
 
-  /** @internal */
-  constructor(parts: ModelParts) {
+  private constructor(parts: ModelParts) {
     const { pool, network, cacheType, maxContext } = parts
     this.pool = pool
     this.config = freezeConfig(network.config)

@@ -1,6 +1,6 @@
-import { DisposedError } from '../errors.js'
-import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
-import type { Pool } from '../pool/pool.js'
+import { checkInteger, DisposedError } from '../errors.js'
+import { type AbortOptions, abortOptions, checkOptions, type OptionNames } from '../options.js'
+import { checkPool, type Pool } from '../pool/pool.js'
 import {
   type ArgsOf,
   type NativeOp,
@@ -9,9 +9,23 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { readFloats, type Tensor } from '../tensor.js'
 import { Input, Result } from './activations.js'
 import { type DenseTask, denseModule, denseShare } from './dense.js'
-import type { DenseWeight } from './dense-weight.js'
+import { DenseWeight } from './dense-weight.js'
+import type { WeightShape } from './quantize.js'
+import { checkWeightLength, copyChannels } from './weight.js'
+
+export interface FloatLinearOptions extends WeightShape {
+  /** float32 [N], finite. */
+  bias?: Float32Array | undefined
+}
+
+const floatLinearOptions: OptionNames<FloatLinearOptions> = {
+  inFeatures: true,
+  outFeatures: true,
+  bias: true,
+}
 
 /**
  * `nn.Linear` with float weights, float32 or bfloat16, multiplied in float32 by all workers of a pool:
@@ -24,13 +38,42 @@ export class FloatLinear {
   readonly pool: Pool
   #weight: DenseWeight | undefined
 
-  /** @param weight [N, K], held without a copy */
-  constructor(pool: Pool, weight: DenseWeight) {
+  private constructor(pool: Pool, weight: DenseWeight) {
     this.pool = pool
     this.inFeatures = weight.inFeatures
     this.outFeatures = weight.outFeatures
     this.#weight = weight
     Object.freeze(this)
+  }
+
+  /**
+   * From float weights, which stay as they are.
+   *
+   * @param weight float32 [N * K], or a float32 or bfloat16 tensor [N, K]; copied at once
+   * @throws ArgumentError if an argument does not fit, OutOfMemoryError
+   */
+  static async fromFloat(
+    pool: Pool,
+    weight: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
+    options: FloatLinearOptions,
+  ): Promise<FloatLinear> {
+    checkPool(pool)
+    const { inFeatures, outFeatures, bias } = checkOptions(options, floatLinearOptions)
+    checkInteger('inFeatures', inFeatures, 1, 2 ** 31 - 1)
+    checkInteger('outFeatures', outFeatures, 1, 2 ** 31 - 1)
+    const shape = { inFeatures, outFeatures }
+    const source = readFloats('weight', weight)
+    checkWeightLength(source, shape)
+    const biases = bias === undefined ? undefined : copyChannels('bias', bias, shape)
+    const type = source instanceof Float32Array ? 'float32' : 'bfloat16'
+    const dense = new DenseWeight(pool, type, outFeatures, inFeatures, biases)
+    dense.set(0, source)
+    return new FloatLinear(pool, dense)
+  }
+
+  /** @internal @param weight held without a copy */
+  static fromDense(pool: Pool, weight: DenseWeight): FloatLinear {
+    return new FloatLinear(pool, weight)
   }
 
   /**

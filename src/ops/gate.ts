@@ -13,7 +13,9 @@ import { sigmoid } from './exp.js'
 const { fround } = Math
 
 /** SwiGLU, GeGLU (by tanh) and squared ReLU, by what becomes of the gate. */
-export const activations = {
+export type Activation = 'silu' | 'gelu' | 'relu2'
+
+const activations: Readonly<Record<Activation, (g: number) => number>> = {
   silu: (g: number) => fround(g * sigmoid(g)),
   gelu: (g: number) => {
     const cubic = fround(g + fround(fround(0.044715) * fround(fround(g * g) * g)))
@@ -23,9 +25,7 @@ export const activations = {
     const positive = Math.max(g, 0)
     return fround(positive * positive)
   },
-} as const
-
-export type Activation = keyof typeof activations
+}
 
 /** @throws ArgumentError unless it names an activation */
 export function checkActivation(activation: unknown): asserts activation is Activation {

@@ -26,9 +26,10 @@ import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.
 import { floatShare, type LinearTask, oracle } from './oracle.js'
 import { checkOutliers } from './quantize.js'
 import {
+  checkWeightLength,
+  copyChannels,
   type PackOptions,
   Weight,
-  type WeightArray,
   type WeightOptions,
   type WeightSource,
   wholeWeight,
@@ -310,31 +311,7 @@ function checkLinearOptions(options: LinearOptions): LinearOptions {
   return { ...checked, bias: bias === undefined ? undefined : copyChannels('bias', bias, checked) }
 }
 
-/** A copy of float32 [N], all finite. */
-function copyChannels(
-  argument: string,
-  values: unknown,
-  { outFeatures }: LinearOptions,
-): Float32Array {
-  const copy = viewOf(Float32Array, values)?.slice()
-  if (copy?.length !== outFeatures) {
-    throw new ArgumentError(argument, `a Float32Array of ${outFeatures} elements`, describe(values))
-  }
-  const bad = copy.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0) throw new ArgumentError(argument, 'finite values', `${copy[bad]} at index ${bad}`)
-  return copy
-}
-
 function finite(scale: number): number {
   if (Number.isFinite(scale)) return scale
   throw new ArgumentError('scale', 'a finite number', `${scale}`)
-}
-
-function checkWeightLength(
-  weight: WeightArray,
-  { inFeatures, outFeatures }: LinearOptions,
-): asserts weight {
-  if (weight.length !== inFeatures * outFeatures) {
-    throw new ArgumentError('weight', `${outFeatures} * ${inFeatures} elements`, describe(weight))
-  }
 }

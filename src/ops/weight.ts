@@ -1,3 +1,4 @@
+import { ArgumentError, describe } from '../errors.js'
 import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import {
@@ -9,6 +10,7 @@ import {
   type ScriptOp,
 } from '../pool/program.js'
 import { checkLength } from '../tensor.js'
+import { viewOf } from '../views.js'
 import { oracle, type PackTask, packShare } from './oracle.js'
 import { NR, paddedK, paddedN, tileBytes } from './pack.js'
 import { notFinite, type WeightShape } from './quantize.js'
@@ -187,5 +189,30 @@ class PackProgram implements Program {
 
   release(): void {
     this.#memory.release()
+  }
+}
+
+/** A copy of float32 [N], all finite. */
+export function copyChannels(
+  argument: string,
+  values: unknown,
+  { outFeatures }: WeightShape,
+): Float32Array {
+  const copy = viewOf(Float32Array, values)?.slice()
+  if (copy?.length !== outFeatures) {
+    throw new ArgumentError(argument, `a Float32Array of ${outFeatures} elements`, describe(values))
+  }
+  const bad = copy.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) throw new ArgumentError(argument, 'finite values', `${copy[bad]} at index ${bad}`)
+  return copy
+}
+
+/** Throws an {@link ArgumentError} unless `weight` has N * K elements. */
+export function checkWeightLength(
+  weight: WeightArray,
+  { inFeatures, outFeatures }: WeightShape,
+): void {
+  if (weight.length !== inFeatures * outFeatures) {
+    throw new ArgumentError('weight', `${outFeatures} * ${inFeatures} elements`, describe(weight))
   }
 }

@@ -1,9 +1,9 @@
-import { PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
+import { ArgumentError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
-import { Thread } from './threads.js'
+import { Thread, threadsModule } from './threads.js'
 
 /** A call until its program has ended. */
 interface Call {
@@ -30,7 +30,16 @@ export class ScriptEngine implements Engine {
   /** Ends when every call so far has: calls run in order. */
   #last: Promise<void> = Promise.resolve()
 
+  /** @throws ArgumentError in a bundle, whose modules are one file: threads that load one would run the whole program */
   constructor(threads: number) {
+    if (threadsModule === import.meta.url) {
+      const remedy = 'leave it out of the bundle, or name a `nativeLibrary` and do not calibrate'
+      throw new ArgumentError(
+        'dotpool',
+        `files of its own, for threads to load; ${remedy}`,
+        'a bundle',
+      )
+    }
     this.threads = threads
   }
 

@@ -6,6 +6,9 @@ import { Piscina } from 'piscina'
  */
 const execArgv = process.features.require_module ? ['--no-experimental-require-module'] : []
 
+/** The file of this module. */
+export const threadsModule = import.meta.url
+
 /** What a thread runs and is told as it starts, and who listens to it. */
 export interface ThreadOptions {
   /** Of the file, as Piscina wants it. */

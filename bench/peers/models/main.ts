@@ -5,6 +5,7 @@ import { impossibleSpeeds } from '../../../dist/bench/speed.js'
 import { printImpossible } from '../../../dist/bench/table.js'
 import { describeMachine } from '../../../dist/src/cli/machine.js'
 import { Pool } from '../../../dist/src/index.js'
+import { chooseNative } from '../../../dist/src/native/load.js'
 import { enlist } from './enlist.js'
 import { readOptions } from './options.js'
 import type { ModelsReport } from './report.js'
@@ -34,7 +35,7 @@ for (const subject of subjects) {
   for (const threads of options.threadCounts) {
     await using pool = await Pool.create({ threads })
     report.isa = pool.isa
-    report.compiler = pool.native?.compiler() ?? null
+    report.compiler = chooseNative()?.compiler() ?? null
     report.runs.push(await runModel(names, subject, pool, options.prompts))
   }
 }

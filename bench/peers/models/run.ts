@@ -1,6 +1,7 @@
 import { summarizeRooflines } from '../../../dist/bench/report.js'
 import { Rooflines } from '../../../dist/src/cli/measure/rooflines.js'
 import type { Pool } from '../../../dist/src/index.js'
+import { chooseNative } from '../../../dist/src/native/load.js'
 import { checkAgreement } from './check.js'
 import { loadAll } from './loading.js'
 import { measure } from './measure.js'
@@ -24,9 +25,10 @@ export async function runModel(
   pool: Pool,
   prompts: number,
 ): Promise<Run> {
-  if (pool.native === null) throw new Error('the benchmark needs native kernels')
+  const native = chooseNative()
+  if (native === null) throw new Error('the benchmark needs native kernels')
   const { threads } = pool
-  const rooflines = new Rooflines(pool, pool.native)
+  const rooflines = new Rooflines(pool, native)
   printHead(shape, threads)
   const { contenders, loading } = await loadAll(names, threads, await files())
   loading.forEach(printLoading)

@@ -33,7 +33,7 @@ export class Hessian {
     const columns = transpose(x, K)
     const weight = new DenseWeight(this.#pool, 'float32', K, tokens)
     weight.set(0, columns)
-    const linear = new FloatLinear(this.#pool, weight)
+    const linear = FloatLinear.fromDense(this.#pool, weight)
     const step = Math.max(1, Math.floor(PIECE / K))
     for (let first = 0; first < K; first += step) {
       const rows = columns.subarray(first * tokens, (first + step) * tokens)

@@ -74,12 +74,15 @@ export async function toFloatLinear(
   spec: LinearSpec,
   tied?: DenseWeight,
 ): Promise<FloatLinear> {
-  if (tied !== undefined) return new FloatLinear(pool, tied)
+  if (tied !== undefined) return FloatLinear.fromDense(pool, tied)
   const isInt8 = isStoredInt8(reader.checkpoint, spec)
   const scale = isInt8 ? await readScale(reader, spec) : undefined
   const bias = await readBias(reader, spec)
   const dims = [spec.outFeatures, spec.inFeatures] as const
-  return new FloatLinear(pool, await readDense(pool, reader, spec.weight, dims, { scale, bias }))
+  return FloatLinear.fromDense(
+    pool,
+    await readDense(pool, reader, spec.weight, dims, { scale, bias }),
+  )
 }
 
 async function readBias(reader: TensorReader, spec: LinearSpec): Promise<Float32Array | undefined> {

@@ -3,18 +3,19 @@ import { Fields, show } from '../json/fields.js'
 import { parseQuantization, type Quantization } from './quantization-config.js'
 import { contextLength, parseRope, type RopeConfig } from './rope-config.js'
 
-/** The decoders that this version builds, by the name in `architectures`. */
-const architectures = {
+/** A decoder that this version builds. */
+export type Architecture = 'qwen3' | 'qwen2' | 'llama' | 'mistral'
+
+/** By the name in `architectures`. */
+const architectures: Readonly<Record<string, Architecture>> = {
   Qwen3ForCausalLM: 'qwen3',
   Qwen2ForCausalLM: 'qwen2',
   LlamaForCausalLM: 'llama',
   MistralForCausalLM: 'mistral',
-} as const
+}
 
 /** Bounds what a hostile file can make us build before any tensor is looked for. */
 const MAX_LAYERS = 10_000
-
-export type Architecture = (typeof architectures)[keyof typeof architectures]
 
 /** The part of a checkpoint's config.json that decides the arithmetic, under the same names. */
 export interface ModelConfig {
@@ -115,7 +116,7 @@ export function freezeConfig<Part extends object>(part: Part): Part {
 function parseArchitecture(file: string, fields: Fields): Architecture {
   const [name] = fields.list('architectures')
   if (typeof name === 'string' && Object.hasOwn(architectures, name)) {
-    return architectures[name as keyof typeof architectures]
+    return architectures[name]
   }
   const known = Object.keys(architectures).join(', ')
   throw new FormatError(file, `architecture ${show(name)} is not supported, only ${known}`)

@@ -7,7 +7,8 @@ import { type Fields, show } from '../json/fields.js'
  */
 export type RopeConfig = DefaultRope | LinearRope | DynamicRope | Llama3Rope | YarnRope | LongRope
 
-interface Rope<Type extends string> {
+/** What all kinds have. */
+export interface Rope<Type extends string> {
   readonly type: Type
   readonly theta: number
 }

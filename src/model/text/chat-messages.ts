@@ -1,9 +1,10 @@
 import { ArgumentError, describe } from '../../errors.js'
 import { isObject } from '../json/fields.js'
 
-const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const
+/** Who says a message. */
+export type ChatRole = 'system' | 'developer' | 'user' | 'assistant' | 'tool'
 
-export type ChatRole = (typeof roles)[number]
+const roles: readonly ChatRole[] = ['system', 'developer', 'user', 'assistant', 'tool']
 
 /** A part of a message's content. */
 export interface TextPart {
