@@ -86,7 +86,7 @@ function fieldValue(value) {
 }
 
 /** @param {unknown} value */
-const natural = (value) => Math.floor(Math.abs(Number(value) || 0)) % 2 ** 32
+const natural = (value) => Number(value) >>> 0
 
 const blockBytes = new Map([
   [0, [1, 4]],

@@ -37,7 +37,7 @@ export class TokenEncoder {
     const spelling = parseDecoder(file, json.decoder)
     try {
       const tokenizer = new Tokenizer(json, {})
-      checkSize(sizeOf(tokenizer))
+      checkVocabulary(tokenizer)
       return new TokenEncoder(file, tokenizer, spelling, unitsPerToken(json, tokenizer))
     } catch (error) {
       throw new FormatError(file, (error as Error).message, { cause: error })
@@ -96,6 +96,13 @@ function sizeOf({ model }: Tokenizer): number {
   return model?.vocab.length ?? 0
 }
 
-function checkSize(size: number): void {
+/** The tokenizer itself takes whatever a file has as a token. */
+function checkVocabulary(tokenizer: Tokenizer): void {
+  const size = sizeOf(tokenizer)
   if (size > MAX_TOKENS) throw new Error(`a token with id ${size - 1}, above ${MAX_TOKENS - 1}`)
+  for (let id = 0; id < size; id++) {
+    const token: unknown = tokenizer.id_to_token(id)
+    if (token === undefined || typeof token === 'string') continue
+    throw new Error(`token ${id}: expected a text, got ${describe(token)}`)
+  }
 }
