@@ -1,7 +1,7 @@
 /* kept_arena.c: regions for arena.h that go on from one execution to the next, as they do in production. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "../test/arena.h"
 
 enum { MOST_ISAS = 16, MOST_THREADS = 9 };

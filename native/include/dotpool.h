@@ -163,7 +163,7 @@ typedef enum dp_pick_outcome {
 
 /*
  * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
- * the program is complete. Which fields an op reads stands beside its runner in ops.c.
+ * the program is complete. Which fields an op reads stands beside its runner in src/ops.
  */
 typedef struct dp_op {
   uint32_t kind;   /* dp_op_kind */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cpu.h"
-#include "kernels.h"
+#include "kernel_table.h"
 
 /* What knows how a quantised activation is stored, beside what multiplies them. */
 #define DP_ACTIVATION_KERNELS(isa)                                                       \

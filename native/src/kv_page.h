@@ -2,7 +2,7 @@
 #ifndef DP_KV_PAGE_H
 #define DP_KV_PAGE_H
 
-#include "layout.h"
+#include "tiles.h"
 
 #define DP_PAGE_GROUP 16 /* positions whose keys lie side by side */
 

@@ -58,8 +58,8 @@
 #include <string.h>
 
 #include "cpu.h"
-#include "kernels.h"
-#include "ops.h"
+#include "kernel_table.h"
+#include "units.h"
 #include "system.h"
 
 /* Waits a little for another thread, which may need this core after a while. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../src/ops.h"
+#include "../src/units.h"
 
 dp_slot *slot_at(const arena *arena, uint32_t epoch) { return &arena->region->ring[epoch % DP_RING]; }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../src/ops/exp.h"
+#include "../src/kernels/float/exp.h"
 #include "oracle.h"
 
 /* Sixteen running sums, added up in halves. */

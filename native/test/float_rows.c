@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../src/layout.h"
+#include "../src/tiles.h"
 #include "oracle.h"
 
 float_rows make_float_rows(uint32_t n, uint32_t k, uint32_t bad_one_in) {

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "oracle.h"
 
 static size_t size_of(dp_type type) { return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4; }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../src/layout.h"
+#include "../src/tiles.h"
 
 static float from_bits(uint32_t bits) {
   float value;

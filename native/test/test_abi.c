@@ -1,7 +1,7 @@
 /* test_abi.c: what JavaScript relies on before anything runs: names, strides, offsets, alignment. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "tester.h"
 #include "tests.h"
 

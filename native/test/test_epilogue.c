@@ -1,7 +1,7 @@
 /* test_epilogue.c: sums to float32 and bfloat16, every bit, and nothing past the last channel. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "../src/rounding.h"
 #include "oracle.h"
 #include "tester.h"

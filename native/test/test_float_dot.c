@@ -1,7 +1,7 @@
 /* test_float_dot.c: float activations times int8 weights, in the one order of summing that is agreed on. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "oracle.h"
 #include "tester.h"
 #include "tests.h"

@@ -1,7 +1,7 @@
 /* test_gemm.c: exact sums of as many rows as a tile takes, and fewer, with a block. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "oracle.h"
 #include "tester.h"
 #include "tests.h"

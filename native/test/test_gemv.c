@@ -1,7 +1,7 @@
 /* test_gemv.c: exact sums of one row with any columns of a block. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "oracle.h"
 #include "tester.h"
 #include "tests.h"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../src/layout.h"
-#include "../src/ops.h"
+#include "../src/tiles.h"
+#include "../src/units.h"
 #include "arena.h"
 #include "linear_case.h"
 #include "oracle.h"

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "oracle.h"
 #include "tester.h"
 #include "tests.h"

@@ -1,7 +1,7 @@
 /* test_pack.c: int8 weights into tiles, by rows and by columns. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "oracle.h"
 #include "tester.h"
 #include "tests.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../src/ops/exp.h"
+#include "../src/kernels/float/exp.h"
 #include "arena.h"
 #include "oracle.h"
 #include "tests.h"

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "../src/rounding.h"
 #include "oracle.h"
 #include "tester.h"

@@ -1,7 +1,7 @@
 /* test_rooflines.c: that the reading kernel reads all, and the multiplying one counts what it does. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "tester.h"
 #include "tests.h"
 

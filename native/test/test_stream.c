@@ -1,7 +1,7 @@
 /* test_stream.c: that streamed rows arrive whole wherever they go, and that nothing beside them changes. */
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/kernel_table.h"
 #include "tester.h"
 #include "tests.h"
 

@@ -72,7 +72,7 @@ export function buildKernels(/** @type {Toolchain} */ { name, cc, settings = [] 
   const options = [`CC=${cc}`, `BUILD=${build}`, ...settings]
   const objects = ask('$(OBJECTS)', ...options)
     .split(' ')
-    .filter((object) => object.includes('/src/kernels/'))
+    .filter((object) => /\/src\/kernels\/[^/]*$/.test(object))
   make(`-j${availableParallelism()}`, ...options, ...objects)
   return objects.map((object) => ({ kernel: basename(object, '.o'), object: join(native, object) }))
 }

@@ -12,7 +12,7 @@ import { sum16 } from './sum16.js'
  *   sum = sum_j p[j], values[d] = sum_j p[j] * value[j][d]
  *
  * are a page's part; parts of two pages add up once both are brought to the same maximum,
- * https://arxiv.org/abs/1805.02867. The same float32 steps as native/src/ops/attention.c.
+ * https://arxiv.org/abs/1805.02867. The same float32 steps as native/src/kernels/float/attention.c.
  */
 
 const { fround } = Math

@@ -6,7 +6,7 @@ import { dot16 } from './sum16.js'
 
 /*
  * y[m, n] = sum_k x[m, k] * float(w[n, k]) (+ bias[n]): a projection whose weights stay float. The same
- * float32 steps as native/src/ops/dense.c.
+ * float32 steps as native/src/kernels/float/dense.c.
  */
 
 /** This module, for workers to import. */

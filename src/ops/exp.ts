@@ -1,5 +1,5 @@
 /*
- * e^x in the float32 steps of native/src/ops/exp.h, so that TypeScript gives the bits of every kernel.
+ * e^x in the float32 steps of native/src/kernels/float/exp.h, so that TypeScript gives the bits of every kernel.
  */
 
 const { fround } = Math

@@ -7,7 +7,7 @@ import { sigmoid } from './exp.js'
 
 /*
  * out[k] = activation(g[k]) * u[k], what stands between the Linears of a gated MLP. The same float32 steps
- * as native/src/ops/gate.c.
+ * as native/src/kernels/float/gate.c.
  */
 
 const { fround } = Math

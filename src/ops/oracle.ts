@@ -65,7 +65,7 @@ function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number
   return acc
 }
 
-/** Quads of k summed up before their sum joins the total; see native/src/ops/float_dot.c. */
+/** Quads of k summed up before their sum joins the total; see native/src/kernels/float/float_dot.c. */
 const STRETCH = 64
 
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), summed as the kernels sum. */

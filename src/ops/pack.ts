@@ -5,7 +5,7 @@ import { viewOf } from '../views.js'
 /*
  * Weight layouts. The packed tiles that all kernels read are int8 [ceil(N/64)][ceil(K/4)][64][4],
  * "64c4": blocks of 64 output channels, quads of 4 consecutive k, channel, byte of the quad; N and K
- * padded with zeros. See native/src/layout.h.
+ * padded with zeros. See native/src/tiles.h.
  */
 
 /** Output channels of a block. */

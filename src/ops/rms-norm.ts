@@ -5,7 +5,7 @@ import { dot16 } from './sum16.js'
 /*
  * x += u; y[m, k] = x[m, k] / sqrt(mean_k x[m, k]^2 + eps) * w[k], https://arxiv.org/abs/1910.07467: the
  * residual stream takes what a layer has made, and is scaled for the next. The same float32 steps as
- * native/src/ops/rms_norm.c.
+ * native/src/kernels/float/rms_norm.c.
  */
 
 /** This module, for workers to import. */

@@ -11,7 +11,7 @@ import { sum16 } from './sum16.js'
  *   rope  y[i] = x[i] * cos[i] - x[i + D/2] * sin[i],                      https://arxiv.org/abs/2104.09864
  *         y[i + D/2] = x[i + D/2] * cos[i] + x[i] * sin[i], i < D/2
  *
- * The same float32 steps as native/src/ops/rotate.c.
+ * The same float32 steps as native/src/kernels/float/rotate.c.
  */
 
 const { fround } = Math

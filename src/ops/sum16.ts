@@ -1,6 +1,6 @@
 /*
  * The one order in which float32 is summed: sixteen running sums, lane l of elements l, l + 16, l + 32 ...;
- * then l and l + 8 are added, l and l + 4, l and l + 2, 0 and 1. See native/src/ops/sum16.h.
+ * then l and l + 8 are added, l and l + 4, l and l + 2, 0 and 1. See native/src/kernels/float/sum16.h.
  */
 
 const LANES = 16

@@ -2,7 +2,7 @@
 #ifndef DP_ACTIVATIONS256_H
 #define DP_ACTIVATIONS256_H
 
-#include "../layout.h"
+#include "../tiles.h"
 
 /*
  * Twice: as bytes, for kernels that multiply weights as they lie in memory; then, from the next cache line on,

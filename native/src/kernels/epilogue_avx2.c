@@ -2,7 +2,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 enum { LANES = 8 };
 

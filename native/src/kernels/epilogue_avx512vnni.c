@@ -1,7 +1,7 @@
 /* epilogue_avx512vnni.c: int32 sums to float32 or bfloat16, sixteen channels at a time. */
 #include <immintrin.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 enum { LANES = 16 };
 

@@ -1,7 +1,7 @@
 /* epilogue_scalar.c: int32 sums to float32 or bfloat16. */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "../rounding.h"
 
 static inline float dequantize(int32_t acc, float x_scale, float w_scale, const float *bias) {

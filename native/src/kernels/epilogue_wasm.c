@@ -1,7 +1,7 @@
 /* epilogue_wasm.c: int32 sums to float32 or bfloat16. */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "simd128.h"
 
 enum { LANES = 4 };

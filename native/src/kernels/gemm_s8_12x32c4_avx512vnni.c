@@ -3,7 +3,7 @@
  * rows, reading weights is what takes the time: each is loaded once for all rows, and memory is read in
  * order, because the halves take turns every few kilobytes.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "vnni512.h"
 
 enum {

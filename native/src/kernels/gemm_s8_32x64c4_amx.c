@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #include <stdbool.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "ahead.h"
 #include "amx.h"
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "activations256.h"
 #include "ahead.h"
 #include "lanes256.h"

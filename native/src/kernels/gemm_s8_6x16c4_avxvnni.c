@@ -4,7 +4,7 @@
  * turns every few kilobytes, and in each turn all rows pass, so that weights come from memory once, and from
  * the first-level cache for all rows but the first six.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "ahead.h"
 #include "vnni256.h"
 

@@ -2,7 +2,7 @@
  * gemm_s8_6x64c4_avx512vnni.c: up to six rows times a block. 24 of the 32 registers are sums, four
  * hold a quad's weights, the rest one row's activations: per 24 multiplies only eleven loads.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "ahead.h"
 #include "vnni512.h"
 

@@ -3,7 +3,7 @@
  * sums, two of weights, one of activations, which are all that engines on x86 have to give. The channels take
  * turns every 16 KiB of weights.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "relaxed128.h"
 
 enum { CHANNELS = 8 };

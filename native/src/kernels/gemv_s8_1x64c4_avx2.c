@@ -3,7 +3,7 @@
  * four stretches of k are read by turns, because hardware prefetches each of several streams by itself, and far
  * requests only disturb it; Intel's cores want one stream, and to be asked well ahead.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "sign256.h"
 
 /* sum += x * w, one quad; asks for what lies `ahead` bytes on. */

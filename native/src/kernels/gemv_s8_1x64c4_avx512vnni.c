@@ -2,7 +2,7 @@
  * gemv_s8_1x64c4_avx512vnni.c: one row times up to a block. Bound by memory: what counts is that
  * loads are always under way, so it asks for lines well ahead of the hardware's own prefetching.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "vnni512.h"
 
 /* How far ahead, bytes: about the bandwidth of one core times the latency of memory. */

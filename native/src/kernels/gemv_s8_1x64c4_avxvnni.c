@@ -2,7 +2,7 @@
  * gemv_s8_1x64c4_avxvnni.c: one row times up to a block: eight registers of sums, enough that multiplies
  * need not wait for each other. See gemv_s8_1x64c4_avx512vnni.c.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "vnni256.h"
 
 enum { AHEAD = 4096 };

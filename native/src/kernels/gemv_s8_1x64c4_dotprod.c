@@ -1,5 +1,5 @@
 /* gemv_s8_1x64c4_dotprod.c: one row times up to a block; a register holds four quads of the row. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "neon.h"
 
 /* See gemv_s8_1x64c4_avx512vnni.c. */

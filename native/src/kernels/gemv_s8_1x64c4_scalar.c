@@ -1,7 +1,7 @@
 /* gemv_s8_1x64c4_scalar.c: one row times up to a block. Activation format: int8. */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 void dp_gemv_s8_1x64c4_scalar(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
                               const int32_t *col_sum, int32_t *acc) {

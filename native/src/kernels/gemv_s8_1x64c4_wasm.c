@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "madd128.h"
 
 enum {

@@ -2,7 +2,7 @@
  * gemv_s8_1x64c4_wasmrelaxed.c: one row times up to a block, two columns (eight registers of sums) at a time.
  * They take turns as in gemv_s8_1x64c4_wasm.c.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "relaxed128.h"
 
 enum { REGISTERS = DP_COLUMN / 4, TURN = 4096 / DP_QUAD_BYTES };

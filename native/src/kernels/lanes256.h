@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "../layout.h"
+#include "../tiles.h"
 
 enum { DP_LANES = 8, DP_REGISTERS = DP_COLUMN / DP_LANES }; /* registers of a column's sums */
 

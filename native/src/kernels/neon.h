@@ -4,7 +4,7 @@
 
 #include <arm_neon.h>
 
-#include "../layout.h"
+#include "../tiles.h"
 
 #define DP_INLINE static inline __attribute__((always_inline))
 

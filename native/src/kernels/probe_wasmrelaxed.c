@@ -1,5 +1,5 @@
 /* probe_wasmrelaxed.c: does this engine multiply bytes exactly? */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "relaxed128.h"
 
 /*

@@ -1,7 +1,7 @@
 /* quantize_row_avx512vnni.c: activations to uint8, shifted by 128 as vpdpbusd wants its first operand. */
 #include <immintrin.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "../rounding.h"
 
 enum { LANES = 16 };

@@ -2,7 +2,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "../rounding.h"
 
 enum { LANES = 16 };

@@ -1,7 +1,7 @@
 /* quantize_row_scalar.c: activations to int8, the same steps as the TypeScript oracle. */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "../rounding.h"
 
 typedef float load_fn(const void *x, size_t i);

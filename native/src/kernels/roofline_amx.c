@@ -1,5 +1,5 @@
 /* roofline_amx.c: how fast this core can multiply tiles of bytes. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "amx.h"
 
 uint64_t dp_peak_amx(uint64_t rounds, int32_t *sink) {

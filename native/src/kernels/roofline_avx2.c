@@ -5,7 +5,7 @@
  */
 #include <immintrin.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 #define MULTIPLY(product) "vpmaddwd %[x], %[w], %[" product "]\n\t"
 #define ADD(sum, product) "vpaddd %[" product "], %[" sum "], %[" sum "]\n\t"

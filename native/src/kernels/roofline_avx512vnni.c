@@ -1,5 +1,5 @@
 /* roofline_avx512vnni.c: how fast this core can multiply bytes by vpdpbusd of 512 bits. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "vnni512.h"
 
 uint64_t dp_peak_avx512vnni(uint64_t rounds, int32_t *sink) {

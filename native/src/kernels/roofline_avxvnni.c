@@ -1,7 +1,7 @@
 /* roofline_avxvnni.c: how fast this core can multiply bytes by vpdpbusd of 256 bits. */
 #include <immintrin.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 /* As DP_VPDPBUSD of vnni256.h, but from registers alone: clang takes an operand that may lie in memory there. */
 #define MULTIPLY_ADD(sum, x, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w))

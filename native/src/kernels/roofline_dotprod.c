@@ -1,5 +1,5 @@
 /* roofline_dotprod.c: how fast this core can multiply bytes by SDOT. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "neon.h"
 
 uint64_t dp_peak_dotprod(uint64_t rounds, int32_t *sink) {

@@ -1,5 +1,5 @@
 /* roofline_i8mm.c: how fast this core can multiply bytes by SMMLA. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "neon.h"
 
 uint64_t dp_peak_i8mm(uint64_t rounds, int32_t *sink) {

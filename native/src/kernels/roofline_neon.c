@@ -2,7 +2,7 @@
  * roofline_neon.c: how fast this core can multiply bytes as any Armv8 does: sixteen products of 16 bits by
  * SMULL and SMULL2, added in pairs to sums of 32 by SADALP. Why not fewer additions: see mull.h.
  */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "neon.h"
 
 /* sum += x . w, pair by pair. Its operands never change: only assembly keeps the multiplies in the loop. */

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 uint64_t dp_peak_scalar(uint64_t rounds, int32_t *sink) {
   enum { QUADS = 64 };

@@ -1,5 +1,5 @@
 /* roofline_wasm.c: how fast WebAssembly without relaxed SIMD can multiply bytes on this core. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "madd128.h"
 
 uint64_t dp_peak_wasm(uint64_t rounds, int32_t *sink) {

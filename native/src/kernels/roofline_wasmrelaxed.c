@@ -1,5 +1,5 @@
 /* roofline_wasmrelaxed.c: how fast relaxed SIMD can multiply bytes on this core. */
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "relaxed128.h"
 
 uint64_t dp_peak_wasmrelaxed(uint64_t rounds, int32_t *sink) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "../rounding.h"
 #include "simd128.h"
 

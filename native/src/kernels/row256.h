@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 #include "../rounding.h"
 
 enum { LANES = 8 };

@@ -4,7 +4,7 @@
 
 #include <wasm_simd128.h>
 
-#include "../layout.h"
+#include "../tiles.h"
 
 #define DP_INLINE static inline __attribute__((always_inline))
 

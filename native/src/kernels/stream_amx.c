@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "../kernels.h"
+#include "../kernel_table.h"
 
 void dp_stream_row_amx(void *y, const void *row, size_t bytes) {
   if ((uintptr_t)y % DP_CACHE_LINE != 0 || bytes % DP_CACHE_LINE != 0) {

@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "../layout.h"
+#include "../tiles.h"
 
 /*
  * acc[c] += sum_j u[j] * w[c][j], u unsigned. Written as assembly because gcc 12, given the intrinsic,

@@ -1,57 +1,22 @@
-/*
- * gate.c: out[k] = activation(g[k]) * u[k]
- *
- *   SiLU   g / (1 + e^-g)
- *   GELU   g / (1 + e^(-2 sqrt(2 / pi) (g + 0.044715 g^3))), which is its approximation by tanh
- *   ReLU2  max(g, 0)^2
- */
-#include "../kernels.h"
-#include "exp.h"
-#include "per_isa.h"
+/* gate.c: what stands between the Linears of a gated MLP, where the next one does not quantise. */
+#include "op.h"
 
-static inline float silu(float g) { return g * dp_sigmoid(g); }
+/* ---- GATE: x[M, K], u[M, K] -> y[M, K]; pieces are rows ----------------------------------------- */
 
-static inline float gelu(float g) {
-  const float cubic = g + 0.044715f * (g * g * g);
-  return g * dp_sigmoid(1.5957691216f * cubic);
-}
-
-static inline float relu2(float g) {
-  /* keeps a NaN */
-  const float positive = g < 0.0f ? 0.0f : g;
-  return positive * positive;
-}
-
-typedef float activation_fn(float g);
-
-static inline __attribute__((always_inline)) void gate_f32(const float *g, const float *u, size_t k,
-                                                           activation_fn *activation, float *out) {
-  for (size_t i = 0; i < k; i++) out[i] = activation(g[i]) * u[i];
-}
-
-static inline __attribute__((always_inline)) void gate_bf16(const uint16_t *g, const uint16_t *u,
-                                                            size_t k, activation_fn *activation,
-                                                            uint16_t *out) {
-  for (size_t i = 0; i < k; i++) {
-    const float activated = dp_bf16_to_float(dp_float_to_bf16(activation(dp_bf16_to_float(g[i]))));
-    out[i] = dp_float_to_bf16(activated * dp_bf16_to_float(u[i]));
+static uint64_t run_gate(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_op *op = place->op;
+  const size_t bytes = op->k * dp_type_bytes(op->x_type);
+  dp_gate_fn *gate = op->x_type == DP_BF16 ? place->kernels->gate_bf16 : place->kernels->gate_f32;
+  for (uint64_t m = first; m < last; m++) {
+    gate(POINTER(const char, op->x) + m * bytes, POINTER(const char, op->u) + m * bytes, op->k,
+         (dp_activation)op->activation, POINTER(char, op->y) + m * bytes);
   }
+  return 0;
 }
 
-void DP_PER_ISA(dp_gate_f32)(const void *g, const void *u, size_t k, dp_activation activation,
-                             void *out) {
-  switch (activation) {
-    case DP_ACT_GELU: gate_f32(g, u, k, gelu, out); break;
-    case DP_ACT_RELU2: gate_f32(g, u, k, relu2, out); break;
-    default: gate_f32(g, u, k, silu, out); break;
-  }
+static uint64_t gate_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->k * 32;
 }
 
-void DP_PER_ISA(dp_gate_bf16)(const void *g, const void *u, size_t k, dp_activation activation,
-                              void *out) {
-  switch (activation) {
-    case DP_ACT_GELU: gate_bf16(g, u, k, gelu, out); break;
-    case DP_ACT_RELU2: gate_bf16(g, u, k, relu2, out); break;
-    default: gate_bf16(g, u, k, silu, out); break;
-  }
-}
+const dp_op_type dp_op_gate = {
+    .pieces = dp_row_pieces, .cost = gate_cost, .run = run_gate, .grain = 1};

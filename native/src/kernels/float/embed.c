@@ -1,8 +1,8 @@
 /* embed.c: y[k] = float(w[k]), one row of an embedding. */
 #include <string.h>
 
-#include "../kernels.h"
-#include "../rounding.h"
+#include "../../kernel_table.h"
+#include "../../rounding.h"
 #include "per_isa.h"
 
 void DP_PER_ISA(dp_embed)(const void *w, dp_type type, size_t k, float *y) {

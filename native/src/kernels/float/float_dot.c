@@ -1,8 +1,8 @@
 /* float_dot.c: a Linear whose activations are not quantised: for accuracy, not for speed. */
 #include <string.h>
 
-#include "../kernels.h"
-#include "../rounding.h"
+#include "../../kernel_table.h"
+#include "../../rounding.h"
 #include "per_isa.h"
 
 /* Sixteen channels; the compiler cuts this into the registers that the ISA has. */

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "../kernels.h"
-#include "../ops.h"
+#include "../kernel_table.h"
+#include "../units.h"
 
 #define POINTER(type, address) ((type *)(uintptr_t)(address))
 

@@ -5,8 +5,8 @@
  *   rope  y[i] = x[i] * cos[i] - x[i + D/2] * sin[i],                      https://arxiv.org/abs/2104.09864
  *         y[i + D/2] = x[i + D/2] * cos[i] + x[i] * sin[i], i < D/2
  */
-#include "../kernels.h"
-#include "../rounding.h"
+#include "../../kernel_table.h"
+#include "../../rounding.h"
 #include "per_isa.h"
 #include "sum16.h"
 

@@ -6,7 +6,7 @@
  * sums are the same in any order. float32 holds them exactly, because it held them before the floor, and so
  * they are written over the logits; like all floats that are not negative they are ordered as their bits.
  */
-#include "../kernels.h"
+#include "../../kernel_table.h"
 #include "exp.h"
 #include "maximum.h"
 #include "per_isa.h"

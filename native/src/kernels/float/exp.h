@@ -2,7 +2,7 @@
 #ifndef DP_EXP_H
 #define DP_EXP_H
 
-#include "../rounding.h"
+#include "../../rounding.h"
 
 /*
  * -87 and 88, which the compiler must not know: it would work out beforehand what follows from them, and

@@ -1,5 +1,5 @@
 /* score.c: what the probability of one id is made of: e^(l[id] - max l) / sum_n e^(l[n] - max l). */
-#include "../kernels.h"
+#include "../../kernel_table.h"
 #include "exp.h"
 #include "sum16.h"
 #include "maximum.h"

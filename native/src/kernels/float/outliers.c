@@ -3,8 +3,8 @@
  * outliers get the integers that they need, 15 bits with the sign, and are multiplied once more for what passes a
  * byte: q = low + 128 * high, sum q w = sum low w + 128 * sum high w. See DP_MAX_OUTLIERS in dotpool.h.
  */
-#include "../kernels.h"
-#include "../rounding.h"
+#include "../../kernel_table.h"
+#include "../../rounding.h"
 #include "magnitude.h"
 #include "per_isa.h"
 

@@ -4,7 +4,7 @@
  */
 #include <math.h>
 
-#include "../kernels.h"
+#include "../../kernel_table.h"
 #include "sum16.h"
 #include "per_isa.h"
 

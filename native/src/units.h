@@ -1,9 +1,9 @@
-/* ops.h: what the ops of a program do, cut into pieces that any worker can run in any order. */
+/* units.h: what the ops of a program do, cut into pieces that any worker can run in any order. */
 #ifndef DP_OPS_H
 #define DP_OPS_H
 
 #include "../include/dotpool.h"
-#include "kernels.h"
+#include "kernel_table.h"
 
 /* How an op is shared out. A unit is `span` pieces; pieces are numbered 0 .. pieces - 1. */
 typedef struct dp_plan {

@@ -1,8 +1,8 @@
-/* pack_64c4.c: weights [N, K] into the 64c4 tiles of layout.h, one block at a time. */
+/* pack_64c4.c: weights [N, K] into the 64c4 tiles of tiles.h, one block at a time. */
 #include <string.h>
 
-#include "../kernels.h"
-#include "../rounding.h"
+#include "../../kernel_table.h"
+#include "../../rounding.h"
 #include "per_isa.h"
 
 /* Channels of a row are packed a stretch at a time, so that each row is read in cache-line runs. */

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#include "../kv_page.h"
-#include "../rounding.h"
+#include "../../kv_page.h"
+#include "../../rounding.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>

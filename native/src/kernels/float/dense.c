@@ -3,7 +3,7 @@
  * is bound by memory: four channels are read side by side, and the next four asked for. For more rows a
  * weight that is loaded is multiplied with several.
  */
-#include "../kernels.h"
+#include "../../kernel_table.h"
 #include "sum16.h"
 #include "per_isa.h"
 

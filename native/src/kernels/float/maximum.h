@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "../rounding.h"
+#include "../../rounding.h"
 
 /*
  * As integers, so that the compiler vectorises it: floats are ordered like their bits, negative ones the

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "../kernels.h"
+#include "../../kernel_table.h"
 #include "per_isa.h"
 
 #if defined(__AVX512F__)

@@ -1,4 +1,4 @@
-/* layout.h: the shape of packed weights, which packers and kernels share. */
+/* tiles.h: the shape of packed weights, which packers and kernels share. */
 #ifndef DP_LAYOUT_H
 #define DP_LAYOUT_H
 

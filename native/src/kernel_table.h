@@ -1,5 +1,5 @@
 /*
- * kernels.h: the kernel table. All kernels of one ISA are chosen together, because they agree on how
+ * kernel_table.h: the kernel table. All kernels of one ISA are chosen together, because they agree on how
  * a quantised activation is stored ("activation format"), which nobody else looks into.
  */
 #ifndef DP_KERNELS_H
@@ -10,7 +10,7 @@
 #include "../include/dotpool.h"
 #include "cpu.h"
 #include "kv_page.h"
-#include "layout.h"
+#include "tiles.h"
 
 #define DP_MR_MAX 64    /* most rows of any GEMM tile */
 #define DP_DENSE_ROWS 4 /* most rows that the kernels of float weights take at once */

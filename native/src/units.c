@@ -1,7 +1,7 @@
-/* ops.c: plans and runs ops by their kind; the interpreter in region.c decides who runs what. */
-#include "ops.h"
+/* units.c: plans and runs ops by their kind; the interpreter in region.c decides who runs what. */
+#include "units.h"
 
-#include "run/op.h"
+#include "ops/op.h"
 
 enum { LEAST_MACS = 1 << 16 }; /* a claim is at least this, some microseconds, where grains allow */
 
