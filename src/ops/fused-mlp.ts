@@ -8,6 +8,8 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { type Activation, checkActivation } from '../reference/gate.js'
+import { type GateTask, gateShare, oracle } from '../reference/oracle.js'
 import type { Tensor } from '../tensor.js'
 import {
   type ActivationArray,
@@ -20,11 +22,9 @@ import {
   type Sync,
   syncForwardOptions,
 } from './activations.js'
-import { type Activation, checkActivation } from './gate.js'
 import type { Linear } from './linear.js'
 import { checkFit, checkTogether } from './linear-group.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
-import { type GateTask, gateShare, oracle } from './oracle.js'
 
 export interface FusedMlpOptions {
   /** What becomes of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */

@@ -1,8 +1,8 @@
 import type { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { type ArgsOf, type NativeOp, OpFlag, OpKind, type ScriptOp } from '../pool/program.js'
+import { type LinearTask, linearShare, oracle } from '../reference/oracle.js'
 import type { ActivationArray, Input } from './activations.js'
-import { type LinearTask, linearShare, oracle } from './oracle.js'
 import type { Weight } from './weight.js'
 
 /*

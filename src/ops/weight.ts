@@ -1,4 +1,5 @@
 import { ArgumentError, describe } from '../errors.js'
+import { NR, paddedK, paddedN, tileBytes } from '../layouts/tiles.js'
 import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import {
@@ -9,11 +10,10 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { oracle, type PackTask, packShare } from '../reference/oracle.js'
+import { notFinite, type WeightShape } from '../reference/quantize.js'
 import { checkLength } from '../tensor.js'
 import { viewOf } from '../views.js'
-import { oracle, type PackTask, packShare } from './oracle.js'
-import { NR, paddedK, paddedN, tileBytes } from './pack.js'
-import { notFinite, type WeightShape } from './quantize.js'
 
 /** How much of the source is packed by one program, bytes: the event loop turns in between. */
 const CHUNK = 4 << 20

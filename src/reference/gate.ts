@@ -1,8 +1,8 @@
 import { bf16ToFloat, floatToBf16 } from '../bf16.js'
 import { ArgumentError, describe } from '../errors.js'
+import type { ActivationArray } from '../ops/activations.js'
 import { newArray } from '../pool/memory.js'
 import { viewOf } from '../views.js'
-import type { ActivationArray } from './activations.js'
 import { sigmoid } from './exp.js'
 
 /*

@@ -1,5 +1,5 @@
 import { bf16ToFloat, floatToBf16 } from '../bf16.js'
-import { quantizeRow } from './quantize.js'
+import { quantizeRow } from '../reference/quantize.js'
 
 /*
  * A page holds the keys and values of 64 positions, for each layer one head after the other, each:

@@ -1,7 +1,7 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
+import { NR, paddedK, tileIndex } from '../layouts/tiles.js'
 import type { Share } from '../pool/program.js'
 import { type Activation, applyGate } from './gate.js'
-import { NR, paddedK, tileIndex } from './pack.js'
 import { quantizeChannel, quantizeRow } from './quantize.js'
 import { rangeOf } from './share.js'
 

@@ -1,6 +1,6 @@
+import { type CacheType, headBytes, PAGE, PageHead } from '../layouts/kv-page.js'
 import type { Share } from '../pool/program.js'
 import { exp } from './exp.js'
-import { type CacheType, headBytes, PAGE, PageHead } from './kv-page.js'
 import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 
