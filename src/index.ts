@@ -23,7 +23,7 @@ export {
   QueueFullError,
   WorkerDiedError,
 } from './errors.js'
-export { packSdot, unpackSdot } from './layouts/tiles.js'
+export { packSdot, unpackSdot } from './layouts/sdot.js'
 export { Checkpoint } from './model/checkpoint/checkpoint.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
 export type { ReadOptions, TensorEntry } from './model/checkpoint/tensor-file.js'
@@ -73,7 +73,7 @@ export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages
 export type { ChatTemplate, RenderOptions } from './model/text/chat-template.js'
 export type { TextStream } from './model/text/text-stream.js'
 export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
-export type { ActivationArray, ActivationType, ForwardOptions, Sync } from './ops/activations.js'
+export type { ActivationType, ForwardOptions, Sync } from './ops/activations.js'
 export { FloatLinear, type FloatLinearOptions } from './ops/float-linear.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
 export { intMatmul } from './ops/int-matmul.js'
@@ -95,4 +95,4 @@ export {
   quantizeWeight,
   type WeightShape,
 } from './reference/quantize.js'
-export { Tensor, type TensorData, type TensorType } from './tensor.js'
+export { type ActivationArray, Tensor, type TensorData, type TensorType } from './tensor.js'

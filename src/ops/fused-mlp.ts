@@ -8,11 +8,15 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
-import { type Activation, checkActivation } from '../reference/gate.js'
-import { type GateTask, gateShare, oracle } from '../reference/oracle.js'
-import type { Tensor } from '../tensor.js'
 import {
-  type ActivationArray,
+  type Activation,
+  checkActivation,
+  type GateTask,
+  gateModule,
+  gateShare,
+} from '../reference/gate.js'
+import type { ActivationArray, Tensor } from '../tensor.js'
+import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
@@ -141,7 +145,7 @@ class MlpCall implements Program {
     return [
       linearScript(this.#input.data, this.#gate, gate),
       linearScript(this.#input.data, this.#up, up),
-      { module: oracle, run: gateShare, args },
+      { module: gateModule, run: gateShare, args },
       linearScript(gate, this.#down, this.result.data),
     ]
   }

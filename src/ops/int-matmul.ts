@@ -11,7 +11,7 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
-import { type IntMatmulTask, intMatmulShare, oracle } from '../reference/oracle.js'
+import { type IntMatmulTask, intMatmulModule, intMatmulShare } from '../reference/int-matmul.js'
 import { describeTensor, elementsOf, Tensor } from '../tensor.js'
 
 /** 131071 * 128 * 128 < 2^31: up to here int32 sums cannot overflow. */
@@ -108,7 +108,7 @@ class IntMatmul implements Program {
       k,
       n,
     }
-    return [{ module: oracle, run: intMatmulShare, args }]
+    return [{ module: intMatmulModule, run: intMatmulShare, args }]
   }
 
   release(): void {

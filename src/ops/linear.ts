@@ -9,7 +9,7 @@ import {
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
-import { floatShare, type LinearTask, oracle } from '../reference/oracle.js'
+import { floatShare, type LinearTask, linearModule } from '../reference/linear.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { readFloats, type Tensor } from '../tensor.js'
 import { viewOf } from '../views.js'
@@ -295,7 +295,7 @@ class FloatCall extends LinearCall {
 
   override script(): ScriptOp[] {
     const [op] = super.script()
-    return [{ module: oracle, run: floatShare, args: op.args as LinearTask }]
+    return [{ module: linearModule, run: floatShare, args: op.args as LinearTask }]
   }
 }
 

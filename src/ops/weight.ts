@@ -10,7 +10,7 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
-import { oracle, type PackTask, packShare } from '../reference/oracle.js'
+import { type PackTask, packModule, packShare } from '../reference/pack.js'
 import { notFinite, type WeightShape } from '../reference/quantize.js'
 import { checkLength } from '../tensor.js'
 import { viewOf } from '../views.js'
@@ -184,7 +184,7 @@ class PackProgram implements Program {
       inFeatures,
       outFeatures: this.#last - this.#first,
     }
-    return [{ module: oracle, run: packShare, args }]
+    return [{ module: packModule, run: packShare, args }]
   }
 
   release(): void {

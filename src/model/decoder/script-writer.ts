@@ -17,7 +17,7 @@ import {
   embeddingShare,
   ROW_WORDS,
 } from '../../reference/embedding.js'
-import { type GateTask, gateShare, oracle } from '../../reference/oracle.js'
+import { type GateTask, gateModule, gateShare } from '../../reference/gate.js'
 import { type PickTask, pickModule, pickShare } from '../../reference/pick.js'
 import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../reference/rms-norm.js'
 import { type RotateTask, rotateModule, rotateShare } from '../../reference/rotate.js'
@@ -93,7 +93,7 @@ export class ScriptWriter implements StepWriter {
     if ('up' in source && source.up !== undefined) {
       const up = this.#rows(source.up, inFeatures, extent)
       const args: ArgsOf<GateTask> = { activation: 'silu', gate: x, up }
-      this.ops.push({ module: oracle, run: gateShare, args })
+      this.ops.push({ module: gateModule, run: gateShare, args })
     }
     const out = this.#rows(y, outFeatures, extent)
     this.ops.push(
