@@ -1,5 +1,5 @@
-import type { Summary } from '../src/cli/measure/samples.js'
 import { FormatError } from '../src/errors.js'
+import type { Summary } from '../src/measure/samples.js'
 import { readText } from '../src/model/json/files.js'
 import type { Report } from './report.js'
 import type { Line } from './suite.js'

@@ -1,9 +1,9 @@
-import { describeMachine, type Machine } from '../src/cli/machine.js'
-import { measurePeakRate, type PeakRate } from '../src/cli/measure/peak-rate.js'
-import type { Rooflines } from '../src/cli/measure/rooflines.js'
-import { type Summary, summarize } from '../src/cli/measure/samples.js'
-import { version } from '../src/cli/package.js'
 import type { Pool } from '../src/index.js'
+import { describeMachine, type Machine } from '../src/measure/machine.js'
+import { measurePeakRate, type PeakRate } from '../src/measure/peak-rate.js'
+import type { Rooflines } from '../src/measure/rooflines.js'
+import { type Summary, summarize } from '../src/measure/samples.js'
+import { version } from '../src/package.js'
 import type { Line } from './suite.js'
 
 /** Everything that a run has found out: what `--json` writes. */

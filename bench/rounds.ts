@@ -1,4 +1,4 @@
-import { timeSync } from '../src/cli/measure/samples.js'
+import { timeSync } from '../src/measure/samples.js'
 
 /** A ratio of fewer rounds is none. */
 export const ROUNDS = 20

@@ -1,4 +1,4 @@
-import { type Summary, summarize } from '../src/cli/measure/samples.js'
+import { type Summary, summarize } from '../src/measure/samples.js'
 import type { Round } from './rounds.js'
 
 /** What a duration comes to. */

@@ -1,7 +1,7 @@
-import type { Rooflines } from '../src/cli/measure/rooflines.js'
-import type { Summary } from '../src/cli/measure/samples.js'
 import type { Pool } from '../src/index.js'
-import type { Native } from '../src/native/native.js'
+import type { Rooflines } from '../src/measure/rooflines.js'
+import type { Summary } from '../src/measure/samples.js'
+import type { Native } from '../src/native/abi.js'
 import type { Runner } from './runner.js'
 import type { Speed } from './speed.js'
 

@@ -1,5 +1,5 @@
-import { describePeakRate } from '../src/cli/measure/peak-rate.js'
-import { count, digits, duration } from '../src/cli/text.js'
+import { describePeakRate } from '../src/measure/peak-rate.js'
+import { count, digits, duration } from '../src/measure/quantities.js'
 import { type Change, type Comparison, differences } from './compare.js'
 import type { Report } from './report.js'
 import type { Impossible, Speed } from './speed.js'

@@ -23,6 +23,7 @@ export {
   QueueFullError,
   WorkerDiedError,
 } from './errors.js'
+export { packSdot, unpackSdot } from './layouts/sdot.js'
 export { Checkpoint } from './model/checkpoint/checkpoint.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
 export type { ReadOptions, TensorEntry } from './model/checkpoint/tensor-file.js'
@@ -72,10 +73,9 @@ export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages
 export type { ChatTemplate, RenderOptions } from './model/text/chat-template.js'
 export type { TextStream } from './model/text/text-stream.js'
 export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
-export type { ActivationArray, ActivationType, ForwardOptions, Sync } from './ops/activations.js'
+export type { ActivationType, ForwardOptions, Sync } from './ops/activations.js'
 export { FloatLinear, type FloatLinearOptions } from './ops/float-linear.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
-export { type Activation, applyGate } from './ops/gate.js'
 export { intMatmul } from './ops/int-matmul.js'
 export {
   Linear,
@@ -84,15 +84,15 @@ export {
   type Precision,
 } from './ops/linear.js'
 export { LinearGroup } from './ops/linear-group.js'
-export { packSdot, unpackSdot } from './ops/pack.js'
+export type { PackOptions, WeightOptions } from './ops/weight.js'
+export type { AbortOptions } from './options.js'
+export { Pool, type PoolOptions } from './pool/pool.js'
+export type { PoolStats, WorkerStats } from './pool/stats.js'
+export { type Activation, applyGate } from './reference/gate.js'
 export {
   type QuantizeRowsOptions,
   quantizeRows,
   quantizeWeight,
   type WeightShape,
-} from './ops/quantize.js'
-export type { PackOptions, WeightOptions } from './ops/weight.js'
-export type { AbortOptions } from './options.js'
-export { Pool, type PoolOptions } from './pool/pool.js'
-export type { PoolStats, WorkerStats } from './pool/stats.js'
-export { Tensor, type TensorData, type TensorType } from './tensor.js'
+} from './reference/quantize.js'
+export { type ActivationArray, Tensor, type TensorData, type TensorType } from './tensor.js'

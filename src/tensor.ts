@@ -59,6 +59,9 @@ export class Tensor<T extends TensorType = TensorType> {
   }
 }
 
+/** The elements of float activations; bfloat16 as its bits. */
+export type ActivationArray = Float32Array | Uint16Array
+
 /** Number of elements of an array of shape `dims`. */
 export function sizeOf(dims: readonly number[]): number {
   return dims.reduce((size, d) => size * d, 1)
@@ -113,7 +116,7 @@ export function elementsOf<T extends TensorType>(
  *
  * @throws ArgumentError unless they are a Float32Array or a float32 or bfloat16 tensor, as long as it was
  */
-export function readFloats(argument: string, floats: unknown): Float32Array | Uint16Array {
+export function readFloats(argument: string, floats: unknown): ActivationArray {
   const elements =
     floats instanceof Tensor
       ? elementsOf(argument, floats, ['float32', 'bfloat16'])

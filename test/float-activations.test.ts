@@ -1,7 +1,7 @@
 import { ArgumentError, Linear, type Pool, type Precision } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { floatShare } from '#src/ops/oracle.js'
+import { floatShare } from '#src/reference/linear.js'
 import { createPool, isas } from './support/isas.js'
 import { bf16Tensor, linearCases, makeCase, randomNumbers } from './support/random.js'
 import { expectSameBits } from './support/reference.js'

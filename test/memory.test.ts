@@ -1,6 +1,6 @@
 import { OutOfMemoryError, Pool } from 'dotpool'
 import { describe, expect, it } from 'vitest'
-import type { Native } from '#src/native/native.js'
+import type { Native } from '#src/native/abi.js'
 import { Memory, newArray } from '#src/pool/memory.js'
 import { loadMade, tinyConfig } from './model/support.js'
 

@@ -1,11 +1,12 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { attendShare } from '#src/ops/attention.js'
-import { headBytes, PageHead, pageBytes } from '#src/ops/kv-page.js'
-import { rotateShare } from '#src/ops/rotate.js'
-import { sum16 } from '#src/ops/sum16.js'
+import { headBytes, pageBytes } from '#src/layouts/kv-page.js'
 import { BAD_ROW } from '#src/pool/program.js'
+import { attendShare } from '#src/reference/attention.js'
+import { PageHead } from '#src/reference/page-head.js'
+import { rotateShare } from '#src/reference/rotate.js'
+import { sum16 } from '#src/reference/sum16.js'
 import {
   type AttentionCase,
   attentionProgram,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { tileBytes, tileIndex, unpackTiles } from '#src/ops/pack.js'
+import { tileBytes, tileIndex, unpackTiles } from '#src/layouts/tiles.js'
 import { randomInt8, randomNumbers } from './support/random.js'
 import { expectSameBits } from './support/reference.js'
 

@@ -1,6 +1,6 @@
 import { delays } from '../../dist/bench/suites/event-loop.js'
-import type { Rooflines } from '../../dist/src/cli/measure/rooflines.js'
-import { type Summary, summarize, timeAsync } from '../../dist/src/cli/measure/samples.js'
+import type { Rooflines } from '../../dist/src/measure/rooflines.js'
+import { type Summary, summarize, timeAsync } from '../../dist/src/measure/samples.js'
 import type { Contender } from './contender.js'
 import { randomRows } from './measure.js'
 

@@ -1,4 +1,4 @@
-import { digits, duration } from '../../dist/src/cli/text.js'
+import { digits, duration } from '../../dist/src/measure/quantities.js'
 import { isWrong } from './check.js'
 import type { Blocking } from './event-loop.js'
 import type { Result } from './measure.js'

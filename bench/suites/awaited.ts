@@ -1,7 +1,7 @@
 import { createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { summarize } from '../../src/cli/measure/samples.js'
 import type { Pool } from '../../src/index.js'
+import { summarize } from '../../src/measure/samples.js'
 import { randomLinear, randomLinears, randomRows } from '../dotpool.js'
 import { ROUNDS } from '../rounds.js'
 import { type Shape, shapes } from '../runner.js'

@@ -1,5 +1,5 @@
-import { summarize, timeSync } from '../../src/cli/measure/samples.js'
 import { type Linear, Pool, type Tensor } from '../../src/index.js'
+import { summarize, timeSync } from '../../src/measure/samples.js'
 import { randomLinear, randomLinears, randomRows } from '../dotpool.js'
 import { ROUNDS, type Round } from '../rounds.js'
 import { shapes } from '../runner.js'

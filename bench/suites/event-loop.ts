@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
-import { type Summary, summarize, timeSync } from '../../src/cli/measure/samples.js'
+import { type Summary, summarize, timeSync } from '../../src/measure/samples.js'
 import { randomLinear, randomRows } from '../dotpool.js'
 import type { Suite } from '../suite.js'
 

@@ -1,5 +1,5 @@
-import { emptyProgram } from '../../src/cli/measure/region.js'
-import { summarize, timeAsync, timeSync } from '../../src/cli/measure/samples.js'
+import { emptyProgram } from '../../src/measure/region.js'
+import { summarize, timeAsync, timeSync } from '../../src/measure/samples.js'
 import { randomLinear, randomRows } from '../dotpool.js'
 import type { Suite } from '../suite.js'
 

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
-import { emptyProgram } from '../../src/cli/measure/region.js'
-import { summarize } from '../../src/cli/measure/samples.js'
+import { emptyProgram } from '../../src/measure/region.js'
+import { summarize } from '../../src/measure/samples.js'
 import type { Suite } from '../suite.js'
 
 const WINDOWS = 5

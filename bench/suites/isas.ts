@@ -1,5 +1,5 @@
-import { summarize, timeAsync } from '../../src/cli/measure/samples.js'
 import { Pool } from '../../src/index.js'
+import { summarize, timeAsync } from '../../src/measure/samples.js'
 import { possibleIsas } from '../../src/native/load.js'
 import { randomLinear, randomRows } from '../dotpool.js'
 import { ROUNDS } from '../rounds.js'

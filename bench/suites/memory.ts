@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { summarize } from '../../src/cli/measure/samples.js'
+import { summarize } from '../../src/measure/samples.js'
 import type { Suite } from '../suite.js'
 
 /** Prints bytes of resident memory per weight, as JSON. */

@@ -1,6 +1,6 @@
-import { emptyProgram } from '../../src/cli/measure/region.js'
-import { summarize, timeSync } from '../../src/cli/measure/samples.js'
 import { Pool } from '../../src/index.js'
+import { emptyProgram } from '../../src/measure/region.js'
+import { summarize, timeSync } from '../../src/measure/samples.js'
 import { MAX_THREADS } from '../../src/pool/pool.js'
 import { dotpoolRunner } from '../dotpool.js'
 import { timeByTurns } from '../rounds.js'

@@ -1,5 +1,5 @@
-import { emptyProgram, meetingProgram, timeMeetings } from '../../src/cli/measure/region.js'
-import { summarize, timeAsync, timeSync } from '../../src/cli/measure/samples.js'
+import { emptyProgram, meetingProgram, timeMeetings } from '../../src/measure/region.js'
+import { summarize, timeAsync, timeSync } from '../../src/measure/samples.js'
 import type { Suite } from '../suite.js'
 
 const BUDGET = { millis: 500, calls: 1000 }

@@ -1,6 +1,6 @@
+import { digits } from '../measure/quantities.js'
 import type { LinearError } from '../model/evaluation/linear-errors.js'
 import { byKind, meanOf, worstOf } from './error-table.js'
-import { digits } from './text.js'
 
 /*
  * An SVG image: for each kind of Linear a row of bars, one for each layer, all on one scale. Rectangles and

@@ -1,5 +1,5 @@
+import { digits } from '../measure/quantities.js'
 import type { LinearError } from '../model/evaluation/linear-errors.js'
-import { digits } from './text.js'
 
 /**
  * The errors of Linears for people, in percent: a row for each layer, a column for each kind, then means,

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { ArgumentError } from '../errors.js'
+import { digits } from '../measure/quantities.js'
 import { compareModels } from '../model/evaluation/compare.js'
 import { compareLinears } from '../model/evaluation/linear-errors.js'
 import { readText } from '../model/json/files.js'
@@ -16,7 +17,6 @@ import { loadModel } from './load-model.js'
 import { type ModelFlags, modelOption, runOptions, toLoadOptions } from './model-options.js'
 import { addOptions, number } from './options.js'
 import { withProgressBar } from './progress.js'
-import { digits } from './text.js'
 
 interface EvalFlags extends ModelFlags {
   against?: Reference

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { version } from '../package.js'
 import { benchCommand } from './bench.js'
 import { chatCommand } from './chat.js'
 import { doctorCommand } from './doctor.js'
 import { evalCommand } from './eval.js'
 import { generateCommand } from './generate.js'
-import { version } from './package.js'
 import { quantizeCommand } from './quantize.js'
 import { reportError } from './report-error.js'
 

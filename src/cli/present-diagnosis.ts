@@ -1,8 +1,8 @@
 import { formatCpuList } from '../cpus/cpu-list.js'
+import { describePeakRate } from '../measure/peak-rate.js'
+import { bytes, count, digits, duration } from '../measure/quantities.js'
 import { describeOutliers } from '../model/decoder/projection.js'
 import type { Diagnosis } from './diagnosis.js'
-import { describePeakRate } from './measure/peak-rate.js'
-import { bytes, count, digits, duration } from './text.js'
 
 /** A label, and what it is about. */
 type Finding = [string, string]

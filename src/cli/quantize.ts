@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander'
+import { bytes, duration } from '../measure/quantities.js'
 import { Checkpoint } from '../model/checkpoint/checkpoint.js'
 import { checkEmpty } from '../model/checkpoint/save.js'
 import { readText } from '../model/json/files.js'
@@ -10,7 +11,6 @@ import { loadModel } from './load-model.js'
 import { checkpointPath } from './model-options.js'
 import { collect, threadsOption } from './options.js'
 import { withProgressBar } from './progress.js'
-import { bytes, duration } from './text.js'
 
 interface QuantizeFlags {
   calibrate?: string

@@ -1,6 +1,6 @@
+import { count, digits, duration } from '../measure/quantities.js'
 import type { ModelStats } from '../model/decoder/scheduler.js'
 import type { Model } from '../model/model.js'
-import { count, digits, duration } from './text.js'
 
 interface Lap extends ModelStats {
   /** Since the process started, milliseconds. */

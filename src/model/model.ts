@@ -1,5 +1,5 @@
 import { ArgumentError, checkList, DisposedError, describe } from '../errors.js'
-import { type CacheType, PAGE, pageBytes } from '../ops/kv-page.js'
+import { type CacheType, PAGE, pageBytes } from '../layouts/kv-page.js'
 import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import { newArray } from '../pool/memory.js'

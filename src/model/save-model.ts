@@ -1,6 +1,6 @@
 import { checkPath } from '../errors.js'
+import { unpackTiles } from '../layouts/tiles.js'
 import { Linear } from '../ops/linear.js'
-import { unpackTiles } from '../ops/pack.js'
 import { checkOptions } from '../options.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ArgumentError, describe } from '../errors.js'
-import * as wasm from './web-assembly.js'
+import * as wasm from './wasm-api.js'
 
 /** The native library's file. */
 export interface Library {

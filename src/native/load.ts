@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { ArgumentError, checkPath, describe } from '../errors.js'
-import { bindLibrary } from './koffi.js'
+import type { Handle, Kernels, Native, Servant } from './abi.js'
+import { bindLibrary } from './koffi-binding.js'
 import { findLibrary, findWasm, type Library, whyNoLibrary } from './library.js'
-import type { Handle, Kernels, Native, Servant } from './native.js'
-import { bindWasm, joinWasm } from './wasm.js'
-import * as wasm from './web-assembly.js'
+import * as wasm from './wasm-api.js'
+import { bindWasm, joinWasm } from './wasm-binding.js'
 
 /* Which C half serves: the native library, else wasm. Each is opened once, when it is asked for. */
 

@@ -1,5 +1,5 @@
 import { collectGarbage } from './collect-garbage.js'
-import type * as wasm from './web-assembly.js'
+import type * as wasm from './wasm-api.js'
 
 /** An allocation begins at a cache line and fills whole ones, bytes. */
 const LINE = 64

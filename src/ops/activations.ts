@@ -3,7 +3,7 @@ import type { OptionNames } from '../options.js'
 import { CallMemory, type Memory, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { NativeType } from '../pool/program.js'
-import { checkLength, describeTensor, readFloats, Tensor } from '../tensor.js'
+import { type ActivationArray, checkLength, describeTensor, readFloats, Tensor } from '../tensor.js'
 import { isShared } from '../views.js'
 
 /*
@@ -16,9 +16,6 @@ export type ActivationType = 'float32' | 'bfloat16'
 
 /** float32 [M * K], or a tensor [..., K]. */
 export type Activations = Float32Array | Tensor<ActivationType>
-
-/** The elements of activations; bfloat16 as its bits. */
-export type ActivationArray = Float32Array | Uint16Array
 
 export interface ForwardOptions<Out> {
   /** Rejects the call when aborted; workers skip what they have not begun. */

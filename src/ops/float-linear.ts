@@ -1,4 +1,5 @@
 import { checkInteger, DisposedError } from '../errors.js'
+import { DenseWeight } from '../layouts/dense-weight.js'
 import { type AbortOptions, abortOptions, checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import {
@@ -9,11 +10,10 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { type DenseTask, denseModule, denseShare } from '../reference/dense.js'
+import type { WeightShape } from '../reference/quantize.js'
 import { readFloats, type Tensor } from '../tensor.js'
 import { Input, Result } from './activations.js'
-import { type DenseTask, denseModule, denseShare } from './dense.js'
-import { DenseWeight } from './dense-weight.js'
-import type { WeightShape } from './quantize.js'
 import { checkWeightLength, copyChannels } from './weight.js'
 
 export interface FloatLinearOptions extends WeightShape {

@@ -8,9 +8,15 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
-import type { Tensor } from '../tensor.js'
 import {
-  type ActivationArray,
+  type Activation,
+  checkActivation,
+  type GateTask,
+  gateModule,
+  gateShare,
+} from '../reference/gate.js'
+import type { ActivationArray, Tensor } from '../tensor.js'
+import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
@@ -20,11 +26,9 @@ import {
   type Sync,
   syncForwardOptions,
 } from './activations.js'
-import { type Activation, checkActivation } from './gate.js'
 import type { Linear } from './linear.js'
 import { checkFit, checkTogether } from './linear-group.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
-import { type GateTask, gateShare, oracle } from './oracle.js'
 
 export interface FusedMlpOptions {
   /** What becomes of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
@@ -141,7 +145,7 @@ class MlpCall implements Program {
     return [
       linearScript(this.#input.data, this.#gate, gate),
       linearScript(this.#input.data, this.#up, up),
-      { module: oracle, run: gateShare, args },
+      { module: gateModule, run: gateShare, args },
       linearScript(gate, this.#down, this.result.data),
     ]
   }

@@ -1,4 +1,5 @@
 import { ArgumentError, checkInteger } from '../errors.js'
+import { paddedN, tileBytes } from '../layouts/tiles.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import { CallMemory } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
@@ -10,9 +11,8 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { type IntMatmulTask, intMatmulModule, intMatmulShare } from '../reference/int-matmul.js'
 import { describeTensor, elementsOf, Tensor } from '../tensor.js'
-import { type IntMatmulTask, intMatmulShare, oracle } from './oracle.js'
-import { paddedN, tileBytes } from './pack.js'
 
 /** 131071 * 128 * 128 < 2^31: up to here int32 sums cannot overflow. */
 const MAX_INNER = 131071
@@ -108,7 +108,7 @@ class IntMatmul implements Program {
       k,
       n,
     }
-    return [{ module: oracle, run: intMatmulShare, args }]
+    return [{ module: intMatmulModule, run: intMatmulShare, args }]
   }
 
   release(): void {

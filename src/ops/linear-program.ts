@@ -1,8 +1,9 @@
 import type { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import { type ArgsOf, type NativeOp, OpFlag, OpKind, type ScriptOp } from '../pool/program.js'
-import type { ActivationArray, Input } from './activations.js'
-import { type LinearTask, linearShare, oracle } from './oracle.js'
+import { type LinearTask, linearModule, linearShare } from '../reference/linear.js'
+import type { ActivationArray } from '../tensor.js'
+import type { Input } from './activations.js'
 import type { Weight } from './weight.js'
 
 /*
@@ -99,5 +100,5 @@ export function linearScript(x: ActivationArray, weight: Weight, y: ActivationAr
     outFeatures,
     outliers,
   }
-  return { module: oracle, run: linearShare, args }
+  return { module: linearModule, run: linearShare, args }
 }

@@ -9,6 +9,8 @@ import {
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import { floatShare, type LinearTask, linearModule } from '../reference/linear.js'
+import { checkOutliers } from '../reference/quantize.js'
 import { readFloats, type Tensor } from '../tensor.js'
 import { viewOf } from '../views.js'
 import {
@@ -23,8 +25,6 @@ import {
 } from './activations.js'
 import { Coalescer } from './coalescer.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
-import { floatShare, type LinearTask, oracle } from './oracle.js'
-import { checkOutliers } from './quantize.js'
 import {
   checkWeightLength,
   copyChannels,
@@ -295,7 +295,7 @@ class FloatCall extends LinearCall {
 
   override script(): ScriptOp[] {
     const [op] = super.script()
-    return [{ module: oracle, run: floatShare, args: op.args as LinearTask }]
+    return [{ module: linearModule, run: floatShare, args: op.args as LinearTask }]
   }
 }
 

@@ -1,4 +1,5 @@
 import { ArgumentError, describe } from '../errors.js'
+import { NR, paddedK, paddedN, tileBytes } from '../layouts/tiles.js'
 import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import {
@@ -9,11 +10,10 @@ import {
   type Program,
   type ScriptOp,
 } from '../pool/program.js'
+import { type PackTask, packModule, packShare } from '../reference/pack.js'
+import { notFinite, type WeightShape } from '../reference/quantize.js'
 import { checkLength } from '../tensor.js'
 import { viewOf } from '../views.js'
-import { oracle, type PackTask, packShare } from './oracle.js'
-import { NR, paddedK, paddedN, tileBytes } from './pack.js'
-import { notFinite, type WeightShape } from './quantize.js'
 
 /** How much of the source is packed by one program, bytes: the event loop turns in between. */
 const CHUNK = 4 << 20
@@ -184,7 +184,7 @@ class PackProgram implements Program {
       inFeatures,
       outFeatures: this.#last - this.#first,
     }
-    return [{ module: oracle, run: packShare, args }]
+    return [{ module: packModule, run: packShare, args }]
   }
 
   release(): void {

@@ -1,4 +1,4 @@
-import { type Native, Seat } from '../native/native.js'
+import { type Native, Seat } from '../native/abi.js'
 import { OpList } from './op-list.js'
 import { type Program, writeOp } from './program.js'
 import type { WorkerStats } from './stats.js'

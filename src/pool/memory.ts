@@ -1,5 +1,5 @@
 import { OutOfMemoryError } from '../errors.js'
-import type { Native } from '../native/native.js'
+import type { Native } from '../native/abi.js'
 import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
 import { isShared } from '../views.js'
 

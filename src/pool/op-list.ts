@@ -1,4 +1,4 @@
-import type { Native } from '../native/native.js'
+import type { Native } from '../native/abi.js'
 import { type NativeOp, writeOp } from './program.js'
 
 /** Ops in memory of their own, written once and run again and again, however many they are. */

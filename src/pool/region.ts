@@ -1,6 +1,6 @@
 import { usableCpus } from '../cpus/usable.js'
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
-import type { Native } from '../native/native.js'
+import type { Native } from '../native/abi.js'
 import { heed } from './abort.js'
 import { Control } from './control.js'
 import { Crew } from './crew.js'

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { type Handle, Leave, Seat } from '../native/abi.js'
 import { openServant } from '../native/load.js'
-import { type Handle, Leave, Seat } from '../native/native.js'
 import { type Gate, inside } from './gate.js'
 
 /*

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { presentDiagnosis } from '#src/cli/present-diagnosis.js'
-import type { Kernels } from '#src/native/native.js'
+import type { Kernels } from '#src/native/abi.js'
 import { scripted, why } from '../support/isas.js'
 import { dotpool, type Result } from './run.js'
 

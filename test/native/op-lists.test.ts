@@ -9,7 +9,7 @@ import { runScript } from '../support/child.js'
  */
 const script = `
   import { loadNative } from '#src/native/load.js'
-  import { Seat } from '#src/native/native.js'
+  import { Seat } from '#src/native/abi.js'
   import { Control } from '#src/pool/control.js'
   import { OpList } from '#src/pool/op-list.js'
 

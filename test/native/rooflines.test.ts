@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type MultiplyUnit, multiplyUnits } from '#src/cli/measure/multiply-units.js'
+import { type MultiplyUnit, multiplyUnits } from '#src/measure/multiply-units.js'
 import { loadNative } from '#src/native/load.js'
 
 /*

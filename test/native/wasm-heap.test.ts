@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Memory } from '#src/native/wasm-api.js'
 import { WasmHeap } from '#src/native/wasm-heap.js'
-import { Memory } from '#src/native/web-assembly.js'
 import { runScript } from '../support/child.js'
 
 const makeHeap = (pages: number, base = 0) =>

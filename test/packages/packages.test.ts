@@ -13,9 +13,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { version } from '#src/cli/package.js'
 import { findWasm } from '#src/native/library.js'
 import { loadWasm } from '#src/native/load.js'
+import { version } from '#src/package.js'
 import { packages, serveRegistry } from './registry.js'
 
 /*

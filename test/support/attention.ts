@@ -1,15 +1,15 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
+import { headBytes, PAGE } from '#src/layouts/kv-page.js'
+import { NativeType, OpKind, type Program } from '#src/pool/program.js'
 import {
   type AttentionGeometry,
   type AttentionRow,
   attendShare,
   attentionModule,
   pageHead,
-} from '#src/ops/attention.js'
-import { headBytes, PAGE } from '#src/ops/kv-page.js'
-import { rotateModule, rotateShare } from '#src/ops/rotate.js'
-import { NativeType, OpKind, type Program } from '#src/pool/program.js'
+} from '#src/reference/attention.js'
+import { rotateModule, rotateShare } from '#src/reference/rotate.js'
 import { randomNumbers } from './random.js'
 
 /** A batch of rows, each with a query, a key and a value; everything lies in shared memory. */

@@ -1,6 +1,6 @@
-import { timeAsync, timeSync } from '../../../dist/src/cli/measure/samples.js'
-import { version } from '../../../dist/src/cli/package.js'
 import { Linear, type Pool, type Tensor } from '../../../dist/src/index.js'
+import { timeAsync, timeSync } from '../../../dist/src/measure/samples.js'
+import { version } from '../../../dist/src/package.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
 import { inTurns, rotationLength, rotationWeights } from '../rotation.js'
 

@@ -8,7 +8,7 @@ import {
   tensor2d,
   version_core as version,
 } from '@tensorflow/tfjs-core'
-import { timeSync } from '../../../dist/src/cli/measure/samples.js'
+import { timeSync } from '../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
 import { inTurns, rotationLength, rotationWeights, transpose } from '../rotation.js'
 

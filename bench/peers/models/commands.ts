@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { CachedModel } from '../../../dist/bench/models/cache.js'
 import { delays } from '../../../dist/bench/suites/event-loop.js'
-import type { Summary } from '../../../dist/src/cli/measure/samples.js'
+import type { Summary } from '../../../dist/src/measure/samples.js'
 import { settle } from '../turns.js'
 import type { Contender, LoadedModel, Loader, Session } from './contender.js'
 import { type ContenderName, roster } from './roster.js'

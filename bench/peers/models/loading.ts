@@ -1,5 +1,5 @@
 import type { CachedModel } from '../../../dist/bench/models/cache.js'
-import { type Summary, summarize } from '../../../dist/src/cli/measure/samples.js'
+import { type Summary, summarize } from '../../../dist/src/measure/samples.js'
 import { ContenderProcess } from './process.js'
 import type { ContenderName } from './roster.js'
 

@@ -1,5 +1,5 @@
 import type { ModelShape } from '../../../dist/bench/models/shapes.js'
-import { count, digits, duration } from '../../../dist/src/cli/text.js'
+import { count, digits, duration } from '../../../dist/src/measure/quantities.js'
 import type { Agreement } from './check.js'
 import type { Loading } from './loading.js'
 import type { Result } from './measure.js'

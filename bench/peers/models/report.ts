@@ -1,5 +1,5 @@
 import type { Report } from '../../../dist/bench/report.js'
-import type { Summary } from '../../../dist/src/cli/measure/samples.js'
+import type { Summary } from '../../../dist/src/measure/samples.js'
 import type { Absence } from '../report.js'
 import type { Agreement } from './check.js'
 import type { Loading } from './loading.js'

@@ -1,6 +1,6 @@
 import { summarizeRooflines } from '../../../dist/bench/report.js'
-import { Rooflines } from '../../../dist/src/cli/measure/rooflines.js'
 import type { Pool } from '../../../dist/src/index.js'
+import { Rooflines } from '../../../dist/src/measure/rooflines.js'
 import { chooseNative } from '../../../dist/src/native/load.js'
 import { checkAgreement } from './check.js'
 import { loadAll } from './loading.js'

@@ -1,7 +1,7 @@
 import { markdownTable } from 'markdown-table'
-import { describePeakRate } from '../../../dist/src/cli/measure/peak-rate.js'
-import type { Summary } from '../../../dist/src/cli/measure/samples.js'
-import { count, digits, duration } from '../../../dist/src/cli/text.js'
+import { describePeakRate } from '../../../dist/src/measure/peak-rate.js'
+import { count, digits, duration } from '../../../dist/src/measure/quantities.js'
+import type { Summary } from '../../../dist/src/measure/samples.js'
 import type { Result } from './measure.js'
 import type { ModelsReport, Run } from './report.js'
 

@@ -1,7 +1,7 @@
 import { bf16ToFloat32 } from '../../bf16.js'
-import { quantizeChannel, roundWeight } from '../../ops/quantize.js'
-import { rangeOf } from '../../ops/share.js'
 import type { Share } from '../../pool/program.js'
+import { quantizeChannel, roundWeight } from '../../reference/quantize.js'
+import { rangeOf } from '../../reference/share.js'
 
 /*
  * Rounds the weights w[K] of each output channel to q[K] so that the Linear's outputs change least:

@@ -1,7 +1,7 @@
-import { type DenseWeight, denseStride } from '../../ops/dense-weight.js'
-import { notFinite } from '../../ops/quantize.js'
+import { type DenseWeight, denseStride } from '../../layouts/dense-weight.js'
 import type { ScriptOp } from '../../pool/program.js'
 import { ScriptEngine } from '../../pool/script.js'
+import { notFinite } from '../../reference/quantize.js'
 import {
   compensatedRounding,
   type Factor,

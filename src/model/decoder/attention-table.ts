@@ -1,4 +1,4 @@
-import { type CacheType, pageBytes } from '../../ops/kv-page.js'
+import { type CacheType, pageBytes } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import { NativeType } from '../../pool/program.js'
 import { layerName } from '../config/parameters.js'

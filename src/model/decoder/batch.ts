@@ -1,6 +1,6 @@
-import { ROW_WORDS } from '../../ops/embedding.js'
-import { type DrawOptions, PickRows } from '../../ops/pick-rows.js'
+import { type DrawOptions, PickRows } from '../../layouts/pick-rows.js'
 import type { Pool } from '../../pool/pool.js'
+import { ROW_WORDS } from '../../reference/embedding.js'
 import type { Sequence } from './sequence.js'
 
 /** Says that a row's id is the one that an output of the batch before has drawn; DP_DRAWN in C. */

@@ -1,4 +1,4 @@
-import type { DrawOptions } from '../../ops/pick-rows.js'
+import type { DrawOptions } from '../../layouts/pick-rows.js'
 import type { Job } from './job.js'
 import type { Sequence } from './sequence.js'
 import type { Step } from './step.js'

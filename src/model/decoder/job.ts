@@ -1,4 +1,4 @@
-import type { DrawOptions, PickRows } from '../../ops/pick-rows.js'
+import type { DrawOptions, PickRows } from '../../layouts/pick-rows.js'
 import { heed } from '../../pool/abort.js'
 import type { Pick } from './batch.js'
 import type { Sequence } from './sequence.js'

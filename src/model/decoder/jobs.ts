@@ -1,5 +1,10 @@
 import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
-import { type Drawn, type DrawOptions, PickOutcome, type PickRows } from '../../ops/pick-rows.js'
+import {
+  type Drawn,
+  type DrawOptions,
+  PickOutcome,
+  type PickRows,
+} from '../../layouts/pick-rows.js'
 import { newArray } from '../../pool/memory.js'
 import type { Pick } from './batch.js'
 import { Job } from './job.js'

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { WorkerDiedError } from '../../errors.js'
-import type { Drawn } from '../../ops/pick-rows.js'
+import type { Drawn } from '../../layouts/pick-rows.js'
 import type { Pick } from './batch.js'
 import { type AnyJob, type Flight, isWanted, launch, type Part, touchDown } from './flight.js'
 import type { Job } from './job.js'

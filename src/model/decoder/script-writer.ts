@@ -1,26 +1,26 @@
+import { type CacheType, pageBytes } from '../../layouts/kv-page.js'
+import { PickField } from '../../layouts/pick-rows.js'
+import { denseScript } from '../../ops/float-linear.js'
+import { Linear } from '../../ops/linear.js'
+import { linearScript } from '../../ops/linear-program.js'
+import type { ArgsOf, ScriptOp } from '../../pool/program.js'
 import {
   type AttendTask,
   type AttentionGeometry,
   type AttentionRow,
   attendShare,
   attentionModule,
-} from '../../ops/attention.js'
+} from '../../reference/attention.js'
 import {
   type EmbeddingTask,
   embeddingModule,
   embeddingShare,
   ROW_WORDS,
-} from '../../ops/embedding.js'
-import { denseScript } from '../../ops/float-linear.js'
-import { type CacheType, pageBytes } from '../../ops/kv-page.js'
-import { Linear } from '../../ops/linear.js'
-import { linearScript } from '../../ops/linear-program.js'
-import { type GateTask, gateShare, oracle } from '../../ops/oracle.js'
-import { type PickTask, pickModule, pickShare } from '../../ops/pick.js'
-import { PickField } from '../../ops/pick-rows.js'
-import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../ops/rms-norm.js'
-import { type RotateTask, rotateModule, rotateShare } from '../../ops/rotate.js'
-import type { ArgsOf, ScriptOp } from '../../pool/program.js'
+} from '../../reference/embedding.js'
+import { type GateTask, gateModule, gateShare } from '../../reference/gate.js'
+import { type PickTask, pickModule, pickShare } from '../../reference/pick.js'
+import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../reference/rms-norm.js'
+import { type RotateTask, rotateModule, rotateShare } from '../../reference/rotate.js'
 import { layerName } from '../config/parameters.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
@@ -93,7 +93,7 @@ export class ScriptWriter implements StepWriter {
     if ('up' in source && source.up !== undefined) {
       const up = this.#rows(source.up, inFeatures, extent)
       const args: ArgsOf<GateTask> = { activation: 'silu', gate: x, up }
-      this.ops.push({ module: oracle, run: gateShare, args })
+      this.ops.push({ module: gateModule, run: gateShare, args })
     }
     const out = this.#rows(y, outFeatures, extent)
     this.ops.push(

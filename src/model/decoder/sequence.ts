@@ -1,5 +1,5 @@
 import { InternalError } from '../../errors.js'
-import { PAGE } from '../../ops/kv-page.js'
+import { PAGE } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Page, PagePool } from './page.js'
 

@@ -1,5 +1,5 @@
 import { InternalError } from '../../errors.js'
-import { type CacheType, PAGE } from '../../ops/kv-page.js'
+import { type CacheType, PAGE } from '../../layouts/kv-page.js'
 import type { OpList } from '../../pool/op-list.js'
 import type { Pool } from '../../pool/pool.js'
 import { BAD_ROW, type Program, type ScriptOp } from '../../pool/program.js'

@@ -1,6 +1,6 @@
-import { applyGate } from '../../ops/gate.js'
-import { PAGE } from '../../ops/kv-page.js'
+import { PAGE } from '../../layouts/kv-page.js'
 import type { Program } from '../../pool/program.js'
+import { applyGate } from '../../reference/gate.js'
 import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import { type Source, type StepWriter, writeForward } from './forward.js'

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../../errors.js'
-import type { DrawOptions } from '../../ops/pick-rows.js'
+import type { DrawOptions } from '../../layouts/pick-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Memory } from '../../pool/memory.js'
 import type { DrawSource } from '../decoder/jobs.js'

@@ -1,6 +1,6 @@
 import { env, type InferenceSession } from 'onnxruntime-node'
 import type { Shape } from '../../../../dist/bench/runner.js'
-import { timeAsync } from '../../../../dist/src/cli/measure/samples.js'
+import { timeAsync } from '../../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender } from '../../contender.js'
 import { inTurns, rotationLength, rotationWeights } from '../../rotation.js'
 import { linearsModel } from './model.js'

@@ -1,5 +1,5 @@
 import { env, type InferenceSession } from 'onnxruntime-node'
-import { timeAsync } from '../../../../dist/src/cli/measure/samples.js'
+import { timeAsync } from '../../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender } from '../../contender.js'
 import { rotationLength, rotationWeights } from '../../rotation.js'
 import { linearsModel, type Operator, operators } from './model.js'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { version } from '../../../../dist/src/cli/package.js'
 import { type LoadOptions, Model, Pool } from '../../../../dist/src/index.js'
+import { version } from '../../../../dist/src/package.js'
 import type { Contender, Session } from '../contender.js'
 
 /** This library. */

@@ -1,6 +1,6 @@
 import { bf16ToFloat32 } from '../bf16.js'
+import { denseStride } from '../layouts/dense-weight.js'
 import type { Share } from '../pool/program.js'
-import { denseStride } from './dense-weight.js'
 import { rangeOf } from './share.js'
 import { dot16 } from './sum16.js'
 

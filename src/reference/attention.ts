@@ -1,6 +1,7 @@
+import { type CacheType, headBytes, PAGE } from '../layouts/kv-page.js'
 import type { Share } from '../pool/program.js'
 import { exp } from './exp.js'
-import { type CacheType, headBytes, PAGE, PageHead } from './kv-page.js'
+import { PageHead } from './page-head.js'
 import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 

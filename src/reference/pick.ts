@@ -1,6 +1,6 @@
+import { PickAction, PickField, PickOutcome } from '../layouts/pick-rows.js'
 import { BAD_ROW, type Share } from '../pool/program.js'
 import { exp } from './exp.js'
-import { PickAction, PickField, PickOutcome } from './pick-rows.js'
 import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 

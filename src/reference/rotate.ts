@@ -1,6 +1,6 @@
+import { PAGE } from '../layouts/kv-page.js'
 import { BAD_ROW, type Share } from '../pool/program.js'
 import { type AttentionGeometry, type AttentionRow, pageHead } from './attention.js'
-import { PAGE } from './kv-page.js'
 import { rangeOf } from './share.js'
 import { sum16 } from './sum16.js'
 

@@ -1,5 +1,5 @@
-import type { Pool } from '../../pool/pool.js'
-import { OpKind, type Program } from '../../pool/program.js'
+import type { Pool } from '../pool/pool.js'
+import { OpKind, type Program } from '../pool/program.js'
 import { type Budget, timeSync } from './samples.js'
 
 /** A program of one op that does nothing, which any thread may do alone: what a call costs. */

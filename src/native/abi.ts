@@ -1,8 +1,8 @@
-import type * as wasm from './web-assembly.js'
+import type * as wasm from './wasm-api.js'
 
 /*
- * What JavaScript knows of the C half, whichever way it is reached: as a library (koffi.ts) or as
- * WebAssembly (wasm.ts). Addresses travel as numbers: they are below 2^53 everywhere, and a number is
+ * What JavaScript knows of the C half, whichever way it is reached: as a library (koffi-binding.ts) or as
+ * WebAssembly (wasm-binding.ts). Addresses travel as numbers: they are below 2^53 everywhere, and a number is
  * cheaper to pass than a bigint.
  */
 

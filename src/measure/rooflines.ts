@@ -1,7 +1,7 @@
 import os from 'node:os'
-import type { Native } from '../../native/native.js'
-import type { Pool } from '../../pool/pool.js'
-import { type NativeOp, OpKind, type Program } from '../../pool/program.js'
+import type { Native } from '../native/abi.js'
+import type { Pool } from '../pool/pool.js'
+import { type NativeOp, OpKind, type Program } from '../pool/program.js'
 import { summarize } from './samples.js'
 
 /*

@@ -1,6 +1,6 @@
-import { type Handle, listKernels, type Native, readLayout, type Servant } from './native.js'
+import { type Handle, listKernels, type Native, readLayout, type Servant } from './abi.js'
+import * as wasm from './wasm-api.js'
 import { WasmHeap } from './wasm-heap.js'
-import * as wasm from './web-assembly.js'
 
 /*
  * The C half as WebAssembly: for machines that the library is not built for. Every thread has an instance

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
-import { listKernels, type Native, readLayout } from './native.js'
+import { listKernels, type Native, readLayout } from './abi.js'
 
 /* The native library; the only file that knows koffi. */
 

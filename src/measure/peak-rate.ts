@@ -1,5 +1,5 @@
-import { digits } from '../text.js'
 import { type MultiplyUnit, multiplyUnits } from './multiply-units.js'
+import { digits } from './quantities.js'
 import type { Rooflines } from './rooflines.js'
 import { summarize } from './samples.js'
 

@@ -1,23 +1,16 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
+import { NR, paddedK, tileIndex } from '../layouts/tiles.js'
 import type { Share } from '../pool/program.js'
-import { type Activation, applyGate } from './gate.js'
-import { NR, paddedK, tileIndex } from './pack.js'
-import { quantizeChannel, quantizeRow } from './quantize.js'
-import { rangeOf } from './share.js'
+import { quantizeRow } from './quantize.js'
+import { channelsOf } from './share.js'
 
 /*
- * What the native ops compute, plainly: the reference of every kernel, and what serves where no native
- * library loads. Each function does one share of an op and returns 0, or 1 + the index of a fault.
+ * y[m, n] = (float(acc[m, n]) * xScale[m]) * wScale[n] (+ bias[n]), acc = sum_k xq[m, k] * wq[n, k]; and the same of
+ * activations that are not quantised.
  */
 
 /** This module, for workers to import. */
-export const oracle = import.meta.url
-
-/** The channels [from, to) of a share, whole blocks. */
-function channelsOf(share: Share, outFeatures: number): [from: number, to: number] {
-  const [from, to] = rangeOf(share, Math.ceil(outFeatures / NR))
-  return [from * NR, Math.min(to * NR, outFeatures)]
-}
+export const linearModule = import.meta.url
 
 export interface LinearTask extends Share {
   /** float32 or bfloat16 bits [M, K]. */
@@ -98,80 +91,4 @@ function floatDotTile(x: Float32Array, tiles: Int8Array, n: number, inFeatures: 
     total = fround(total + fround(fround(sum[0] + sum[1]) + fround(sum[2] + sum[3])))
   }
   return total
-}
-
-export interface PackTask extends Share {
-  /** int8, float32 or bfloat16 bits [N, K]. */
-  weight: Int8Array | Float32Array | Uint16Array
-  tiles: Int8Array
-  colSum: Int32Array
-  /** Written where the weight is float. */
-  scale: Float32Array
-  inFeatures: number
-  outFeatures: number
-}
-
-/** tiles, colSum = pack(w); a float weight is quantised first, and its scales written. */
-export function packShare(task: PackTask): number {
-  const { weight, tiles, colSum, scale, inFeatures: K, outFeatures: N } = task
-  const [from, to] = channelsOf(task, N)
-  const quantized = new Int8Array(K)
-  for (let n = from; n < to; n++) {
-    const row = weight.subarray(n * K, (n + 1) * K)
-    if (row instanceof Int8Array) {
-      quantized.set(row)
-    } else {
-      const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
-      scale[n] = quantizeChannel(float, quantized)
-      if (Number.isNaN(scale[n])) return n + 1
-    }
-    colSum[n] = 0
-    for (let k = 0; k < K; k++) {
-      tiles[tileIndex(n, k, K)] = quantized[k]
-      colSum[n] += quantized[k]
-    }
-  }
-  return 0
-}
-
-export interface IntMatmulTask extends Share {
-  /** int8 [M, K]. */
-  a: Int8Array
-  /** int8 [K, N]. */
-  b: Int8Array
-  /** int32 [M, N]. */
-  y: Int32Array
-  m: number
-  k: number
-  n: number
-}
-
-/** y[m, n] = sum_k a[m, k] * b[k, n] */
-export function intMatmulShare(task: IntMatmulTask): number {
-  const { a, b, y, m: M, k: K, n: N } = task
-  const [from, to] = rangeOf(task, M)
-  for (let m = from; m < to; m++) {
-    const row = y.subarray(m * N, (m + 1) * N).fill(0)
-    for (let k = 0; k < K; k++) {
-      const factor = a[m * K + k]
-      for (let n = 0; n < N; n++) row[n] += factor * b[k * N + n]
-    }
-  }
-  return 0
-}
-
-export interface GateTask extends Share {
-  activation: Activation
-  /** float32 or bfloat16 bits; the result is written over it. */
-  gate: Float32Array | Uint16Array
-  up: Float32Array | Uint16Array
-}
-
-/** gate = activation(gate) * up */
-export function gateShare(task: GateTask): number {
-  const { activation, gate, up } = task
-  const [from, to] = rangeOf(task, gate.length)
-  const share = gate.subarray(from, to)
-  applyGate(activation, share, up.subarray(from, to), share)
-  return 0
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** The package's folder. */
-export const root = fileURLToPath(new URL('../../../', import.meta.url))
+export const root = fileURLToPath(new URL('../../', import.meta.url))
 
 const description = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { version: string }
 
