@@ -12,10 +12,10 @@ const { window, nll_w8a8, nll_fp32 } = readJson(join(fixture, 'val_windows.json'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let file: string
-/** The beginning of it, for what is only compared with itself. */
+/** The beginning of the text, for comparisons of a model with itself. */
 let short: string
 
-/** The text whose NLL the fixture tells. */
+/** The text whose NLL the fixture states. */
 beforeAll(async () => {
   folder = await temporaryFolder()
   file = join(folder.path, 'validation.txt')
@@ -33,7 +33,7 @@ function evaluate(args: string[], input?: string) {
   return dotpool(['eval', '--model', fixture, ...args], input === undefined ? {} : { input })
 }
 
-test.concurrent('eval tells ids, NLL and perplexity in one line', async () => {
+test.concurrent('eval prints tokens, NLL and perplexity in one line', async () => {
   const { code, stdout, stderr } = await evaluate([file])
   expect(stderr).toBe('')
   expect(code).toBe(0)
@@ -63,7 +63,7 @@ test.concurrent('- reads stdin', async () => {
   expect(scores(fromStdin.stdout)).toBe(scores(fromFile.stdout))
 })
 
-test.concurrent('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
+test.concurrent('shorter windows raise the NLL of a text; an int8 KV cache hardly changes it', async () => {
   const results = await Promise.all([
     evaluate([short, '--json']),
     evaluate([short, '--json', '--window', '32']),
@@ -91,7 +91,7 @@ function mean(values: number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length
 }
 
-/** All but the speed. */
+/** Everything but the speed. */
 function scores(line: string): string {
   return line.slice(0, line.lastIndexOf(','))
 }

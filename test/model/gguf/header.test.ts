@@ -57,7 +57,7 @@ async function readAll(bytes: Uint8Array, folder: string): Promise<number> {
   return tensors.entries.size
 }
 
-/** The valid file, changed at the only place where these bytes are. */
+/** The valid file, changed at the only place where these bytes occur. */
 function changed(from: Uint8Array | string, to: Uint8Array | string): Buffer {
   const [before, after] = [Buffer.from(from), Buffer.from(to)]
   const at = valid.indexOf(before)
@@ -73,7 +73,7 @@ const u64 = (value: bigint) => Buffer.from(BigUint64Array.of(value).buffer)
 const text = (value: string) => Buffer.concat([u64(BigInt(value.length)), Buffer.from(value)])
 
 describe('reading', () => {
-  it('gives every field and tensor', async () => {
+  it('returns every field and tensor', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     await writeFile(file, valid)
@@ -94,7 +94,7 @@ describe('reading', () => {
     await expect(tensors.read('a')).rejects.toThrow(DisposedError)
   })
 
-  it('gives any part of a tensor, with rows in their order', async () => {
+  it('returns any part of a tensor, with rows in their order', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     const values = Array.from({ length: 16 * 3 }, (_, i) => i)
@@ -118,7 +118,7 @@ describe('reading', () => {
     )
   })
 
-  it('stops between pieces, and tells how far it is', async () => {
+  it('stops between chunks, and reports progress', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     const rows = 3000
@@ -219,7 +219,7 @@ describe('a file that breaks the format', () => {
     await expectFormatError(readAll(bytes, folder.path), message)
   })
 
-  it('is refused before memory is taken, if its head claims to be giant', async () => {
+  it('is refused before memory is allocated, if its header claims a giant size', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     await writeFile(file, field('k', u32(9), u32(0), u64(BigInt(2 ** 40))))
@@ -228,7 +228,7 @@ describe('a file that breaks the format', () => {
     await expectFormatError(GgufFile.open(file), /a header of more than 40000000 bytes/)
   })
 
-  it('is named where it cannot be read, or shrank after it was opened', async () => {
+  it('is named when it cannot be read, or shrank after it was opened', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     await expectFormatError(GgufFile.open(file), /x\.gguf: cannot be read: ENOENT/)
@@ -246,7 +246,7 @@ describe('any bytes', () => {
     fc.uint8Array({ maxLength: 64 }),
   )
 
-  it('either read as tensors or throw a FormatError, and nothing stays open', async () => {
+  it('either read as tensors or throw a FormatError, and no file stays open', async () => {
     await using folder = await temporaryFolder()
     using _open = expectNothingOpen()
     let read = 0
@@ -264,7 +264,7 @@ describe('any bytes', () => {
     expect(read).toBeGreaterThan(30)
   })
 
-  it('give what a checkpoint is opened from or throw a FormatError', async () => {
+  it("either yield a checkpoint's parts or throw a FormatError", async () => {
     const model = gguf(
       {
         'general.architecture': string('qwen2'),
