@@ -126,5 +126,5 @@ async function measure(pool: Pool, native: Native): Promise<Measurements> {
 }
 
 function medianOf(roofline: Roofline): number {
-  return summarize(Array.from({ length: SAMPLES }, () => roofline.look())).median
+  return summarize(Array.from({ length: SAMPLES }, () => roofline.sample())).median
 }

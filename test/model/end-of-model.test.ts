@@ -24,7 +24,7 @@ function workOf(model: Model): Promise<unknown>[] {
   ].map(errorOf)
 }
 
-/** Resolves when `count` steps have been given to the workers. */
+/** Resolves when `steps` steps have been given to the workers. */
 function begun(pool: Pool, steps: number): Promise<void> {
   return new Promise((resolve) => {
     if (steps === 0) resolve()

@@ -25,7 +25,7 @@ const FULL_RATE = 0.95
 export function measurePeakRate(rooflines: Rooflines, isa: string): PeakRate {
   const { peak, clock, threads } = rooflines
   const looks = Array.from({ length: LOOKS }, () => {
-    const [gops, clockGHz] = [peak.look() / threads, clock.look()]
+    const [gops, clockGHz] = [peak.sample() / threads, clock.sample()]
     return { gops, clockGHz, perCycle: gops / clockGHz }
   })
   const median = (field: keyof (typeof looks)[0]) => summarize(looks.map((l) => l[field])).median

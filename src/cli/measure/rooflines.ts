@@ -64,7 +64,7 @@ export class Roofline<Unit extends 'GB/s' | 'GOPS' | 'GHz' = 'GB/s' | 'GOPS'> {
   }
 
   /** Measures it once; returns the rate, in `unit`. */
-  look(): number {
+  sample(): number {
     const rate = rateOf(this.#pool, this.#probe)
     this.rates.push(rate)
     return rate
