@@ -37,9 +37,9 @@ test.concurrent('eval prints tokens, NLL and perplexity in one line', async () =
   const { code, stdout, stderr } = await evaluate([file])
   expect(stderr).toBe('')
   expect(code).toBe(0)
-  const [, ids, nll, perplexity] =
-    /^(\d+) ids, nll (\S+), perplexity (\S+), \S+ ids\/s\n$/.exec(stdout) ?? []
-  expect(Number(ids)).toBe(nll_w8a8.length * window)
+  const [, tokens, nll, perplexity] =
+    /^(\d+) tokens, nll (\S+), perplexity (\S+), \S+ tokens\/s\n$/.exec(stdout) ?? []
+  expect(Number(tokens)).toBe(nll_w8a8.length * window)
   expect(Number(nll)).toBeCloseTo(mean(nll_w8a8), 2)
   expect(Number(perplexity)).toBeCloseTo(Math.exp(Number(nll)), 1)
 })
@@ -47,11 +47,11 @@ test.concurrent('eval prints tokens, NLL and perplexity in one line', async () =
 test.concurrent('--json prints JSON, and --quantize none runs in float32', async () => {
   const { code, stdout } = await evaluate([file, '--json', '--quantize', 'none'])
   expect(code).toBe(0)
-  const { ids, nll, perplexity, idsPerSecond } = JSON.parse(stdout)
-  expect(ids).toBe(nll_fp32.length * window)
+  const { tokens, nll, perplexity, tokensPerSecond } = JSON.parse(stdout)
+  expect(tokens).toBe(nll_fp32.length * window)
   expect(nll).toBeCloseTo(mean(nll_fp32), 2)
   expect(perplexity).toBeCloseTo(Math.exp(nll), 6)
-  expect(idsPerSecond).toBeGreaterThan(0)
+  expect(tokensPerSecond).toBeGreaterThan(0)
 })
 
 test.concurrent('- reads stdin', async () => {
@@ -77,7 +77,7 @@ test.concurrent('shorter windows raise the NLL of a text; an int8 KV cache hardl
 
 test.concurrent.each([
   [['no-such-file'], 'no-such-file'],
-  [['-'], 'file: expected a text of at least 2 ids, got 0'],
+  [['-'], 'file: expected a text of at least 2 tokens, got 0'],
   [['package.json', '--window', '1'], 'window: expected'],
 ])('eval %j fails with one line', async (args, message) => {
   const { code, stdout, stderr } = await evaluate(args)

@@ -18,7 +18,7 @@ test.concurrent('generate writes text and a summary', async () => {
   expect(code).toBe(0)
   expect(stdout.length).toBeGreaterThan(48)
   expect(stderr).toMatch(
-    /^first text after \S+ m?s and \d+ ids, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
+    /^first text after \S+ m?s and \d+ tokens, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
   )
 })
 
