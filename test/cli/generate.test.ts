@@ -82,7 +82,7 @@ test.concurrent.each([
     ['--model', '/no/such/folder'],
     "'/no/such/folder' is invalid. There is no such folder or file.",
   ],
-  [['--model', 'package.json'], 'package.json: is no GGUF file'],
+  [['--model', 'package.json'], 'package.json: is not a GGUF file'],
   [['--model', 'src'], 'It has no config.json.'],
   [['--kv', 'int4'], 'Allowed choices are f32, bf16, int8.'],
   [['--max-context', '1000000'], 'maxContext: expected'],

@@ -79,7 +79,7 @@ test.concurrent('--calibrate refuses a text that is too short', async () => {
 
 test.concurrent.each([
   [['src', 'new'], 'It has no config.json.'],
-  [[fixture, 'src'], 'folder: expected a new or an empty one, got src with'],
+  [[fixture, 'src'], 'folder: expected a new or an empty folder, got src with'],
   [[fixture, 'package.json'], 'package.json'],
   [[fixture, 'new', '--skip', 'nonsense'], 'skip: expected names of Linears'],
   [[fixture, 'new', '--calibrate', 'nowhere'], 'nowhere'],

@@ -73,8 +73,8 @@ describe('faults', () => {
     const changed = { ...counted, cells: ['64', '2'] }
     const missing = { ...counted, kernel: 'gemm' }
     expect(faults([gcc], [changed, missing], exist)).toEqual([
-      'gemv, gcc for Arm 12.2.0: the table tells otherwise',
-      'gemm, gcc for Arm 12.2.0: the table tells otherwise',
+      'gemv, gcc for Arm 12.2.0: the table is out of date',
+      'gemm, gcc for Arm 12.2.0: the table is out of date',
     ])
   })
 
@@ -85,7 +85,7 @@ describe('faults', () => {
 
   it('finds a row whose kernel no longer exists', () => {
     expect(faults([gcc], [], () => false)).toEqual([
-      'gemv, gcc for Arm 12.2.0: the table has a kernel that is no more',
+      'gemv, gcc for Arm 12.2.0: the kernel no longer exists',
     ])
   })
 })

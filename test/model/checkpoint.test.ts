@@ -145,7 +145,7 @@ describe('a checkpoint in several files', () => {
     )
   })
 
-  it('names both files if neither is there', async () => {
+  it('names both files if neither exists', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     await rm(join(folder.path, 'model.safetensors'))
@@ -180,7 +180,10 @@ describe('text files beside the tensors', () => {
     expect(await eos([5, 7, 9])).toEqual([7, 5, 9])
     expect(await eos(5)).toEqual([7, 5])
     expect(await eos(null)).toEqual([7])
-    await expectFormatError(eos([1.5]), /generation_config\.json: eos_token_id: expected an id/)
+    await expectFormatError(
+      eos([1.5]),
+      /generation_config\.json: eos_token_id: expected a token id/,
+    )
   })
 
   it('provide the chat template', async () => {

@@ -275,7 +275,7 @@ describe('a config.json that is refused', () => {
     ['fractional head', { head_dim: null, hidden_size: 100 }, /head_dim: expected an integer/],
     ['eps', { rms_norm_eps: 0 }, /rms_norm_eps: expected a number above 0/],
     ['flag', { tie_word_embeddings: 1 }, /tie_word_embeddings: expected true or false, got 1/],
-    ['eos', { eos_token_id: 'end' }, /eos_token_id: expected an id.*got "end"/],
+    ['eos', { eos_token_id: 'end' }, /eos_token_id: expected a token id.*got "end"/],
     [
       'quantizer',
       { quantization_config: { ...w8a8, quant_method: 'gptq' } },

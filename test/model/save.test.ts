@@ -123,7 +123,9 @@ describe('a saved checkpoint', () => {
     const folder = join(parent.path, 'saved')
     await mkdir(folder)
     await save(folder, pair)
-    await expect(save(folder, pair)).rejects.toThrow(/folder: expected a new or an empty one, got/)
+    await expect(save(folder, pair)).rejects.toThrow(
+      /folder: expected a new or an empty folder, got/,
+    )
     await writeFile(join(parent.path, 'file'), '')
     await expect(save(join(parent.path, 'file'), pair)).rejects.toThrow(/ENOTDIR/)
     await expect(save(join(parent.path, 'no/folder'), pair)).rejects.toThrow(ArgumentError)

@@ -157,8 +157,8 @@ describe('a file that breaks the format', () => {
     ])
 
   it.each<[string, Uint8Array, RegExp]>([
-    ['no bytes', new Uint8Array(0), /x\.gguf: is no GGUF file/],
-    ['another magic number', Buffer.from('GGML000000000'), /is no GGUF file/],
+    ['no bytes', new Uint8Array(0), /x\.gguf: is not a GGUF file/],
+    ['another magic number', Buffer.from('GGML000000000'), /is not a GGUF file/],
     ['the first version', head(1, 0n, 0n), /GGUF version 1 is not supported, only little-endian/],
     ['the other endianness', head(0x03000000, 0n, 0n), /big-endian GGUF is not supported/],
     ['half a head', head(3, 0n, 0n).subarray(0, 20), /truncated: the number of fields takes 8/],
@@ -179,10 +179,14 @@ describe('a file that breaks the format', () => {
       field('k', u32(9), u32(5), u64(1n << 61n)),
       /k: 2305843009213\d+ elements are more/,
     ],
-    ['a long list of texts', field('k', u32(9), u32(8), u64(99n)), /k: 99 elements are more/],
-    ['an odd alignment', field('general.alignment', u32(4), u32(24)), /24 is no power of two/],
+    ['a long list of strings', field('k', u32(9), u32(8), u64(99n)), /k: 99 elements are more/],
+    ['an odd alignment', field('general.alignment', u32(4), u32(24)), /24 is not a power of two/],
     ['an alignment of 0', field('general.alignment', u32(4), u32(0)), /expected an integer of at/],
-    ['a huge alignment', field('general.alignment', u32(4), u32(1 << 30)), /no power of two up to/],
+    [
+      'a huge alignment',
+      field('general.alignment', u32(4), u32(1 << 30)),
+      /not a power of two up to/,
+    ],
     ['no dimensions', one([], F32), /tensor t: 0 dimensions/],
     ['5 dimensions', one([1n, 1n, 1n, 1n, 1n], F32), /tensor t: 5 dimensions/],
     [
@@ -198,7 +202,7 @@ describe('a file that breaks the format', () => {
       /tensor t: type 99 is not supported, only F32, F16/,
     ],
     ['a type that is not supported', one([256n], 16), /tensor t: type IQ2_XXS is not supported/],
-    ['half a block', one([16n], Q8_0), /rows of 16 are no multiple of Q8_0's blocks of 32/],
+    ['half a block', one([16n], Q8_0), /rows of 16 are not a multiple of Q8_0's blocks of 32/],
     ['an offset', one([1n], F32, 32n), /tensor t: begins at 32 of the data, not at 0/],
     ['an offset of 2^64', one([1n], F32, (1n << 64n) - 1n), /tensor t: begins at 184467440737/],
     ['too little data', one([32n], F32), /truncated: tensor t ends at \d+ of \d+ bytes/],

@@ -264,7 +264,7 @@ describe('several files', () => {
       /is part 2 of 3: name the first, made-00001-of-00003\.gguf/,
     )
     await writeFile(second, '')
-    await expectFormatError(Model.load(pool, first), /made-00002.*is no GGUF file/)
+    await expectFormatError(Model.load(pool, first), /made-00002.*is not a GGUF file/)
   })
 })
 

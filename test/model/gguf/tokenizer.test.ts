@@ -73,7 +73,7 @@ describe('a tokenizer that is refused', () => {
     [
       'without tokens',
       piecesFields({ 'tokenizer.ggml.tokens': uint32(7) }),
-      /tokenizer\.ggml\.tokens: expected a list of texts, got 7/,
+      /tokenizer\.ggml\.tokens: expected a list of strings, got 7/,
     ],
     ['with a token twice', piecesFields({ 'tokenizer.ggml.tokens': strings(['a', 'a']) }), /twice/],
     [
@@ -89,7 +89,7 @@ describe('a tokenizer that is refused', () => {
     [
       'with a merge of one',
       byteLevelFields('qwen2', { 'tokenizer.ggml.merges': strings(['ab']) }),
-      /tokenizer\.ggml\.merges: "ab" is no pair/,
+      /tokenizer\.ggml\.merges: "ab" is not a pair/,
     ],
     [
       'with a role for a token that is not there',
