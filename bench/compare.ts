@@ -4,17 +4,17 @@ import { readText } from '../src/model/json/files.js'
 import type { Report } from './report.js'
 import type { Line } from './suite.js'
 
-/** Less than this part is never a change: clocks alone make it. */
+/** A smaller relative difference is never a change: clock noise alone causes it. */
 const LEAST_CHANGE = 0.05
 
-/** A number that two runs have in common. */
+/** A number that both runs have. */
 interface Figure {
-  /** The suite's and the line's. */
+  /** Names the suite and the line. */
   name: string
   unit: string
   better: 'higher' | 'lower'
   median: number
-  /** How far samples lie from the median, on the side where they lie closer. */
+  /** The distance from the median to the samples' nearer end. */
   noise: number
 }
 
@@ -24,12 +24,12 @@ export interface Change {
   unit: string
   before: number
   after: number
-  /** Of both runs together. */
+  /** The noise of both runs together. */
   noise: number
 }
 
 export interface Comparison {
-  /** Figures that both runs have. */
+  /** Counts the figures that both runs have. */
   compared: number
   regressions: Change[]
   improvements: Change[]
@@ -38,13 +38,13 @@ export interface Comparison {
 /**
  * Reads a report that `--json` wrote.
  *
- * @throws FormatError for a file that is none, or cannot be read
+ * @throws FormatError for a file that is not a report, or cannot be read
  */
 export async function readReport(file: string): Promise<Report> {
   const text = await readText(file)
   try {
     const report = JSON.parse(text) as Report
-    // whatever a comparison needs is there
+    // checks whatever a comparison needs
     if (figuresOf(report).some(({ median, noise }) => !Number.isFinite(median + noise))) {
       throw new TypeError('a figure is not a number')
     }
@@ -55,8 +55,8 @@ export async function readReport(file: string): Promise<Report> {
 }
 
 /**
- * Tells what got worse and what got better from one run to another. A ratio to a bound is worse where it
- * is lower, everything else where it is higher; either way by more than the noise of the two runs together.
+ * Lists what got worse and what got better from one run to another. A ratio to a bound is worse where it is lower,
+ * everything else where it is higher; both by more than the noise of the two runs together.
  */
 export function compareReports(before: Report, after: Report): Comparison {
   const old = new Map(figuresOf(before).map((figure) => [figure.name, figure]))
@@ -75,7 +75,7 @@ export function compareReports(before: Report, after: Report): Comparison {
   return comparison
 }
 
-/** In what two runs differ that should be alike, in words. */
+/** Describes conditions that should be alike and differ between two runs. */
 export function differences(before: Report, after: Report): string[] {
   const conditions = ({ machine, isa, threads, versions }: Report) => ({
     CPU: machine.cpu,
@@ -94,8 +94,8 @@ function figuresOf({ suites }: Report): Figure[] {
 }
 
 /**
- * The median of a line: of a duration's ratio to its bound, where it has one, for a busy machine spoils
- * that the least; or else of what was measured.
+ * The median of a line: for a duration with a bound, of its ratio to that bound, which a busy machine disturbs the
+ * least; otherwise of the measured value.
  */
 function figureOf(suite: string, { name, unit, measured, speeds = [] }: Line): Figure {
   const title = `${suite}: ${name}`
@@ -104,7 +104,7 @@ function figureOf(suite: string, { name, unit, measured, speeds = [] }: Line): F
   return { name: title, unit: `of ${bound.name}`, better: 'higher', ...spreadOf(bound.ratio) }
 }
 
-/** What disturbs a run pulls samples away to one side; the other side tells how steady it was. */
+/** Disturbances pull samples away to one side; the other side shows how steady the run was. */
 function spreadOf({ min, median, p99 }: Summary): Pick<Figure, 'median' | 'noise'> {
   return { median, noise: Math.min(median - min, p99 - median) }
 }

@@ -10,7 +10,7 @@ export function dotpoolRunner(pool: Pool): Runner {
   }
 }
 
-/** Linears of one shape, so many that no cache holds them all. */
+/** Linears of one shape, too many for any cache. */
 export async function randomLinears(pool: Pool, { k, n }: Shape, outliers = 0): Promise<Linear[]> {
   const weight = randomFillSync(new Int8Array(n * k))
   const linears: Linear[] = []

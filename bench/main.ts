@@ -48,37 +48,37 @@ const suites: Suite[] = [
   memory,
 ]
 
-/** Run only where `--scope` names them. */
+/** Suites that run only where `--scope` names them. */
 const extra: Suite[] = [scaling, isas, stalls]
 
 export interface BenchOptions {
   /** Names of suites; all by default. */
   scope?: string[]
   threads: number
-  /** Where to write every number: a file, or a folder, where the file is named after the machine. */
+  /** Where to write every number: a file, or a folder, in which the file is named after the machine. */
   json?: string
-  /** A file that an earlier run wrote, to tell what has changed since. */
+  /** The file of an earlier run, to report changes since. */
   compare?: string
 }
 
-/** What a run has to complain of. */
+/** Problems of a run. */
 export interface Complaints {
-  /** Lines that got worse since the run that was to be compared with. */
+  /** Lines that got worse since the earlier run. */
   regressions: Change[]
   /** Lines that are faster than their roofline. */
   impossible: Impossible[]
 }
 
 /**
- * Runs suites, prints their lines as they come and writes the file that is asked for.
+ * Runs suites, prints their lines as they come and writes the requested file.
  *
  * @returns what is wrong with the results
- * @throws ArgumentError for an unknown suite, FormatError for an old report that is none, DotpoolError
+ * @throws ArgumentError for an unknown suite, FormatError for a malformed earlier report, DotpoolError
  *   where there are no native kernels
  */
 export async function runBench(options: BenchOptions): Promise<Complaints> {
   const chosen = chooseSuites(options.scope)
-  // rather than after the minute that the suites take
+  // now rather than after the minute that the suites take
   const toFolder = options.json !== undefined && isFolder(options.json)
   if (options.json !== undefined) {
     await access(toFolder ? options.json : dirname(options.json), constants.W_OK)

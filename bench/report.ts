@@ -6,7 +6,7 @@ import { type Summary, summarize } from '../src/measure/samples.js'
 import { version } from '../src/package.js'
 import type { Line } from './suite.js'
 
-/** Everything that a run has found out: what `--json` writes. */
+/** All results of a run: what `--json` writes. */
 export interface Report {
   /** ISO 8601, when the run began. */
   date: string
@@ -16,9 +16,9 @@ export interface Report {
   /** The compiler that built the kernels; null where there are none. */
   compiler: string | null
   threads: number
-  /** Over the whole run; those that a suite looked at. */
+  /** Over the whole run; those that a suite measured. */
   rooflines: { name: string; unit: string; rate: Summary }[]
-  /** What the multiply roofline comes to in a core; only where a suite looked at it. */
+  /** The multiply roofline per core; only where a suite measured it. */
   peakRate?: PeakRate
   suites: { name: string; lines: Line[] }[]
 }
@@ -38,7 +38,7 @@ export function beginReport(pool: Pool): Report {
   }
 }
 
-/** What the rooflines were over the whole run, and what a core starts in a cycle. */
+/** The rooflines over the whole run, and the instructions that a core starts per cycle. */
 export function summarizeRooflines(
   rooflines: Rooflines,
   isa: string,
@@ -53,8 +53,8 @@ export function summarizeRooflines(
 }
 
 /**
- * What a machine's results are called, so that those of several stand side by side: its CPU, as far as the
- * system tells, the kernels that ran, and its cores, e.g. `amd-epyc-avx2-2-cores`.
+ * A name for a machine's results, so that those of several machines can be kept together: its CPU, as far as the system
+ * tells, the kernels that ran, and its cores, e.g. `amd-epyc-avx2-2-cores`.
  */
 export function resultsName({ machine, isa }: Pick<Report, 'machine' | 'isa'>): string {
   const cpu = machine.cpu
@@ -64,7 +64,7 @@ export function resultsName({ machine, isa }: Pick<Report, 'machine' | 'isa'>): 
   return [...(cpu ?? []), isa, machine.cpus, machine.cpus === 1 ? 'core' : 'cores'].join('-')
 }
 
-/** The report as JSON; five digits are more than any measurement is good for. */
+/** The report as JSON, rounded to five digits: no measurement is more precise. */
 export function formatReport(report: object): string {
   const round = (_: string, value: unknown) =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value

@@ -5,14 +5,14 @@ import { randomRows } from './dotpool.js'
 import { type Shape, shapes } from './runner.js'
 
 /*
- * A process of its own, so that nothing else comes and goes meanwhile: makes Linears, sends rows through
- * all of them, and prints as JSON how many bytes of resident memory a weight has taken by then.
+ * A process of its own, so that no other memory changes meanwhile: makes Linears, sends rows through all of them, and
+ * prints as JSON how many bytes of resident memory a weight has taken at each point.
  */
 
-/** Of all Linears together; next to them what a pool stages for a call is little. */
+/** Bytes of all Linears together, far more than a pool stages for a call. */
 const WEIGHTS = 512 << 20
 
-/** Where Linux tells how much memory was ever resident. */
+/** Linux reports the peak of resident memory here. */
 const STATUS = '/proc/self/status'
 
 /** Rows, and memory for their results. */
@@ -21,7 +21,7 @@ interface Activations {
   out: Tensor<'float32'>
 }
 
-/** What Linears of one shape are called with. */
+/** The input and output for Linears of one shape. */
 interface Calls {
   shape: Shape
   decode: Activations
@@ -34,7 +34,7 @@ interface Layer {
 }
 
 await using pool = await Pool.create({ threads: Number(process.argv[2]) })
-// all that the caller has is there before the Linears are
+// the caller's memory is allocated before the Linears
 const source = randomFillSync(new Int8Array(Math.max(...shapes.map(({ k, n }) => k * n))))
 const calls = shapes.map((shape) => ({
   shape,
@@ -63,7 +63,7 @@ console.log(
 
 function activations(m: number, { k, n }: Shape): Activations {
   const out = pool.tensor('float32', [m, n])
-  // memory is resident from when it is written
+  // memory becomes resident when it is first written
   out.data.fill(1)
   return { x: randomRows(pool, m, k), out }
 }
@@ -90,7 +90,7 @@ function perWeight(residentBytes: number): number {
   return (residentBytes - before) / weights
 }
 
-/** The most memory that was ever resident, where the system tells. */
+/** The peak of resident memory, where the system reports it. */
 function peakBytes(): number | undefined {
   const status = existsSync(STATUS) ? readFileSync(STATUS, 'utf8') : ''
   const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]

@@ -1,12 +1,12 @@
 import { timeSync } from '../src/measure/samples.js'
 
-/** A ratio of fewer rounds is none. */
+/** Fewer rounds give no ratio. */
 export const ROUNDS = 20
 
-/** Of one round: dozens of short calls, two of long ones. */
+/** Budget of one round: dozens of short calls, two long ones. */
 const BUDGET = { millis: 25, calls: 2 }
 
-/** Some calls, and what they could be at most at that time. */
+/** Some calls, and their upper bound at that time. */
 export interface Round {
   /** Durations of the calls, microseconds. */
   micros: number[]
@@ -15,28 +15,27 @@ export interface Round {
 }
 
 /**
- * Times calls and their bound by turns. Other users of a shared machine slow it down, for a while, by
- * half: within a round both have the same machine.
+ * Times calls and their bound by turns. Other users of a shared machine slow it down, for a while, by half: within a
+ * round both are slowed equally.
  *
- * @param call what is measured
- * @param look measures the bound, a rate
+ * @param call the measured call
+ * @param measureBound measures the bound, a rate
  */
-export function timeByTurns(call: () => unknown, look: () => number): Round[] {
-  return timeAllByTurns([call], look)[0]
+export function timeByTurns(call: () => unknown, measureBound: () => number): Round[] {
+  return timeAllByTurns([call], measureBound)[0]
 }
 
 /**
- * The same for several calls, which all take a turn in every round, so that one may be held against
- * another.
+ * The same for several calls, which all take a turn in every round, so that they can be compared.
  *
  * @returns the rounds of each call
  */
-export function timeAllByTurns(calls: (() => unknown)[], look: () => number): Round[][] {
+export function timeAllByTurns(calls: (() => unknown)[], measureBound: () => number): Round[][] {
   const rounds: Round[][] = calls.map(() => [])
-  let before = look()
+  let before = measureBound()
   for (let i = 0; i < ROUNDS; i++) {
     const turns = calls.map((call) => timeSync(call, BUDGET))
-    const after = look()
+    const after = measureBound()
     const bound = (before + after) / 2
     before = after
     for (const [j, micros] of turns.entries()) rounds[j].push({ micros, bound })

@@ -8,13 +8,13 @@ export interface Shape {
 export interface Rotation {
   /** Weights of one layer, bytes. */
   readonly layerBytes: number
-  /** Makes a function that sends M rows through the next layer each time, from and to fixed memory. */
+  /** Makes a function that sends M rows through the next layer at each call, from and to fixed memory. */
   forwards(m: number): () => unknown
   /** The same for one row in ordinary arrays, as an application would call it. */
   plainForwards(): () => unknown
 }
 
-/** Somebody who multiplies. */
+/** A runtime that multiplies. */
 export interface Runner {
   readonly name: string
   rotation(shape: Shape): Promise<Rotation>
@@ -23,7 +23,7 @@ export interface Runner {
 /** Weights of a rotation together; several times the largest L3 caches of today. */
 export const ROTATION_BYTES = 2 ** 30
 
-/** (K, N) of the layers that are measured. */
+/** The measured layers, as (K, N). */
 export const shapes: Shape[] = [
   { k: 1024, n: 3072 },
   { k: 2048, n: 2048 },

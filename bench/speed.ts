@@ -1,11 +1,11 @@
 import { type Summary, summarize } from '../src/measure/samples.js'
 import type { Round } from './rounds.js'
 
-/** What a duration comes to. */
+/** A duration as a speed. */
 export interface Speed {
   unit: 'GB/s' | 'GOPS'
   median: number
-  /** What it could be at most. */
+  /** Its upper bound. */
   bound?: { name: string; median: number; ratio: Summary }
 }
 
@@ -18,7 +18,7 @@ export function rate(amount: number, micros: number): number {
 }
 
 /**
- * How fast the calls of all rounds were.
+ * The speed of the calls of all rounds.
  *
  * @param amount of one call: bytes for GB/s, operations for GOPS
  */
@@ -27,7 +27,7 @@ export function speed(unit: Speed['unit'], amount: number, rounds: Round[]): Spe
 }
 
 /**
- * The same, held against the bound: the ratio is taken round by round.
+ * The same with its ratio to the bound, taken round by round.
  *
  * @param bound the bound's name
  * @throws Error where the ratio would rest on too few rounds
@@ -60,7 +60,7 @@ function medianOf(samples: number[]): number {
   return summarize(samples).median
 }
 
-/** What is impossible: a result faster than the roofline that bounds it. */
+/** An impossible result: one faster than the roofline that bounds it. */
 export interface Impossible {
   name: string
   bound: string
@@ -68,13 +68,13 @@ export interface Impossible {
   ratio: number
 }
 
-/** A larger fraction is no noise. */
+/** A larger fraction cannot be noise. */
 const LARGEST_FRACTION = 1.02
 
-/** Bounds that nobody can beat; others are merely something to compare with. */
+/** True upper bounds; other bounds only serve as a comparison. */
 const rooflineNames = ['read', 'peak']
 
-/** The speeds that are above their roofline, which must then be too low. */
+/** The speeds above their roofline, which must then be too low. */
 export function impossibleSpeeds(name: string, speeds: readonly Speed[] = []): Impossible[] {
   return speeds.flatMap(({ bound }) => {
     if (bound === undefined || !rooflineNames.includes(bound.name)) return []

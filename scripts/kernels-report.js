@@ -1,6 +1,6 @@
-// Counts what compilers make of the kernels' inner loops, and writes it into native/ISAS.md:
+// Counts the instructions that compilers generate for the kernels' inner loops, and writes them into native/ISAS.md:
 // node scripts/kernels-report.js [--check]
-// With --check it fails instead where a loop spills, or where the page tells otherwise.
+// With --check it fails instead where a loop spills, or where the page is out of date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { countLoops } from './kernels/count.js'
 import { disassemble } from './kernels/disassemble.js'
@@ -19,7 +19,7 @@ const exists = (kernel) => existsSync(new URL(`../native/src/kernels/${kernel}.c
 function count(toolchain) {
   const missing = missingFor(toolchain)
   if (missing !== undefined) {
-    console.log(`${toolchain.name}: skipped, it takes ${missing}`)
+    console.log(`${toolchain.name}: skipped, it needs ${missing}`)
     return []
   }
   const { name: compiler, architecture } = toolchain
@@ -38,12 +38,12 @@ function count(toolchain) {
   return rows
 }
 
-/** Whether this CPU lacks the instruction for which the relaxed dot product is there, and so never runs it. */
+/** Whether this CPU lacks the instruction of the relaxed dot product, so that V8 never runs its kernel. */
 const isNeverRun = (kernel, code) =>
   kernel.endsWith('_wasmrelaxed') && !code.flat().some(({ name }) => name === 'vpdpbusd')
 
 if (!isThere('make')) {
-  console.log('skipped: it takes make')
+  console.log('skipped: it needs make')
   process.exit(0)
 }
 
@@ -55,6 +55,6 @@ if (!check) writeFileSync(page, writeRows(text, mergeRows(recorded, counted, exi
 const found = faults(check ? recorded : counted, counted, exists)
 for (const fault of found) console.error(fault)
 if (found.length > 0) {
-  if (check) console.error('mend the kernels, then npm run kernels:report')
+  if (check) console.error('fix the kernels, then run npm run kernels:report')
   process.exitCode = 1
 }

@@ -1,5 +1,5 @@
-// Makes what is published, in packages/: dotpool itself, and for each platform a package with its native
-// library, an optional dependency, so that users need neither a compiler nor install scripts.
+// Builds the published packages in packages/: dotpool itself, and for each platform an optional dependency with its
+// native library, so that users need neither a compiler nor install scripts.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -33,7 +33,7 @@ rmSync(packages, { recursive: true, force: true })
 const built = platforms.filter(canBuild)
 for (const platform of platforms) {
   if (!built.includes(platform)) {
-    console.log(`${platform.name} is left out: it needs ${platform.compiler}`)
+    console.log(`${platform.name} is left out: building it needs ${platform.compiler}`)
     continue
   }
   const { name, os, cpu, libc } = platform

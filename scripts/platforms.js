@@ -1,4 +1,4 @@
-// Platforms that get a package with a prebuilt library, and what builds it.
+// Platforms with a prebuilt package, and how to build their libraries.
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 /**
- * Runs a command, its output beside ours.
+ * Runs a command with its output next to ours.
  *
  * @param {string} command
  * @param {string[]} args
@@ -15,7 +15,7 @@ export function run(command, ...args) {
 }
 
 /**
- * Makes a virtual environment of Python's in a folder; returns its interpreter.
+ * Creates a Python virtual environment in a folder; returns its interpreter.
  *
  * @param {string} folder
  */

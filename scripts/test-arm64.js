@@ -1,5 +1,5 @@
-// Runs tests of the built package on an arm64 Node.js that qemu plays, with the library for linux-arm64: there
-// koffi, worker threads and Arm's kernels meet. npm fetches Node.js and all packages for that CPU.
+// Runs tests of the built package on an arm64 Node.js emulated by qemu, with the library for linux-arm64: this tests
+// koffi, worker threads and Arm's kernels together. npm fetches Node.js and all packages for that CPU.
 // node scripts/test-arm64.js [vitest's arguments]
 import { spawnSync } from 'node:child_process'
 import { cpSync, rmSync } from 'node:fs'
@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, canBuild, libraryOf, platforms } from './platforms.js'
 
-// Bits, and threads that meet, in some minutes. Left out are tests that start processes, which would have no qemu,
-// and that end threads: where these start slowly, they are hit while they load, which Node cannot take.
+// Tests of bits and of barriers between threads, in some minutes. They exclude tests that start processes, which would
+// run without qemu, and tests that end threads: threads start slowly here and would be ended while they load, which
+// makes Node abort.
 const matters = [
   'checksums',
   'concurrency',

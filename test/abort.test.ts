@@ -8,7 +8,7 @@ import { errorOf, pause, slowPool, threadCount, until } from './support/threads.
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length
 
 describe('an AbortSignal', () => {
-  it('that is aborted already rejects with its reason, and nothing runs', async () => {
+  it('that is already aborted rejects with its reason before any work runs', async () => {
     await using slow = await slowPool(2)
     const { pool, layer, row } = slow
     const signal = AbortSignal.abort(new Error('not today'))
@@ -30,7 +30,7 @@ describe('an AbortSignal', () => {
   })
 
   it.skipIf(scripted)(
-    `rejects a call in the middle; workers leave what is left of it, and live${why}`,
+    `rejects a running call; workers skip the rest of it and stay alive${why}`,
     async () => {
       await using slow = await slowPool(2)
       const { pool, layer, row, expected } = slow
@@ -53,7 +53,7 @@ describe('an AbortSignal', () => {
     },
   )
 
-  it('rejects a call that waits for others, and only that one', async () => {
+  it('rejects a queued call, and only that one', async () => {
     await using slow = await slowPool(1)
     const { layer, row, expected } = slow
     const end = slow.begin()
@@ -71,11 +71,11 @@ describe('an AbortSignal', () => {
     for (const { signal } of controllers) expect(listeners(signal)).toBe(0)
   })
 
-  it('rejects at once where the ring of programs is full', async () => {
+  it('rejects at once while the program ring is full', async () => {
     await using slow = await slowPool(1)
     const { layer, row } = slow
     const end = slow.begin()
-    // groups are not joined: each is a program of its own
+    // groups are not joined: each call is a program of its own
     const group = new LinearGroup([layer])
     const others = Array.from({ length: 50 }, () => group.forward(row))
     const controller = new AbortController()
@@ -86,7 +86,7 @@ describe('an AbortSignal', () => {
     for (const [y] of await Promise.all(others)) expectSameBits(y, slow.expected)
   })
 
-  it('can serve any number of calls without gathering listeners', async () => {
+  it('serves any number of calls without accumulating listeners', async () => {
     await using slow = await slowPool(2)
     const { pool, layer, row } = slow
     const { signal } = new AbortController()
@@ -104,7 +104,7 @@ describe('an AbortSignal', () => {
     expect(listeners(signal)).toBe(0)
   })
 
-  it('ends the packing of a large weight', async () => {
+  it('stops the packing of a large weight', async () => {
     await using slow = await slowPool(1)
     const controller = new AbortController()
     const shape = { inFeatures: 4096, outFeatures: 4096 }
@@ -120,7 +120,7 @@ describe('an AbortSignal', () => {
     expect(listeners(controller.signal)).toBe(0)
   })
 
-  it('works without a native library too', async () => {
+  it('works in the TypeScript fallback too', async () => {
     await using pool = await createPool('typescript', { threads: 2 })
     const shape = { inFeatures: 256, outFeatures: 256 }
     const layer = await Linear.fromInt8(pool, new Int8Array(65536).fill(1), 1, shape)
@@ -134,7 +134,7 @@ describe('an AbortSignal', () => {
   })
 })
 
-it('a signal may serve any number of calls at once, without a warning', async () => {
+it('a signal serves any number of calls at once without a warning', async () => {
   await using pool = await Pool.create({ threads: 1 })
   const shape = { inFeatures: 4, outFeatures: 3 }
   const layers = await Promise.all(
@@ -145,7 +145,7 @@ it('a signal may serve any number of calls at once, without a warning', async ()
   process.on('warning', warn)
   const { signal } = new AbortController()
   await Promise.all(layers.map((layer) => layer.forward(new Float32Array(4), { signal })))
-  // Node emits warnings from a later turn
+  // Node emits warnings in a later turn of the event loop
   await new Promise((resolve) => setTimeout(resolve, 10))
   process.off('warning', warn)
   expect(warnings).toEqual([])

@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-/** The error of a call that must fail before any work: no region may have run. */
+/** The error of a call that must fail before any work: no region may run. */
 async function refusal(call: () => unknown): Promise<unknown> {
   const { regions } = pool.stats()
   try {
@@ -38,7 +38,7 @@ async function refusal(call: () => unknown): Promise<unknown> {
   return expect.fail('the call was not refused')
 }
 
-/** An array whose memory has gone to another thread. */
+/** An array whose memory was transferred to another thread. */
 function detached<A extends ArrayBufferView>(array: A): A {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] })
   return array
@@ -60,7 +60,7 @@ const fromFloat =
     Linear.fromFloat(pool, weight, opts)
 const forward = (x: Any, opts?: Any) => () => linear.forward(x, opts)
 
-describe('a wrong argument is refused before any work, by name', () => {
+describe('a wrong argument is refused by name, before any work', () => {
   const cases: [
     what: string,
     call: () => unknown,
@@ -438,7 +438,7 @@ describe('a wrong argument is refused before any work, by name', () => {
     expect(error.message).toBe(`${argument}: expected ${error.expected}, got ${error.got}`)
   })
 
-  it('forwardSync refuses as forward does', async () => {
+  it('forwardSync refuses what forward refuses', async () => {
     for (const x of [float(6), undefined, new Float64Array(4)]) {
       const error = await refusal(() => linear.forwardSync(x as Any))
       expect(error).toEqual(await refusal(forward(x)))
@@ -446,7 +446,7 @@ describe('a wrong argument is refused before any work, by name', () => {
   })
 })
 
-describe('a float weight that holds no number', () => {
+describe('a float weight that contains NaN or an infinity', () => {
   it.each([NaN, Infinity, -Infinity])('is refused: %s', async (value) => {
     for (const channel of [0, 64, 130]) {
       const weight = new Float32Array(131 * 5).fill(1)
@@ -460,8 +460,8 @@ describe('a float weight that holds no number', () => {
   })
 })
 
-describe('what is gone', () => {
-  it('a disposed Linear throws a DisposedError, after its calls in flight have finished', async () => {
+describe('after disposal and close', () => {
+  it('a disposed Linear throws a DisposedError; its calls in flight finish', async () => {
     const layer = await Linear.fromInt8(pool, int8().fill(1), 1, options)
     const last = layer.forward(float().fill(127))
     layer.dispose()
@@ -478,7 +478,7 @@ describe('what is gone', () => {
     layer.dispose()
   })
 
-  it('a Linear is disposed of by `using`', async () => {
+  it('`using` disposes of a Linear', async () => {
     const layer = await Linear.fromInt8(pool, int8(), 1, options)
     {
       using used = layer

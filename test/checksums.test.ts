@@ -6,8 +6,8 @@ import { createPool, isas } from './support/isas.js'
 import { randomNumbers } from './support/random.js'
 
 /*
- * What every machine must compute, by checksum: the same bits on x86 and Arm, in C and TypeScript. Run it on
- * a machine of another kind to see that it agrees.
+ * What every machine must compute, as checksums: the same bits on x86 and Arm, in C and TypeScript. Run this file on
+ * another kind of machine to see that it agrees.
  */
 
 const table = {
@@ -80,7 +80,7 @@ const cases: Record<Case, (pool: Pool) => Promise<ArrayBufferView>> = {
 }
 
 describe.each(isas)('on %s', (isa) => {
-  it('results have the checksums of every other machine', async () => {
+  it('results have the same checksums as on every other machine', async () => {
     await using pool = await createPool(isa, { threads: 2 })
     const sums: Record<string, string> = {}
     for (const [name, run] of Object.entries(cases)) sums[name] = checksum(await run(pool))
@@ -107,7 +107,7 @@ async function makeLinear(
   return await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias, outliers })
 }
 
-/** Rows in which every seventh element is large, more of them than are kept exact. */
+/** Rows in which every seventh element is large: more outliers than are kept exact. */
 function spiky(rows: number, width: number, seed: number): Float32Array {
   return floats(rows * width, seed).map((value, i) =>
     i % 7 === 0 ? value * (1 + (i % 101)) : value,

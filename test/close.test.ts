@@ -4,37 +4,34 @@ import { createPool } from './support/isas.js'
 import { errorOf, pause, slowIsa, slowPool, threadCount } from './support/threads.js'
 
 describe('close', () => {
-  it.each([1, 2, 8])(
-    'rejects what is in flight and what waits, and ends %i threads',
-    async (threads) => {
-      const slow = await slowPool(threads)
-      const calls = [
-        slow.slowly(),
-        ...Array.from({ length: 50 }, () => slow.layer.forward(slow.row)),
-        intMatmul(
-          slow.pool,
-          new Tensor('int8', new Int8Array(4), [2, 2]),
-          new Tensor('int8', new Int8Array(4), [2, 2]),
-        ),
-        Linear.fromFloat(slow.pool, new Float32Array(256), { inFeatures: 16, outFeatures: 16 }),
-      ].map(errorOf)
-      await pause(10)
-      const closed = slow.pool.close()
-      for (const error of await Promise.all(calls)) expect(error).toBeInstanceOf(PoolClosedError)
-      await closed
-      expect(threadCount()).toBe(0)
-      expect(await errorOf(slow.layer.forward(slow.row))).toBeInstanceOf(PoolClosedError)
-    },
-  )
+  it.each([1, 2, 8])('rejects running and queued calls, and ends %i threads', async (threads) => {
+    const slow = await slowPool(threads)
+    const calls = [
+      slow.slowly(),
+      ...Array.from({ length: 50 }, () => slow.layer.forward(slow.row)),
+      intMatmul(
+        slow.pool,
+        new Tensor('int8', new Int8Array(4), [2, 2]),
+        new Tensor('int8', new Int8Array(4), [2, 2]),
+      ),
+      Linear.fromFloat(slow.pool, new Float32Array(256), { inFeatures: 16, outFeatures: 16 }),
+    ].map(errorOf)
+    await pause(10)
+    const closed = slow.pool.close()
+    for (const error of await Promise.all(calls)) expect(error).toBeInstanceOf(PoolClosedError)
+    await closed
+    expect(threadCount()).toBe(0)
+    expect(await errorOf(slow.layer.forward(slow.row))).toBeInstanceOf(PoolClosedError)
+  })
 
-  it('may be called again, at once or later', async () => {
+  it('can be called again, at once or later', async () => {
     const pool = await Pool.create({ threads: 2 })
     await Promise.all([pool.close(), pool.close(), pool[Symbol.asyncDispose]()])
     await pool.close()
     expect(threadCount()).toBe(0)
   })
 
-  it('ends pools at rest: parked, long idle, never used, with workers that never spin', async () => {
+  it('ends idle pools: parked, long idle, never used, and with workers that never spin', async () => {
     for (const [spinMicros, idle] of [
       [0, 0],
       [50, 5],
@@ -48,7 +45,7 @@ describe('close', () => {
     }
   })
 
-  it('is what `await using` does', async () => {
+  it('is what `await using` calls', async () => {
     let layer: Linear
     {
       await using pool = await Pool.create({ threads: 1 })
@@ -67,7 +64,7 @@ describe('close', () => {
     expect(threadCount()).toBe(2)
   })
 
-  it('rejects calls without a native library too', async () => {
+  it('rejects calls of the TypeScript fallback too', async () => {
     const pool = await createPool('typescript', { threads: 2 })
     const shape = { inFeatures: 256, outFeatures: 256 }
     const layer = await Linear.fromInt8(pool, new Int8Array(65536), 1, shape)

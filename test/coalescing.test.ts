@@ -7,7 +7,7 @@ import { expectSameBits } from './support/reference.js'
 const shape = { inFeatures: 130, outFeatures: 150 }
 const { weight, scale, bias } = makeCase({ rows: 1, ...shape }, true, 1)
 
-describe.each(isas)('calls of one Linear at once on %s', (isa) => {
+describe.each(isas)('concurrent calls of one Linear on %s', (isa) => {
   let pool: Pool
   let layer: Linear
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe.each(isas)('calls of one Linear at once on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('give the bits that they give alone, of any number of rows and either type', async () => {
+  it('give each call the bits that it gets alone, for any number of rows and either type', async () => {
     const random = randomNumbers(7)
     const inputs = Array.from({ length: 60 }, (_, i) => randomRows(i % 4, 130, random))
     const together = inputs.map(async (x, i) => {
@@ -33,7 +33,7 @@ describe.each(isas)('calls of one Linear at once on %s', (isa) => {
     }
   })
 
-  it('do not see each other: a row that is not finite spoils its own result only', async () => {
+  it('stay independent: a row that is not finite spoils its own result only', async () => {
     const inputs = Array.from({ length: 20 }, (_, i) => randomRows(1, 130, randomNumbers(i)))
     inputs[11][5] = Number.NaN
     const results = await Promise.all(inputs.map((x) => layer.forward(x)))
@@ -57,8 +57,8 @@ describe.each(isas)('calls of one Linear at once on %s', (isa) => {
   })
 })
 
-describe('calls of one Linear at once', () => {
-  it('are fewer programs than calls', async () => {
+describe('concurrent calls of one Linear', () => {
+  it('share programs', async () => {
     await using pool = await createPool(isas[0], { threads: 1 })
     const layer = await Linear.fromInt8(pool, weight, scale, shape)
     pool.resetStats()
@@ -66,7 +66,7 @@ describe('calls of one Linear at once', () => {
     expect(pool.stats().workers[0].regions).toBeLessThan(10)
   })
 
-  it('are refused beyond a limit, and served again below it', async () => {
+  it('are refused beyond the limit, and served again below it', async () => {
     await using pool = await createPool(isas[0], { threads: 1 })
     const layer = await Linear.fromInt8(pool, weight, scale, shape)
     const x = new Float32Array(130)

@@ -6,8 +6,8 @@ import { bf16Tensor, makeCase, optionsOf } from './support/random.js'
 import { expectSameBits, linearReference, linearReferenceBf16 } from './support/reference.js'
 import { errorOf, pause, slowPool } from './support/threads.js'
 
-describe('many calls at once', () => {
-  it.each(isas)('all give their own results, and start in order, on %s', async (isa) => {
+describe('concurrent calls', () => {
+  it.each(isas)('each give their own result, and start in order, on %s', async (isa) => {
     await using pool = await createPool(isa, { threads: 2 })
     const linear = makeCase({ rows: 200, inFeatures: 40, outFeatures: 70 }, true, 1)
     const { weight, scale } = linear
@@ -25,7 +25,7 @@ describe('many calls at once', () => {
     expect(settled).toEqual(settled.toSorted((a, b) => a - b))
   })
 
-  it('that cannot be joined are done in order too', async () => {
+  it('that cannot be joined finish in order too', async () => {
     await using pool = await Pool.create({ threads: 1 })
     const shape = { inFeatures: 4, outFeatures: 4 }
     const layer = await Linear.fromInt8(pool, new Int8Array(16).fill(1), 1, shape)
@@ -39,13 +39,13 @@ describe('many calls at once', () => {
     expect(settled).toEqual(settled.toSorted((a, b) => a - b))
   })
 
-  it.each(isas)('give Node nothing to warn of, on %s', async (isa) => {
+  it.each(isas)('make Node emit no warning, on %s', async (isa) => {
     const warnings: Error[] = []
     const warn = (warning: Error) => warnings.push(warning)
     process.on('warning', warn)
     await using pool = await createPool(isa, { threads: 2 })
     const shape = { inFeatures: 4, outFeatures: 4 }
-    // such as more than ten listeners on one signal
+    // such as the one for more than ten listeners on a signal
     const layers = Array.from({ length: 30 }, () =>
       Linear.fromInt8(pool, new Int8Array(16), 1, shape),
     )
@@ -56,7 +56,7 @@ describe('many calls at once', () => {
     expect(warnings).toEqual([])
   })
 
-  it('may be of any size and type, awaited or blocking, with `out` or without', async () => {
+  it('can be of any size and type, awaited or blocking, with `out` or without', async () => {
     await using pool = await Pool.create({ threads: 3 })
     const shape = { inFeatures: 40, outFeatures: 70 }
     const { weight, scale } = makeCase({ rows: 1, ...shape }, false, 2)
@@ -77,7 +77,7 @@ describe('many calls at once', () => {
     await Promise.all(calls)
   })
 
-  it('on two pools at once do not disturb each other, nor do more threads than cores', async () => {
+  it('on two pools do not disturb each other, even with more threads than cores', async () => {
     await using a = await Pool.create({ threads: 8 })
     await using b = await Pool.create({ threads: 8, spinMicros: 0 })
     const linear = makeCase({ rows: 30, inFeatures: 100, outFeatures: 200 }, true, 3)
@@ -92,7 +92,7 @@ describe('many calls at once', () => {
     }
   })
 
-  it('are joined while they wait: the weights are read once for several', async () => {
+  it('are joined while they wait: one read of the weights serves several', async () => {
     await using slow = await slowPool(1)
     const { pool, layer, row, expected } = slow
     const end = slow.begin()
@@ -100,7 +100,7 @@ describe('many calls at once', () => {
     const calls = Array.from({ length: 64 }, () => layer.forward(row))
     await end()
     for (const y of await Promise.all(calls)) expectSameBits(y, expected)
-    // the slow one, one more that went out at once, and the rest in a batch or two
+    // the slow call, one more that started at once, and the rest in a batch or two
     expect(pool.stats().regions).toBeLessThan(8)
   })
 
@@ -117,7 +117,7 @@ describe('many calls at once', () => {
       const calls = Array.from({ length: QUEUE_LIMIT + 100 }, () => errorOf(call()))
       await end()
       const errors = (await Promise.all(calls)).filter((error) => error !== undefined)
-      // some are out already; or none, and the long call is one of those that wait
+      // some calls have started already; or none has, and the long call is one of those that wait
       expect(errors.length).toBeGreaterThan(0)
       expect(errors.length).toBeLessThanOrEqual(101)
       for (const error of errors) {
@@ -130,7 +130,7 @@ describe('many calls at once', () => {
 })
 
 describe('the event loop', () => {
-  it('turns while a long call runs', async () => {
+  it('keeps turning while a long call runs', async () => {
     await using slow = await slowPool(1)
     let ended = false
     const call = slow.slowly().then(() => {

@@ -20,7 +20,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** The root of a machine's files: its affinity mask, and others by their paths. */
+/** Makes the root of a machine's files: its affinity mask, and other files by their paths. */
 function machine(mask: string, files: Record<string, string> = {}): string {
   const root = mkdtempSync(join(folder, 'machine-'))
   const status = `Name:\tnode\nCpus_allowed:\tff\nCpus_allowed_list:\t${mask}\nMems_allowed:\t1\n`
@@ -31,7 +31,7 @@ function machine(mask: string, files: Record<string, string> = {}): string {
   return root
 }
 
-/** Files that tell the capacity of each CPU. */
+/** Files that state the capacity of each CPU. */
 const capacities = (...all: number[]) =>
   Object.fromEntries(
     all.map((capacity, cpu) => [`sys/devices/system/cpu/cpu${cpu}/cpu_capacity`, `${capacity}\n`]),
@@ -43,12 +43,12 @@ const hybrid = {
 }
 
 describe('a list of CPUs', () => {
-  it('is read as Linux writes it', () => {
+  it('is parsed as Linux writes it', () => {
     expect(parseCpuList('0-2,5,8-9\n')).toEqual([0, 1, 2, 5, 8, 9])
     expect(parseCpuList('\n')).toEqual([])
   })
 
-  it('is the same after it was written', () => {
+  it('is the same after formatting and parsing', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(300)), (cpus) => {
         const sorted = cpus.toSorted((a, b) => a - b)
@@ -60,7 +60,7 @@ describe('a list of CPUs', () => {
 })
 
 describe.skipIf(elsewhere)(`fast cores${why}`, () => {
-  it('are those of at least half the greatest capacity', () => {
+  it('are those with at least half the greatest capacity', () => {
     const source = 'cpu_capacity'
     const bigLittle = capacities(446, 446, 446, 446, 1024, 1024)
     expect(fastCores(machine('0-5', bigLittle))).toEqual({ count: 2, cpus: [4, 5], source })
@@ -71,12 +71,12 @@ describe.skipIf(elsewhere)(`fast cores${why}`, () => {
     expect(fastCores(machine('0-1', capacities(511, 1024)))?.cpus).toEqual([1])
   })
 
-  it("are those of Intel's hybrids that are of the greater kind", () => {
+  it('are the performance cores of an Intel hybrid', () => {
     const expected = { count: 4, cpus: [0, 1, 2, 3], source: 'cpu_core' }
     expect(fastCores(machine('0-11', hybrid))).toEqual(expected)
   })
 
-  it('are only those that the process may use, and are there', () => {
+  it('are only those that exist and that the process may use', () => {
     expect(fastCores(machine('3-5', hybrid))?.cpus).toEqual([3])
     expect(fastCores(machine('4-11', hybrid))).toBeNull()
     expect(fastCores(machine('0-3', capacities(446, 446, 446, 446, 1024)))).toBeNull()
@@ -85,7 +85,7 @@ describe.skipIf(elsewhere)(`fast cores${why}`, () => {
     expect(fastCores(machine('0-127', files))?.cpus).toEqual([2])
   })
 
-  it('are not told where all are alike, or the system does not say', () => {
+  it('are undefined where all cores are alike, or the system does not say', () => {
     expect(fastCores(machine('0-3'))).toBeNull()
     expect(fastCores(machine('0-1', capacities(1024, 1024)))).toBeNull()
     expect(fastCores(machine('0-2', capacities(300, 1024)))).toBeNull()
@@ -94,12 +94,12 @@ describe.skipIf(elsewhere)(`fast cores${why}`, () => {
 })
 
 describe.skipIf(elsewhere)(`the option cores${why}`, () => {
-  it('leaves threads where the system puts them, by default and where all are alike', () => {
+  it('leaves placement to the system, by default and where all cores are alike', () => {
     expect(chooseCpus(undefined, machine('0-11', hybrid))).toBeNull()
     expect(chooseCpus('fast', machine('0-3'))).toBeNull()
   })
 
-  it('chooses the fast cores, or CPUs of the affinity mask', () => {
+  it('pins threads to the fast cores, or to CPUs of the affinity mask', () => {
     expect(chooseCpus('fast', machine('0-11', hybrid))).toEqual([0, 1, 2, 3])
     const root = machine('0-3,8-11')
     const allowed = [0, 1, 2, 3, 8, 9, 10, 11]
@@ -115,7 +115,7 @@ describe.skipIf(elsewhere)(`the option cores${why}`, () => {
     )
   })
 
-  it('says what is wrong', async () => {
+  it('names what is wrong with a list of cores', async () => {
     for (const [cores, message] of [
       ['slow', `cores: expected 'fast' or an array of CPU numbers, got "slow"`],
       [2, `cores: expected 'fast' or an array of CPU numbers, got 2`],
@@ -134,7 +134,7 @@ describe.skipIf(elsewhere)(`the option cores${why}`, () => {
     expect(() => chooseCpus([0], '/nowhere')).toThrow(/'fast' on a system that does not number/)
   })
 
-  it('decides how many threads there are, unless that is said', async () => {
+  it('sets the number of threads, unless `threads` does', async () => {
     const [cpu] = allowedCpus() as number[]
     expect(usableThreads([cpu])).toBe(1)
     await using one = await Pool.create({ cores: [cpu] })
@@ -149,7 +149,7 @@ const cpus = allowedCpus() ?? []
 const single = native === undefined || cpus.length < 2
 
 describe.skipIf(single)('worker threads on chosen cores', () => {
-  /** How many threads of this process may run on these CPUs, and no other. */
+  /** How many threads of this process may run on exactly these CPUs. */
   const threadsOn = (allowed: readonly number[]) =>
     readdirSync('/proc/self/task').filter((task) => {
       try {
@@ -160,7 +160,7 @@ describe.skipIf(single)('worker threads on chosen cores', () => {
       }
     }).length
 
-  it('stay there and give the same results, as do those that replace them', async () => {
+  it('stay there, as do their replacements, and give the same results', async () => {
     const cores = cpus.slice(-1)
     expect(threadsOn(cores)).toBe(0)
     await using pool = await createPool(native as string, { cores, threads: 2 })
@@ -176,7 +176,7 @@ describe.skipIf(single)('worker threads on chosen cores', () => {
     expect(layer.forwardSync(x)).toEqual(expected)
   })
 
-  it('go anywhere by default', async () => {
+  it('run anywhere by default', async () => {
     await using pool = await createPool(native as string, { threads: 2 })
     expect(pool.threads).toBe(2)
     expect(threadsOn(cpus)).toBeGreaterThanOrEqual(2)

@@ -16,7 +16,7 @@ describe('docs/errors.md', () => {
     for (const [, , , meaning, remedy] of rows) expect([meaning, remedy]).not.toContain('')
   })
 
-  it('names the class that has a code', () => {
+  it('names the class of each code', () => {
     const classes = source.matchAll(/^export class (\w+) extends DotpoolError \{.*?^\}/gms)
     const pairs = Array.from(classes, ([text, name]) => [/'(ERR_\w+)'/.exec(text)?.[1], name])
     const listed = rows.map(([, code, name]) => [code, name])

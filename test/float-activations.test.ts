@@ -15,7 +15,7 @@ describe.each(isas)('a Linear with float activations on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('gives the bits of the reference', async () => {
+  it('matches the reference bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(linearCases, async ({ x, rows, weight, scale, ...options }) => {
         const { inFeatures, outFeatures, bias } = options
@@ -36,7 +36,7 @@ describe.each(isas)('a Linear with float activations on %s', (isa) => {
     )
   })
 
-  it('comes as near to the exact product as float32 does', async () => {
+  it('is as near to the exact product as float32 allows', async () => {
     const shape = { inFeatures: 1000, outFeatures: 70 }
     const { weight, scale } = makeCase({ rows: 1, ...shape }, false, 3)
     const random = randomNumbers(4)
@@ -57,7 +57,7 @@ describe.each(isas)('a Linear with float activations on %s', (isa) => {
   })
 })
 
-it('refuses a precision that there is not', async () => {
+it('refuses an unknown precision', async () => {
   await using pool = await createPool(isas[0], { threads: 1 })
   const layer = await Linear.fromInt8(pool, new Int8Array(4), 1, { inFeatures: 4, outFeatures: 1 })
   const call = layer.forward(new Float32Array(4), { precision: 'float64' as Precision })

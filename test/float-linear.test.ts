@@ -29,7 +29,7 @@ describe('a FloatLinear', () => {
     expect([...(await biased.forward(x))]).toEqual([12, 14, 16.5, 8])
   })
 
-  it('multiplies by bfloat16 weights as by the float32 ones that they stand for', async () => {
+  it('multiplies by bfloat16 weights as by the equal float32 weights', async () => {
     const bits = float32ToBf16(weight.map((value) => value / 3))
     const halves = new Tensor('bfloat16', bits, [2, 3])
     using linear = await FloatLinear.fromFloat(pool, halves, shape)
@@ -37,7 +37,7 @@ describe('a FloatLinear', () => {
     expectSameBits(await linear.forward(x), await same.forward(x))
   })
 
-  it("copies the weight, so that the caller's memory may be used again", async () => {
+  it('copies the weight, so that the caller can reuse its memory', async () => {
     const mine = weight.slice()
     const making = FloatLinear.fromFloat(pool, mine, shape)
     mine.fill(0)
@@ -45,7 +45,7 @@ describe('a FloatLinear', () => {
     expect([...(await linear.forward(x))]).toEqual([2, -6, 6.5, -12])
   })
 
-  it('refuses what does not fit by name', async () => {
+  it('names the argument that does not fit', async () => {
     await expect(FloatLinear.fromFloat(pool, weight.subarray(1), shape)).rejects.toEqual(
       new ArgumentError('weight', '2 * 3 elements', 'Float32Array(5)'),
     )
@@ -54,7 +54,7 @@ describe('a FloatLinear', () => {
     )
   })
 
-  it('throws a DisposedError once it is disposed of', async () => {
+  it('throws a DisposedError after disposal', async () => {
     const linear = await FloatLinear.fromFloat(pool, weight, shape)
     linear.dispose()
     await expect(linear.forward(x)).rejects.toThrow(DisposedError)

@@ -40,7 +40,7 @@ describe.each(isas)('a FusedMlp on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('gives the bits of its Linears one after the other', async () => {
+  it('gives the bits of its Linears run one after the other', async () => {
     await fc.assert(
       fc.asyncProperty(mlpCases, async (sizes) => {
         const { rows, inFeatures, hidden, outFeatures, activation, seed } = sizes
@@ -56,7 +56,7 @@ describe.each(isas)('a FusedMlp on %s', (isa) => {
     )
   })
 
-  it('does so in bfloat16', async () => {
+  it('gives those bits in bfloat16 too', async () => {
     await fc.assert(
       fc.asyncProperty(mlpCases, async (sizes) => {
         const { rows, inFeatures, hidden, outFeatures, activation, seed } = sizes
@@ -73,7 +73,7 @@ describe.each(isas)('a FusedMlp on %s', (isa) => {
     )
   })
 
-  it('gives rows of NaN for rows that are not finite, and leaves the others alone', async () => {
+  it('turns rows that are not finite into NaN, and leaves the others alone', async () => {
     const { gate, up, down } = await mlpOf(pool, [40, 70, 50], 4)
     const mlp = new FusedMlp(gate, up, down)
     const x = randomRows(5, 40, randomNumbers(9)).map((value) => Math.min(9, Math.max(-9, value)))
@@ -98,7 +98,7 @@ describe('a FusedMlp', () => {
   })
   afterAll(async () => await pool.close())
 
-  it('comes near to the activations as mathematics has them', () => {
+  it('stays near to the exact activation functions', () => {
     const g = new Float32Array(2001).map((_, i) => (i - 1000) / 50)
     const ones = g.map(() => 1)
     const silu = (x: number) => x / (1 + Math.exp(-x))
@@ -125,7 +125,7 @@ describe('a FusedMlp', () => {
     expectSameBits(out.data, (await mlp.forward(x)).data)
   })
 
-  it('refuses Linears that do not fit together, and activations it does not know', async () => {
+  it('refuses Linears that do not fit together, and unknown activations', async () => {
     const { gate, up, down } = await mlpOf(pool, [8, 12, 5], 8)
     const wide = await randomLinear(pool, 8, 13, 1)
     await using other = await createPool(isas[0], { threads: 1 })
@@ -144,7 +144,7 @@ describe('a FusedMlp', () => {
     )
   })
 
-  it('refuses what its Linears refuse, and tells what it is', async () => {
+  it('refuses what its Linears refuse, and describes itself', async () => {
     const { gate, up, down } = await mlpOf(pool, [8, 12, 5], 8)
     const mlp = new FusedMlp(gate, up, down)
     await expect(mlp.forward(new Float32Array(9))).rejects.toThrow(ArgumentError)

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { closeGate, openGate, shut } from '#src/pool/gate.js'
 import { until } from './support/threads.js'
 
-/** A thread that goes in, counts words[0] up, stays there for a while, and counts words[1] up before it leaves. */
+/** A thread that enters the gate, increments words[0], stays for a while, and increments words[1] before it leaves. */
 function visitor(gate: Int32Array, words: Int32Array): Worker {
   const source = `
     const { parentPort, workerData: { gate, words } } = require('node:worker_threads')
@@ -18,7 +18,7 @@ function visitor(gate: Int32Array, words: Int32Array): Worker {
   return new Worker(source, { eval: true, workerData: { gate, words } })
 }
 
-it('a gate that is shut lets nobody in, and waits for those inside', async () => {
+it('a closed gate refuses entry, and closing waits for the threads inside', async () => {
   const gate = openGate()
   const words = new Int32Array(new SharedArrayBuffer(12))
   const visitors = [visitor(gate, words), visitor(gate, words)]

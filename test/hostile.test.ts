@@ -32,9 +32,8 @@ import { fixture } from './model/support.js'
 import { type Any, makeThings } from './support/public-api.js'
 
 /*
- * Every public function is called with arguments of which some are what it wants and others anything that there
- * is in JavaScript. It may do its work or refuse it by one of our errors; it may not throw the engine's, hang, or
- * leave anything behind that changes other results.
+ * Calls every public function with arguments, some valid and some of any kind that JavaScript has. The call may work or
+ * throw one of our errors. It may not throw an engine error, hang, or leave anything behind that changes other results.
  */
 
 let pool: Pool
@@ -55,7 +54,7 @@ afterAll(async () => {
 
 // ---- values ---------------------------------------------------------------------------------------
 
-/** Of a call whose signal is aborted. */
+/** With a signal that is aborted. */
 const reason = new Error('aborted')
 
 function shrunk<A extends ArrayBufferView>(View: new (buffer: ArrayBuffer) => A): A {
@@ -73,7 +72,7 @@ function detached<A extends ArrayBufferView>(view: A): A {
 const own = (value: object, property: string, content: unknown) =>
   Object.defineProperty(value, property, { value: content })
 
-/** Anything that there is, made anew for each call. */
+/** Any kind of value, made anew for each call. */
 const hostile: Record<string, () => unknown> = {
   undefined: () => undefined,
   null: () => null,
@@ -156,7 +155,7 @@ const hostile: Record<string, () => unknown> = {
 // ---- calls ----------------------------------------------------------------------------------------
 
 type Make = () => unknown
-/** What makes a good argument, or each of the options of a good one. */
+/** A valid argument's parts, or the options of a valid call. */
 type Argument = Make | Record<string, Make>
 
 interface Call {
@@ -195,7 +194,7 @@ const samplings = {
   repetitionPenalty: () => 1.5,
 }
 
-/** The first items of what is generated. */
+/** The first items of a generation. */
 async function take(generating: AsyncIterable<unknown>): Promise<unknown[]> {
   const items: unknown[] = []
   for await (const item of generating) if (items.push(item) === 2) break
@@ -328,7 +327,7 @@ const calls: Record<string, Call> = {
   compareLinears: { call: compareLinears, args: [ofModel, ofFloats, tokens, reads] },
 }
 
-/** Those that take long where they do what they are asked to, or that change something. */
+/** Functions that run long when their arguments are valid, or that change state. */
 const slowCalls: Record<string, Call> = {
   'Pool.create': {
     call: async (options) => await (await Pool.create(options)).close(),
@@ -378,7 +377,7 @@ const slowCalls: Record<string, Call> = {
   },
 }
 
-// ---- plans, for fast-check to shrink and to print ----------------------------------------------------
+// ---- plans, which fast-check shrinks and prints ----------------------------------------------------
 
 const GOOD = 'good'
 type Plan = string | { [option: string]: string }
@@ -429,7 +428,7 @@ describe('with any arguments', () => {
     await fc.assert(property(call), { numRuns: 20 })
   })
 
-  it('nothing has changed', async () => {
+  it('leaves later results unchanged', async () => {
     expect(await linear.forward(x())).toEqual(new Float32Array(4).fill(12))
     const fresh = await Model.load(pool, fixture)
     expect((await model.logits(tokens())).data).toEqual((await fresh.logits(tokens())).data)

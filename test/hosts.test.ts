@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { loadNative } from '#src/native/load.js'
 import { runScript } from './support/child.js'
 
-/* Ways to run JavaScript that take something away from it. */
+/* Runtimes that take features away from JavaScript. */
 
 describe('dotpool works', () => {
   it('in contexts of node:vm, as Vitest makes them with vmThreads', () => {

@@ -48,7 +48,7 @@ describe.each(isas)('intMatmul on %s', (isa) => {
     )
   })
 
-  it('is exact where K is the largest and every product too', async () => {
+  it('is exact at the largest K with every product at its extreme', async () => {
     const k = 131071
     const a = new Tensor('int8', new Int8Array(2 * k).fill(-128), [2, k])
     const b = pool.tensor('int8', [k, 1])
@@ -56,7 +56,7 @@ describe.each(isas)('intMatmul on %s', (isa) => {
     expect([...(await intMatmul(pool, a, b)).data]).toEqual([2147467264, 2147467264])
   })
 
-  it('of nothing is empty', async () => {
+  it('of an empty matrix is empty', async () => {
     const none = new Tensor('int8', new Int8Array(0), [0, 3])
     const y = await intMatmul(pool, none, new Tensor('int8', new Int8Array(6), [3, 2]))
     expect(y.dims).toEqual([0, 2])

@@ -17,7 +17,7 @@ describe('packSdot', () => {
     .tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 20 }), fc.integer())
     .map(([k, n, seed]) => ({ K: 4 * k, N: 4 * n, random: randomNumbers(seed) }))
 
-  it('is the layout [K/4, N/4, 4, 4], and unpackSdot takes it back', () => {
+  it('has the layout [K/4, N/4, 4, 4], and unpackSdot inverts it', () => {
     fc.assert(
       fc.property(weights, ({ K, N, random }) => {
         const weight = randomInt8(N * K, random)
@@ -53,7 +53,7 @@ describe('bfloat16', () => {
     }
   })
 
-  it('narrows to the nearer of its two neighbours, to the even one of two as near', () => {
+  it('rounds to the nearest value, ties to even', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 0x7f7f }),
@@ -81,7 +81,7 @@ describe('bfloat16', () => {
     expect(bf16ToFloat(1)).toBe(2 ** -133)
   })
 
-  it('converts whole arrays, into new ones or where it is told', () => {
+  it('converts whole arrays, into new ones or into `out`', () => {
     const bits = Uint16Array.from([0x3f80, 0xc000, 0x7f80])
     const out = new Float32Array(new ArrayBuffer(20), 4, 3)
     expect([...bf16ToFloat32(bits)]).toEqual([1, -2, Infinity])
@@ -95,7 +95,7 @@ describe('bfloat16', () => {
 })
 
 describe('a Tensor', () => {
-  it('holds its data without a copy, and its dims for good', () => {
+  it('holds its data without a copy, and freezes its dims', () => {
     const data = new Float32Array(6)
     const dims = [2, 3]
     const tensor = new Tensor('float32', data, dims)
@@ -107,7 +107,7 @@ describe('a Tensor', () => {
     expect(() => (tensor.dims as number[]).push(1)).toThrow(TypeError)
   })
 
-  it('may be a single number, or empty', () => {
+  it('can be a scalar, or empty', () => {
     expect(new Tensor('int32', new Int32Array(1), []).size).toBe(1)
     expect(new Tensor('bfloat16', new Uint16Array(0), [4, 0]).size).toBe(0)
   })

@@ -20,7 +20,7 @@ describe.each(isas)('a LinearGroup on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('gives the bits of its Linears one by one', async () => {
+  it('gives the bits of its Linears run one by one', async () => {
     await fc.assert(
       fc.asyncProperty(groups, async ({ rows, inFeatures, outs, seed }) => {
         const linears = await Promise.all(
@@ -65,7 +65,7 @@ describe('a LinearGroup', () => {
     )
   })
 
-  it('refuses Linears of different inputs, and none', async () => {
+  it('refuses Linears of different inputs, and an empty list', async () => {
     const [a, b] = [await randomLinear(pool, 8, 5, 1), await randomLinear(pool, 9, 5, 2)]
     expect(() => new LinearGroup([a, b])).toThrow(
       new ArgumentError('linears[1]', 'inFeatures 8', '9'),
@@ -73,7 +73,7 @@ describe('a LinearGroup', () => {
     expect(() => new LinearGroup([])).toThrow(ArgumentError)
   })
 
-  it('writes to `out`, a place for each result', async () => {
+  it('writes to `out`, one tensor for each result', async () => {
     const group = new LinearGroup([
       await randomLinear(pool, 8, 5, 1),
       await randomLinear(pool, 8, 70, 2),

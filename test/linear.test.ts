@@ -16,11 +16,11 @@ describe.each(isas)('a Linear on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('runs the kernels that were asked for', () => {
+  it('runs the kernels that the pool was created with', () => {
     expect(pool.isa).toBe(isa)
   })
 
-  it('gives the bits of the definition', async () => {
+  it('matches the definition bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(linearCases, async (linear) => {
         const layer = await linearOf(pool, linear)
@@ -31,7 +31,7 @@ describe.each(isas)('a Linear on %s', (isa) => {
     )
   })
 
-  it('gives the bits of the definition in bfloat16', async () => {
+  it('matches the definition bit for bit in bfloat16', async () => {
     await fc.assert(
       fc.asyncProperty(linearCases, async (linear) => {
         const { x, rows, inFeatures, outFeatures } = linear
@@ -46,7 +46,7 @@ describe.each(isas)('a Linear on %s', (isa) => {
     )
   })
 
-  it('takes views that are only aligned to their elements', async () => {
+  it('takes views that are aligned to their elements only', async () => {
     const linear = makeCase({ rows: 3, inFeatures: 37, outFeatures: 70 }, true, 1)
     const layer = await linearOf(pool, linear)
     for (let offset = 0; offset < 16; offset++) {
@@ -60,7 +60,7 @@ describe.each(isas)('a Linear on %s', (isa) => {
     }
   })
 
-  it('gives a row alone the bits that it has in a batch', async () => {
+  it('gives a row the same bits alone and in a batch', async () => {
     const linear = makeCase({ rows: 33, inFeatures: 130, outFeatures: 150 }, true, 2)
     const layer = await linearOf(pool, linear)
     const batch = await layer.forward(linear.x)
@@ -106,7 +106,7 @@ describe.each(isas)('a Linear on %s', (isa) => {
     expect((await without.forward(zeros)).every((value) => value === 0)).toBe(true)
   })
 
-  it('takes one scale for all channels', async () => {
+  it('broadcasts a scalar scale to all channels', async () => {
     const linear = makeCase({ rows: 2, inFeatures: 20, outFeatures: 66 }, false, 5)
     linear.scale.fill(0.25)
     const { weight, scale } = linear
@@ -115,7 +115,7 @@ describe.each(isas)('a Linear on %s', (isa) => {
     expectSameBits(await layer.forward(linear.x), linearReference(linear))
   })
 
-  it('sums exactly where every product is extreme and K is the largest', async () => {
+  it('sums exactly at the largest K with every product at its extreme', async () => {
     const inFeatures = 131072
     const weight = new Int8Array(inFeatures).fill(-128)
     const layer = await Linear.fromInt8(pool, weight, 1, { inFeatures, outFeatures: 1 })
@@ -123,7 +123,7 @@ describe.each(isas)('a Linear on %s', (isa) => {
     expect([...(await layer.forward(x))]).toEqual([-131072 * 127 * 128])
   })
 
-  it('shows its tiles in the layout 64c4, padded with zeros', async () => {
+  it('exposes its tiles in the layout 64c4, padded with zeros', async () => {
     const linear = makeCase({ rows: 1, inFeatures: 10, outFeatures: 70 }, false, 6)
     const { tiles } = await linearOf(pool, linear)
     const expected = new Int8Array(2 * 3 * 64 * 4)
@@ -153,7 +153,7 @@ describe('the bits of a Linear', () => {
     }
   })
 
-  it('are the same for weights in shared memory and for any shape of the input', async () => {
+  it('are the same for weights in shared memory and for inputs of any shape', async () => {
     const linear = makeCase({ rows: 6, inFeatures: 9, outFeatures: 65 }, true, 8)
     await using pool = await Pool.create({ threads: 2 })
     const shared = pool.tensor('int8', [65, 9])

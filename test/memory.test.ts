@@ -4,17 +4,17 @@ import type { Native } from '#src/native/abi.js'
 import { Memory, newArray } from '#src/pool/memory.js'
 import { loadMade, tinyConfig } from './model/support.js'
 
-/** More than any machine has, and than any buffer holds. */
+/** More than any machine has, and more than one buffer can hold. */
 const TOO_MANY = Number.MAX_SAFE_INTEGER
 
-describe('memory that cannot be had', () => {
+describe('memory that cannot be allocated', () => {
   const typed = expect.objectContaining({ code: 'ERR_DOTPOOL_OUT_OF_MEMORY' })
   const full = { seesAll: true } as Native
   full.allocate = () => {
     throw new RangeError('Invalid typed array length: undefined')
   }
 
-  it('is an OutOfMemoryError that says how much was asked for, and why there is none', () => {
+  it('throws an OutOfMemoryError that says how much was asked for, and why it failed', () => {
     for (const memory of [new Memory(full), new Memory(null)]) {
       expect(() => memory.bytes(TOO_MANY)).toThrow(typed)
       expect(() => memory.array('float32', TOO_MANY)).toThrow(typed)
@@ -33,7 +33,7 @@ describe('memory that cannot be had', () => {
     expect((error as Error).cause).toBeInstanceOf(RangeError)
   })
 
-  it('ends the loading of a model whose context is beyond all measure', async () => {
+  it('stops the loading of a model whose context is far too long', async () => {
     await using pool = await Pool.create({ threads: 1 })
     // more positions than there are addresses
     const rope_scaling = { rope_type: 'dynamic', factor: 1e13 }

@@ -34,7 +34,7 @@ describe.each(isas)('attention on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('gives the bits of the reference, whole and in parts', async () => {
+  it('matches the reference bit for bit, whole and split', async () => {
     await fc.assert(
       fc.asyncProperty(attentionShapes, async (shape) => {
         const expected = makeAttentionCase(pool, shape)
@@ -71,7 +71,7 @@ describe('attendShare', () => {
     ...{ queryHeads: 1, kvHeads: 1, headDim: 2, window: 0, pageOffset: 0 },
     ...{ cacheType: 'float32' as const, eps: 0, scale: 1 },
   }
-  /** Keys, values as pairs. */
+  /** Keys and values as pairs. */
   const rowOver = (keys: number[][], values: number[][]) => {
     const pages = [new Uint8Array(pageBytes('float32', 2, 1, 1)).fill(0xff)]
     const head = new PageHead(pages[0], 0, 'float32', 2)
@@ -107,7 +107,7 @@ describe('attendShare', () => {
 })
 
 describe('rotateShare', () => {
-  it('norms, turns and scales queries; keys are not scaled', () => {
+  it('normalises, rotates and scales queries; it does not scale keys', () => {
     const geometry = {
       ...{ queryHeads: 1, kvHeads: 1, headDim: 2, window: 0, pageOffset: 0 },
       ...{ cacheType: 'float32' as const, eps: 0, scale: 10 },
@@ -129,8 +129,8 @@ describe('rotateShare', () => {
   })
 })
 
-describe('a page', () => {
-  it('keeps elements apart, and gives back what was stored', () => {
+describe('a KV page', () => {
+  it('keeps elements apart, and returns what was stored', () => {
     const D = 6
     const page = new Uint8Array(2 * headBytes('bfloat16', D))
     const heads = [0, 1].map((g) => new PageHead(page, g * headBytes('bfloat16', D), 'bfloat16', D))
@@ -151,7 +151,7 @@ describe('a page', () => {
     }
   })
 
-  it('keeps a scale with int8', () => {
+  it('stores a scale beside int8', () => {
     const head = new PageHead(new Uint8Array(headBytes('int8', 2)), 0, 'int8', 2)
     head.store(63, Float32Array.of(254, -127), Float32Array.of(1, Number.NaN))
     expect([head.key(63, 0), head.key(63, 1), head.keyScale(63)]).toEqual([127, -64, 2])
@@ -159,7 +159,7 @@ describe('a page', () => {
   })
 })
 
-it('sum16 adds up lanes in halves', () => {
+it('sum16 adds lanes in halves', () => {
   expect(sum16(Float32Array.of(1, 2, 3))).toBe(6)
   // 2^24 + 1 is lost, 1 + 1 in one lane is not
   const values = new Float32Array(33)

@@ -42,7 +42,7 @@ async function refusal(call: () => unknown): Promise<ArgumentError> {
   return error as ArgumentError
 }
 
-describe('an unknown option is refused, naming the right one', () => {
+describe('an unknown option is refused, with the nearest known one', () => {
   const x = new Float32Array(4)
   const matrix = () => new Tensor('int8', new Int8Array(16), [4, 4])
   const forward = { precison: 'float32' } as Any
@@ -123,7 +123,7 @@ describe('an unknown option is refused, naming the right one', () => {
     expect(error.got).toMatch(/^the unknown option /)
   })
 
-  it('within sampling', async () => {
+  it('inside sampling', async () => {
     const error = await refusal(() => model.generate('x', { sampling: { top_p: 0.1 } as Any }))
     expect(error.message).toBe('sampling: expected topP, got the unknown option top_p')
   })
@@ -132,14 +132,14 @@ describe('an unknown option is refused, naming the right one', () => {
 describe('options', () => {
   const names = { maxTokens: true, seed: true } as const
 
-  it('name all that are known where none is near', () => {
+  it('lists all known options where none is near', () => {
     const call = () => checkOptions({ frobnicate: 1 } as Any, names)
     expect(call).toThrow(
       'options: expected one of maxTokens, seed, got the unknown option frobnicate',
     )
   })
 
-  it('are not known for what every object has', () => {
+  it('are not known just because every object has them', () => {
     expect(() => checkOptions({ toString: 1 } as Any, names)).toThrow(ArgumentError)
   })
 
@@ -147,7 +147,7 @@ describe('options', () => {
     expect(() => checkOptions(value as Any, names)).toThrow(/^options: expected an object, got /)
   })
 
-  it('may be given as undefined', () => {
+  it('can be undefined', () => {
     expect(() => checkOptions({ maxTokens: undefined } as Any, names)).not.toThrow()
   })
 })

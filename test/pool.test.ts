@@ -28,7 +28,7 @@ describe('Pool.create', () => {
     expect(pool.threads).toBe(usableThreads())
   })
 
-  it('refuses kernels that this machine has not', async () => {
+  it('refuses kernels that this machine cannot run', async () => {
     const error = await errorOf(createPool('quantum'))
     expect(error).toBeInstanceOf(ArgumentError)
     expect(error).toMatchObject({ argument: 'DOTPOOL_ISA', got: '"quantum"' })
@@ -64,7 +64,7 @@ describe('stats', () => {
     expect(pool.stats().tiles).toBe(0)
   })
 
-  it.skipIf(scripted)(`count what the caller of forwardSync does for itself${why}`, async () => {
+  it.skipIf(scripted)(`count the share of a forwardSync caller${why}`, async () => {
     await using pool = await Pool.create({ threads: 1 })
     const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
     pool.resetStats()
@@ -76,9 +76,9 @@ describe('stats', () => {
   })
 
   it.skipIf(scripted)(
-    `count what the caller of forward does while it awaits: a share where no core is left${why}`,
+    `count the share of a forward caller while it awaits, where no core is free${why}`,
     async () => {
-      // every thread has a part that no other takes
+      // every thread has units that no other can claim
       const tilesOf = async (threads: number) => {
         await using pool = await Pool.create({ threads })
         for (let i = 0; i < 100; i++) await pool.run(meetingProgram)
@@ -90,7 +90,7 @@ describe('stats', () => {
     },
   )
 
-  it('can still be read after close', async () => {
+  it('stay readable after close', async () => {
     const pool = await Pool.create({ threads: 1 })
     const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
     await layer.forward(new Float32Array(9))
@@ -99,8 +99,8 @@ describe('stats', () => {
   })
 })
 
-describe('names for people', () => {
-  it('tell sizes', async () => {
+describe('toString', () => {
+  it('tells sizes', async () => {
     await using pool = await Pool.create({ threads: 1 })
     const bias = new Float32Array(70)
     const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, { ...shape, bias })
@@ -122,7 +122,7 @@ describe('a pool in a worker thread', () => {
     )
   }
 
-  it('serves forward and forwardSync there', async () => {
+  it('serves forward and forwardSync', async () => {
     const worker = run(`
       const pool = await Pool.create({ threads: 2 })
       const weight = new Int8Array(640).fill(2)
@@ -131,14 +131,14 @@ describe('a pool in a worker thread', () => {
       const results = [layer.forwardSync(x), await layer.forward(x), layer.forwardSync(x)]
       await pool.close()
       parentPort.postMessage(results.map((y) => y.every((value) => value === 2540)))`)
-    // asked for before the answer is awaited: a thread that ends at once has both events in one turn
+    // requested before the answer is awaited: a thread that ends at once has both events in one turn
     const exit = once(worker, 'exit')
     const [answer] = await once(worker, 'message')
     expect(answer).toEqual([true, true, true])
     await exit
   })
 
-  it('may end with the thread, even in the middle of a call', async () => {
+  it('ends with the thread, even in the middle of a call', async () => {
     const worker = run(`
       process.env.DOTPOOL_ISA = '${slowIsa}'
       const pool = await Pool.create({ threads: 2 })
@@ -154,14 +154,14 @@ describe('a pool in a worker thread', () => {
   })
 })
 
-describe('how many threads may run', () => {
+describe('the default number of threads', () => {
   let root: string
   beforeAll(() => {
     root = mkdtempSync(join(tmpdir(), 'dotpool-cgroup-'))
   })
   afterAll(() => rmSync(root, { recursive: true }))
 
-  /** The quota that files, by their paths below the control groups' folder, tell. */
+  /** The quota in files, given by their paths below the control groups' folder. */
   const quota = (membership: string, files: Record<string, string>) => {
     const folder = mkdtempSync(join(root, 'case-'))
     const path = (name: string) => join(folder, name)
@@ -177,13 +177,13 @@ describe('how many threads may run', () => {
     expect(usableThreads()).toBeLessThanOrEqual(availableParallelism())
   })
 
-  it('is limited by the quota of version 2', () => {
+  it('obeys the quota of cgroup v2', () => {
     expect(quota('0::/\n', { 'cpu.max': '150000 100000\n' })).toBe(1.5)
     expect(quota('0::/app\n', { 'app/cpu.max': '400000 100000\n' })).toBe(4)
     expect(quota('0::/app\n', { 'app/cpu.max': 'max 100000\n' })).toBe(Infinity)
   })
 
-  it('is limited by the least quota of all groups above', () => {
+  it('obeys the least quota of all parent groups', () => {
     const files = {
       'a/cpu.max': '200000 100000\n',
       'a/b/cpu.max': 'max 100000\n',
@@ -193,7 +193,7 @@ describe('how many threads may run', () => {
     expect(quota('0::/a/b/c\n', { ...files, 'cpu.max': '100000 100000' })).toBe(1)
   })
 
-  it('is limited by the quota of version 1', () => {
+  it('obeys the quota of cgroup v1', () => {
     const membership = '12:pids:/x\n4:cpu,cpuacct:/app\n1:name=systemd:/y\n0::/z\n'
     const app = (limit: string) => ({
       'cpu/app/cpu.cfs_quota_us': limit,
@@ -204,13 +204,13 @@ describe('how many threads may run', () => {
     expect(quota('4:cpuset:/app\n', app('250000\n'))).toBe(Infinity)
   })
 
-  it('is limited by version 1 in a container, which sees its own group as the root', () => {
+  it('obeys cgroup v1 in a container, which sees its own group as the root', () => {
     const files = { 'cpu/cpu.cfs_quota_us': '50000\n', 'cpu/cpu.cfs_period_us': '100000\n' }
     expect(quota('4:cpu,cpuacct:/\n', files)).toBe(0.5)
     expect(quota('4:cpu,cpuacct:/docker/0123abcd\n', files)).toBe(0.5)
   })
 
-  it('is not limited where there is nothing to read, or nonsense', () => {
+  it('ignores missing and malformed files', () => {
     expect(quota('', {})).toBe(Infinity)
     expect(quota('0::/gone\n', {})).toBe(Infinity)
     expect(quota('0::/\n', { 'cpu.max': 'lots\n' })).toBe(Infinity)

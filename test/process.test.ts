@@ -3,7 +3,10 @@ import { runScript } from './support/child.js'
 import { isas, scripted, why } from './support/isas.js'
 import { slowIsa } from './support/threads.js'
 
-/* How a program with a pool ends: by itself, where what hangs is killed, and before a call that takes seconds. */
+/*
+ * How a program with a pool ends: by itself, before calls that take seconds, and without a hang (a process that hangs
+ * is killed).
+ */
 
 const setUp = (options = '{ threads: 2 }') => `
   import { Linear, Pool } from 'dotpool'
@@ -16,7 +19,7 @@ const setUp = (options = '{ threads: 2 }') => `
     return { pool, layer }
   }
   const { pool, layer } = await start(${options})
-  /** Begins a call that takes seconds; resolves once workers are at it. */
+  /** Begins a call that takes seconds; resolves once workers run it. */
   const long = async () => {
     const x = pool.tensor('float32', [40_000, 512])
     pool.resetStats()
@@ -52,8 +55,8 @@ describe.concurrent('a program that forgets to close its pool', () => {
   })
 })
 
-describe.concurrent('in the middle of a call', () => {
-  it('process.exit() ends the process, with its code', async () => {
+describe.concurrent('during a call', () => {
+  it('process.exit() ends the process with its code', async () => {
     const source = `${setUp()}
       await long()
       process.exit(7)`
@@ -80,7 +83,7 @@ describe.concurrent('in the middle of a call', () => {
 })
 
 describe('while threads start', () => {
-  it('process.exit() ends the process, with its code', async () => {
+  it('process.exit() ends the process with its code', async () => {
     // at once, while they load, and when all are up
     for (const [threads, millis] of [
       [2, 0],
@@ -100,7 +103,7 @@ describe('while threads start', () => {
 
 describe('idle pools', () => {
   it('burn no CPU', async () => {
-    // ends with the first 300 ms in which next to nothing was burnt: a thread that spins would take them all
+    // ends with the first 300 ms of almost no CPU time: a spinning thread would take all of it
     const source = `${setUp()}
       const eager = await start({ threads: 2, spinMicros: 50_000 })
       const lazy = await start({ threads: 2, spinMicros: 0 })
@@ -116,11 +119,11 @@ describe('idle pools', () => {
   })
 })
 
-describe.skipIf(scripted)(`idle workers that are let go${why}`, () => {
-  it('in the very moment of a call do not come to share a seat', async () => {
-    // two threads on one seat use the same memory: now and then results are wrong, silently
+describe.skipIf(scripted)(`releasing idle workers${why}`, () => {
+  it('at the moment of a call never puts two on one seat', async () => {
+    // two threads on one seat use the same memory: some results would be wrong, silently
     const { code, stdout, stderr } = await runScript(`
-      // the pool lets idle workers go from a timer: this one goes off when the script says so
+      // the pool releases idle workers from a timer: this one fires when the script says so
       let letGo
       globalThis.setInterval = (callback) => {
         letGo = callback
@@ -149,7 +152,7 @@ describe.skipIf(scripted)(`idle workers that are let go${why}`, () => {
         for (const seat of seats.slice(0, 1)) notify(...seat)
         await call
         await pause()
-        // a spare wake-up does no harm, and tells how many sleep on a seat
+        // a spare wake-up does no harm, and counts the threads that sleep on a seat
         for (const [words, seat] of seats) sleepers.push(notify(words, seat))
         await pause()
       }

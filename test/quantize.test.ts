@@ -27,7 +27,7 @@ const rowOf = (values: Float32Array, row: number, width: number) =>
   values.subarray(row * width, (row + 1) * width)
 
 describe('quantizeRows', () => {
-  it('follows the definition', () => {
+  it('matches the definition', () => {
     fc.assert(
       fc.property(matrices, ({ rows, width, values }) => {
         const { q, scale } = quantizeRows(values, width)
@@ -40,7 +40,7 @@ describe('quantizeRows', () => {
     )
   })
 
-  it('keeps as many elements exact as it is told', () => {
+  it('keeps as many elements exact as `outliers` says', () => {
     fc.assert(
       fc.property(
         matrices,
@@ -60,7 +60,7 @@ describe('quantizeRows', () => {
     )
   })
 
-  it('sets the step of a row by the largest element that is no outlier', () => {
+  it('sets the step of a row by its largest element that is not an outlier', () => {
     const { q, scale } = quantizeRows(new Float32Array([1, -500, 2, 127, 90]), 5, { outliers: 2 })
     expect([...q]).toEqual([1, -706, 3, 179, 127])
     expect([...scale]).toEqual([Math.fround(90 / 127)])
@@ -71,13 +71,13 @@ describe('quantizeRows', () => {
     expect([...q]).toEqual([127, 0, 2, 2, 0, -2, -2])
   })
 
-  it('gives zeros and the scale NaN to a row that is not finite', () => {
+  it('gives zeros and the scale NaN for a row that is not finite', () => {
     const { q, scale } = quantizeRows(new Float32Array([1, NaN, 1, 1, -Infinity, 1]), 2)
     expect([...q]).toEqual([0, 0, 127, 127, 0, 0])
     expect([...scale]).toEqual([NaN, Math.fround(1 / 127), NaN])
   })
 
-  it('takes the width of a tensor from its last dimension', () => {
+  it('takes the row width of a tensor from its last dimension', () => {
     const x = bf16Tensor(new Float32Array([1, 2, -4, 0.5]), [2, 1, 2])
     const { q, scale } = quantizeRows(x)
     expect([...q]).toEqual([64, 127, -127, 16])
@@ -86,7 +86,7 @@ describe('quantizeRows', () => {
 })
 
 describe('quantizeWeight', () => {
-  it('follows the definition', () => {
+  it('matches the definition', () => {
     fc.assert(
       fc.property(matrices, ({ rows, width, values }) => {
         const { weight, scale } = quantizeWeight(values, { inFeatures: width, outFeatures: rows })
@@ -107,12 +107,12 @@ describe.each(isas)('Linear.fromFloat on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('packs what quantizeWeight gives, from float32 and from bfloat16', async () => {
+  it('packs what quantizeWeight returns, from float32 and from bfloat16', async () => {
     await fc.assert(
       fc.asyncProperty(matrices, async ({ rows, width, values }) => {
         const shape = { inFeatures: width, outFeatures: rows }
         const half = bf16Tensor(values, [rows, width])
-        // all finite, but bfloat16 may round the largest to an infinity
+        // all finite, but rounding to bfloat16 may turn the largest into an infinity
         const finite = half.data.every((bits) => (bits & 0x7f80) !== 0x7f80)
         const sources = [values, new Tensor('float32', values, [rows, width]), half]
         for (const source of finite ? sources : sources.slice(0, 2)) {
@@ -127,7 +127,7 @@ describe.each(isas)('Linear.fromFloat on %s', (isa) => {
     )
   })
 
-  it('works like the Linear of the quantised weights', async () => {
+  it('gives the bits of a Linear of the quantised weights', async () => {
     const random = randomNumbers(1)
     const [rows, inFeatures, outFeatures] = [5, 33, 130]
     const w = new Float32Array(outFeatures * inFeatures).map(() => random() - 0.5)
@@ -141,7 +141,7 @@ describe.each(isas)('Linear.fromFloat on %s', (isa) => {
     )
   })
 
-  it('packs a weight of many chunks and tells how far it is', async () => {
+  it('packs a weight in many chunks and reports progress', async () => {
     const [inFeatures, outFeatures] = [4096, 900]
     const random = randomNumbers(2)
     const w = new Float32Array(inFeatures * outFeatures).map(() => random() - 0.5)

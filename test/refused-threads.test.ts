@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { runScript } from './support/child.js'
 import { isas } from './support/isas.js'
 
-/** Lets the system refuse all threads but `left`, as it does where a process has as many as it may. */
+/** Makes the system refuse all threads but `left`, as it does where a process has reached its limit. */
 const setUp = `
   import { createRequire } from 'node:module'
   const threads = createRequire(import.meta.url)('node:worker_threads')
@@ -27,7 +27,7 @@ const setUp = `
 
 const natives = isas.filter((isa) => isa !== 'typescript').slice(0, 1)
 
-describe.each(natives)('where the system refuses threads, with %s,', (isa) => {
+describe.each(natives)('when the system refuses threads to %s,', (isa) => {
   const run = (source: string) => runScript(setUp + source, { env: { DOTPOOL_ISA: isa } })
 
   it.each([0, 1, 5])('Pool.create rejects, and leaves none of %i behind', async (count) => {
@@ -39,7 +39,7 @@ describe.each(natives)('where the system refuses threads, with %s,', (isa) => {
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: expected, stderr: '' })
   })
 
-  it('a pool goes on with the threads that it has, and has all again later', async () => {
+  it('a pool continues with the threads that it has, and recovers all later', async () => {
     const { code, stdout, stderr } = await run(`
       const pool = await Pool.create({ threads: 3 })
       const layer = await makeLayer(pool)
@@ -54,7 +54,7 @@ describe.each(natives)('where the system refuses threads, with %s,', (isa) => {
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '2\n0\n', stderr: '' })
   })
 
-  it('a pool that has none left rejects its calls', async () => {
+  it('a pool without threads rejects its calls', async () => {
     const { code, stdout, stderr } = await run(`
       const pool = await Pool.create({ threads: 2 })
       const layer = await makeLayer(pool)
@@ -67,7 +67,7 @@ describe.each(natives)('where the system refuses threads, with %s,', (isa) => {
   })
 })
 
-it('where the system refuses threads, TypeScript rejects calls, and serves them later', async () => {
+it('when the system refuses threads, the TypeScript fallback rejects calls, and serves them later', async () => {
   const { code, stdout, stderr } = await runScript(
     `${setUp}
     const pool = await Pool.create({ threads: 3 })

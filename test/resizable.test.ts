@@ -4,15 +4,15 @@ import { createPool, isas } from './support/isas.js'
 import type { Any } from './support/public-api.js'
 
 /*
- * Memory that goes while calls are under way: buffers that shrink or are detached. Before their lengths were
- * compared each time that they are read, C read or wrote behind them.
+ * Memory that disappears during a call: buffers that shrink or are detached. C must read lengths again each time it
+ * uses them, or it reads and writes past the end.
  */
 
-/** Enough that they are packed in several pieces. */
+/** Enough rows for several packing steps. */
 const shape = { inFeatures: 1024, outFeatures: 8192 }
 const size = shape.inFeatures * shape.outFeatures
 
-/** Memory that its owner can take away, all of it or but for some bytes. */
+/** Memory that its owner can take away, all of it or all but some bytes. */
 function resizable(byteLength: number): { buffer: ArrayBuffer; shrink: (to: number) => void } {
   const buffer = new (ArrayBuffer as Any)(byteLength, { maxByteLength: byteLength })
   return { buffer, shrink: (to) => buffer.resize(to) }
@@ -61,7 +61,7 @@ describe.each(isas)('on %s', (isa) => {
   })
 })
 
-describe('memory that is copied at once', () => {
+describe('input that is copied at once', () => {
   let pool: Pool
   let linear: Linear
   const options = { inFeatures: 8, outFeatures: 8 }
@@ -79,7 +79,7 @@ describe('memory that is copied at once', () => {
     return view
   }
 
-  it.each(Object.entries(ways))('does not matter to inputs when its buffer %s', async (_, take) => {
+  it.each(Object.entries(ways))('survives that its buffer %s', async (_, take) => {
     const group = new LinearGroup([linear, linear])
     const mlp = new FusedMlp(linear, linear, linear)
     const calls: ((x: Float32Array) => Promise<unknown>)[] = [
@@ -97,21 +97,18 @@ describe('memory that is copied at once', () => {
     }
   })
 
-  it.each(Object.entries(ways))(
-    'does not matter to intMatmul when its buffer %s',
-    async (_, take) => {
-      const { buffer } = resizable(64)
-      const [a, b] = [new Int8Array(buffer).fill(3), new Int8Array(64).fill(2)]
-      const left = new Tensor('int8', a, [8, 8])
-      const result = intMatmul(pool, left, new Tensor('int8', b, [8, 8]))
-      take(buffer)
-      expect((await result).data).toEqual(new Int32Array(64).fill(48))
-      const again = intMatmul(pool, left, new Tensor('int8', b, [8, 8]))
-      await expect(again).rejects.toMatchObject({ argument: 'a' })
-    },
-  )
+  it.each(Object.entries(ways))('survives that its buffer %s in intMatmul', async (_, take) => {
+    const { buffer } = resizable(64)
+    const [a, b] = [new Int8Array(buffer).fill(3), new Int8Array(64).fill(2)]
+    const left = new Tensor('int8', a, [8, 8])
+    const result = intMatmul(pool, left, new Tensor('int8', b, [8, 8]))
+    take(buffer)
+    expect((await result).data).toEqual(new Int32Array(64).fill(48))
+    const again = intMatmul(pool, left, new Tensor('int8', b, [8, 8]))
+    await expect(again).rejects.toMatchObject({ argument: 'a' })
+  })
 
-  it('is used again as soon as forward has returned', async () => {
+  it('can be reused as soon as forward returns', async () => {
     const expected = [await linear.forward(x), await linear.forward(x.map((v) => -v))]
     const reused = x.slice()
     const first = linear.forward(reused)
@@ -121,7 +118,7 @@ describe('memory that is copied at once', () => {
     expect([await first, await second]).toEqual(expected)
   })
 
-  it.each(Object.entries(ways))('is missed in `out` when its buffer %s', async (_, take) => {
+  it.each(Object.entries(ways))('refuses an `out` whose buffer %s', async (_, take) => {
     const { buffer } = resizable(64)
     const out = new Float32Array(buffer)
     const calls = [
@@ -140,7 +137,7 @@ describe('memory that is copied at once', () => {
     }
   })
 
-  it('is measured when a tensor is used, not when it was made', async () => {
+  it('measures a tensor when it is used, not when it was made', async () => {
     const { buffer, shrink } = resizable(64)
     const tensor = new Tensor('float32', new Float32Array(buffer), [2, 8])
     expect((await linear.forward(tensor)).dims).toEqual([2, 8])
@@ -148,7 +145,7 @@ describe('memory that is copied at once', () => {
     await expect(linear.forward(tensor)).rejects.toMatchObject({ argument: 'x' })
   })
 
-  it('may grow: what was there when the call began is read', async () => {
+  it('reads the length that a growing buffer had when the call began', async () => {
     const shared = new (SharedArrayBuffer as Any)(64, { maxByteLength: 1 << 16 })
     const tracking = new Float32Array(shared)
     tracking.set(x)
@@ -158,7 +155,7 @@ describe('memory that is copied at once', () => {
   })
 })
 
-describe('a typed array that says of itself what is not so', () => {
+describe('a typed array with overridden properties', () => {
   let pool: Pool
   let linear: Linear
   beforeAll(async () => {
@@ -193,7 +190,7 @@ describe('a typed array that says of itself what is not so', () => {
     }
   })
 
-  it('is refused where it is not what it seems to be', async () => {
+  it('is refused where it is not the type it claims to be', async () => {
     const bytes = Object.setPrototypeOf(new Uint8Array(8), Float32Array.prototype)
     await expect(linear.forward(bytes)).rejects.toMatchObject({ argument: 'x' })
     const x = new Float32Array(8)

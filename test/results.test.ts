@@ -30,7 +30,7 @@ describe.each(isas)('the result of forward on %s', (isa) => {
     const again = await layer.forward(linear.x)
     expect(again.buffer).not.toBe(y.buffer)
     expect(layer.forwardSync(linear.x).buffer).toBeInstanceOf(ArrayBuffer)
-    // which can be sent away
+    // and can be transferred
     expect(structuredClone(y, { transfer: [y.buffer as ArrayBuffer] })).toEqual(again)
   })
 
@@ -47,7 +47,7 @@ describe.each(isas)('the result of forward on %s', (isa) => {
     expect(layer.forwardSync(x).data.buffer).toBeInstanceOf(SharedArrayBuffer)
   })
 
-  it('goes into `out`, whatever its memory', async () => {
+  it('goes into `out`, in any kind of memory', async () => {
     const x = sharedInput()
     for (const input of [linear.x, x.data]) {
       for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
@@ -83,13 +83,13 @@ describe.each(isas)('the result of forward on %s', (isa) => {
     expect(y.dims).toEqual([2, 0, 70])
     const float = await layer.forward(new Float32Array(0), { precision: 'float32' })
     expect(float.length).toBe(0)
-    // and the pool still serves
+    // and the pool still works
     expectSameBits(await layer.forward(linear.x), expected)
   }, 3000)
 })
 
 describe('an input in shared memory', () => {
-  it('is not copied, one in memory of its own is', async () => {
+  it('is not copied; an input in private memory is', async () => {
     await using pool = await Pool.create({ threads: 2 })
     const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, {
       inFeatures: 4,
@@ -104,8 +104,8 @@ describe('an input in shared memory', () => {
   })
 })
 
-describe('memory that a call takes', () => {
-  it('is given back, so that a thousand calls take no more than a few', async () => {
+describe('memory of a call', () => {
+  it('is released, so that a thousand calls take no more than a few', async () => {
     await using pool = await Pool.create({ threads: 2 })
     const layer = await Linear.fromInt8(pool, new Int8Array(256 * 64), 1, {
       inFeatures: 256,

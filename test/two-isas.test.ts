@@ -4,7 +4,7 @@ import { createPool, isas } from './support/isas.js'
 import { makeCase, optionsOf } from './support/random.js'
 import { expectSameBits, linearReference } from './support/reference.js'
 
-it('pools of all ISAs live side by side, each with kernels of its own', async () => {
+it('pools of different ISAs run side by side, each with its own kernels', async () => {
   const linear = makeCase({ rows: 9, inFeatures: 77, outFeatures: 130 }, true, 5)
   const { x, weight, scale } = linear
   const expected = linearReference(linear)

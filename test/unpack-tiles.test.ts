@@ -9,7 +9,7 @@ describe('unpackTiles', () => {
     .tuple(fc.integer({ min: 1, max: 150 }), fc.integer({ min: 1, max: 20 }), fc.nat(), fc.nat())
     .map(([N, K, a, b]) => ({ N, K, range: [a % (N + 1), b % (N + 1)].sort((x, y) => x - y) }))
 
-  it('gives any rows back in the order of the weight', () => {
+  it('returns any rows in the order of the weight', () => {
     fc.assert(
       fc.property(rows, fc.integer(), ({ N, K, range: [first, last] }, seed) => {
         const weight = randomInt8(N * K, randomNumbers(seed))
@@ -22,7 +22,7 @@ describe('unpackTiles', () => {
     )
   })
 
-  it('refuses rows that are not there, and another length to write to', () => {
+  it('refuses rows out of range, and an output of the wrong length', () => {
     const tiles = new Int8Array(tileBytes(64, 8))
     expect(() => unpackTiles(tiles, 8, 0, 65)).toThrow(/lastRow: expected an integer in \[0, 64\]/)
     expect(() => unpackTiles(tiles, 8, 3, 2)).toThrow(/firstRow: expected an integer in \[0, 2\]/)

@@ -7,22 +7,22 @@ import { synthesize } from './huggingface.js'
 import type { ModelShape } from './shapes.js'
 import type { OnProgress } from './write.js'
 
-/** Where a random model lies on disk. */
+/** Where a random model is on disk. */
 export interface CachedModel {
-  /** As Hugging Face has it. */
+  /** In Hugging Face's format. */
   folder: string
-  /** The same model as llama.cpp has it. */
+  /** The same model in llama.cpp's format. */
   gguf: string
 }
 
 const SEED = 1
 
-/** Raise it when other bytes are written, so that files of before are not taken for them. */
+/** Increase it when the written bytes change, so that older files are not reused. */
 const VERSION = 1
 
 /**
- * Makes the random model of a shape in both formats, in the system's folder for temporary files, unless
- * an earlier call has.
+ * Makes the random model of a shape in both formats, in the system's folder for temporary files, unless an earlier call
+ * has.
  */
 export async function cachedModel(
   shape: ModelShape,
@@ -37,7 +37,7 @@ export async function cachedModel(
   return { folder, gguf }
 }
 
-/** Makes it elsewhere first, so that one under its own name is complete. */
+/** Makes it elsewhere first, so that a file under its final name is always complete. */
 async function makeOnce(path: string, make: (path: string) => Promise<void>): Promise<void> {
   if (existsSync(path)) return
   await mkdir(dirname(path), { recursive: true })

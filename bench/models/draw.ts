@@ -2,30 +2,30 @@ import { createCipheriv, createHash } from 'node:crypto'
 import type { ShapeTensor } from './tensors.js'
 
 /*
- * Random weights that both formats hold exactly, so that all who run a shape run the same model:
- * int8 times one scale, which is a float16 (as Q8_0 wants it) and for the embedding a power of two
- * (so that the products are bfloat16). AES in counter mode draws them, faster than disks write.
+ * Random weights that both formats hold exactly, so that all contenders run the same model: int8 times one scale, which
+ * is a float16 (for Q8_0) and for the embedding a power of two (so that the products are bfloat16). AES in counter mode
+ * generates them, faster than disks write.
  */
 
-/** A positive number that is a float16. */
+/** A positive float16 number. */
 export interface Half {
   readonly value: number
   readonly bits: number
 }
 
-/** Root mean square of the odd int8, which are what is drawn. */
+/** Root mean square of the odd int8 values, which are the ones generated. */
 const RMS = Math.sqrt((128 ** 2 - 1) / 3)
 
 /**
- * So small that a token's embedding does not outweigh what 28 layers make of it: else the tied head
- * would repeat the last token, and nothing would tell whether the layers were right.
+ * Small enough that a token's embedding does not outweigh the output of 28 layers: otherwise the tied head would repeat
+ * the last token, and the layers would go untested.
  */
 const EMBEDDING_SCALE = 2 ** -11
 
-/** Rows in pieces, so that memory never holds a whole embedding; whole heads of any usual size. */
+/** Rows per piece, so that memory never holds a whole embedding; whole heads of any usual size. */
 const PIECE_ROWS = 1024
 
-/** The tensor's int8, a thousand rows after the other; the same for the same seed. */
+/** Yields the tensor's int8 values, a thousand rows at a time; the same for the same seed. */
 export function* drawPieces(seed: number, tensor: ShapeTensor): Generator<Int8Array> {
   const hash = createHash('sha256').update(`${seed} ${tensor.name}`).digest()
   const cipher = createCipheriv('aes-128-ctr', hash.subarray(0, 16), hash.subarray(16))
@@ -34,13 +34,13 @@ export function* drawPieces(seed: number, tensor: ShapeTensor): Generator<Int8Ar
     const rows = Math.min(PIECE_ROWS, tensor.rows - row)
     const bytes = cipher.update(zeros.subarray(0, rows * tensor.columns))
     const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
-    // odd bytes are even in their signs, and none is -128, which Q8_0 does not use
+    // odd bytes are symmetric around zero, and exclude -128, which Q8_0 does not use
     for (let i = 0; i < words.length; i++) words[i] = (words[i] & 0xfefefefe) | 0x01010101
     yield new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 }
 
-/** What a tensor's int8 are multiplied by: a Linear keeps the size of its input. */
+/** The factor of a tensor's int8 values: with it a Linear keeps the magnitude of its input. */
 export function scaleOf({ kind, columns }: ShapeTensor): Half {
   return half(kind === 'embedding' ? EMBEDDING_SCALE : 1 / (RMS * Math.sqrt(columns)))
 }

@@ -1,6 +1,6 @@
 /*
- * The head of a GGUF file, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: fields, then
- * where each tensor lies in the data behind it. Numbers are little-endian.
+ * The header of a GGUF file, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: fields, then each tensor's
+ * offset in the data that follows. Numbers are little-endian.
  */
 
 /** A field of the file, under its key. */
@@ -38,7 +38,7 @@ export const float32 = (value: number): Value => {
 
 export const string = (value: string): Value => ({ type: FieldType.string, bytes: text(value) })
 
-/** Values that are all of one type; there is at least one. */
+/** Values of one type; there is at least one. */
 export const array = (values: readonly Value[]): Value => {
   const head = [u32(values[0].type), u64(values.length)]
   return {
@@ -50,7 +50,7 @@ export const array = (values: readonly Value[]): Value => {
 /**
  * Lays out a file whose tensors follow each other in this order.
  *
- * @returns the head, and how many zeros must follow so many bytes of a tensor
+ * @returns the header, and a function that tells how many zeros must follow a tensor of so many bytes
  */
 export function ggufHeader(
   fields: readonly Field[],

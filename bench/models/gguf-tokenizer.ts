@@ -2,8 +2,8 @@ import { array, type Field, string, uint32 } from './gguf-header.js'
 import type { ModelShape } from './shapes.js'
 
 /**
- * The least that node-llama-cpp loads, as it tokenises words before it runs anything: byte-level BPE
- * that has the bytes, names for the other ids, and merges nothing that it has.
+ * The minimal tokenizer that node-llama-cpp loads, since it tokenises words before it runs anything: byte-level BPE
+ * with a token for each byte, placeholder names for all other tokens, and no usable merges.
  */
 export function placeholderTokenizer({ vocabSize, bosTokenId, eosTokenId }: ModelShape): Field[] {
   const spellings = Array.from({ length: vocabSize }, (_, id) =>

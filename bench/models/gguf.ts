@@ -6,7 +6,7 @@ import type { Llama3Scaling, ModelShape } from './shapes.js'
 import { type ShapeTensor, tensorsOf } from './tensors.js'
 import { bytesOf, type Pieces, writePieces } from './write.js'
 
-/** Weights that share a scale in Q8_0, and their bytes with it. */
+/** Weights that share a scale in Q8_0, and their bytes including the scale. */
 const BLOCK = { weights: 32, bytes: 34 }
 
 /** ggml's number of a type. */
@@ -25,11 +25,10 @@ export interface GgufTensor {
 }
 
 /**
- * Writes the random model of a shape that `synthesize` writes, for llama.cpp: Linears and embedding
- * (and so the tied head) in Q8_0, norms in float32, the same numbers. Its tokens
- * spell nothing.
+ * Writes the same random model as `synthesize`, for llama.cpp: Linears and embedding (and so the tied head) in Q8_0,
+ * norms in float32, with equal values. Its tokens spell nothing.
  *
- * @throws Error of the file system, also where the file is there already
+ * @throws Error of the file system, also where the file exists already
  */
 export async function synthesizeGguf(
   shape: ModelShape,
@@ -113,7 +112,7 @@ function toBlocks(values: Int8Array, scale: number): Uint8Array {
 }
 
 /**
- * Hugging Face's RoPE turns row i of a head with row i + D/2, llama.cpp's for Llama row 2i with 2i + 1.
+ * Hugging Face's RoPE rotates row i of a head with row i + D/2, llama.cpp's for Llama row 2i with 2i + 1.
  *
  * @param values int8 [heads * D, columns]
  */
@@ -128,7 +127,7 @@ function interleave(values: Int8Array, headDim: number, columns: number): Int8Ar
   return out
 }
 
-/** What each frequency is divided by: https://arxiv.org/abs/2407.21783, in llama.cpp's own tensor. */
+/** The divisor of each frequency: https://arxiv.org/abs/2407.21783, in llama.cpp's own tensor. */
 function ropeFactors({ headDim, ropeTheta }: ModelShape, scaling: Llama3Scaling): GgufTensor {
   const { factor, low_freq_factor: low, high_freq_factor: high } = scaling
   const factors = new Float32Array(headDim / 2).map((_, i) => {

@@ -6,8 +6,8 @@ import { type ShapeTensor, tensorsOf } from './tensors.js'
 import { bytesOf, type OnProgress, type Pieces, writePieces } from './write.js'
 
 /*
- * A folder as Hugging Face has them, but for a tokenizer: int8 Linears in the W8A8 layout of
- * compressed-tensors, embedding (and so the tied head) and norms in bfloat16.
+ * A folder in Hugging Face's format, without a tokenizer: int8 Linears in the W8A8 layout of compressed-tensors,
+ * embedding (and so the tied head) and norms in bfloat16.
  */
 
 export interface SynthesizeOptions {
@@ -25,10 +25,9 @@ interface StoredTensor {
 }
 
 /**
- * Writes a random model of a shape: config.json and model.safetensors, into a folder that is made
- * where there is none.
+ * Writes a random model of a shape: config.json and model.safetensors, into a folder that is created if missing.
  *
- * @throws Error of the file system, also where the files are there already
+ * @throws Error of the file system, also where the files exist already
  */
 export async function synthesize(
   shape: ModelShape,
@@ -81,7 +80,7 @@ function storedTensors(seed: number, tensor: ShapeTensor): StoredTensor[] {
   ]
 }
 
-/** Float32 that are bfloat16, as those. */
+/** Stores exact bfloat16 values as bfloat16. */
 function upperHalves(values: Float32Array): Uint8Array {
   return bytesOf(Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16))
 }

@@ -1,12 +1,11 @@
 import { seededRandom } from '../../src/model/generation/random.js'
 import { byteSpellings } from '../../src/model/text/thread/token-bytes.js'
 
-/** A longer token would be of no language. */
+/** No language has longer tokens. */
 const LONGEST = 12
 
 /**
- * A tokenizer.json of byte-level BPE, whose merges are of tokens drawn at random, so that it takes as long to
- * parse as one of a published model.
+ * A tokenizer.json of byte-level BPE with random merges, which takes as long to parse as that of a published model.
  *
  * @param size of the vocabulary, at least 256
  */

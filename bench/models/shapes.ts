@@ -78,7 +78,7 @@ export function weightCount(shape: ModelShape): number {
   return shape.layers * (attention + mlp) + shape.vocabSize * hiddenSize
 }
 
-/** Keys and values that one token leaves in the cache. */
+/** Key and value elements that one token adds to the KV cache. */
 export function kvCount({ layers, kvHeads, headDim }: ModelShape): number {
   return 2 * layers * kvHeads * headDim
 }

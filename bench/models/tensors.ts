@@ -9,11 +9,11 @@ export interface ShapeTensor {
   readonly ggufName: string
   readonly rows: number
   readonly columns: number
-  /** RoPE turns the rows, and llama.cpp's Llama pairs others than Hugging Face's. */
+  /** RoPE rotates its rows, and llama.cpp's Llama pairs rows differently from Hugging Face's. */
   readonly rotated: boolean
 }
 
-/** Every tensor of a model, by its place in the network. */
+/** Every tensor of a model, in the order of the network. */
 export function tensorsOf(shape: ModelShape): ShapeTensor[] {
   const { layers, vocabSize: rows, hiddenSize: columns } = shape
   return [

@@ -1,9 +1,9 @@
 import { open, writeFile } from 'node:fs/promises'
 
-/** Bytes of a file, made when they are written. */
+/** The bytes of a file, generated as they are written. */
 export type Pieces = Iterable<Uint8Array>
 
-/** Called now and then with the bytes that are written, and all of them. */
+/** Called from time to time with the bytes written so far, and all of them. */
 export type OnProgress = (done: number, total: number) => void
 
 /** Writes a file piece by piece. */

@@ -4,7 +4,7 @@ import { isWrong } from './check.js'
 import { percent } from './print.js'
 import { namesOf, type PeersReport, rowCountsOf, shapesOf } from './report.js'
 
-/** Colours of the day. */
+/** Colours of the light mode. */
 const ink = '#1f2328'
 const faint = '#59636e'
 const track = '#eff2f5'
@@ -12,7 +12,7 @@ const dotpool = '#0969da'
 const rival = '#9ba5b0'
 const wrong = '#cf222e'
 
-/** What they are by night. */
+/** Their counterparts in the dark mode. */
 const night = {
   [ink]: '#f0f6fc',
   [faint]: '#9198a1',
@@ -22,24 +22,24 @@ const night = {
   [wrong]: '#ff7b72',
 }
 
-/** Of a result that is wrong; behind it stands by how much. */
+/** Marks a wrong result; its error stands beside it. */
 const MARK = '\u2717'
 
 const TITLE = 'Fractions of the roofline that dotpool and its rivals reach'
 
 const BAR = 18
-/** A column of bars, and the gap to the next, where numbers stand. */
+/** A column of bars, and the gap to the next, which holds numbers. */
 const COLUMN = 135
 const BESIDE = 47
 /** Above a group of bars, for its heading. */
 const GAP = 42
 const MARGIN = { top: 78, right: 40, bottom: 14, left: 258 }
-/** What marks of wrong results take, beside the numbers, and their legend below. */
+/** The space that marks of wrong results take beside the numbers, and their legend below. */
 const MARKS = { beside: 48, below: 28 }
 
 /**
- * Draws which fraction of the roofline everybody reaches: a column for each shape, a group of bars for
- * each number of rows. An SVG image that follows the reader's light or dark mode.
+ * Draws the fraction of the roofline that each contender reaches: a column for each shape, a group of bars for each
+ * number of rows. An SVG image that follows the reader's light or dark mode.
  */
 export function drawChart(report: PeersReport): string {
   const { document } = parseHTML('<html></html>')
@@ -106,7 +106,7 @@ export function drawChart(report: PeersReport): string {
         frameAnchor: 'bottom-left',
         fx: () => shapes[0],
         fy: () => rows.at(-1),
-        text: () => `${MARK} wrong, by so much of the norm of the exact result`,
+        text: () => `${MARK} wrong, by this share of the norm of the exact result`,
         fill: wrong,
         dx: -MARGIN.left + 12,
         dy: MARKS.below,
@@ -129,7 +129,7 @@ export function drawChart(report: PeersReport): string {
     ],
   })
   chart.setAttribute('xmlns', 'http://www.w3.org/2000/svg')
-  // in the place of Plot's own style, which serves pages
+  // replaces Plot's own style, which is made for pages
   chart.querySelector('style')?.remove()
   chart.prepend(
     Object.assign(document.createElement('title'), { textContent: TITLE }),
@@ -138,7 +138,7 @@ export function drawChart(report: PeersReport): string {
   return `${chart.outerHTML}\n`
 }
 
-/** Attributes have the colours of the day, which a style overrides. */
+/** Attributes have the colours of the light mode, and a style overrides them. */
 const style = [
   'svg { background: #ffffff }',
   '@media (prefers-color-scheme: dark) {',

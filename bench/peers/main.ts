@@ -13,8 +13,8 @@ import { Rooflines } from '../../dist/src/measure/rooflines.js'
 import { chooseNative } from '../../dist/src/native/load.js'
 import { drawChart } from './chart.js'
 import { isWrong } from './check.js'
-import { enlist } from './enlist.js'
 import { watchEventLoop } from './event-loop.js'
+import { findContenders } from './find-contenders.js'
 import { measure } from './measure.js'
 import { readOptions } from './options.js'
 import { printBlocking, printResult } from './print.js'
@@ -26,7 +26,7 @@ await using pool = await Pool.create({ threads: options.threads })
 const native = chooseNative()
 if (native === null) throw new Error('the benchmark needs native kernels')
 const rooflines = new Rooflines(pool, native)
-const { contenders, absent } = await enlist(pool)
+const { contenders, absent } = await findContenders(pool)
 for (const { name, why } of absent) console.log(`${name} ${why}`)
 
 const { suites: _, ...head } = beginReport(pool)

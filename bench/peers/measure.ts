@@ -8,28 +8,28 @@ import { errorOf, exactRow, isWrong } from './check.js'
 import type { Contender, Layers, Way } from './contender.js'
 import { takeTurns } from './turns.js'
 
-/** How fast somebody runs a Linear. */
+/** The speed of one way to run a Linear. */
 export interface Result {
-  /** Who, and in which way. */
+  /** The contender, and which way. */
   name: string
-  /** Whether it is somebody other than the first contender. */
+  /** Whether it belongs to a rival rather than the first contender. */
   rival: boolean
-  /** Which of several operators it was, where there is a choice. */
+  /** The chosen operator, where there is a choice. */
   operator?: string
   shape: Shape
   m: number
-  /** How far its result lies from the exact one, as a share of the exact one's norm. */
+  /** The distance of its result from the exact one, as a share of the exact one's norm. */
   error: number
   micros: Summary
   speed: Speed
-  /** Its durations over those of the first way of all, round by round. */
+  /** Its durations over those of the very first way, round by round. */
   timesFirst: Summary
 }
 
 /**
  * Measures all contenders in the same rounds, one shape and number of rows after the other.
  *
- * @throws Error where the first contender's results are wrong; those of others are told
+ * @throws Error where the first contender's results are wrong; wrong results of others are reported
  */
 export async function* measure(
   contenders: readonly Contender[],
@@ -53,7 +53,7 @@ export async function* measure(
 
 /**
  * @param ways of each contender
- * @param exact what all should make of the last row
+ * @param exact the exact result for the last row
  */
 async function measureWays(
   ways: Way[][],
@@ -71,7 +71,7 @@ async function measureWays(
   }
   // one row is bound by reading weights, many by multiplying
   const bound = m === 1 ? rooflines.read : rooflines.peak
-  const rounds = await takeTurns(all, () => bound.look())
+  const rounds = await takeTurns(all, () => bound.sample())
   return all.map((way, i) => ({
     name: way.name,
     rival: !ways[0].includes(way),
@@ -90,7 +90,7 @@ export function randomRows(m: number, k: number): Float32Array {
   return new Float32Array(randomFillSync(new Int8Array(m * k)))
 }
 
-/** Bytes of weights, one for each whatever a contender makes of it, or operations. */
+/** Bytes of weights, counted as one byte each for every contender, or operations. */
 function amount({ k, n }: Shape, m: number): number {
   return m === 1 ? k * n : 2 * m * k * n
 }

@@ -25,11 +25,11 @@ const rowCounts = [1, 32, 128, 512]
 export const command = new Command('bench:peers')
   .description('time Linears against those of other runtimes, taking turns')
   .addOption(threadsOption())
-  .option('--shape <KxN>', `one of ${shapeNames}; may be given again (default: all)`, addShape)
-  .option('--rows <m>', `may be given again (default: ${rowCounts.join(', ')})`, addRows)
+  .option('--shape <KxN>', `one of ${shapeNames}; can be repeated (default: all)`, addShape)
+  .option('--rows <m>', `can be repeated (default: ${rowCounts.join(', ')})`, addRows)
   .option('--out <folder>', 'where to write', fileURLToPath(new URL('results', import.meta.url)))
 
-/** Reads the command line. Ends the process where it asks for help, or for what cannot be. */
+/** Parses the command line. Ends the process for --help and for invalid options. */
 export function readOptions(): Options {
   const flags = command.parse().opts<Flags>()
   return {

@@ -3,7 +3,7 @@ import type { Shape } from '../../dist/bench/runner.js'
 import type { Blocking } from './event-loop.js'
 import type { Result } from './measure.js'
 
-/** Everything that a run has found out: what `results.json` holds. */
+/** All results of a run: the content of `results.json`. */
 export interface PeersReport extends Omit<Report, 'suites' | 'versions'> {
   versions: Record<string, string>
   absent: Absence[]
@@ -18,17 +18,17 @@ export interface Absence {
   why: string
 }
 
-/** All that was measured, in the order of the results. */
+/** All speeds, in the order of the results. */
 export function namesOf({ results }: PeersReport): string[] {
   return [...new Set(results.map(({ name }) => name))]
 }
 
-/** Numbers of rows that were measured. */
+/** The measured numbers of rows. */
 export function rowCountsOf({ results }: PeersReport): number[] {
   return [...new Set(results.map(({ m }) => m))]
 }
 
-/** Shapes that were measured. */
+/** The measured shapes. */
 export function shapesOf({ results }: PeersReport): Shape[] {
   const shapes = results.map(({ shape }) => shape)
   return shapes.filter(({ k, n }, i) => i === shapes.findIndex((s) => s.k === k && s.n === n))

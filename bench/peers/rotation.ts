@@ -1,14 +1,14 @@
 import { randomFillSync } from 'node:crypto'
 import { ROTATION_BYTES, type Shape } from '../../dist/bench/runner.js'
 
-/** How many layers of a shape no cache holds, where one has `bytes` of weights. */
+/** How many layers of a shape exceed every cache, with `bytes` of weights each. */
 export function rotationLength({ k, n }: Shape, bytes = k * n): number {
   return Math.ceil(ROTATION_BYTES / bytes)
 }
 
 /**
- * Weights of layers, int8 [N * K], one after the other. All differ: onnxruntime would keep equal ones
- * once only, and that one would stay in the cache.
+ * Weights of layers, int8 [N * K], one after the other. All differ: onnxruntime would keep equal ones once only, and
+ * that copy would stay in the cache.
  *
  * @param first the first layer's
  */
@@ -17,7 +17,7 @@ export function* rotationWeights(first: Int8Array, count: number): Generator<Int
   for (let i = 1; i < count; i++) yield randomFillSync(new Int8Array(first.length))
 }
 
-/** Gives one element after the other, again and again. */
+/** Returns one element after the other, again and again. */
 export function inTurns<T>(elements: readonly T[]): () => T {
   let turn = 0
   return () => elements[turn++ % elements.length]

@@ -2,33 +2,33 @@ import { setTimeout } from 'node:timers/promises'
 import { ROUNDS, type Round } from '../../dist/bench/rounds.js'
 import type { Way } from './contender.js'
 
-/** OpenMP's threads spin on for so long, in a process of their own. */
+/** OpenMP's threads spin this long, in a process of their own. */
 const SETTLE_MILLIS = 50
-/** onnxruntime's spin for as long as they like: sessions that took turns, one after the other. */
+/** onnxruntime's threads spin for an unknown time: idle time is measured in windows, one after the other. */
 const WINDOW_MILLIS = 10
 /** CPU time of a quiet process, of one core's time. */
 const QUIET = 0.2
 
 /**
- * Lets all take turns, and looks at the bound after each: within a round all have the same machine,
- * and each sample lies between two looks.
+ * Lets all contenders take turns, and measures the bound after each: within a round the state of the machine is the
+ * same, and each sample lies between two measurements of the bound.
  *
- * @param look measures the bound, a rate
+ * @param measureBound measures the bound, a rate
  * @param count of rounds
  * @returns the rounds of each
  */
 export async function takeTurns(
   ways: readonly Pick<Way, 'sample'>[],
-  look: () => number,
+  measureBound: () => number,
   count = ROUNDS,
 ): Promise<Round[][]> {
   const rounds: Round[][] = ways.map(() => [])
-  let before = look()
+  let before = measureBound()
   for (let i = 0; i < count; i++) {
     for (const [j, way] of ways.entries()) {
       const micros = await way.sample()
       await settle()
-      const after = look()
+      const after = measureBound()
       rounds[j].push({ micros, bound: (before + after) / 2 })
       before = after
     }

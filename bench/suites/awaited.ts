@@ -8,7 +8,7 @@ import { type Shape, shapes } from '../runner.js'
 import type { Line, Suite } from '../suite.js'
 import { delays } from './event-loop.js'
 
-/** Of one round, and each way of calling. */
+/** Time of one round for each way of calling. */
 const ROUND_MILLIS = 25
 const DELAY_MILLIS = 500
 
@@ -56,7 +56,7 @@ async function* compare(pool: Pool, what: string, shape: Shape): AsyncGenerator<
 
 async function timeCalls(call: () => unknown): Promise<number[]> {
   const micros: number[] = []
-  // so that what has gathered on the event loop meanwhile is no part of it
+  // so that pending work of the event loop is not part of it
   await new Promise((resolve) => setImmediate(resolve))
   const end = performance.now() + ROUND_MILLIS
   for (let start = performance.now(); start < end; ) {

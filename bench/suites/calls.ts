@@ -9,7 +9,7 @@ import type { Line, Suite } from '../suite.js'
 const shape = shapes[2]
 const BYTES = shape.k * shape.n
 const IN_FLIGHT = 8
-const CROWD = 200
+const CALLS_AT_ONCE = 200
 /** Calls of one round. */
 const CALLS = 40
 const SMALL = { k: 512, n: 512 }
@@ -21,12 +21,12 @@ export const calls: Suite = {
     const linears = await randomLinears(pool, shape)
     const x = randomRows(pool, 1, shape.k)
     yield await inFlight(linears, x)
-    yield await crowd(linears[0], x)
+    yield await atOnce(linears[0], x)
     yield await smallLayer(pool)
   },
 }
 
-/** Several callers that await their own calls, against one that never leaves C for long. */
+/** Several callers that await their own calls, against one that stays in C almost all the time. */
 async function inFlight(linears: Linear[], x: Tensor<'float32'>): Promise<Line> {
   let turn = 0
   const next = () => linears[turn++ % linears.length]
@@ -45,18 +45,18 @@ async function inFlight(linears: Linear[], x: Tensor<'float32'>): Promise<Line> 
 }
 
 /** Calls of one Linear, all at once against one after the other. */
-async function crowd(linear: Linear, x: Tensor<'float32'>): Promise<Line> {
+async function atOnce(linear: Linear, x: Tensor<'float32'>): Promise<Line> {
   const together = async () => {
-    await Promise.all(Array.from({ length: CROWD }, () => linear.forward(x)))
+    await Promise.all(Array.from({ length: CALLS_AT_ONCE }, () => linear.forward(x)))
   }
   const one = async () => {
     for (let i = 0; i < CALLS; i++) await linear.forward(x)
   }
-  const rounds = await byTurns(CROWD, together, CALLS, one)
-  return line(`${CROWD} calls of one layer at once`, rounds, 'one by one')
+  const rounds = await byTurns(CALLS_AT_ONCE, together, CALLS, one)
+  return line(`${CALLS_AT_ONCE} calls of one layer at once`, rounds, 'one by one')
 }
 
-/** forwardSync of all threads, against the time that one thread spends in C for the same layer. */
+/** forwardSync with all threads, against the time that one thread spends in C for the same layer. */
 async function smallLayer(pool: Pool): Promise<Line> {
   await using alone = await Pool.create({ threads: 1 })
   const kernel = await randomLinear(alone, SMALL)

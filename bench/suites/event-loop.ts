@@ -7,9 +7,9 @@ import type { Suite } from '../suite.js'
 /** Large, so that the rows of a long forward take little memory. */
 const SIZE = 8192
 const FORWARDS = 5
-/** Aimed at, so that none takes less than 200. */
+/** Target duration in milliseconds; none takes less than 200. */
 const FORWARD_MILLIS = 350
-/** Rows that tell how long a row takes. */
+/** Rows of the trial call that estimates the time per row. */
 const PROBE_ROWS = 256
 
 export const eventLoop: Suite = {
@@ -43,7 +43,7 @@ export const eventLoop: Suite = {
   },
 }
 
-/** How late a timer of 1 ms comes while `work` goes on. */
+/** Delays of a timer of 1 ms while `work` runs. */
 export async function delays(work: () => Promise<unknown>): Promise<Summary> {
   const resolution = 1
   const histogram = monitorEventLoopDelay({ resolution })

@@ -12,7 +12,7 @@ export const gemm: Suite = {
         const { k, n } = shape
         const rotation = await runner.rotation(shape)
         for (const m of [32, 128, 512]) {
-          const rounds = timeByTurns(rotation.forwards(m), () => peak.look())
+          const rounds = timeByTurns(rotation.forwards(m), () => peak.sample())
           yield {
             name: `${runner.name} K=${k} N=${n} M=${m}`,
             unit: 'us',

@@ -3,7 +3,7 @@ import { shapes } from '../runner.js'
 import { boundSpeed, speed, summarizeCalls } from '../speed.js'
 import type { Line, Suite } from '../suite.js'
 
-/** Shapes that are also called with ordinary arrays, whose copies the call pays for. */
+/** Shapes that are also called with ordinary arrays, whose copies count as part of the call. */
 const plainShapes = [shapes[2], shapes[3]]
 
 export const gemv: Suite = {
@@ -15,7 +15,7 @@ export const gemv: Suite = {
         const { k, n } = shape
         const rotation = await runner.rotation(shape)
         const line = (m: number, what: string, call: () => unknown): Line => {
-          const rounds = timeByTurns(call, () => read.look())
+          const rounds = timeByTurns(call, () => read.sample())
           return {
             name: `${runner.name} K=${k} N=${n} M=${m}${what}`,
             unit: 'us',

@@ -5,7 +5,7 @@ import type { Suite } from '../suite.js'
 
 const WINDOWS = 5
 const WINDOW_MILLIS = 300
-/** Workers spin for microseconds after a call; that is the call's, not the idle pool's. */
+/** Workers spin for microseconds after a call; that time belongs to the call, not to the idle pool. */
 const AFTER_CALL_MILLIS = 10
 
 export const idle: Suite = {

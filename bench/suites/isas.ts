@@ -8,7 +8,7 @@ import type { Suite } from '../suite.js'
 
 const shape = shapes[2]
 
-/** Of one ISA in one round. */
+/** Calls of one ISA in one round. */
 const BUDGET = { millis: 25, calls: 1 }
 
 export const isas: Suite = {
@@ -35,7 +35,7 @@ function createPool(isa: string, threads: number): Promise<Pool> {
   const before = process.env.DOTPOOL_ISA
   process.env.DOTPOOL_ISA = isa
   try {
-    // create() reads the variable before it waits for anything
+    // create() reads the variable before its first await
     return Pool.create({ threads })
   } finally {
     if (before === undefined) delete process.env.DOTPOOL_ISA

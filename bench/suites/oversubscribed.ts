@@ -8,37 +8,37 @@ import { shapes } from '../runner.js'
 import { boundSpeed, rate, summarizeCalls } from '../speed.js'
 import type { Suite } from '../suite.js'
 
-/** Threads for one of the usual pool. */
-const CROWD = 4
+/** Threads for each thread of the usual pool. */
+const FACTOR = 4
 
 export const oversubscribed: Suite = {
   name: 'oversubscribed',
-  title: `${CROWD} times as many threads, so that each waits for a core, against the usual pool`,
+  title: `${FACTOR} times as many threads, so that each waits for a core, against the usual pool`,
   async *run({ pool }) {
-    await using crowd = await Pool.create({ threads: Math.min(CROWD * pool.threads, MAX_THREADS) })
+    await using large = await Pool.create({ threads: Math.min(FACTOR * pool.threads, MAX_THREADS) })
     const shape = shapes[2]
     const { k, n } = shape
-    const crowded = await dotpoolRunner(crowd).rotation(shape)
-    const usual = await dotpoolRunner(pool).rotation(shape)
+    const rotation = await dotpoolRunner(large).rotation(shape)
+    const usualRotation = await dotpoolRunner(pool).rotation(shape)
     for (const m of [1, 128]) {
       const operations = 2 * m * n * k
-      const usually = usual.forwards(m)
-      const rounds = timeByTurns(crowded.forwards(m), () => {
-        const { median } = summarize(timeSync(usually, { millis: 25, calls: 2 }))
+      const usual = usualRotation.forwards(m)
+      const rounds = timeByTurns(rotation.forwards(m), () => {
+        const { median } = summarize(timeSync(usual, { millis: 25, calls: 2 }))
         return rate(operations, median)
       })
       yield {
-        name: `${crowd.threads} threads, K=${k} N=${n} M=${m}`,
+        name: `${large.threads} threads, K=${k} N=${n} M=${m}`,
         unit: 'us',
         measured: summarizeCalls(rounds),
         speeds: [boundSpeed('GOPS', operations, rounds, 'usual')],
       }
     }
-    const calls = timeSync(() => crowd.runSync(emptyProgram), { millis: 500, calls: 1000 })
+    const micros = timeSync(() => large.runSync(emptyProgram), { millis: 500, calls: 1000 })
     yield {
-      name: `${crowd.threads} threads, empty program, sync`,
+      name: `${large.threads} threads, empty program, sync`,
       unit: 'us',
-      measured: summarize(calls),
+      measured: summarize(micros),
     }
   },
 }

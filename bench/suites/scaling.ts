@@ -37,7 +37,7 @@ async function* ours(pool: Pool, native: Native): AsyncGenerator<Line> {
   for (const m of [1, 32, 512]) {
     const bytes = shape.k * shape.n
     const operations = 2 * m * bytes
-    const rounds = timeByTurns(rotation.forwards(m), () => (m === 1 ? read : peak).look())
+    const rounds = timeByTurns(rotation.forwards(m), () => (m === 1 ? read : peak).sample())
     const bound =
       m === 1
         ? boundSpeed('GB/s', bytes, rounds, read.name)
@@ -61,7 +61,7 @@ async function* ours(pool: Pool, native: Native): AsyncGenerator<Line> {
   }
 }
 
-/** PyTorch's lines, in a process of its own; none where there is no PyTorch. */
+/** Yields PyTorch's lines, from a process of its own; none where there is no PyTorch. */
 async function* torch(threads: number, { k, n }: Shape): AsyncGenerator<Line> {
   const args = [`${root}bench/torch_linear.py`, threads, k, n, ROTATION_BYTES].map(String)
   const env = { ...process.env, OMP_NUM_THREADS: String(threads) }

@@ -13,7 +13,7 @@ export const smallBatches: Suite = {
       for (const shape of shapes) {
         const rotation = await runner.rotation(shape)
         const calls = ROW_COUNTS.map((m) => rotation.forwards(m))
-        const all = timeAllByTurns(calls, () => read.look())
+        const all = timeAllByTurns(calls, () => read.sample())
         const [one] = all
         for (const [i, rounds] of all.entries()) {
           yield {

@@ -11,7 +11,7 @@ import { randomTokenizer } from '../models/random-tokenizer.js'
 import type { Line, Suite } from '../suite.js'
 import { delays } from './event-loop.js'
 
-/** As many as Qwen3 has. */
+/** The vocabulary size of Qwen3. */
 const VOCABULARY = 151_936
 const TEXT_BYTES = 1e6
 const TOKENS = 64
@@ -83,7 +83,7 @@ async function writeModel(folder: string): Promise<void> {
   await writeFile(join(folder, 'model.safetensors'), bytes)
 }
 
-/** Of bfloat16 in (-0.02, 0.02), each row of random signs and fractions. */
+/** bfloat16 values in (-0.02, 0.02), each row with random signs and fractions. */
 function randomTensor(name: string, dims: readonly number[]): TensorSource {
   const columns = dims[dims.length - 1]
   const rows = dims.length === 1 ? 1 : dims[0]

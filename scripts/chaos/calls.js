@@ -2,29 +2,29 @@ import { FusedMlp, intMatmul, LinearGroup, Model } from 'dotpool'
 import { folder, packLayer } from './oracle.js'
 
 /*
- * All ways to call a pool. Each makes one call or a few, chosen at random, and tells the ledger what should come
- * of them.
+ * All ways to call a pool. Each function makes one call or a few, chosen at random, and tells the tally what to expect.
  */
 
 /** @import { Linear, Pool, Tensor } from 'dotpool' */
-/** @import { Fate, Ledger } from './ledger.js' */
+/** @import { AllowedErrors, Tally } from './tally.js' */
 /** @import { Mlp, Oracle, Texts } from './oracle.js' */
-/** @import { Random } from './random.js' */
+/** @import { Random } from '../random.js' */
 
 /**
- * What there is to call, and who asks.
+ * What to call, and the shared state of a round.
  *
- * @typedef {object} Scene
+ * @typedef {object} CallContext
  * @property {Random} random
- * @property {Ledger} ledger
- * @property {Fate} fate
+ * @property {Tally} tally
+ * @property {AllowedErrors} allowed
  * @property {Pool} pool
- * @property {{ of: Mlp, gate: Linear, up: Linear, group: LinearGroup, mlp: FusedMlp, shared: Tensor<'float32'>[] }[]} mlps
+ * @property {{ of: Mlp, gate: Linear, up: Linear, group: LinearGroup, mlp: FusedMlp, shared: Tensor<'float32'>[] }[]}
+ * mlps
  * @property {Oracle['products']} products
- * @property {{ model: Model, fate: Fate, texts: Texts['texts'] } | undefined} text only in some rounds
+ * @property {{ model: Model, allowed: AllowedErrors, texts: Texts['texts'] } | undefined} text only in some rounds
  */
 
-/** Puts the oracle's layers on a pool, and inputs into its memory. */
+/** Packs the oracle's layers for a pool, and copies inputs into its memory. */
 export async function packMlps(/** @type {Pool} */ pool, /** @type {Mlp[]} */ mlps) {
   return await Promise.all(
     mlps.map(async (of) => {
@@ -41,7 +41,7 @@ export async function packMlps(/** @type {Pool} */ pool, /** @type {Mlp[]} */ ml
 }
 
 /**
- * A signal that will be aborted soon, or none.
+ * Returns a signal that will be aborted soon, or none.
  *
  * @param {Random} random
  */
@@ -56,79 +56,85 @@ function maybeSignal(random) {
   return controller.signal
 }
 
-/** @param {Scene} scene */
-async function forward({ random, ledger, fate, mlps }) {
+/** @param {CallContext} context */
+async function forward({ random, tally, allowed, mlps }) {
   const { of, gate } = random.pick(mlps)
   const input = random.pick(of.inputs)
   const signal = maybeSignal(random)
-  await ledger.expect('forward', fate, input.gate, () => gate.forward(input.x, { signal }), signal)
+  await tally.expect(
+    'forward',
+    allowed,
+    input.gate,
+    () => gate.forward(input.x, { signal }),
+    signal,
+  )
 }
 
-/** Many that wait for each other, so that they are joined. @param {Scene} scene */
-async function burst(scene) {
-  await Promise.all(Array.from({ length: scene.random.integer(2, 40) }, () => forward(scene)))
+/** Makes many calls at once, so that they are joined. @param {CallContext} context */
+async function burst(context) {
+  await Promise.all(Array.from({ length: context.random.integer(2, 40) }, () => forward(context)))
 }
 
-/** @param {Scene} scene */
-async function forwardShared({ random, ledger, fate, pool, mlps }) {
+/** @param {CallContext} context */
+async function forwardShared({ random, tally, allowed, pool, mlps }) {
   const { of, gate, shared } = random.pick(mlps)
   const i = random.integer(0, shared.length - 1)
   const { rows, gate: expected } = of.inputs[i]
   const signal = maybeSignal(random)
   const out = random.chance(0.5) ? pool.tensor('float32', [rows, gate.outFeatures]) : undefined
   const call = async () => (await gate.forward(shared[i], { signal, out })).data
-  await ledger.expect('forward of a shared tensor', fate, expected, call, signal)
+  await tally.expect('forward of a shared tensor', allowed, expected, call, signal)
 }
 
-/** @param {Scene} scene */
-async function forwardFloat({ random, ledger, fate, mlps }) {
+/** @param {CallContext} context */
+async function forwardFloat({ random, tally, allowed, mlps }) {
   const { of, gate } = random.pick(mlps)
   const { x, float } = random.pick(of.inputs)
   const signal = maybeSignal(random)
   const call = () => gate.forward(x, { precision: 'float32', signal })
-  await ledger.expect('forward in float32', fate, float, call, signal)
+  await tally.expect('forward in float32', allowed, float, call, signal)
 }
 
-/** @param {Scene} scene */
-async function forwardSync({ random, ledger, fate, mlps }) {
+/** @param {CallContext} context */
+async function forwardSync({ random, tally, allowed, mlps }) {
   const { of, mlp, gate } = random.pick(mlps)
   const input = random.pick(of.inputs)
   if (random.chance(0.5)) {
-    await ledger.expect('forwardSync', fate, input.gate, () => gate.forwardSync(input.x))
+    await tally.expect('forwardSync', allowed, input.gate, () => gate.forwardSync(input.x))
   } else {
-    await ledger.expect('forwardSync of an MLP', fate, input.mlp, () => mlp.forwardSync(input.x))
+    await tally.expect('forwardSync of an MLP', allowed, input.mlp, () => mlp.forwardSync(input.x))
   }
 }
 
-/** @param {Scene} scene */
-async function forwardGroup({ random, ledger, fate, mlps }) {
+/** @param {CallContext} context */
+async function forwardGroup({ random, tally, allowed, mlps }) {
   const { of, group } = random.pick(mlps)
   const { x, gate, up } = random.pick(of.inputs)
   const signal = maybeSignal(random)
-  await ledger.expect('group', fate, [gate, up], () => group.forward(x, { signal }), signal)
+  await tally.expect('group', allowed, [gate, up], () => group.forward(x, { signal }), signal)
 }
 
-/** @param {Scene} scene */
-async function forwardMlp({ random, ledger, fate, mlps }) {
+/** @param {CallContext} context */
+async function forwardMlp({ random, tally, allowed, mlps }) {
   const { of, mlp } = random.pick(mlps)
   const { x, mlp: expected } = random.pick(of.inputs)
   const signal = maybeSignal(random)
-  await ledger.expect('MLP', fate, expected, () => mlp.forward(x, { signal }), signal)
+  await tally.expect('MLP', allowed, expected, () => mlp.forward(x, { signal }), signal)
 }
 
-/** @param {Scene} scene */
-async function multiply({ random, ledger, fate, pool, products }) {
+/** @param {CallContext} context */
+async function multiply({ random, tally, allowed, pool, products }) {
   const { a, b, y } = random.pick(products)
   const signal = maybeSignal(random)
   const call = async () => (await intMatmul(pool, a, b, { signal })).data
-  await ledger.expect('intMatmul', fate, y, call, signal)
+  await tally.expect('intMatmul', allowed, y, call, signal)
 }
 
-/** A layer that is disposed of while it is called. @param {Scene} scene */
-async function passingLayer({ random, ledger, fate, pool, mlps }) {
+/** Disposes of a layer during its calls. @param {CallContext} context */
+async function disposedLayer({ random, tally, allowed, pool, mlps }) {
   const { of } = random.pick(mlps)
   const { x, gate } = random.pick(of.inputs)
-  await ledger.expect('a layer of its own', fate, Array(3).fill(gate), async () => {
+  await tally.expect('a layer of its own', allowed, Array(3).fill(gate), async () => {
     const layer = await packLayer(pool, of.layers[0])
     const calls = [1, 2, 3].map(() => layer.forward(x))
     layer.dispose()
@@ -146,8 +152,8 @@ async function passingLayer({ random, ledger, fate, pool, mlps }) {
   })
 }
 
-/** @param {Scene} scene */
-async function logits({ random, ledger, text }) {
+/** @param {CallContext} context */
+async function logits({ random, tally, text }) {
   if (text === undefined) return
   const { prompt, logits } = random.pick(text.texts)
   const signal = maybeSignal(random)
@@ -155,11 +161,11 @@ async function logits({ random, ledger, text }) {
     const { data } = await text.model.logits(text.model.tokenizer.encode(prompt), { signal })
     return data
   }
-  await ledger.expect('logits', text.fate, logits, call, signal)
+  await tally.expect('logits', text.allowed, logits, call, signal)
 }
 
-/** Tokens up to some number, maybe fewer than there are: then the iterator is ended, or left alone. @param {Scene} scene */
-async function generate({ random, ledger, text }) {
+/** Takes some of the tokens; then ends the iterator, or abandons it. @param {CallContext} context */
+async function generate({ random, tally, text }) {
   if (text === undefined) return
   const { prompt, continuations } = random.pick(text.texts)
   const { options, ids } = random.pick(continuations)
@@ -174,11 +180,11 @@ async function generate({ random, ledger, text }) {
     if (!abandons) await iterator.return()
     return taken
   }
-  await ledger.expect('generateIds', text.fate, ids.slice(0, count), call, signal)
+  await tally.expect('generateIds', text.allowed, ids.slice(0, count), call, signal)
 }
 
-/** @param {Scene} scene */
-async function passingModel({ random, ledger, fate, pool, text }) {
+/** @param {CallContext} context */
+async function disposedModel({ random, tally, allowed, pool, text }) {
   if (text === undefined) return
   const signal = maybeSignal(random)
   const call = async () => {
@@ -186,10 +192,10 @@ async function passingModel({ random, ledger, fate, pool, text }) {
     model.dispose()
     return model.config.vocabSize
   }
-  await ledger.expect('a model of its own', fate, text.model.config.vocabSize, call, signal)
+  await tally.expect('a model of its own', allowed, text.model.config.vocabSize, call, signal)
 }
 
-/** Each as often as it is listed for. */
+/** Ways to call; each is chosen as often as it is listed. */
 const kinds = /** @type {const} */ ([
   [300, forward],
   [100, burst],
@@ -199,15 +205,15 @@ const kinds = /** @type {const} */ ([
   [100, forwardGroup],
   [100, forwardMlp],
   [50, multiply],
-  [30, passingLayer],
+  [30, disposedLayer],
   [30, logits],
   [60, generate],
-  [1, passingModel],
+  [1, disposedModel],
 ])
 
 const all = kinds.flatMap(([times, kind]) => Array(times).fill(kind))
 
-/** Makes a call of some kind. */
-export async function callSomething(/** @type {Scene} */ scene) {
-  await scene.random.pick(all)(scene)
+/** Makes a call of a random kind. */
+export async function callSomething(/** @type {CallContext} */ context) {
+  await context.random.pick(all)(context)
 }

@@ -6,12 +6,12 @@ import koffi from 'koffi'
 import { serving } from '../../test/support/pool-threads.js'
 
 /*
- * What goes wrong with threads, memory and clocks, at random times.
+ * Faults of threads, memory and clocks, at random times.
  */
 
-/** @import { Fate } from './ledger.js' */
-/** @import { Random } from './random.js' */
-/** @typedef {{ random: Random, fates: readonly Fate[] }} Victims */
+/** @import { AllowedErrors } from './tally.js' */
+/** @import { Random } from '../random.js' */
+/** @typedef {{ random: Random, allowed: readonly AllowedErrors[] }} FaultTargets */
 
 const counts = {
   'killed workers': 0,
@@ -21,23 +21,23 @@ const counts = {
   'clock jumps': 0,
 }
 
-/** How often each came so far. */
+/** How often each fault was injected so far. */
 export const countFaults = () => counts
 
 // ---- threads ------------------------------------------------------------------------------------
 
-function killWorker(/** @type {Victims} */ { random, fates }) {
+function killWorker(/** @type {FaultTargets} */ { random, allowed }) {
   if (serving.size === 0) return
   const worker = random.pick([...serving])
   serving.delete(worker)
-  for (const fate of fates) fate.killed = true
+  for (const errors of allowed) errors.killed = true
   counts['killed workers']++
   worker.terminate()
 }
 
 const linux = process.platform === 'linux'
 
-/** A signal whose handler is the C library's sleep(): its number is how many seconds the thread sleeps. */
+/** A signal whose handler is the C library's sleep(): the signal's number is how many seconds the thread sleeps. */
 const SLEEP = 1
 const signalThread = linux ? prepareSignals() : () => {}
 
@@ -48,8 +48,8 @@ function prepareSignals() {
   return library.func('int tgkill(int process, int thread, int number)')
 }
 
-/** Wherever it is: in a kernel, between a claim and its count, about to park. */
-function suspendThread(/** @type {Victims} */ { random }) {
+/** Suspends a thread at any point: in a kernel, between a claim and its count, about to park. */
+function suspendThread(/** @type {FaultTargets} */ { random }) {
   const others = readdirSync('/proc/self/task')
     .map(Number)
     .filter((thread) => thread !== process.pid)
@@ -57,8 +57,8 @@ function suspendThread(/** @type {Victims} */ { random }) {
   signalThread(process.pid, random.pick(others), SLEEP)
 }
 
-/** All of it, as when a laptop sleeps. */
-async function suspendProcess(/** @type {Victims} */ { random }) {
+/** Suspends all threads, as when a laptop sleeps. */
+async function suspendProcess(/** @type {FaultTargets} */ { random }) {
   const script = 'kill -STOP $0; sleep $1; kill -CONT $0'
   const args = ['-c', script, `${process.pid}`, `${random.spread(0.01, 3)}`]
   counts['suspended process']++
@@ -67,7 +67,7 @@ async function suspendProcess(/** @type {Victims} */ { random }) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
-async function takeMemory(/** @type {Victims} */ { random }) {
+async function takeMemory(/** @type {FaultTargets} */ { random }) {
   const bytes = Buffer.alloc(random.spread(1e6, 2e8), 1)
   counts['memory pressure']++
   await setTimeout(random.spread(1, 300))
@@ -83,8 +83,8 @@ const { now: wall } = Date
 performance.now = () => now() + clock.ahead
 Date.now = () => wall() + clock.off
 
-/** The wall clock to anywhere, the monotonic one forward as after a sleep. */
-function setClocks(/** @type {Victims} */ { random }) {
+/** Sets the wall clock to any time, and the monotonic clock forward as after a sleep. */
+function setClocks(/** @type {FaultTargets} */ { random }) {
   counts['clock jumps']++
   clock.off = random.integer(-1e9, 1e9)
   clock.ahead += random.spread(1, 1e6)
@@ -92,7 +92,7 @@ function setClocks(/** @type {Victims} */ { random }) {
 
 // ---- when ---------------------------------------------------------------------------------------
 
-/** In how many rounds each comes, and how often then, milliseconds. */
+/** The share of rounds with each fault, and its mean period in those, milliseconds. */
 const faults = [
   { act: killWorker, chance: 0.7, millis: 250 },
   { act: suspendThread, chance: linux ? 0.15 : 0, millis: 700 },
@@ -102,20 +102,20 @@ const faults = [
 ]
 
 /**
- * Lets things go wrong.
+ * Starts to inject faults.
  *
- * @returns a function that ends it; resolves when all is over
+ * @returns a function that stops; it resolves when all faults are over
  */
-export function beginFaults(/** @type {Victims} */ victims) {
-  const { random } = victims
+export function beginFaults(/** @type {FaultTargets} */ targets) {
+  const { random } = targets
   const end = new AbortController()
   const all = faults
     .filter(({ chance }) => random.chance(chance))
     .map(async ({ act, millis }) => {
       while (!end.signal.aborted) {
-        // a wait that is cut short is no error here
+        // a shortened wait is no error here
         await setTimeout(random.spread(millis / 10, millis * 4), undefined, end).catch(() => {})
-        if (!end.signal.aborted) await act(victims)
+        if (!end.signal.aborted) await act(targets)
       }
     })
   return async () => {

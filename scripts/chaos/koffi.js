@@ -5,19 +5,19 @@ import { loadNative } from '#src/native/load.js'
 import { settle } from './settle.js'
 
 /*
- * koffi keeps what each thread took of it when the thread ends: some memory of malloc's, and the stack that it calls
- * C on. dotpool cannot give that back, so it is told apart from what dotpool itself may leave.
+ * koffi keeps memory for each thread that has ended: some of malloc's, and the stack on which it calls C. dotpool
+ * cannot release that, so it is counted apart from what dotpool itself may leak.
  */
 
-/** What koffi maps for a thread's stack: 2 MiB, and a page behind it. */
+/** What koffi maps for a thread's stack: 2 MiB, and a guard page. */
 export const STACK_BYTES = (2 << 20) + 4096
 
 const WARM_UP = 10
 const THREADS = 30
 
 /**
- * What koffi keeps of malloc's memory for each thread that has ended, bytes, as it does for threads that call a
- * function of the library and nothing else.
+ * Measures the bytes of malloc's memory that koffi keeps for each ended thread, with threads that call a function of
+ * the library and nothing else.
  *
  * @param {() => number} mallocBytes what malloc has handed out
  */

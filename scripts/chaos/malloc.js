@@ -1,6 +1,6 @@
 import koffi from 'koffi'
 
-/** What glibc's mallinfo2() tells of the first arena, in its order. */
+/** The fields of glibc's mallinfo2(), for the first arena, in its order. */
 const fields =
   /** @type {const} */
   ([
@@ -17,8 +17,8 @@ const fields =
   ])
 
 /**
- * A function that tells how many bytes malloc has handed out of its heap; undefined where the C library does not
- * tell. All of the process's only with MALLOC_ARENA_MAX=1.
+ * Returns a function that tells how many bytes malloc has handed out of its heap; undefined where the C library cannot
+ * tell. It covers the whole process only with MALLOC_ARENA_MAX=1.
  *
  * @returns {(() => number) | undefined}
  */

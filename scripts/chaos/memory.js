@@ -15,9 +15,9 @@ export function countDescriptors() {
 }
 
 /**
- * Memory between rounds, with all garbage collected. Of what is resident, malloc and WebAssembly have some free that
- * they do not give back to the system, and koffi keeps some of each thread that has ended. The rest is held, and must
- * not grow. Nor must buffers, with which WebAssembly's memory counts as far as it is in use.
+ * Memory between rounds, after garbage collection. Of the resident memory, malloc and WebAssembly hold some free blocks
+ * that they do not return to the system, and koffi keeps some of each ended thread. The rest is held, and must not
+ * grow. Nor must buffers, which include WebAssembly's memory as far as it is in use.
  */
 export class Memory {
   /** @type {Sample[]} */
@@ -27,14 +27,14 @@ export class Memory {
 
   /**
    * @param {() => number} mallocBytes what malloc has handed out
-   * @param {number} koffiBytes of that, what koffi keeps for each thread that has ended
+   * @param {number} koffiBytes of that, what koffi keeps for each ended thread
    */
   constructor(mallocBytes, koffiBytes) {
     this.#mallocBytes = mallocBytes
     this.#koffiBytes = koffiBytes
   }
 
-  /** Undefined where the system does not tell all that is needed: only Linux with glibc does. */
+  /** Undefined where the system does not report all that is needed: only Linux with glibc does. */
   static async prepare() {
     const mallocBytes = prepareMallocBytes()
     if (mallocBytes === undefined) return undefined
@@ -97,14 +97,14 @@ export class Memory {
   }
 }
 
-/** Where WebAssembly's memory begins; 0 where there is none. */
+/** The address of WebAssembly's memory; 0 where there is none. */
 function addressOfWasm() {
   const handle = loadWasm()?.handle
   if (handle?.kind !== 'wasm') return 0
   return Number(koffi.address(new Uint8Array(handle.memory.buffer)))
 }
 
-/** The process's mappings, as /proc/self/smaps tells; line by line, so that to read them takes no memory. */
+/** The process's mappings, from /proc/self/smaps; read line by line, because that allocates no memory. */
 async function* readMappings() {
   const file = await open('/proc/self/smaps')
   let [first, end, name] = [0, 0, '']

@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url'
 import { FusedMlp, intMatmul, Linear, Model, Pool, Tensor } from 'dotpool'
 
 /*
- * What is called, and what comes of it as plain TypeScript computes it, on a machine at rest.
+ * Inputs of all calls, and their results as plain TypeScript computes them without any faults.
  */
 
-/** @import { Random } from './random.js' */
+/** @import { Random } from '../random.js' */
 /** @typedef {ReturnType<typeof makeLayer>} Layer */
 /** @typedef {{ x: Float32Array, rows: number, gate: Float32Array, up: Float32Array, float: Float32Array, mlp: Float32Array }} Input */
 /** @typedef {{ layers: Layer[], inputs: Input[] }} Mlp */
@@ -13,7 +13,7 @@ import { FusedMlp, intMatmul, Linear, Model, Pool, Tensor } from 'dotpool'
 /** @typedef {Awaited<ReturnType<typeof makeTexts>>} Texts */
 /** @typedef {{ mlps: Mlp[], products: Product[], texts: Texts[] }} Oracle */
 
-/** A small language model that comes with the project. */
+/** The small language model that comes with the project. */
 export const folder = fileURLToPath(
   new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url),
 )
@@ -28,7 +28,7 @@ const SHAPES = [
 const ROWS = [1, 1, 2, 5, 9, 33]
 const PRODUCTS = 3
 
-/** As few as show whether texts that begin alike see each other. */
+/** Few prompts, but enough to show whether prompts with a common prefix affect each other. */
 const PROMPTS = [
   'ROMEO:\nWhat say',
   'ROMEO:\nWhat say you to this part of mine, and ',
@@ -42,7 +42,7 @@ const SAMPLINGS = [
 const CACHES = /** @type {const} */ (['bf16', 'int8'])
 const TOKENS = 12
 
-/** The calls, made up at random, and their results. */
+/** Makes random calls and computes their results. */
 export async function makeOracle(/** @type {Random} */ random) {
   const before = process.env.DOTPOOL_ISA
   process.env.DOTPOOL_ISA = 'typescript'

@@ -81,7 +81,7 @@ const configs = [
 /** @type {import('./target.js').Target} */
 export const config = {
   name: 'config',
-  draw: drawJson(configs),
+  generate: drawJson(configs),
   open(bytes) {
     const parsed = parseConfig(FILE, parseJson(FILE, bytes))
     const { headDim, rope, maxPositionEmbeddings, numHiddenLayers } = parsed

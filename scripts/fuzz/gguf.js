@@ -14,7 +14,7 @@ const DATA_BYTES = 4096
 /** The format's number of the type. */
 const BOOL = 7
 
-/** Fields by key, and tensors as name, type and dims; sizes are worked out from them. */
+/** Fields by key, and tensors as name, type and dims; sizes follow from them. */
 const qwen = {
   fields: {
     'general.architecture': 'qwen3',
@@ -67,7 +67,7 @@ const llama = {
 }
 
 const files = [qwen, llama].flatMap((file) =>
-  // every type that there is
+  // every existing type
   [1, 3, 6, 7, 10, 11, 13, 20, 23].map((type) => ({
     ...file,
     tensors: [...file.tensors, ['blk.0.ffn_down.weight', type, [256, 1]]],
@@ -131,9 +131,9 @@ function encoded(file) {
 /** @type {import('./target.js').Target} */
 export const gguf = {
   name: 'gguf',
-  draw(random) {
+  generate(random) {
     const bytes = encoded(mutatedJson(random, files))
-    if (!random.oneIn(4)) return bytes
+    if (!random.chance(1 / 4)) return bytes
     const headBytes = bytes.length - DATA_BYTES
     const head = mutatedBytes(random, bytes.subarray(0, headBytes))
     return Buffer.concat([head, bytes.subarray(headBytes)])
@@ -163,7 +163,7 @@ export const gguf = {
   },
 }
 
-/** A file that lies in memory. @param {Uint8Array} bytes */
+/** A file in memory. @param {Uint8Array} bytes */
 function handleOf(bytes) {
   return {
     async read(

@@ -1,7 +1,7 @@
-/** @typedef {import('./random.js').Random} Random */
+/** @typedef {import('../random.js').Random} Random */
 
 /*
- * Valid documents with something wrong, or only different, in a place or two: so most of what reads them is reached,
+ * Valid documents with a mistake, or only a change, in a place or two: they reach most of the code that parses them,
  * where random bytes would be refused at once.
  */
 
@@ -28,7 +28,7 @@ const oddNames = ['__proto__', 'constructor', 'toString', 'type', 'length', '']
 
 /**
  * @param {Random} random
- * @param {readonly unknown[]} documents valid ones; what is changed in one may come from another
+ * @param {readonly unknown[]} documents valid ones; a change to one may take parts of another
  */
 export function mutatedJson(random, documents) {
   const root = [copyOf(random.pick(documents))]
@@ -54,7 +54,8 @@ function placeIn(random, root) {
   let key = '0'
   for (;;) {
     const child = parent[key]
-    if (typeof child !== 'object' || child === null || (parent !== root && random.oneIn(5))) break
+    if (typeof child !== 'object' || child === null || (parent !== root && random.chance(1 / 5)))
+      break
     const keys = Object.keys(child)
     if (keys.length === 0) break
     parent = child
@@ -89,9 +90,9 @@ function change(random, parent, key, documents) {
     }
     case 4: {
       const [donor, from] = placeIn(random, [random.pick(documents)])
-      const name = random.oneIn(4) ? random.pick(oddNames) : from
+      const name = random.chance(1 / 4) ? random.pick(oddNames) : from
       if (isList) parent.splice(Number(key), 0, copyOf(parent[key]))
-      // as JSON.parse has it, for which __proto__ is a name like any other
+      // as JSON.parse does, for which __proto__ is a name like any other
       else define(parent, name, copyOf(donor[from]))
       break
     }
@@ -117,7 +118,7 @@ function nudged(random, value) {
 /**
  * @param {Random} random
  * @param {string} text
- * @param {readonly string[]} pieces what may be put in
+ * @param {readonly string[]} pieces that may be inserted
  */
 export function mutatedText(random, text, pieces = oddTexts) {
   const at = random.below(text.length + 1)
@@ -128,14 +129,14 @@ export function mutatedText(random, text, pieces = oddTexts) {
     case 1:
       return text.slice(0, end) + text.slice(at)
     default:
-      return text.slice(0, at) + random.pick(pieces) + text.slice(random.oneIn(2) ? at : end)
+      return text.slice(0, at) + random.pick(pieces) + text.slice(random.chance(1 / 2) ? at : end)
   }
 }
 
 /**
  * @param {Random} random
  * @param {Uint8Array} valid
- * @returns {Uint8Array} with some of its bytes changed, and maybe cut off
+ * @returns {Uint8Array} with some bytes changed, and maybe truncated
  */
 export function mutatedBytes(random, valid) {
   const bytes = Uint8Array.from(valid)
@@ -143,5 +144,5 @@ export function mutatedBytes(random, valid) {
     const at = random.below(bytes.length)
     bytes[at] = random.pick([random.below(256), bytes[at] ^ (1 << random.below(8)), 0, 0x7f, 0xff])
   }
-  return random.oneIn(8) ? bytes.subarray(0, random.below(bytes.length)) : bytes
+  return random.chance(1 / 8) ? bytes.subarray(0, random.below(bytes.length)) : bytes
 }

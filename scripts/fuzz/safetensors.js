@@ -5,7 +5,7 @@ import { FILE, textOf } from './target.js'
 
 const itemSizes = { F32: 4, BF16: 2, F16: 2, I8: 1, I64: 8, BOOL: 1 }
 
-/** Before offsets are worked out, so that what is changed here mostly stays valid. */
+/** Before offsets are computed, so that documents changed here mostly stay valid. */
 const layouts = [
   [
     ['model.embed_tokens.weight', 'F32', [6, 8]],
@@ -45,10 +45,10 @@ function documentOf(header, dataBytes) {
 /** @type {import('./target.js').Target} */
 export const safetensors = {
   name: 'safetensors',
-  draw(random) {
-    if (random.oneIn(2)) return documentOf(...headerOf(mutatedJson(random, layouts)))
+  generate(random) {
+    if (random.chance(1 / 2)) return documentOf(...headerOf(mutatedJson(random, layouts)))
     const [header, dataBytes] = headerOf(random.pick(layouts))
-    if (random.oneIn(2)) return documentOf(mutatedJson(random, [header]), dataBytes)
+    if (random.chance(1 / 2)) return documentOf(mutatedJson(random, [header]), dataBytes)
     const bytes = documentOf(header, dataBytes)
     return Buffer.concat([bytes.subarray(0, 8), mutatedBytes(random, bytes.subarray(8))])
   },

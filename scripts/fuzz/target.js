@@ -1,29 +1,29 @@
 import { mutatedBytes, mutatedJson } from './mutate.js'
 
 /**
- * Something that reads documents, and valid ones to begin with.
+ * A parser of documents, and valid ones to begin with.
  *
  * @typedef {object} Target
  * @property {string} name
- * @property {(random: import('./random.js').Random) => Uint8Array} draw a document, valid or not
- * @property {(bytes: Uint8Array) => readonly (() => unknown)[]} open reads it; gives what can be done with it then
+ * @property {(random: import('../random.js').Random) => Uint8Array} generate a document, valid or not
+ * @property {(bytes: Uint8Array) => readonly (() => unknown)[]} open parses it; returns functions that use it
  */
 
-/** Named in errors. */
+/** The path that errors name. */
 export const FILE = 'fuzzed'
 
 /** @param {unknown} value */
 export const textOf = (value) => Buffer.from(JSON.stringify(value) ?? '')
 
 /**
- * JSON documents with changed values; now and then with changed bytes.
+ * JSON documents with changed values, sometimes with changed bytes.
  *
  * @param {readonly unknown[]} documents valid ones
- * @returns {Target['draw']}
+ * @returns {Target['generate']}
  */
 export function drawJson(documents) {
   return (random) => {
     const bytes = textOf(mutatedJson(random, documents))
-    return random.oneIn(8) && bytes.length > 0 ? mutatedBytes(random, bytes) : bytes
+    return random.chance(1 / 8) && bytes.length > 0 ? mutatedBytes(random, bytes) : bytes
   }
 }

@@ -59,11 +59,11 @@ const pieces = [
 /** @type {import('./target.js').Target} */
 export const template = {
   name: 'template',
-  draw(random) {
+  generate(random) {
     let text = random.pick(templates)
     for (let changes = random.below(4); changes > 0; changes--)
       text = mutatedText(random, text, pieces)
-    return random.oneIn(16) ? mutatedBytes(random, Buffer.from(text)) : Buffer.from(text)
+    return random.chance(1 / 16) ? mutatedBytes(random, Buffer.from(text)) : Buffer.from(text)
   },
   open: (bytes) => useTextFiles({ template: bytes }),
 }

@@ -17,7 +17,7 @@ const messages = [
 const sentences = ['', 'abab <|end|> É\u0301 😀', '  a\n\nhey 12345, it\u2019s \ud800 ▁b']
 
 /**
- * Opens texts in this thread, and says what can be done with them.
+ * Opens texts in this thread, and returns functions that use them.
  *
  * @param {TextDocuments} documents
  */

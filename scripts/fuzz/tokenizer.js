@@ -81,6 +81,6 @@ const tokenizers = [
 /** @type {import('./target.js').Target} */
 export const tokenizer = {
   name: 'tokenizer',
-  draw: drawJson(tokenizers),
+  generate: drawJson(tokenizers),
   open: (bytes) => useTextFiles({ tokenizer: bytes }),
 }

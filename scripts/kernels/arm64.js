@@ -1,11 +1,11 @@
 /** @import { Instruction } from './disassembly.js' */
 
-/** Multiply-adds of each; of the others that multiply as many as the vector has elements. */
+/** Multiply-adds of each; other multiplies have as many as the vector has elements. */
 const PRODUCTS = /** @type {Record<string, number>} */ ({ sdot: 16, smmla: 32 })
 const BY_ELEMENT = /^(mul|mla|smull2?|smlal2?)$/
 const SCALAR = /^(madd|mul|smull|smaddl)$/
 
-/** How instructions of AArch64 count. */
+/** How to count instructions of AArch64. */
 export const arm64 = {
   multiplyAdds(/** @type {Instruction} */ { name, operands }) {
     if (name in PRODUCTS) return PRODUCTS[name]
@@ -16,7 +16,7 @@ export const arm64 = {
 
   onlyAdds: () => false,
 
-  /** Registers loaded. */
+  /** Counts the registers loaded. */
   loads(/** @type {Instruction} */ { name, operands }) {
     if (!name.startsWith('ld')) return 0
     if (/^ldn?p/.test(name)) return 2
@@ -27,7 +27,7 @@ export const arm64 = {
   isMove: (/** @type {Instruction} */ { name, operands }) =>
     /^f?mov$/.test(name) && operands.every((operand) => /^([vxwqds]\d|sp)/.test(operand)),
 
-  /** Whether a vector register goes to the stack frame or comes from there; an array there takes an index. */
+  /** Whether a vector register is stored to or loaded from the stack frame; accesses to arrays there have an index. */
   isSpill: (/** @type {Instruction} */ { name, operands }) =>
     /^(ld|st)/.test(name) &&
     /^[qdv]\d/.test(operands[0]) &&

@@ -14,7 +14,7 @@ import { innermostLoops } from './loops.js'
  */
 
 /**
- * What each innermost loop of a function does per turn, if it multiplies.
+ * Counts what each innermost loop of a function does per iteration, if it multiplies.
  * @param {Instruction[]} code
  * @param {Architecture} architecture
  * @returns {Counts[]}

@@ -6,7 +6,7 @@ import { parseDisassembly } from './disassembly.js'
 
 /** @import { Toolchain } from './toolchains.js' */
 
-/** The functions in an object file, as the CPU gets them. */
+/** The functions in an object file, in the CPU's instructions. */
 export function disassemble(
   /** @type {Toolchain} */ { objdump, compile },
   /** @type {string} */ object,

@@ -1,9 +1,9 @@
 /**
- * @typedef {{ address: number, name: string, operands: string[], target?: number }} Instruction
- * `target`: where a branch goes.
+ * @typedef {{ address: number, name: string, operands: string[], target?: number }} Instruction `target`: that of a
+ * branch.
  */
 
-/** The instructions of each function that `objdump --disassemble --no-show-raw-insn` lists. */
+/** Parses the instructions of each function that `objdump --disassemble --no-show-raw-insn` lists. */
 export function parseDisassembly(/** @type {string} */ text) {
   return text
     .split(/^[0-9a-f]+ <.*>:$/m)
@@ -30,7 +30,7 @@ function parseLine(/** @type {string} */ line) {
   ]
 }
 
-/** Splits at the commas that stand outside of brackets. */
+/** Splits at the commas outside of brackets. */
 function splitOperands(/** @type {string} */ text) {
   return text
     .split(/,(?![^([{]*[)\]}])/)

@@ -1,4 +1,4 @@
-/** The machine code in a perf jitdump file of the functions whose names match. */
+/** Returns the machine code of the functions in a perf jitdump file whose names match. */
 export function codeInJitDump(/** @type {Buffer} */ dump, /** @type {RegExp} */ named) {
   /** @type {Buffer[]} */
   const found = []

@@ -1,8 +1,8 @@
 /** @import { Instruction } from './disassembly.js' */
 
 /**
- * The innermost loops of a function: what lies between a branch backward and its target. Of ranges that
- * overlap the shortest is innermost; so a cold path that jumps back into a loop is none.
+ * The innermost loops of a function: the code between a backward branch and its target. Of overlapping ranges the
+ * shortest is innermost, so a cold path that jumps back into a loop is not a loop itself.
  * @param {Instruction[]} instructions
  */
 export function innermostLoops(instructions) {

@@ -21,13 +21,13 @@ const NAMES = 2 /* columns; numbers follow, aligned to the right */
 const per64 = (/** @type {number} */ count, /** @type {Counts} */ { multiplyAdds }) =>
   ((64 * count) / multiplyAdds).toFixed(2)
 
-/** What spills in any of a kernel's loops. */
+/** Counts the spills in all of a kernel's loops. */
 export const spillsOf = (/** @type {Counts[]} */ loops) =>
   Math.max(...loops.map(({ spills }) => spills))
 
 /**
- * The cells of a kernel with these loops. The full tile loads least for a multiply-add; those for fewer rows or
- * columns, and for what remains of K, need more.
+ * The table cells of a kernel with these loops. The full tile has the fewest loads per multiply-add; tiles for fewer
+ * rows or columns, and for the remainder of K, need more.
  */
 export function cellsOf(/** @type {Counts[]} */ loops) {
   const share = (/** @type {Counts} */ loop) => loop.loads / loop.multiplyAdds
@@ -42,7 +42,7 @@ export function cellsOf(/** @type {Counts[]} */ loops) {
   ]
 }
 
-/** The rows that a page holds between the marks. @returns {Row[]} */
+/** Parses the rows between the marks of a page. @returns {Row[]} */
 export function readRows(/** @type {string} */ page) {
   return between(page)
     .split('\n')
@@ -57,7 +57,7 @@ export function readRows(/** @type {string} */ page) {
     })
 }
 
-/** The page with these rows between the marks. */
+/** Replaces the rows between the marks of a page. */
 export function writeRows(/** @type {string} */ page, /** @type {Row[]} */ rows) {
   const lines = rows
     .toSorted((a, b) => compare(a.kernel, b.kernel) || compare(b.compiler, a.compiler))
@@ -69,7 +69,7 @@ export function writeRows(/** @type {string} */ page, /** @type {Row[]} */ rows)
   return page.replace(between(page), layOut([HEADER, ...lines]))
 }
 
-/** A table whose columns are as wide as their widest cell. The first line is its header. */
+/** Formats a table whose columns are as wide as their widest cell. The first line is its header. */
 function layOut(/** @type {string[][]} */ lines) {
   const widths = lines[0].map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)))
   const rule = widths.map(
@@ -92,7 +92,7 @@ function between(/** @type {string} */ page) {
 }
 
 /**
- * Recorded rows, with those replaced that were counted anew; of kernels that are no more none is kept.
+ * Merges recorded rows with newly counted ones, and drops kernels that no longer exist.
  * @param {Row[]} recorded
  * @param {Row[]} counted
  * @param {(kernel: string) => boolean} exists
@@ -104,8 +104,8 @@ export function mergeRows(recorded, counted, exists) {
 }
 
 /**
- * What is wrong with the record, a sentence each: kernels that spill, and rows that are no longer true. What
- * another version of a compiler makes is its own affair, as long as it does not spill.
+ * What is wrong with the record, a sentence each: kernels that spill, and outdated rows. Another version of a compiler
+ * may generate other code, as long as it does not spill.
  * @param {Row[]} recorded
  * @param {(Row & { spills: number })[]} counted
  * @param {(kernel: string) => boolean} exists
@@ -122,9 +122,9 @@ export function faults(recorded, counted, exists) {
     ...counted
       .filter(({ compiler, version }) => versions.has(`${compiler} ${version}`))
       .filter((row) => known.get(called(row)) !== row.cells.join())
-      .map((row) => `${called(row)}: the table tells otherwise`),
+      .map((row) => `${called(row)}: the table is out of date`),
     ...recorded
       .filter(({ kernel }) => !exists(kernel))
-      .map((row) => `${called(row)}: the table has a kernel that is no more`),
+      .map((row) => `${called(row)}: the kernel no longer exists`),
   ]
 }

@@ -11,16 +11,16 @@ import { x86 } from './x86.js'
 /**
  * @typedef {object} Toolchain
  * @property {string} name
- * @property {string} cc as make is told
+ * @property {string} cc for make
  * @property {string[]} needs commands
  * @property {string} objdump
  * @property {Architecture} architecture
- * @property {string[]} [settings] further ones of make
- * @property {(object: string) => Buffer[]} [compile] machine code of what the object holds instead
+ * @property {string[]} [settings] further ones for make
+ * @property {(object: string) => Buffer[]} [compile] returns machine code made from the object file
  */
 
 const native = fileURLToPath(new URL('../../native', import.meta.url))
-/** Those that may be here. @returns {Toolchain[]} */
+/** All known toolchains, installed or not. @returns {Toolchain[]} */
 export function listToolchains() {
   const clang = ask('$(WASM_CC)') || 'clang'
   const armGcc = ask('$(ARM_CC)')
@@ -48,7 +48,7 @@ export function listToolchains() {
   ]
 }
 
-/** What is missing here of what a toolchain needs, or undefined. */
+/** What a toolchain needs and is not installed here, or undefined. */
 export function missingFor(/** @type {Toolchain} */ { needs, architecture }) {
   if (process.platform !== 'linux') return 'Linux'
   if (architecture === x86 && process.arch !== 'x64') return 'an x86-64 machine'
@@ -58,12 +58,12 @@ export function missingFor(/** @type {Toolchain} */ { needs, architecture }) {
 export const isThere = (/** @type {string} */ command) =>
   spawnSync(command, ['--version']).status === 0
 
-/** The compiler's version; V8 compiles what clang has made. */
+/** The compiler's version; V8 compiles clang's output. */
 export function versionOf(/** @type {Toolchain} */ { cc, compile }) {
   const text = compile
     ? process.versions.v8
     : execFileSync(cc.split(' ')[0], ['--version'], { encoding: 'utf8' })
-  return /\d+\.\d+\.\d+/.exec(text)?.[0] ?? 'of no version'
+  return /\d+\.\d+\.\d+/.exec(text)?.[0] ?? 'without a version'
 }
 
 /** Builds the kernels as the Makefile does. Returns their object files by name. */
@@ -77,7 +77,7 @@ export function buildKernels(/** @type {Toolchain} */ { name, cc, settings = [] 
   return objects.map((object) => ({ kernel: basename(object, '.o'), object: join(native, object) }))
 }
 
-/** What make makes of an expression. */
+/** Evaluates an expression with make. */
 function ask(/** @type {string} */ expression, /** @type {string[]} */ ...options) {
   return make(...options, `--eval=ask: ; @echo ${expression}`, 'ask').trim()
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { codeInJitDump } from './jit-dump.js'
 
-/** Compiles a module; in the next turns of the event loop V8 writes what it made of it. Node.js 20 takes the flag. */
+/** Compiles a module; V8 writes its machine code during the next turns of the event loop. Node.js 20 needs the flag. */
 const COMPILE = `
   require('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
   new WebAssembly.Module(require('node:fs').readFileSync(process.argv[1]))
@@ -19,7 +19,7 @@ const FLAGS = [
   '--no-wasm-dynamic-tiering',
 ]
 
-/** What V8's optimising compiler makes of each function of a WebAssembly file. */
+/** Compiles each function of a WebAssembly file with V8's optimising compiler. */
 export function compileWithV8(/** @type {string} */ file) {
   const folder = mkdtempSync(join(tmpdir(), 'dotpool-v8-'))
   try {
@@ -29,7 +29,7 @@ export function compileWithV8(/** @type {string} */ file) {
     })
     const dump = readdirSync(folder).find((name) => /^jit-\d+\.dump$/.test(name)) ?? ''
     const functions = codeInJitDump(readFileSync(join(folder, dump)), /wasm-function/)
-    if (functions.length === 0) throw new Error(`${file}: V8 tells nothing of its code`)
+    if (functions.length === 0) throw new Error(`${file}: V8 wrote no machine code`)
     return functions
   } finally {
     rmSync(folder, { recursive: true, force: true })

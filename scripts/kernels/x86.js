@@ -1,6 +1,6 @@
 /** @import { Instruction } from './disassembly.js' */
 
-/** Multiply-adds of bytes, or of what they are widened to, in a register of 16 bytes. */
+/** Multiply-adds of bytes, or of the widened bytes, in a register of 16 bytes. */
 const PER_16_BYTES = /** @type {Record<string, number>} */ ({
   pdpbusd: 16,
   pmaddubsw: 16,
@@ -15,7 +15,7 @@ const isRegister = (/** @type {string} */ operand) => operand.startsWith('%')
 const isMemory = (/** @type {string} */ operand) => operand.includes('(')
 const touchesNoMemory = /^(lea|prefetch|nop|cs$|data16)/
 
-/** How instructions of x86-64, as AT&T writes them, count. */
+/** How to count instructions of x86-64 in AT&T syntax. */
 export const x86 = {
   multiplyAdds(/** @type {Instruction} */ { name, operands }) {
     if (/^tdpb..d$/.test(name)) return TILE
@@ -25,7 +25,7 @@ export const x86 = {
     return ((PER_16_BYTES[name.replace(/^v/, '')] ?? 0) * bytes) / 16
   },
 
-  /** Whether it only adds what another multiplied: vpmaddwd by ones, behind vpmaddubsw. */
+  /** Whether it only adds products of another instruction: vpmaddwd by ones, after vpmaddubsw. */
   onlyAdds: (/** @type {Instruction} */ { name }, /** @type {Instruction[]} */ loop) =>
     /^v?pmaddwd$/.test(name) && loop.some((other) => /^v?pmaddubsw$/.test(other.name)),
 
@@ -39,7 +39,7 @@ export const x86 = {
   isMove: (/** @type {Instruction} */ { name, operands }) =>
     /^v?mov([bwlqd]|abs|[au]p[sd]|dq[au]\d*)?$/.test(name) && operands.every(isRegister),
 
-  /** Whether a vector register goes to the stack frame or comes from there; an array there takes an index. */
+  /** Whether a vector register is stored to or loaded from the stack frame; accesses to arrays there have an index. */
   isSpill: (/** @type {Instruction} */ { operands }, /** @type {Instruction[]} */ code) =>
     operands.some((operand) => /^%[xyz]mm/.test(operand)) &&
     operands.some(

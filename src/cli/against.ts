@@ -3,24 +3,24 @@ import type { LoadOptions } from '../model/load.js'
 import { unknownOption } from '../options.js'
 import { type ModelFlags, modelOption, precisionOptions } from './model-options.js'
 
-/** Short for what most want to be near to. */
+/** The short form of the most common reference. */
 const FLOAT = 'float'
 
-/** What a model is compared with: the same checkpoint unless another is named. */
+/** The model to compare with: the same checkpoint unless another is named. */
 export interface Reference extends LoadOptions, Partial<Pick<ModelFlags, 'model'>> {}
 
 /** `--against <reference>` */
 export function againstOption(): Option {
   return new Option(
     '--against <reference>',
-    'compare with the same model in float, or as given: kv=float32, or quantize=none,kv=int8; or with another: model=PATH',
+    'compare with the same model in float, or with these options: kv=float32, or quantize=none,kv=int8; or with another: model=PATH',
   ).argParser(readReference)
 }
 
 /**
- * Reads `float`, or options as the command has them: `quantize=none,kv=int8`.
+ * Parses `float`, or the command's options: `quantize=none,kv=int8`.
  *
- * @throws ArgumentError for an unknown option, InvalidArgumentError for a value that it cannot have
+ * @throws ArgumentError for an unknown option, InvalidArgumentError for an invalid value
  */
 function readReference(text: string): Reference {
   if (text === FLOAT) return { quantize: 'none' }
@@ -43,8 +43,8 @@ function splitOnce(part: string): [string, string] {
 }
 
 /**
- * How to load the reference. Another `model`, or a change of `quantize`, begins with the defaults; otherwise what is
- * not named is as in the model itself.
+ * How to load the reference. Another `model`, or a change of `quantize`, starts from the defaults; otherwise options
+ * that are not named are those of the model itself.
  */
 export function referenceOptions(own: LoadOptions, { model, ...named }: Reference): LoadOptions {
   const isOther = model !== undefined || named.quantize !== undefined

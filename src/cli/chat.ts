@@ -16,13 +16,13 @@ interface ChatFlags extends ModelFlags, TextFlags {
   system?: string
 }
 
-const HELP = '/reset begins anew, Ctrl-C stops an answer, Ctrl-D leaves'
+const HELP = '/reset starts over, Ctrl-C stops an answer, Ctrl-D quits'
 
 export const chatCommand = new Command('chat')
-  .description('talk with a language model, in the terminal or a line a turn from a pipe')
+  .description('chat with a language model, in the terminal or with a line per turn from a pipe')
   .addOption(modelOption().makeOptionMandatory())
-  .option('--system <text>', 'what the model is told first')
-  .option('--max-tokens <n>', 'the most tokens of an answer (default: as the context has)', number)
+  .option('--system <text>', 'the system message')
+  .option('--max-tokens <n>', 'the most tokens of an answer (default: the whole context)', number)
   .action(async (flags: ChatFlags) => {
     await using pool = await Pool.create({ threads: flags.threads })
     using model = await interruptible((signal) =>
@@ -45,12 +45,12 @@ function checkTemplate(model: Model, path: string): void {
   throw new ArgumentError('model', expected, `none in ${path}`)
 }
 
-/** Answers line after line, until there are no more or the user leaves. */
+/** Answers line after line, until there are no more or the user quits. */
 async function converse(conversation: Conversation): Promise<void> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY
   const output = isTerminal ? process.stdout : undefined
   const lines = createInterface({ input: process.stdin, output, prompt: '> ' })
-  // a terminal that lines are read from sends Ctrl-C as a key
+  // readline receives Ctrl-C as a key from the terminal
   lines.on('SIGINT', () => {
     const stopsAnAnswer = process.emit('SIGINT')
     if (!stopsAnAnswer) lines.close()
@@ -59,7 +59,7 @@ async function converse(conversation: Conversation): Promise<void> {
   output?.write('\n')
 }
 
-/** Without an output the prompt is not shown. */
+/** Yields lines. Without an output the prompt is not shown. */
 async function* promptedLines(lines: Interface): AsyncGenerator<string, void, void> {
   let isOpen = true
   lines.once('close', () => {
@@ -83,7 +83,7 @@ async function takeTurn(conversation: Conversation, line: string): Promise<void>
   }
 }
 
-/** Tells a user at a terminal what is not part of the conversation. */
+/** Prints to the user at a terminal what is not part of the conversation. */
 function remark(text: string): void {
   if (process.stderr.isTTY) console.error(styleText('dim', text))
 }

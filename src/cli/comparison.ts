@@ -1,6 +1,6 @@
 import type { Comparison } from '../model/evaluation/compare.js'
 
-/** A comparison for people: both models side by side, then how far apart they are. */
+/** Formats a comparison for people: both models side by side, then the distance between them. */
 export function presentComparison({ tokens, kl, sameBest, model, reference }: Comparison): string {
   const spread = Object.entries(kl).map(([name, nats]) => `${name} ${nats.toPrecision(3)}`)
   return [
@@ -22,7 +22,7 @@ function row([name, ...cells]: string[]): string {
   return `${name.padEnd(14)}${cells.map((cell) => cell.padStart(12)).join('')}`.trimEnd()
 }
 
-/** By how much a number is above that of the reference. */
+/** The relative change of a number from the reference. */
 function change(value: number, reference: number): string {
   const percent = 100 * (value / reference - 1)
   return `${percent < 0 ? '' : '+'}${percent.toFixed(3)} %`

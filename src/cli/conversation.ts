@@ -6,7 +6,7 @@ import { Interrupt } from './interrupt.js'
 import { Stopwatch } from './stopwatch.js'
 import { writeText } from './write-text.js'
 
-/** What the user and the model have said. */
+/** The messages of the user and the model. */
 export class Conversation {
   readonly #model: Model
   readonly #opening: readonly ChatMessage[]
@@ -21,7 +21,7 @@ export class Conversation {
   }
 
   /**
-   * @param system what the model is told first, if anything
+   * @param system the system message, if any
    * @param options of every answer
    * @throws ArgumentError for options, or a system message that the chat template refuses
    */
@@ -31,7 +31,7 @@ export class Conversation {
     options: GenerateOptions,
   ): Promise<Conversation> {
     const opening: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
-    // a turn that is never begun, so that what is wrong comes out before the user says anything
+    // a generation that is never started, so that errors appear before the user types anything
     const messages: ChatMessage[] = [...opening, { role: 'user', content: '?' }]
     model.generate(messages, options)
     await encodePrompt(model, messages)
@@ -39,9 +39,9 @@ export class Conversation {
   }
 
   /**
-   * Writes the model's answer to stdout. Ctrl-C ends it, and what was written counts as the answer.
+   * Writes the model's answer to stdout. Ctrl-C ends it, and the text so far counts as the answer.
    *
-   * @throws as the model does; then nothing was said
+   * @throws as the model does; the conversation is then unchanged
    */
   async answer(content: string): Promise<Stopwatch> {
     using interrupt = new Interrupt()
@@ -54,7 +54,7 @@ export class Conversation {
     return stopwatch
   }
 
-  /** Forgets all but the system message. */
+  /** Drops all messages except the system message. */
   reset(): void {
     this.#messages = this.#opening
   }

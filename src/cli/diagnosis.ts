@@ -13,35 +13,35 @@ import { version } from '../package.js'
 import { Pool } from '../pool/pool.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
 
-/** All that `dotpool doctor` finds out; what it could not is null. */
+/** All findings of `dotpool doctor`; null for what it could not find out. */
 export interface Diagnosis {
   version: string
   node: string
   machine: Machine
   native: {
     library: Library | null
-    /** The compiler that built the kernels that run; null where those are TypeScript. */
+    /** The compiler that built the kernels in use; null where those are TypeScript. */
     compiler: string | null
     /** Why there is no native library and what to do about it. */
     problem: string | null
-    /** Where it was looked for. */
+    /** Where the library was looked for. */
     places: Place[]
-    /** The module that serves where there is no library. */
+    /** The module that is used where there is no library. */
     wasm: { path: string | null; problem: string | null }
   }
-  /** Which kernels run. */
+  /** The kernels in use. */
   isa: string
-  /** What the environment variable DOTPOOL_ISA asks for. */
+  /** The value of the environment variable DOTPOOL_ISA. */
   wantedIsa: string | null
-  /** All kernels there are for this architecture, best first, and what keeps them from running here. */
+  /** All kernels for this architecture, best first, and what keeps them from running here. */
   kernels: Kernels[]
   threads: {
     count: number
     /** CPUs of the process's affinity mask. */
     affinity: number
-    /** CPUs' worth of time that control groups grant; null where they do not limit it. */
+    /** The quota of the control groups in CPUs; null where they set no limit. */
     quota: number | null
-    /** Those of them that count, where the system tells fast cores from slow ones. */
+    /** The fast ones among them, where the system tells fast cores from slow ones. */
     fast: FastCores | null
   }
   hugePages: {
@@ -58,13 +58,13 @@ export interface Measured {
   readGBs: number
   /** int8 operations of all threads, two for each multiply-add, GOPS. */
   multiplyGops: number
-  /** The same of a core, beside its clock. */
+  /** The multiply rate of one core, and its clock. */
   peakRate: PeakRate
   /** A region in which all threads meet, sync, microseconds. */
   regionMicros: { p50: number; p99: number }
 }
 
-/** Passes over memory and bursts of multiplying; their medians are told. */
+/** Passes over memory, and bursts of multiplies; their medians are reported. */
 const SAMPLES = 9
 
 /** @throws ArgumentError for a DOTPOOL_ISA or DOTPOOL_LIBRARY this machine cannot run */
@@ -126,5 +126,5 @@ async function measure(pool: Pool, native: Native): Promise<Measurements> {
 }
 
 function medianOf(roofline: Roofline): number {
-  return summarize(Array.from({ length: SAMPLES }, () => roofline.look())).median
+  return summarize(Array.from({ length: SAMPLES }, () => roofline.sample())).median
 }

@@ -3,7 +3,7 @@ import { diagnose } from './diagnosis.js'
 import { presentDiagnosis } from './present-diagnosis.js'
 
 export const doctorCommand = new Command('doctor')
-  .description('tell what this machine can do and what stands in its way')
+  .description('report what this machine can do, what is wrong and how to fix it')
   .option('--json', 'print JSON')
   .action(async ({ json }: { json?: true }) => {
     const diagnosis = await diagnose()

@@ -3,24 +3,24 @@ import type { LinearError } from '../model/evaluation/linear-errors.js'
 import { byKind, meanOf, worstOf } from './error-table.js'
 
 /*
- * An SVG image: for each kind of Linear a row of bars, one for each layer, all on one scale. Rectangles and
- * labels only, so that no library is needed.
+ * An SVG image: for each kind of Linear a row of bars, one for each layer, all on one scale. Rectangles and labels
+ * only, so that no library is needed.
  */
 
 const TITLE = 'Error of each Linear, by layer'
 const SUBTITLE = '|y − reference| / |reference| on the same input, mean over tokens'
 
-/** Pixels: a bar stands in a column of a row, and numbers to the right. */
+/** In pixels: a bar has a column in a row, and numbers are to the right. */
 const COLUMN = 14
 const BAR = { width: 11, height: 44 }
 const ROW = 66
 const MARGIN = { top: 72, right: 150, bottom: 36, left: 104 }
 const LEAST_WIDTH = 440
 
-/** Every so many layers have their numbers below. */
+/** Layers between numbers on the axis. */
 const TICK = 5
 
-/** It follows the reader's light or dark mode. */
+/** Follows the reader's light or dark mode. */
 const style = `
 svg { background: #ffffff; font: 13px system-ui, sans-serif }
 text { fill: #1f2328 }
@@ -40,7 +40,7 @@ text { fill: #1f2328 }
 `
 
 /**
- * Draws the errors of Linears: which kind hurts, and in which layer. The worst of each kind is red.
+ * Draws the errors of Linears by kind and layer. The worst of each kind is red.
  *
  * @param errors at least one
  */

@@ -2,8 +2,8 @@ import { digits } from '../measure/quantities.js'
 import type { LinearError } from '../model/evaluation/linear-errors.js'
 
 /**
- * The errors of Linears for people, in percent: a row for each layer, a column for each kind, then means,
- * and what is in no layer.
+ * Formats the errors of Linears for people, in percent: a row for each layer, a column for each kind, then means, and
+ * Linears outside the layers.
  */
 export function presentErrors(errors: readonly LinearError[]): string {
   if (worstOf(errors).error === 0) return 'Linears          no difference'

@@ -26,30 +26,38 @@ interface EvalFlags extends ModelFlags {
 }
 
 export const evalCommand = new Command('eval')
-  .description('tell how well a language model predicts a text')
+  .description('measure how well a language model predicts a text')
   .argument('<file>', 'the text, UTF-8; - reads stdin')
   .addOption(modelOption().makeOptionMandatory())
   .addOption(againstOption())
   .option('--chart <file>', 'with --against: draw the error of each Linear, as SVG')
-  .option('--window <n>', 'tokens that are predicted from each other (default: 256)', number)
+  .option(
+    '--window <n>',
+    'tokens per window; predictions see their own window only (default: 256)',
+    number,
+  )
   .option('--json', 'print JSON')
   .action(async (file: string, flags: EvalFlags) => {
     if (flags.chart !== undefined && flags.against === undefined) {
-      throw new ArgumentError('--chart', '--against, to have errors to draw', '--chart alone')
+      throw new ArgumentError(
+        '--chart',
+        '--against, because the chart shows errors against a reference',
+        '--chart alone',
+      )
     }
     const input = file === '-' ? await text(process.stdin) : await readText(file)
     await interruptible(async (signal) => {
       await using pool = await Pool.create({ threads: flags.threads })
       const options = toLoadOptions(flags)
       using model = await loadModel(pool, flags.model, { ...options, signal })
-      const ids = await model.tokenizer.encodeAsync(input, { signal })
-      if (ids.length < 2)
-        throw new ArgumentError('file', 'a text of at least 2 ids', `${ids.length}`)
+      const tokens = await model.tokenizer.encodeAsync(input, { signal })
+      if (tokens.length < 2)
+        throw new ArgumentError('file', 'a text of at least 2 tokens', `${tokens.length}`)
       const { against } = flags
-      if (against === undefined) return await evaluate(model, ids, flags, signal)
+      if (against === undefined) return await evaluate(model, tokens, flags, signal)
       const others = { ...referenceOptions(options, against), signal }
       using reference = await loadModel(pool, against.model ?? flags.model, others)
-      await compare(model, reference, ids, flags, signal)
+      await compare(model, reference, tokens, flags, signal)
     })
   })
 
@@ -58,35 +66,35 @@ addOptions(evalCommand, runOptions())
 /** Prints how well a model predicts a text. */
 async function evaluate(
   model: Model,
-  ids: ArrayLike<number>,
+  tokens: ArrayLike<number>,
   { window, json }: EvalFlags,
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now()
   const nll = await withProgressBar('scoring', (onProgress) =>
-    model.nll(ids, { window, signal, onProgress }),
+    model.nll(tokens, { window, signal, onProgress }),
   )
-  const idsPerSecond = (model.stats().ids / (performance.now() - start)) * 1e3
-  const score = { ids: ids.length, nll, perplexity: Math.exp(nll), idsPerSecond }
+  const tokensPerSecond = (model.stats().ids / (performance.now() - start)) * 1e3
+  const score = { tokens: tokens.length, nll, perplexity: Math.exp(nll), tokensPerSecond }
   console.log(json ? JSON.stringify(score, null, 2) : presentScore(score))
 }
 
 /** How well a model predicts a text. */
 interface Score {
   /** Of the text. */
-  ids: number
-  /** Mean negative log likelihood, nats per predicted id. */
+  tokens: number
+  /** Mean negative log likelihood, nats per predicted token. */
   nll: number
   perplexity: number
-  idsPerSecond: number
+  tokensPerSecond: number
 }
 
-function presentScore({ ids, nll, perplexity, idsPerSecond }: Score): string {
+function presentScore({ tokens, nll, perplexity, tokensPerSecond }: Score): string {
   const scores = `nll ${nll.toFixed(4)}, perplexity ${perplexity.toFixed(3)}`
-  return `${ids} ids, ${scores}, ${digits(idsPerSecond)} ids/s`
+  return `${tokens} tokens, ${scores}, ${digits(tokensPerSecond)} tokens/s`
 }
 
-/** Prints how far a model is from a reference, and draws which Linears are to blame. */
+/** Prints how far a model is from a reference, and draws the error of each Linear. */
 async function compare(
   model: Model,
   reference: Model,

@@ -18,7 +18,7 @@ export const generateCommand = new Command('generate')
   .addArgument(
     new Argument('[prompt...]', 'the text to continue').default([PROMPT], JSON.stringify(PROMPT)),
   )
-  .addOption(modelOption().default(FIXTURE, 'a small one that has read Shakespeare'))
+  .addOption(modelOption().default(FIXTURE, 'a small Shakespeare model'))
   .option('--max-tokens <n>', 'the most tokens to generate', number, 256)
   .action((words: string[], flags: ModelFlags & TextFlags) =>
     interruptible(async (signal) => {

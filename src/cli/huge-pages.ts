@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 const SETTING = '/sys/kernel/mm/transparent_hugepage/enabled'
 
-/** Whether the system gives huge pages: `always`, `madvise`, `never`, or null where unknown. */
+/** The system's setting for huge pages: `always`, `madvise`, `never`, or null where unknown. */
 export function hugePageSetting(): string | null {
   try {
     return /\[(\w+)\]/.exec(readFileSync(SETTING, 'utf8'))?.[1] ?? null
@@ -11,7 +11,7 @@ export function hugePageSetting(): string | null {
   }
 }
 
-/** How much of [address, address + byteLength) lies in huge pages, bytes; null where unknown. */
+/** How many bytes of [address, address + byteLength) are in huge pages; null where unknown. */
 export function hugePageBytes(address: number, byteLength: number): number | null {
   let huge = 0
   let inside = false
@@ -28,6 +28,6 @@ export function hugePageBytes(address: number, byteLength: number): number | nul
   } catch {
     return null
   }
-  // a mapping may hold neighbours, too
+  // a mapping may include neighbouring memory
   return Math.min(huge, byteLength)
 }

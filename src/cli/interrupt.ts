@@ -1,4 +1,4 @@
-/** While it lasts, Ctrl-C aborts its signal. A second Ctrl-C ends the process as usual. */
+/** While it exists, Ctrl-C aborts its signal. A second Ctrl-C ends the process as usual. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController()
   readonly #abort = () => this.#controller.abort()
@@ -17,10 +17,10 @@ export class Interrupt implements Disposable {
 }
 
 /**
- * Runs work that Ctrl-C stops; the exit code tells.
+ * Runs work that Ctrl-C stops, and sets the exit code accordingly.
  *
- * @param work is given a signal to stop at; what it throws then is no error
- * @returns undefined if it was stopped by throwing
+ * @param work receives the signal; an error that it throws after an abort is ignored
+ * @returns undefined if it stopped by throwing
  */
 export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,

@@ -19,7 +19,7 @@ const program = new Command('dotpool')
   .addCommand(doctorCommand)
   .addCommand(benchCommand)
 
-// whoever read stdout has seen enough, as `head` does
+// the reader of stdout has closed it, as `head` does
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit()

@@ -5,7 +5,7 @@ import { describeOutliers } from '../model/decoder/projection.js'
 import type { LoadOptions } from '../model/load.js'
 import { collect, number, threadsOption } from './options.js'
 
-/** What a command that runs a model is told of it. */
+/** The options of a command that runs a model. */
 export interface ModelFlags
   extends Pick<LoadOptions, 'quantize' | 'skip' | 'outliers' | 'kv' | 'maxContext'> {
   /** The checkpoint's folder, or a GGUF file. */
@@ -21,7 +21,7 @@ export function modelOption(): Option {
   ).argParser(checkpointPath)
 }
 
-/** What decides of a model's numbers. */
+/** Options that change a model's numbers. */
 export function precisionOptions(): Option[] {
   return [
     new Option(
@@ -30,31 +30,31 @@ export function precisionOptions(): Option[] {
     ).choices(['w8a8', 'none']),
     new Option(
       '--skip <name>',
-      'leave this Linear in float, e.g. down_proj; may be given again',
+      'leave this Linear in float, e.g. down_proj; can be repeated',
     ).argParser(collect),
     new Option(
       '--outliers <n>',
       `the most elements of a row of activations that int8 Linears keep exact (default: ${describeOutliers()})`,
     ).argParser(number),
-    new Option('--kv <type>', 'of keys and values (default: bf16; f32 if nothing is quantised)')
+    new Option('--kv <type>', 'dtype of the KV cache (default: bf16; f32 if nothing is quantised)')
       .choices(cacheTypes)
       .argParser(cacheType),
   ]
 }
 
-/** How the model runs. */
+/** Options that set how the model runs. */
 export function runOptions(): Option[] {
   return [
     ...precisionOptions(),
     new Option(
       '--max-context <n>',
-      'the most tokens of one text (default: what it was made for)',
+      'the most tokens of a sequence (default: what the model was trained for)',
     ).argParser(number),
     threadsOption(),
   ]
 }
 
-/** What the library is told of it. */
+/** Converts flags to the library's options. */
 export function toLoadOptions(flags: ModelFlags): LoadOptions {
   const { quantize, skip, outliers, kv, maxContext } = flags
   return { quantize, skip, outliers, kv, maxContext }
@@ -63,14 +63,14 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
 const cacheTypes = ['f32', 'bf16', 'int8']
 const longNames: Record<string, string> = { float32: 'f32', bfloat16: 'bf16' }
 
-/** Reads how keys and values are kept, by the short name or the long one. */
+/** Parses a KV cache dtype, by its short or long name. */
 function cacheType(text: string): string {
   const type = longNames[text] ?? text
   if (cacheTypes.includes(type)) return type
   throw new InvalidArgumentError(`Allowed choices are ${cacheTypes.join(', ')}.`)
 }
 
-/** Reads the path of a checkpoint. The library says what is wrong inside of it. */
+/** Parses the path of a checkpoint. The library checks its content. */
 export function checkpointPath(path: string): string {
   if (existsSync(join(path, 'config.json'))) return path
   if (existsSync(path) && statSync(path).isFile()) return path

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { usableThreads } from '../cpus/usable.js'
 
-/** Reads an option's number; what range it must lie in the library says. */
+/** Parses a number; the library checks its range. */
 export function number(text: string): number {
   const value = Number(text)
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Not a number.')
@@ -12,15 +12,15 @@ export function number(text: string): number {
 export function threadsOption(): Option {
   return new Option('--threads <n>', 'worker threads')
     .argParser(number)
-    .default(usableThreads(), 'all that may be used')
+    .default(usableThreads(), 'all available')
 }
 
-/** Reads an option that may be given again and again. */
+/** Collects the values of an option that can be repeated. */
 export function collect(text: string, others: string[] = []): string[] {
   return [...others, text]
 }
 
-/** Adds options that several commands have. */
+/** Adds options that several commands share. */
 export function addOptions(command: Command, options: readonly Option[]): Command {
   for (const option of options) command.addOption(option)
   return command

@@ -4,10 +4,10 @@ import { bytes, count, digits, duration } from '../measure/quantities.js'
 import { describeOutliers } from '../model/decoder/projection.js'
 import type { Diagnosis } from './diagnosis.js'
 
-/** A label, and what it is about. */
+/** A label, and its finding. */
 type Finding = [string, string]
 
-/** The diagnosis for people: a line for each finding, aligned, and remedies at the end. */
+/** Formats the diagnosis for people: a line for each finding, aligned, and remedies at the end. */
 export function presentDiagnosis(diagnosis: Diagnosis): string {
   const { version, node, machine, measured } = diagnosis
   const groups: Finding[][] = [
@@ -22,7 +22,7 @@ export function presentDiagnosis(diagnosis: Diagnosis): string {
     ],
     [
       ['kernels', kernels(diagnosis)],
-      ['built by', diagnosis.native.compiler ?? 'nobody: TypeScript runs'],
+      ['built by', diagnosis.native.compiler ?? 'none: TypeScript runs'],
       ...diagnosis.kernels.map(({ isa, obstacle }): Finding => {
         return [`  ${isa}`, obstacle ?? (isa === diagnosis.isa ? 'in use' : 'can run')]
       }),

@@ -1,10 +1,10 @@
 import { SingleBar } from 'cli-progress'
 
 /**
- * Shows a bar on stderr while `work` runs, where stderr is a terminal.
+ * Shows a bar on stderr while `work` runs, if stderr is a terminal.
  *
- * @param label what is being done
- * @param work is given a function to call with what is done so far, and all there is to do
+ * @param label names the work
+ * @param work receives a function to call with the amount done so far, and the total
  */
 export async function withProgressBar<T>(
   label: string,

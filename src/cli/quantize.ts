@@ -19,19 +19,15 @@ interface QuantizeFlags {
 }
 
 export const quantizeCommand = new Command('quantize')
-  .description('make an int8 checkpoint (W8A8, compressed-tensors) of one with float weights')
+  .description('quantise a float checkpoint to int8 (W8A8, compressed-tensors)')
   .addArgument(
     new Argument('<in>', 'the checkpoint, a folder or a GGUF file').argParser(checkpointPath),
   )
   .addArgument(new Argument('<out>', 'a new folder, or an empty one'))
-  .option(
-    '--skip <name>',
-    'leave this Linear as it is, e.g. down_proj; may be given again',
-    collect,
-  )
+  .option('--skip <name>', 'leave this Linear as it is, e.g. down_proj; can be repeated', collect)
   .option(
     '--calibrate <file>',
-    'round weights so that errors make good for each other on this text (GPTQ), some thousand tokens of what the model is for',
+    "round weights so that their errors compensate each other on this text (GPTQ), some thousand tokens typical of the model's use",
   )
   .addOption(threadsOption())
   .action((source: string, target: string, { calibrate, skip, threads }: QuantizeFlags) =>

@@ -1,8 +1,8 @@
 import { DotpoolError } from '../errors.js'
 
 /**
- * Prints what went wrong as one line and lets the process end with exit code 1. Errors that are
- * neither the library's nor the system's are mistakes in this program and keep their stack.
+ * Prints an error as one line and lets the process end with exit code 1. Errors that are neither the library's nor the
+ * system's are bugs of this program and keep their stack.
  */
 export function reportError(error: unknown): void {
   if (!isExpected(error)) throw error

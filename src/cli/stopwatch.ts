@@ -7,19 +7,19 @@ interface Lap extends ModelStats {
   at: number
 }
 
-/** Takes the times of a text. Decoding is what comes after its first piece. */
+/** Times a generation. Decode starts after its first piece. */
 export class Stopwatch {
   readonly #model: Model
   readonly #startedAt: number
-  readonly #idsBefore: number
+  readonly #tokensBefore: number
   #first: Lap | undefined
   #last: Lap | undefined
 
-  /** @param startedAt when the text was asked for, milliseconds since the process started */
+  /** @param startedAt when the generation was requested, milliseconds since the process started */
   constructor(model: Model, startedAt = performance.now()) {
     this.#model = model
     this.#startedAt = startedAt
-    this.#idsBefore = model.stats().ids
+    this.#tokensBefore = model.stats().ids
   }
 
   /** Call for every piece of text. */
@@ -28,7 +28,7 @@ export class Stopwatch {
     this.#first ??= this.#last
   }
 
-  /** One line: how fast it went, on what. */
+  /** One line: the speed, on what hardware. */
   summary(): string {
     const { isa, threads } = this.#model.pool
     return [...this.#times(), `${isa} on ${count(threads, 'thread')}`].join(', ')
@@ -38,9 +38,9 @@ export class Stopwatch {
     const [first, last] = [this.#first, this.#last]
     if (first === undefined || last === undefined) return ['no text']
     const waited = duration((first.at - this.#startedAt) * 1e3)
-    const read = count(first.ids - this.#idsBefore, 'id')
+    const read = count(first.ids - this.#tokensBefore, 'token')
     const times = [`first text after ${waited} and ${read}`]
-    // the text is the only one that is being written, so a step is a token
+    // this is the only request, so a step is a token
     const tokens = last.steps - first.steps
     if (tokens === 0) return times
     const millis = last.at - first.at

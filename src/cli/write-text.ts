@@ -3,7 +3,7 @@ import type { Stopwatch } from './stopwatch.js'
 /**
  * Writes text to stdout as it comes, and ends its line. The signal ends it early.
  *
- * @param stopwatch is told of every piece
+ * @param stopwatch is called for every piece
  * @returns the text
  */
 export async function writeText(
@@ -23,7 +23,7 @@ export async function writeText(
     refused = text === '' && !signal.aborted
     if (!signal.aborted) throw error
   } finally {
-    // a prompt that is refused has no line
+    // a refused prompt leaves no line
     if (!refused) process.stdout.write('\n')
   }
   return text

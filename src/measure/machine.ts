@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import os from 'node:os'
 import { readText } from '../cpus/read-text.js'
 
-/** What the system tells of this machine. */
+/** What the system reports about this machine. */
 export interface Machine {
   cpu: string
   /** CPU features that matter to int8 kernels, by their names in /proc/cpuinfo. */

@@ -3,12 +3,12 @@ export interface MultiplyUnit {
   instruction: string
   /** Multiply-adds of one. */
   macs: number
-  /** How many of them a core starts in a cycle, of those known that start the most. */
+  /** How many of them a core starts per cycle: the most of any known core. */
   perCycle: number
 }
 
 /**
- * What the loops of `dp_peak` consist of, by ISA. There is none for `scalar`, where the compiler chooses.
+ * The multiply instruction in the loops of `dp_peak`, by ISA. There is none for `scalar`, where the compiler chooses.
  *
  * Rates: https://uops.info for x86, Arm's optimization guides of Neoverse V1 and V2 for Arm.
  */

@@ -3,29 +3,29 @@ import { digits } from './quantities.js'
 import type { Rooflines } from './rooflines.js'
 import { summarize } from './samples.js'
 
-/** What the multiply roofline comes to in one core, beside its clock. */
+/** The multiply roofline per core, beside its clock. */
 export interface PeakRate {
   /** int8 operations of a core, two for each multiply-add. */
   gops: number
-  /** As additions tell it that take a cycle each. */
+  /** Measured by additions that take a cycle each. */
   clockGHz: number
   /** Null where the compiler chooses the instructions. */
   unit: MultiplyUnit | null
-  /** How many of `unit.instruction` a core started in a cycle; null without a unit. */
+  /** How many of `unit.instruction` a core started per cycle; null without a unit. */
   perCycle: number | null
 }
 
-/** Looks at peak and clock by turns; clocks change within seconds. */
+/** Samples of peak and clock by turns; clocks change within seconds. */
 const LOOKS = 9
 
-/** Fewer multiplies than so much of what the best cores start are told. */
+/** Fewer multiplies than this share of the best cores' rate are reported. */
 const FULL_RATE = 0.95
 
 /** Measures the multiply roofline and the clock side by side. */
 export function measurePeakRate(rooflines: Rooflines, isa: string): PeakRate {
   const { peak, clock, threads } = rooflines
   const looks = Array.from({ length: LOOKS }, () => {
-    const [gops, clockGHz] = [peak.look() / threads, clock.look()]
+    const [gops, clockGHz] = [peak.sample() / threads, clock.sample()]
     return { gops, clockGHz, perCycle: gops / clockGHz }
   })
   const median = (field: keyof (typeof looks)[0]) => summarize(looks.map((l) => l[field])).median
@@ -38,7 +38,7 @@ export function measurePeakRate(rooflines: Rooflines, isa: string): PeakRate {
   }
 }
 
-/** The same in words: what is assumed of the core, and whether it holds. */
+/** Describes the rate: what is assumed of the core, and whether it holds. */
 export function describePeakRate({ gops, clockGHz, unit, perCycle }: PeakRate): string {
   const clock = `${digits(clockGHz)} GHz by additions of a cycle each`
   const speed = `${digits(gops)} GOPS a core`

@@ -2,21 +2,21 @@ import type { Pool } from '../pool/pool.js'
 import { OpKind, type Program } from '../pool/program.js'
 import { type Budget, timeSync } from './samples.js'
 
-/** A program of one op that does nothing, which any thread may do alone: what a call costs. */
+/** A program of one op that does nothing, which any thread may run alone: the cost of a call. */
 export const emptyProgram: Program = {
   native: () => [{ kind: OpKind.empty }],
   script: () => [],
 }
 
-/** A program of which every thread has a part that no other takes: what a full region costs. */
+/** A program with a unit for every thread that no other can claim: the cost of a full region. */
 export const meetingProgram: Program = {
   native: () => [{ kind: OpKind.meet }],
   script: () => [],
 }
 
 /**
- * Durations of regions in which all threads meet, called synchronously, microseconds. One is awaited before: a worker
- * that has left meanwhile comes back only while this thread is free to enlist it.
+ * Durations of regions in which all threads meet, called synchronously, microseconds. One is awaited first: a worker
+ * that has become idle meanwhile restarts only while this thread is free to start it.
  */
 export async function timeMeetings(pool: Pool, budget: Budget): Promise<number[]> {
   await pool.run(meetingProgram)

@@ -5,31 +5,30 @@ import { type NativeOp, OpKind, type Program } from '../pool/program.js'
 import { summarize } from './samples.js'
 
 /*
- * The two bounds of a Linear, measured with all threads of a pool: how fast they read memory, which
- * bounds few rows, and how fast they multiply, which bounds many. And their clock, which tells whether
- * the second is what the core can do.
+ * The two bounds of a Linear, measured with all threads of a pool: how fast they read memory, which bounds few rows,
+ * and how fast they multiply, which bounds many. And their clock, which shows whether the second is the core's maximum.
  */
 
-/** One pass of DP_OP_READ runs over this much memory, unless it is most of what the machine has. */
+/** One pass of DP_OP_READ reads this much memory, unless it is most of what the machine has. */
 const READ_BYTES = 1 << 30
 
 /** The unit of DP_OP_READ, bytes. */
 const READ_UNIT = 1 << 20
 
-/** Units of DP_OP_PEAK and DP_OP_CLOCK per thread: some ms, next to which waking the workers is nothing. */
+/** Units of DP_OP_PEAK and DP_OP_CLOCK per thread: some ms, long enough to hide the wake-up of workers. */
 const UNITS = 128
 
-/** Of the uint64 that counts what was done. */
+/** Bytes of the uint64 that counts the work done. */
 const COUNT_BYTES = 8
 
-/** In which order memory is read: dp_read_order in C. */
+/** The order in which memory is read: dp_read_order in C. */
 interface ReadOrder {
   streams: 1 | 4
   /** Bytes. */
   ahead: number
 }
 
-/** Which is fastest differs between CPUs by half, so all are tried. */
+/** CPUs differ by half in which is fastest, so all are tried. */
 const readOrders: readonly ReadOrder[] = [
   { streams: 1, ahead: 0 },
   { streams: 1, ahead: 1024 },
@@ -42,9 +41,9 @@ const readOrders: readonly ReadOrder[] = [
 /** Passes in each order; all take turns, and the median decides. */
 const TRIALS = 3
 
-/** Work that a bound is measured by. */
+/** Work that measures a bound. */
 interface Probe extends Program {
-  /** What one run amounts to: bytes, operations, or cycles. */
+  /** The amount of one run: bytes, operations, or cycles. */
   readonly amount: number
 }
 
@@ -64,14 +63,14 @@ export class Roofline<Unit extends 'GB/s' | 'GOPS' | 'GHz' = 'GB/s' | 'GOPS'> {
   }
 
   /** Measures it once; returns the rate, in `unit`. */
-  look(): number {
+  sample(): number {
     const rate = rateOf(this.#pool, this.#probe)
     this.rates.push(rate)
     return rate
   }
 }
 
-/** The rooflines of a pool with native kernels, each made ready when it is first asked for. */
+/** The rooflines of a pool with native kernels, each prepared at first use. */
 export class Rooflines {
   readonly threads: number
   readonly #pool: Pool
@@ -87,7 +86,7 @@ export class Rooflines {
     this.#native = native
   }
 
-  /** Read bandwidth, GB/s, in whichever order is fastest here. Takes up to 1 GiB of memory. */
+  /** Read bandwidth, GB/s, in the order that is fastest here. Takes up to 1 GiB of memory. */
   get read(): Roofline {
     this.#read ??= new Roofline('read', 'GB/s', this.#pool, this.#fastestRead())
     return this.#read
@@ -99,7 +98,7 @@ export class Rooflines {
     return this.#peak
   }
 
-  /** How fast a thread adds up registers that wait for each other, a cycle each, GHz. */
+  /** The rate at which a thread runs dependent additions, a cycle each, GHz. */
   get clock(): Roofline<'GHz'> {
     this.#clock ??= new Roofline(
       'clock',
@@ -110,13 +109,13 @@ export class Rooflines {
     return this.#clock
   }
 
-  /** What {@link read} reads. */
+  /** The memory of {@link read}. */
   get memory(): Float64Array {
     this.#memory ??= nonZeroMemory(this.#native, Math.min(READ_BYTES, os.freemem() / 4))
     return this.#memory
   }
 
-  /** Those that were looked at. */
+  /** The rooflines with samples. */
   get sampled(): Roofline[] {
     return [this.#read, this.#peak].filter((roofline) => roofline !== undefined)
   }
@@ -145,9 +144,9 @@ function rateOf(pool: Pool, probe: Probe): number {
 }
 
 /**
- * Untouched memory would be one page of zeros, mapped again and again, and lie in the cache. In huge pages
- * reading is fastest, by two percent on some CPUs, by a fifth on others. Weights are not: their kernels gain
- * nothing by it, and where memory is in pieces the system takes milliseconds to find each.
+ * Untouched memory would be one page of zeros, mapped again and again, and stay in the cache. Reading is fastest in
+ * huge pages, by two percent on some CPUs, by a fifth on others. Weights use none: their kernels gain nothing, and
+ * where memory is fragmented the system takes milliseconds to find each.
  */
 function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
   const byteLength = Math.floor(mostBytes / READ_UNIT) * READ_UNIT
@@ -161,7 +160,7 @@ function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
 class ReadProbe implements Probe {
   readonly amount: number
   readonly #op: NativeOp
-  /** Kept, for the op has only their addresses. */
+  /** Kept referenced, because the op has only addresses. */
   readonly #memory: ArrayBufferView[]
 
   constructor(native: Native, memory: Float64Array, { streams, ahead }: ReadOrder) {
@@ -181,14 +180,14 @@ class ReadProbe implements Probe {
   }
 }
 
-/** An op that counts what it has done, which depends on the kernels. */
+/** An op that counts its work, which depends on the kernels. */
 class CountingProbe implements Probe {
   readonly amount: number
   readonly #op: NativeOp
   /** uint64 */
   readonly #count: Uint8Array
 
-  /** @param weight of what it counts, in the amount */
+  /** @param weight of each count in the amount */
   constructor(native: Native, pool: Pool, kind: number, weight: number) {
     this.#count = native.allocate(COUNT_BYTES)
     this.#op = { kind, n: UNITS * pool.threads, y: native.address(this.#count) }

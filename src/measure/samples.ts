@@ -1,6 +1,6 @@
 import { Bench } from 'tinybench'
 
-/** What to say of a series of samples, in their own unit. */
+/** A summary of samples, in their own unit. */
 export interface Summary {
   samples: number
   min: number
@@ -9,7 +9,7 @@ export interface Summary {
   max: number
 }
 
-/** How long to sample; goes on until both are reached. */
+/** How long to sample: until both are reached. */
 export interface Budget {
   millis: number
   calls: number
@@ -22,7 +22,7 @@ export function timeSync(call: () => unknown, budget: Budget): number[] {
   return samplesOf(bench)
 }
 
-/** Durations of calls of an asynchronous function, each begun when the last has settled, microseconds. */
+/** Durations of calls of an asynchronous function, each started when the last has settled, microseconds. */
 export async function timeAsync(call: () => Promise<unknown>, budget: Budget): Promise<number[]> {
   const bench = sampler(budget).add('call', call, { async: true })
   await bench.run()

@@ -1,9 +1,9 @@
-/** Types of fields, as the format numbers them. */
+/** The format's numbers of field types. */
 const [UINT32, FLOAT32, STRING, ARRAY] = [4, 6, 8, 9]
-/** Types of tensors. */
+/** The format's numbers of tensor types. */
 const [F32, Q8_0] = [0, 8]
 
-/** The tensors of a GGUF file by name, as float32, read as the format says. */
+/** Reads the tensors of a GGUF file by name, as float32, by the format's specification. */
 export function readGguf(file: Buffer): Map<string, Float32Array> {
   const reader = new Reader(file)
   if (reader.bytes(4).toString('latin1') !== 'GGUF') throw new Error('no GGUF file')
@@ -40,7 +40,7 @@ const elements = new Map([
   ],
 ])
 
-/** A float16 above its subnormal ones. */
+/** A normal float16 number. */
 function half(bits: number): number {
   return 2 ** ((bits >> 10) - 15) * (1 + (bits & 1023) / 1024)
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { command as models } from '../../bench/peers/models/options.js'
 import { command as linears } from '../../bench/peers/options.js'
 
-/** What the command writes before it would end the process, and the code of its error. */
+/** What the command writes before it ends the process, and the code of its error. */
 function run(command: Command, args: string[]): { text: string; code: string | undefined } {
   let text = ''
   const write = (more: string) => {

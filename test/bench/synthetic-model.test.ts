@@ -62,7 +62,7 @@ it('both formats hold the same model', async () => {
   )
 })
 
-it('gives the same bytes for the same seed only, and counts them', async () => {
+it('writes the same bytes for the same seed only, and counts them', async () => {
   await using folder = await temporaryFolder()
   const [shape] = fc.sample(small, { numRuns: 1, seed: 1 })
   const write = async (seed: number, name: string) => {
@@ -78,7 +78,7 @@ it('gives the same bytes for the same seed only, and counts them', async () => {
   expect((await write(2, 'other')).equals(first)).toBe(false)
 })
 
-it('knows how large the published models are', () => {
+it('knows the size of the published models', () => {
   const sizes = modelShapes.map((shape) => [shape.name, weightCount(shape), kvCount(shape)])
   expect(sizes).toEqual([
     ['Qwen3-0.6B', 595_984_384, 57_344],
@@ -87,7 +87,7 @@ it('knows how large the published models are', () => {
   ])
 })
 
-/** Rows i and i + D/2 of each head become 2i and 2i + 1. */
+/** Rows i and i + D/2 of each head become rows 2i and 2i + 1. */
 function pairNeighbours(values: Float32Array, headDim: number, columns: number): Float32Array {
   const out = new Float32Array(values.length)
   for (let head = 0; head < values.length / columns; head += headDim) {

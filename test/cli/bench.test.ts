@@ -50,7 +50,7 @@ test.skipIf(scripted)(`bench prints a table and writes a file${why}`, async () =
   }
 })
 
-test('a batch that takes longer beside one row is worse, at the same fraction of the bound', () => {
+test('compare calls a batch worse when its time beside one row grows, at the same fraction of the bound', () => {
   const [before, after] = [1.2, 1.5].map(batchesReport)
   const { compared, regressions, improvements } = compareReports(before, after)
   expect(compared).toBe(1)
@@ -59,7 +59,7 @@ test('a batch that takes longer beside one row is worse, at the same fraction of
   expect(compareReports(after, before).improvements.length).toBe(1)
 })
 
-test('what is faster than its roofline is impossible, what is faster than another pool is not', () => {
+test('a result above its roofline is impossible, a result above another pool is possible', () => {
   const speed = (name: string, ratio: number): Speed => {
     const all = { samples: 20, min: ratio, median: ratio, p99: ratio, max: ratio }
     return { unit: 'GB/s', median: 30 * ratio, bound: { name, median: 30, ratio: all } }
@@ -90,7 +90,7 @@ test.each([
   expect(stderr).toContain(message)
 })
 
-/** A report of one line, whose samples are all alike. */
+/** A report of one line, whose samples are all equal. */
 function batchesReport(times: number): Report {
   const all = (value: number) => ({
     samples: 20,

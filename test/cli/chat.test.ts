@@ -7,7 +7,7 @@ import { dotpool, type RunOptions } from './run.js'
 
 needLibrary()
 
-/** Every message under its role, as in a play. It refuses to call anybody a fool. */
+/** Writes every message under its role, as in a play. Refuses to call anybody a fool. */
 const TEMPLATE = [
   "{% for message in messages %}{% if message.content == 'fool' %}",
   "{{ raise_exception('no insults') }}{% endif %}",
@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => folder[Symbol.asyncDispose]())
 
-/** Talks with the model, which always takes the likeliest token. */
+/** Chats with the model, greedily. */
 function chat(input: string, args: string[] = ['--max-tokens', '12'], options: RunOptions = {}) {
   const all = ['chat', '--model', folder.path, '--temperature', '0', ...args]
   return dotpool(all, { ...options, input })
@@ -34,7 +34,7 @@ function chat(input: string, args: string[] = ['--max-tokens', '12'], options: R
 
 const answers = new Map<string, Promise<string>>()
 
-/** What the model says to these lines, asked once for all tests. */
+/** The model's answers to these lines, computed once for all tests. */
 async function answerTo(input: string, args?: string[]): Promise<string> {
   const key = JSON.stringify([input, args])
   const answer = answers.get(key) ?? chat(input, args).then(({ stdout }) => stdout)
@@ -42,14 +42,14 @@ async function answerTo(input: string, args?: string[]): Promise<string> {
   return await answer
 }
 
-test.concurrent('a line from a pipe is a turn, and only answers are written', async () => {
+test.concurrent('a line from a pipe is a turn, and stdout gets the answers only', async () => {
   const { code, stdout, stderr } = await chat('Who is there?\n')
   expect(code).toBe(0)
   expect(stdout).toMatch(/^\S[^>]*\n$/)
   expect(stderr).toBe('')
 })
 
-test.concurrent('the last line needs no end, and empty ones are no turns', async () => {
+test.concurrent('the last line needs no line break, and empty lines are no turns', async () => {
   const { code, stdout } = await chat('\n  \nWho is there?')
   expect(code).toBe(0)
   expect(stdout).toBe(await answerTo('Who is there?\n'))
@@ -65,14 +65,14 @@ test.concurrent('the conversation is kept until /reset', async () => {
   expect(anew).toBe(first + once)
 })
 
-test.concurrent('--system is told first, and survives /reset', async () => {
+test.concurrent('--system comes first, and survives /reset', async () => {
   const args = ['--max-tokens', '12', '--system', 'My lord, the queen is dead!']
   const told = await answerTo('Who is there?\n', args)
   expect(told).not.toBe(await answerTo('Who is there?\n'))
   expect(await answerTo('Who is there?\n/reset\nWho is there?\n', args)).toBe(told + told)
 })
 
-test.concurrent('an answer may be as long as the context', async () => {
+test.concurrent('an answer can be as long as the context', async () => {
   const input = 'Who is there?\n'
   const { stdout } = await chat(input, ['--max-context', '64'])
   const short = (await answerTo(input)).trimEnd()
@@ -96,7 +96,7 @@ test.concurrent('Ctrl-C stops the answer only', async () => {
   expect(whole.startsWith(stopped.slice(0, -1))).toBe(true)
 })
 
-test.concurrent('a turn that fails is one line of error, and was never said', async () => {
+test.concurrent('a turn that fails prints one line of error, and leaves the conversation as it was', async () => {
   const { code, stdout, stderr } = await chat('fool\nWho is there?\n')
   expect(code).toBe(1)
   expect(stderr).toMatch(/^error: messages: expected .*, got no insults\n$/)

@@ -12,7 +12,7 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
     text = presentDiagnosis(JSON.parse(json.stdout))
   }, 240_000)
 
-  it('tells what it found in JSON', () => {
+  it('prints its findings as JSON', () => {
     expect(json.stderr).toBe('')
     expect(json.code).toBe(0)
     const diagnosis = JSON.parse(json.stdout)
@@ -32,9 +32,9 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
     expect(regionMicros.p99).toBeGreaterThanOrEqual(regionMicros.p50)
   })
 
-  it('says of all kernels whether they can run, and why not', () => {
+  it('says for every kernel set whether it can run, and why not', () => {
     const { kernels, isa } = JSON.parse(json.stdout) as { kernels: Kernels[]; isa: string }
-    // what every compiler has for them; a few know wider ones
+    // what every compiler can use; a few know wider ones
     const vectors = { x64: 'avx2', arm64: 'neon' }[process.arch as string]
     if (vectors !== undefined) expect(kernels.map(({ isa }) => isa)).toContain(vectors)
     expect(kernels).toContainEqual({ isa: 'scalar', obstacle: null })
@@ -55,7 +55,7 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
     expect(text).toMatch(/^cores +(alike|unknown|\d+ CPUs?)/m)
   })
 
-  it('goes without native kernels, says so, and measures nothing', async () => {
+  it('works without native kernels, says so, and measures nothing', async () => {
     const { code, stdout } = await dotpool(['doctor'], { env: { DOTPOOL_ISA: 'typescript' } })
     expect(code).toBe(0)
     expect(stdout).toMatch(/^kernels +typescript, as DOTPOOL_ISA says$/m)

@@ -37,7 +37,7 @@ async function compare(...args: string[]): Promise<Comparison & { linears: Linea
   return JSON.parse(stdout)
 }
 
-test.concurrent('--against float shows both models, how far apart they are, and every Linear', async () => {
+test.concurrent('--against float prints both models, the distance between them, and every Linear', async () => {
   const { code, stdout, stderr } = await evaluate('--against', 'float')
   expect(stderr).toBe('')
   expect(code).toBe(0)
@@ -52,7 +52,7 @@ test.concurrent('--against float shows both models, how far apart they are, and 
   expect(stdout).toMatch(/^lm_head +\d\S+$/m)
 })
 
-test.concurrent('--json has the same by name, and --window counts', async () => {
+test.concurrent('--json prints the same by name, and --window applies', async () => {
   const { tokens, kl, sameBest, model, reference, linears, ...others } = await compare(
     ...['--against', 'float', '--window', '32'],
   )
@@ -69,18 +69,18 @@ test.concurrent('--json has the same by name, and --window counts', async () => 
   for (const { error } of linears) expect(error).toBeGreaterThan(0)
 })
 
-test.concurrent('models of the same options do not differ', async () => {
+test.concurrent('models with the same options do not differ', async () => {
   const { kl, model, reference } = await compare('--kv', 'int8', '--against', 'kv=int8')
   expect(kl).toEqual({ mean: 0, p50: 0, p99: 0, max: 0 })
   expect(model).toEqual(reference)
 })
 
-test.concurrent('another checkpoint may be the reference', async () => {
+test.concurrent('another checkpoint can be the reference', async () => {
   const { kl } = await compare('--kv', 'bf16', '--against', `model=${fixture},kv=bf16`)
   expect(kl.max).toBe(0)
 })
 
-test.concurrent('caches of keys and values differ, and no Linear', async () => {
+test.concurrent('different KV cache dtypes change the logits, but no Linear', async () => {
   const { code, stdout } = await evaluate('--kv', 'int8', '--against', 'kv=float32')
   expect(code).toBe(0)
   expect(stdout).not.toContain('mean 0.00,')
@@ -115,7 +115,7 @@ test.concurrent.each([
   expect(existsSync('c.svg')).toBe(false)
 })
 
-/** How the reference is loaded beside a model of those options. */
+/** The options that load the reference for a model with those options. */
 function reference(text: string, own: LoadOptions = {}): LoadOptions {
   return referenceOptions(own, againstOption().parseArg?.(text, {}) as LoadOptions)
 }
@@ -143,7 +143,7 @@ test.each([
   expect(() => reference(text)).toThrow(message)
 })
 
-test('a chart has bars to one scale, the worst of a kind marked', () => {
+test('a chart draws bars to one scale and marks the worst of each kind', () => {
   const errors = [0.02, 0.04].map((error, layer) => {
     return { name: `model.layers.${layer}.mlp.up_proj`, kind: 'up_proj', layer, error }
   })
@@ -162,7 +162,7 @@ test('a chart of no errors at all has flat bars', () => {
   expect(bar.getAttribute('height')).toBe('0.00')
 })
 
-/** An SVG image; throws if it is not well-formed. */
+/** Parses an SVG image; throws if it is not well-formed. */
 function parse(svg: string) {
   const root = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement
   expect(root?.tagName).toBe('svg')
@@ -175,7 +175,7 @@ function bars(svg: ReturnType<typeof parse>) {
   )
 }
 
-/** By kind, as a chart has them. */
+/** By kind, in the chart's order. */
 function sorted(linears: readonly LinearError[]): LinearError[] {
   return [...kinds, 'lm_head'].flatMap((kind) => linears.filter((linear) => linear.kind === kind))
 }

@@ -12,10 +12,10 @@ const { window, nll_w8a8, nll_fp32 } = readJson(join(fixture, 'val_windows.json'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let file: string
-/** The beginning of it, for what is only compared with itself. */
+/** The beginning of the text, for comparisons of a model with itself. */
 let short: string
 
-/** The text whose NLL the fixture tells. */
+/** The text whose NLL the fixture states. */
 beforeAll(async () => {
   folder = await temporaryFolder()
   file = join(folder.path, 'validation.txt')
@@ -33,13 +33,13 @@ function evaluate(args: string[], input?: string) {
   return dotpool(['eval', '--model', fixture, ...args], input === undefined ? {} : { input })
 }
 
-test.concurrent('eval tells ids, NLL and perplexity in one line', async () => {
+test.concurrent('eval prints tokens, NLL and perplexity in one line', async () => {
   const { code, stdout, stderr } = await evaluate([file])
   expect(stderr).toBe('')
   expect(code).toBe(0)
-  const [, ids, nll, perplexity] =
-    /^(\d+) ids, nll (\S+), perplexity (\S+), \S+ ids\/s\n$/.exec(stdout) ?? []
-  expect(Number(ids)).toBe(nll_w8a8.length * window)
+  const [, tokens, nll, perplexity] =
+    /^(\d+) tokens, nll (\S+), perplexity (\S+), \S+ tokens\/s\n$/.exec(stdout) ?? []
+  expect(Number(tokens)).toBe(nll_w8a8.length * window)
   expect(Number(nll)).toBeCloseTo(mean(nll_w8a8), 2)
   expect(Number(perplexity)).toBeCloseTo(Math.exp(Number(nll)), 1)
 })
@@ -47,11 +47,11 @@ test.concurrent('eval tells ids, NLL and perplexity in one line', async () => {
 test.concurrent('--json prints JSON, and --quantize none runs in float32', async () => {
   const { code, stdout } = await evaluate([file, '--json', '--quantize', 'none'])
   expect(code).toBe(0)
-  const { ids, nll, perplexity, idsPerSecond } = JSON.parse(stdout)
-  expect(ids).toBe(nll_fp32.length * window)
+  const { tokens, nll, perplexity, tokensPerSecond } = JSON.parse(stdout)
+  expect(tokens).toBe(nll_fp32.length * window)
   expect(nll).toBeCloseTo(mean(nll_fp32), 2)
   expect(perplexity).toBeCloseTo(Math.exp(nll), 6)
-  expect(idsPerSecond).toBeGreaterThan(0)
+  expect(tokensPerSecond).toBeGreaterThan(0)
 })
 
 test.concurrent('- reads stdin', async () => {
@@ -63,7 +63,7 @@ test.concurrent('- reads stdin', async () => {
   expect(scores(fromStdin.stdout)).toBe(scores(fromFile.stdout))
 })
 
-test.concurrent('shorter windows make a text more surprising; int8 keys and values hardly', async () => {
+test.concurrent('shorter windows raise the NLL of a text; an int8 KV cache hardly changes it', async () => {
   const results = await Promise.all([
     evaluate([short, '--json']),
     evaluate([short, '--json', '--window', '32']),
@@ -77,7 +77,7 @@ test.concurrent('shorter windows make a text more surprising; int8 keys and valu
 
 test.concurrent.each([
   [['no-such-file'], 'no-such-file'],
-  [['-'], 'file: expected a text of at least 2 ids, got 0'],
+  [['-'], 'file: expected a text of at least 2 tokens, got 0'],
   [['package.json', '--window', '1'], 'window: expected'],
 ])('eval %j fails with one line', async (args, message) => {
   const { code, stdout, stderr } = await evaluate(args)
@@ -91,7 +91,7 @@ function mean(values: number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length
 }
 
-/** All but the speed. */
+/** Everything but the speed. */
 function scores(line: string): string {
   return line.slice(0, line.lastIndexOf(','))
 }

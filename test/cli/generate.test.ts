@@ -4,7 +4,7 @@ import { dotpool } from './run.js'
 const short = ['generate', 'ROMEO:', '--max-tokens', '16']
 const likeliest = dotpool([...short, '--temperature', '0'])
 
-test.concurrent('generate writes text and sums up', async () => {
+test.concurrent('generate writes text and a summary', async () => {
   const { code, stdout, stderr } = await dotpool([
     'generate',
     'ROMEO:',
@@ -18,7 +18,7 @@ test.concurrent('generate writes text and sums up', async () => {
   expect(code).toBe(0)
   expect(stdout.length).toBeGreaterThan(48)
   expect(stderr).toMatch(
-    /^first text after \S+ m?s and \d+ ids, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
+    /^first text after \S+ m?s and \d+ tokens, then 4\d tokens at .* tokens\/s, .* GB\/s of weights, \d+ % of the time in steps, \w+ on 2 threads\n$/,
   )
 })
 
@@ -28,7 +28,7 @@ test.concurrent('the same seed gives the same text', async () => {
   expect(a.stdout).toBe(b.stdout)
 })
 
-test.concurrent('--stop ends the text and may be given again', async () => {
+test.concurrent('--stop ends the text and can be repeated', async () => {
   const args = ['generate', 'ROMEO:', '--temperature', '0', '--max-tokens', '40']
   const whole = (await dotpool(args)).stdout
   const stops = [whole.slice(20, 26), whole.slice(12, 18)]
@@ -60,18 +60,18 @@ test.concurrent('--max-context ends the text', async () => {
   expect(stdout.length).toBeLessThan(whole.length)
 })
 
-/** A text that takes a minute. */
+/** Options for a generation that takes a minute. */
 const long = ['generate', '--max-tokens', '900']
 const slowly = { env: { DOTPOOL_ISA: 'typescript' } }
 
-test.concurrent('Ctrl-C ends the text as it is streamed, not the summary', async () => {
+test.concurrent('Ctrl-C ends the text, and the summary still follows', async () => {
   const { code, stdout, stderr } = await dotpool(long, { ...slowly, interrupt: true })
   expect(code).toBe(130)
   expect(stdout).toMatch(/\n$/)
   expect(stderr).toMatch(/^first text after .*\n$/)
 })
 
-test.concurrent('nobody who reads on ends the text', async () => {
+test.concurrent('a closed stdout ends the text', async () => {
   const { code, stderr } = await dotpool(long, { ...slowly, hangUp: true })
   expect(code).toBe(0)
   expect(stderr).toBe('')
@@ -82,7 +82,7 @@ test.concurrent.each([
     ['--model', '/no/such/folder'],
     "'/no/such/folder' is invalid. There is no such folder or file.",
   ],
-  [['--model', 'package.json'], 'package.json: is no GGUF file'],
+  [['--model', 'package.json'], 'package.json: is not a GGUF file'],
   [['--model', 'src'], 'It has no config.json.'],
   [['--kv', 'int4'], 'Allowed choices are f32, bf16, int8.'],
   [['--max-context', '1000000'], 'maxContext: expected'],

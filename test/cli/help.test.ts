@@ -10,13 +10,13 @@ test.concurrent('--help lists the commands', async () => {
   for (const command of commands) expect(stdout).toContain(`  ${command} `)
 })
 
-test.concurrent.each(commands)('%s --help tells how it is used', async (command) => {
+test.concurrent.each(commands)('%s --help shows its usage', async (command) => {
   const { code, stdout } = await dotpool([command, '--help'])
   expect(code).toBe(0)
   expect(stdout).toContain(`Usage: dotpool ${command} [options]`)
 })
 
-test.concurrent('--version is that of the package', async () => {
+test.concurrent('--version prints the version of the package', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect((await dotpool(['--version'])).stdout.trim()).toBe(version)
 })

@@ -27,7 +27,7 @@ async function dtypes(checkpointFolder: string, names: string[]): Promise<string
   return names.map((name) => checkpoint.dtype(name))
 }
 
-test.concurrent('quantize writes an int8 checkpoint, and tells the sizes', async () => {
+test.concurrent('quantize writes an int8 checkpoint, and prints the sizes', async () => {
   const target = join(folder.path, 'int8')
   const { code, stdout, stderr } = await dotpool(['quantize', floats, target])
   expect(stderr).toBe('')
@@ -45,7 +45,7 @@ test.concurrent('quantize writes an int8 checkpoint, and tells the sizes', async
   expect(b.stdout).toBe(a.stdout)
 })
 
-test.concurrent('--skip leaves Linears as they are, and may be given again', async () => {
+test.concurrent('--skip leaves Linears as they are, and can be repeated', async () => {
   const target = join(folder.path, 'skipped')
   const skips = ['--skip', 'down_proj', '--skip', 'self_attn.*']
   const { code } = await dotpool(['quantize', ...skips, floats, target])
@@ -54,7 +54,7 @@ test.concurrent('--skip leaves Linears as they are, and may be given again', asy
   expect(await dtypes(target, [down, up, query])).toEqual(['F32', 'I8', 'F32'])
 })
 
-test.concurrent('--calibrate rounds by a text, and tells how much of it was used', async () => {
+test.concurrent('--calibrate calibrates on a text, and prints how much of it was used', async () => {
   const target = join(folder.path, 'calibrated')
   const { code, stdout, stderr } = await dotpool([
     'quantize',
@@ -64,7 +64,7 @@ test.concurrent('--calibrate rounds by a text, and tells how much of it was used
   expect(stderr).toBe('')
   expect(code).toBe(0)
   expect(stdout).toMatch(/^calibrated on 48 of \d+ tokens\n.* before, /)
-  // a head that is not what the embedding gives has a place of its own
+  // a head that differs from the embedding is stored on its own
   expect(await dtypes(target, [down, up, 'lm_head.weight'])).toEqual(['I8', 'I8', 'I8'])
 })
 
@@ -79,7 +79,7 @@ test.concurrent('--calibrate refuses a text that is too short', async () => {
 
 test.concurrent.each([
   [['src', 'new'], 'It has no config.json.'],
-  [[fixture, 'src'], 'folder: expected a new or an empty one, got src with'],
+  [[fixture, 'src'], 'folder: expected a new or an empty folder, got src with'],
   [[fixture, 'package.json'], 'package.json'],
   [[fixture, 'new', '--skip', 'nonsense'], 'skip: expected names of Linears'],
   [[fixture, 'new', '--calibrate', 'nowhere'], 'nowhere'],

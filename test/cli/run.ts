@@ -12,11 +12,11 @@ export interface Result {
 
 export interface RunOptions {
   env?: Record<string, string>
-  /** What stdin holds; nothing by default. */
+  /** The content of stdin; nothing by default. */
   input?: string
-  /** Interrupts the command, as Ctrl-C does, once it has written something to stdout. */
+  /** Interrupts the command, as Ctrl-C does, once it has written to stdout. */
   interrupt?: boolean
-  /** Reads no more of stdout once something has come, as `head` does. */
+  /** Closes stdout after the first output, as `head` does. */
   hangUp?: boolean
 }
 

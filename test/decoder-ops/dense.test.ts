@@ -35,14 +35,14 @@ function run(pool: Pool, x: Float32Array, weight: DenseWeight, y: Float32Array):
   return runOp(pool, native, { module: denseModule, run: denseShare, args })
 }
 
-describe.each(isas)('a dense projection on %s', (isa) => {
+describe.each(isas)('a dense Linear on %s', (isa) => {
   let pool: Pool
   beforeAll(async () => {
     pool = await createPool(isa, { threads: 3 })
   })
   afterAll(async () => await pool.close())
 
-  it('gives the bits of the reference', async () => {
+  it('matches the reference bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, async ({ m, n, k, type, biased, seed }) => {
         const random = randomNumbers(seed)
@@ -97,7 +97,7 @@ describe('float weights', () => {
     expect([...y]).toEqual([1, 4, 7, 10, 13, 3, 6, 9, 12, 15])
   })
 
-  it('refuse what does not fit', () => {
+  it('refuse a wrong dtype, range or length', () => {
     const weight = new DenseWeight(pool, 'float32', 5, 3)
     expect(() => weight.set(0, new Float32Array(4))).toThrow(
       new ArgumentError('values', 'whole rows of 3 elements, at most 5', 'Float32Array(4)'),

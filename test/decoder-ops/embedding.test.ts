@@ -24,7 +24,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('widens the rows of the ids', async () => {
+  it('widens the rows of the tokens', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, async ({ m, n, k, type, seed }) => {
         const random = randomNumbers(seed)
@@ -56,7 +56,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
     )
   })
 
-  it('names a row whose id has no weights', async () => {
+  it('names a row whose token has no embedding', async () => {
     const [n, k] = [3, 5]
     const weight = new DenseWeight(pool, 'float32', n, k)
     for (const id of [n, 0xffffffff]) {

@@ -23,7 +23,7 @@ const plain: DrawOptions = {
   seen: new Uint32Array(0),
 }
 
-/** The sampler as one would write it without a thought for speed: sort, then cut the list three times. */
+/** The sampler written plainly, without regard for speed: sort, then cut the list three times. */
 function drawReference(source: Float32Array, options: DrawOptions): number {
   const logits = source.slice()
   const penalty = fround(options.penalty)
@@ -94,14 +94,14 @@ function run(pool: Pool, logits: Float32Array, rows: PickRows): Promise<number> 
   return runOp(pool, native, { module: pickModule, run: pickShare, args })
 }
 
-describe.each(isas)('picking ids on %s', (isa) => {
+describe.each(isas)('sampling on %s', (isa) => {
   let pool: Pool
   beforeAll(async () => {
     pool = await createPool(isa, { threads: 3 })
   })
   afterAll(async () => await pool.close())
 
-  it('draws what a plain sampler draws', async () => {
+  it('samples what a plain sampler samples', async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ m, n, kind, seed, ...options }) => {
         const random = randomNumbers(seed)
@@ -125,7 +125,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
     )
   })
 
-  it('draws each id as often as its probability says', async () => {
+  it('samples each token as often as its probability says', async () => {
     const [n, draws] = [6, isa === 'typescript' ? 400 : 4000]
     const logits = Float32Array.of(1, 0, -1, 2, 1.5, -3)
     const random = randomNumbers(11)
@@ -144,11 +144,11 @@ describe.each(isas)('picking ids on %s', (isa) => {
       const expected = (draws * Math.exp(logits[id])) / total
       return sum + (count - expected) ** 2 / expected
     }, 0)
-    // with 5 degrees of freedom one in a thousand is above
+    // with 5 degrees of freedom, one in a thousand lies above
     expect(chiSquare).toBeLessThan(20.5)
   })
 
-  it('scores ids with the bits of the reference', async () => {
+  it('scores tokens with the bits of the reference', async () => {
     const [m, n] = [3, 700]
     const random = randomNumbers(2)
     const logits = share(
@@ -172,7 +172,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
     }
   })
 
-  it('names a row with a NaN, and picks from the others', async () => {
+  it('names a row with a NaN, and samples from the others', async () => {
     const logits = share(pool, Float32Array.of(1, 2, 0, Number.NaN, 5, 4, Number.NaN, 0))
     const rows = new PickRows(pool, 4)
     for (let i = 0; i < 3; i++) rows.draw(i, { ...plain, temperature: 0 })
@@ -185,7 +185,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
     expect(await run(pool, logits, rows)).toBe(4)
   })
 
-  it('draws nothing from a row whose logits are all -Infinity', async () => {
+  it('samples nothing from a row whose logits are all -Infinity', async () => {
     for (const temperature of [0, 1]) {
       const logits = share(pool, Float32Array.of(-INFINITY, -INFINITY, 1, -INFINITY))
       const rows = new PickRows(pool, 2)
@@ -196,7 +196,7 @@ describe.each(isas)('picking ids on %s', (isa) => {
     }
   })
 
-  it('names a row that asks for an id without a logit, and leaves it out', async () => {
+  it('names a row whose token has no logit, and skips it', async () => {
     const ask: Record<string, (rows: PickRows) => void> = {
       score: (rows) => rows.score(1, 2),
       seen: (rows) => rows.draw(1, { ...plain, penalty: 2, seen: shareWords(pool, [0, 2]) }),

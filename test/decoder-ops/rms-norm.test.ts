@@ -23,14 +23,14 @@ describe.each(isas)('a norm on %s', (isa) => {
   })
   afterAll(async () => await pool.close())
 
-  it('gives the bits of the reference', async () => {
+  it('matches the reference bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, async ({ total, k, adds, picks, seed }) => {
         const random = randomNumbers(seed)
         const [x, u] = [anyRows(total, k, random), anyRows(total, k, random)]
         const weight = share(pool, anyRows(1, k, random))
         const m = picks ? 1 + Math.floor(random() * total) : total
-        // the last rows, from the back
+        // the last rows, from the end
         const rows = picks
           ? shareWords(
               pool,
@@ -121,7 +121,7 @@ describe.each(isas)('a norm on %s', (isa) => {
     expect([...y]).toEqual([1, 1, 1, 1, 0, 0, 0, 0])
   })
 
-  it('makes rows of a root mean square of 1', async () => {
+  it('scales rows to a root mean square of 1', async () => {
     const [m, k] = [3, 1000]
     const random = randomNumbers(5)
     const x = share(

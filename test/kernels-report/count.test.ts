@@ -4,7 +4,7 @@ import { type Architecture, countLoops } from '../../scripts/kernels/count.js'
 import { parseDisassembly } from '../../scripts/kernels/disassembly.js'
 import { x86 } from '../../scripts/kernels/x86.js'
 
-/** Counts a loop of these instructions and the branch that closes it, behind what precedes it. */
+/** Counts a loop of these instructions and the branch that closes it, after `before`. */
 function count(architecture: Architecture, loop: string[], before: string[] = []) {
   const lines = [
     ...before,
@@ -16,7 +16,7 @@ function count(architecture: Architecture, loop: string[], before: string[] = []
   return countLoops(code, architecture)
 }
 
-describe('the counts of a loop on x86-64', () => {
+describe('counts the instructions of a loop on x86-64', () => {
   it.each([
     ['{vex} vpdpbusd %ymm1,%ymm2,%ymm0', 32],
     ['vpdpbusd %zmm1,%zmm2,%zmm0', 64],
@@ -30,16 +30,16 @@ describe('the counts of a loop on x86-64', () => {
     expect(count(x86, [instruction])).toMatchObject([{ multiplyAdds, instructions: 2 }])
   })
 
-  it('a loop that does not multiply does not count', () => {
+  it('ignores a loop that does not multiply', () => {
     expect(count(x86, ['vpaddd %ymm1,%ymm2,%ymm0'])).toEqual([])
   })
 
-  it('vpmaddwd behind vpmaddubsw adds only', () => {
+  it('counts vpmaddwd after vpmaddubsw as an addition only', () => {
     const loop = ['vpmaddubsw %ymm1,%ymm2,%ymm3', 'vpmaddwd %ymm15,%ymm3,%ymm3']
     expect(count(x86, loop)).toMatchObject([{ multiplyAdds: 32 }])
   })
 
-  it('loads are those of operands, too, but neither stores, addresses nor prefetches', () => {
+  it('counts loads in operands, too, but no stores, addresses or prefetches', () => {
     const loop = [
       'vpbroadcastd (%rax),%ymm1',
       'vpdpbusd 0x20(%rdx),%ymm1,%ymm0',
@@ -52,7 +52,7 @@ describe('the counts of a loop on x86-64', () => {
     expect(count(x86, loop)).toMatchObject([{ loads: 3, moves: 0, spills: 0 }])
   })
 
-  it('moves go from register to register', () => {
+  it('counts moves from register to register', () => {
     const loop = [
       'vpmaddwd %ymm1,%ymm2,%ymm0',
       'vmovdqa %ymm0,%ymm3',
@@ -62,7 +62,7 @@ describe('the counts of a loop on x86-64', () => {
     expect(count(x86, loop)).toMatchObject([{ moves: 2 }])
   })
 
-  it('vectors on the stack are spills; addresses from there and arrays are not', () => {
+  it('counts vectors on the stack as spills, but no addresses or arrays there', () => {
     const loop = [
       'vmovdqa %ymm3,0x20(%rsp)',
       'vpmaddwd 0x40(%rsp),%ymm2,%ymm0',
@@ -72,14 +72,14 @@ describe('the counts of a loop on x86-64', () => {
     expect(count(x86, loop)).toMatchObject([{ spills: 2, loads: 3 }])
   })
 
-  it('rbp is the stack where a function makes it so', () => {
+  it('treats rbp as the stack where a function makes it the frame pointer', () => {
     const loop = ['vpmaddwd -0x20(%rbp),%ymm2,%ymm0']
     expect(count(x86, loop)).toMatchObject([{ spills: 0 }])
     expect(count(x86, loop, ['push   %rbp', 'mov    %rsp,%rbp'])).toMatchObject([{ spills: 1 }])
   })
 })
 
-describe('the counts of a loop on AArch64', () => {
+describe('counts the instructions of a loop on AArch64', () => {
   it.each([
     ['sdot\tv0.4s, v1.16b, v2.4b[0]', 16],
     ['smmla\tv0.4s, v1.16b, v2.16b', 32],
@@ -91,7 +91,7 @@ describe('the counts of a loop on AArch64', () => {
     expect(count(arm64, [instruction])).toMatchObject([{ multiplyAdds, instructions: 2 }])
   })
 
-  it('loads are the registers that are loaded', () => {
+  it('counts each register that a load fills', () => {
     const loop = [
       'sdot\tv0.4s, v1.16b, v2.4b[0]',
       'ldp\tq1, q2, [x0], #32',
@@ -104,7 +104,7 @@ describe('the counts of a loop on AArch64', () => {
     expect(count(arm64, loop)).toMatchObject([{ loads: 8 }])
   })
 
-  it('moves go from register to register', () => {
+  it('counts moves from register to register', () => {
     const loop = [
       'smull\tv0.8h, v1.8b, v2.8b',
       'mov\tv3.16b, v0.16b',
@@ -114,7 +114,7 @@ describe('the counts of a loop on AArch64', () => {
     expect(count(arm64, loop)).toMatchObject([{ moves: 2 }])
   })
 
-  it('vectors on the stack are spills; addresses from there and arrays are not', () => {
+  it('counts vectors on the stack as spills, but no addresses or arrays there', () => {
     const loop = [
       'smull\tv0.8h, v1.8b, v2.8b',
       'stp\tq10, q8, [sp]',

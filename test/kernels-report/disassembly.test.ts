@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseDisassembly } from '../../scripts/kernels/disassembly.js'
 
 describe('parseDisassembly', () => {
-  it('tells functions apart, and where branches go', () => {
+  it('separates functions, and resolves branch targets', () => {
     const functions = parseDisassembly(`
 kernel.o:     file format elf64-x86-64
 
@@ -24,7 +24,7 @@ kernel.o:     file format elf64-x86-64
     ])
   })
 
-  it('reads operands of Arm and leaves comments out', () => {
+  it('reads Arm operands and drops comments', () => {
     const [[load, branch, test]] = parseDisassembly(`
 0000000000000000 <turn>:
    0:\tld1\t{v0.16b-v3.16b}, [x1], #64
@@ -36,7 +36,7 @@ kernel.o:     file format elf64-x86-64
     expect(test.target).toBe(0)
   })
 
-  it('takes an encoding for no instruction', () => {
+  it('does not take an encoding for an instruction', () => {
     const [[multiply]] = parseDisassembly(`
 0000000000000000 <turn>:
    0:\t{vex} vpdpbusd %ymm11,%ymm12,%ymm9

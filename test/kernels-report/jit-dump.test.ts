@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { codeInJitDump } from '../../scripts/kernels/jit-dump.js'
 
-/** A record of a jitdump file, of perf's jitdump specification. */
+/** A record of a jitdump file, by perf's jitdump specification. */
 function record(kind: number, name: string, code: number[]): Buffer {
   const bytes = Buffer.alloc(56 + name.length + 1 + code.length)
   bytes.writeUInt32LE(kind, 0)
@@ -13,7 +13,7 @@ function record(kind: number, name: string, code: number[]): Buffer {
 }
 
 describe('codeInJitDump', () => {
-  it('finds the code of the functions that are asked for', () => {
+  it('finds the code of the functions asked for', () => {
     const header = Buffer.alloc(40)
     header.writeUInt32LE(40, 8)
     const dump = Buffer.concat([

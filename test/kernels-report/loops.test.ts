@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Instruction } from '../../scripts/kernels/disassembly.js'
 import { innermostLoops } from '../../scripts/kernels/loops.js'
 
-/** Instructions at 0, 1, 2 ..., of which some branch. */
+/** Instructions at 0, 1, 2 ...; some of them branch. */
 function code(length: number, branches: Record<number, number>): Instruction[] {
   return Array.from({ length }, (_, address) => ({
     address,
@@ -27,15 +27,15 @@ describe('innermostLoops', () => {
     ])
   })
 
-  it('leaves out the loops around another', () => {
+  it('drops loops that contain another', () => {
     expect(ranges(code(9, { 4: 3, 6: 2, 8: 0 }))).toEqual([[3, 4]])
   })
 
-  it('takes one with two ways back for one', () => {
+  it('counts a loop with two back edges once', () => {
     expect(ranges(code(9, { 4: 1, 6: 1 }))).toEqual([[1, 6]])
   })
 
-  it('does not take a cold path behind the function for a loop', () => {
+  it('does not take a cold path after the function for a loop', () => {
     expect(ranges(code(12, { 2: 10, 5: 1, 11: 3 }))).toEqual([[1, 5]])
   })
 })

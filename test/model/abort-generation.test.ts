@@ -14,7 +14,7 @@ let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
 })
-// a model of its own for every test, that has seen no prefix
+// a fresh model for every test, whose prefix cache is empty
 beforeEach(async () => {
   model?.dispose()
   model = await Model.load(pool, fixture)
@@ -25,14 +25,14 @@ const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 1000)]
 const prompt = text.slice(0, 20)
 const reason = new Error('enough')
 
-/** Asserts that the model still works, and that nobody listens to the signal any more. */
+/** Expects that the model still works, and that no listener is left on the signal. */
 async function expectUnharmed(signal: AbortSignal): Promise<void> {
   await expectSameLogits(model, prompt, await trace(model, prompt, { maxTokens: 10 }))
   expect(getEventListeners(signal, 'abort')).toEqual([])
 }
 
 describe('an AbortSignal', () => {
-  it('that is aborted already rejects with its reason, and nothing runs', async () => {
+  it('that is already aborted rejects with its reason before any work runs', async () => {
     const signal = AbortSignal.abort(reason)
     await expect(collect(model.generate('O', { signal }))).rejects.toBe(reason)
     await expect(collect(model.generateIds([5], { signal }))).rejects.toBe(reason)
@@ -42,7 +42,7 @@ describe('an AbortSignal', () => {
     await expectUnharmed(signal)
   })
 
-  it('ends the reading of a long prompt at once', async () => {
+  it('ends the prefill of a long prompt at once', async () => {
     const controller = new AbortController()
     const { signal } = controller
     const call = errorOf(collect(model.generateIds(text, { signal })))
@@ -52,7 +52,7 @@ describe('an AbortSignal', () => {
     await expectUnharmed(signal)
   })
 
-  it('ends a text between two ids or within a step', async () => {
+  it('ends a request between two tokens or within a step', async () => {
     for (const steps of [1, 2, 3, 20, 21]) {
       const controller = new AbortController()
       const { signal } = controller
@@ -65,7 +65,7 @@ describe('an AbortSignal', () => {
     }
   })
 
-  it('that the reader of the text aborts ends it before the next id', async () => {
+  it('that the consumer aborts ends the request before the next token', async () => {
     const controller = new AbortController()
     const { signal } = controller
     const given: string[] = []
@@ -80,7 +80,7 @@ describe('an AbortSignal', () => {
     await expectUnharmed(signal)
   })
 
-  it('that a processor aborts ends the text', async () => {
+  it('that a processor aborts ends the request', async () => {
     const controller = new AbortController()
     const { signal } = controller
     const processors = [() => controller.abort(reason)]
@@ -88,7 +88,7 @@ describe('an AbortSignal', () => {
     await expectUnharmed(signal)
   })
 
-  it('of a timer ends a text, for the event loop is free', async () => {
+  it('of a timer ends a request, because the event loop is free', async () => {
     const signal = AbortSignal.timeout(20)
     const call = collect(model.generate('O', { maxTokens: 1000, ignoreEnd: true, signal }))
     await expect(call).rejects.toHaveProperty('name', 'TimeoutError')
@@ -107,7 +107,7 @@ describe('an AbortSignal', () => {
     }
   })
 
-  it('ends its own text and leaves the others alone', async () => {
+  it('ends its own request and leaves the others alone', async () => {
     const options = { maxTokens: 60 }
     const prompts = Array.from({ length: 8 }, (_, i) => text.slice(60 * i, 60 * i + 20 * (i + 1)))
     const controllers = prompts.map(() => new AbortController())
@@ -126,7 +126,7 @@ describe('an AbortSignal', () => {
     }
   })
 
-  it('may serve any number of texts without gathering listeners', async () => {
+  it('serves any number of requests without accumulating listeners', async () => {
     const { signal } = new AbortController()
     for (let i = 0; i < 5; i++) {
       await Promise.all([1, 2, 3].map(() => trace(model, prompt, { maxTokens: 5, signal })))

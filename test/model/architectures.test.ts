@@ -14,7 +14,7 @@ afterAll(async () => await pool.close())
 
 const ids = Array.from({ length: 150 }, (_, i) => (i * i * 7 + i) % 53)
 
-/** How far the model's logits are from the plain decoder's. */
+/** The distance of the model's logits from the plain decoder's. */
 async function errorOf(
   { config, tensors }: MadeCheckpoint,
   options: PlainOptions,
@@ -78,7 +78,7 @@ describe.each<[string, MadeCheckpoint, PlainOptions]>([
   ],
   ['Qwen3', randomCheckpoint('Qwen3ForCausalLM', noWindow, { headNorms: true }), { frequencies }],
 ])('%s', (_, checkpoint, options) => {
-  it('gives the logits of a plain decoder, whatever keys and values are kept as', async () => {
+  it('gives the logits of a plain decoder with every KV cache dtype', async () => {
     expect(await errorOf(checkpoint, options)).toBeLessThan(1e-5)
     expect(await errorOf(checkpoint, options, 'bf16')).toBeLessThan(0.02)
     expect(await errorOf(checkpoint, options, 'int8')).toBeLessThan(0.05)
@@ -114,7 +114,7 @@ describe('a sliding window', () => {
     return loadMade(pool, config, tensors)
   }
 
-  it('changes nothing before a text is longer, and all that comes behind', async () => {
+  it('leaves tokens within it alone, and changes all later ones', async () => {
     using full = await withWindow(null)
     using slides = await withWindow(window)
     const [a, b] = [await logitsOf(full, ids), await logitsOf(slides, ids)]
@@ -125,17 +125,17 @@ describe('a sliding window', () => {
     }
   })
 
-  it('longer than the context is none', async () => {
+  it('longer than the context has no effect', async () => {
     using full = await withWindow(null)
     using slides = await withWindow(300)
     expect(await logitsOf(slides, ids)).toEqual(await logitsOf(full, ids))
   })
 
-  it('of one lets an id see itself alone', async () => {
+  it('of one lets a token attend to itself only', async () => {
     using slides = await withWindow(1)
     const all = await logitsOf(slides, [7, 9, 11, 7])
     const at = (row: number) => all.subarray(row * 53, (row + 1) * 53)
-    // attention of one id does not depend on where it stands
+    // attention to a single token does not depend on its position
     expect(at(3)).toEqual(at(0))
   })
 })

@@ -12,7 +12,7 @@ let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
 })
-// a model of its own for every test, that has seen no prefix
+// a fresh model for every test, whose prefix cache is empty
 beforeEach(async () => {
   model?.dispose()
   model = await loadFixture(pool)
@@ -23,7 +23,7 @@ const text = [...readIds(join(fixture, 'val_ids.u16'))]
 const ids = (prompt: number[], maxTokens: number) =>
   collect(model.generateIds(prompt, { maxTokens, ignoreEnd: true }))
 
-describe('texts that are written at the same time', () => {
+describe('concurrent requests', () => {
   it('share their steps', async () => {
     const prompts = Array.from({ length: 8 }, (_, i) => text.slice(50 * i, 50 * i + 3 + i))
     const alone: number[][] = []
@@ -39,11 +39,11 @@ describe('texts that are written at the same time', () => {
     expect(together).toEqual(alone)
     const after = fresh.stats()
     expect(after.ids).toBe(before.ids)
-    // the first step reads the first prompt alone
+    // the first step prefills the first prompt alone
     expect(after.steps).toBeLessThanOrEqual(33)
   })
 
-  it('may come and go', async () => {
+  it('can start and end at any time', async () => {
     const prompts = qwen3Prompts().map(({ promptIds }) => promptIds)
     const alone = await Promise.all(prompts.map((prompt, i) => ids(prompt, 10 + 15 * i)))
     const late = async (prompt: number[], i: number) => {
@@ -53,8 +53,8 @@ describe('texts that are written at the same time', () => {
     expect(await Promise.all(prompts.map(late))).toEqual(alone)
   })
 
-  it('go on while a long prompt is read', async () => {
-    // one text gets an id in every step, also in those that read the prompt
+  it('keep decoding during the prefill of a long prompt', async () => {
+    // the other request gets a token in every step, also in those that prefill the prompt
     let long: Promise<number[]> | undefined
     let idsMeanwhile = 0
     let ended = false
@@ -68,7 +68,7 @@ describe('texts that are written at the same time', () => {
     expect(idsMeanwhile).toBeGreaterThanOrEqual(900 / 128 - 1)
   })
 
-  it('are more than a step has rows', async () => {
+  it('can be more than a step has rows', async () => {
     using tiny = await loadFixture(pool, { maxContext: 8 })
     const prompts = Array.from({ length: 600 }, (_, i) => [5 + i])
     const write = (prompt: number[]) =>
@@ -79,7 +79,7 @@ describe('texts that are written at the same time', () => {
     for (const i of [0, 311, 599]) expect(await write(prompts[i])).toEqual(all[i])
   })
 
-  it('share steps with the logits and the NLL of others', async () => {
+  it('share steps with logits and NLL', async () => {
     const prompt = text.slice(0, 20)
     const alone = [
       await ids(prompt, 20),
@@ -92,18 +92,18 @@ describe('texts that are written at the same time', () => {
 })
 
 describe('stats', () => {
-  it('count steps, ids and time', async () => {
+  it('count steps, tokens and time', async () => {
     expect(model.stats()).toEqual({ steps: 0, ids: 0, micros: 0 })
     await ids(text.slice(0, 10), 5)
     const { steps, ids: count, micros } = model.stats()
-    // a prompt of 10, and 4 of the ids that follow; nobody wants what comes behind the fifth
+    // a prompt of 10, and 4 generated tokens; the fifth is never fed back
     expect([steps, count]).toEqual([5, 14])
     expect(micros).toBeGreaterThan(0)
     await model.logits(text.slice(0, 7))
     expect(model.stats()).toMatchObject({ steps: 6, ids: 21 })
   })
 
-  it('a step takes 512 ids of prompts, 128 beside texts that are being written', async () => {
+  it('a step takes 512 prompt tokens, or 128 while other requests decode', async () => {
     await model.logits(text.slice(0, 1000))
     expect(model.stats().steps).toBe(2)
   })

@@ -16,13 +16,13 @@ afterAll(async () => await pool.close())
 
 const { config, tensors } = randomCheckpoint('LlamaForCausalLM')
 const random = randomNumbers(3)
-/** More than are run; the model's widest Linear has 60 inputs. */
+/** More tokens than a step takes; the model's widest Linear has 60 inputs. */
 const calibration = Array.from({ length: 300 }, () => Math.floor(random() * 53))
 const skip: string[] = []
 
 const load = (where = pool) => loadMade(where, config, tensors)
 
-/** The squares of what int8 weights change of each Linear's outputs, on the text that was calibrated. */
+/** The sum of squares by which int8 weights change each Linear's outputs, on the calibration text. */
 async function changes(model: Model, float: Model): Promise<Map<string, number>> {
   const sums = new Map<string, number>()
   await float.trace([Uint32Array.from(calibration.slice(0, 120))], async ({ name, x, y }) => {
@@ -37,7 +37,7 @@ async function changes(model: Model, float: Model): Promise<Map<string, number>>
 }
 
 describe('quantizeLinears with a calibration', () => {
-  it('changes the outputs of every Linear less than without', async () => {
+  it("changes every Linear's outputs less than plain rounding", async () => {
     using float = await load()
     using plain = await load()
     using model = await load()
@@ -67,7 +67,7 @@ describe('quantizeLinears with a calibration', () => {
     }
   })
 
-  it('leaves what is skipped, and counts what is done', async () => {
+  it('skips the Linears of `skip`, and reports progress', async () => {
     using model = await load()
     const progress: [number, number][] = []
     const onProgress = (...now: [number, number]) => progress.push(now)
@@ -84,7 +84,7 @@ describe('quantizeLinears with a calibration', () => {
     }
   })
 
-  it('refuses too few tokens, none, and what is no token', async () => {
+  it('refuses too few tokens, an empty list, and values that are not tokens', async () => {
     using model = await load()
     const fails = (calibration: ArrayLike<number>) =>
       expect(quantizeLinears(model, { calibration, skip })).rejects
@@ -95,7 +95,7 @@ describe('quantizeLinears with a calibration', () => {
     await fails(7 as never).toThrow(ArgumentError)
   })
 
-  it('leaves the model as it was where it is aborted, or its numbers run out of hand', async () => {
+  it('leaves the model as it was when it is aborted, or its activations are not finite', async () => {
     using model = await load()
     const before = await logitsOf(model, [1, 2, 3])
     const controller = new AbortController()
@@ -116,7 +116,7 @@ describe('quantizeLinears with a calibration', () => {
     }
   })
 
-  it('says whose weight is not finite', async () => {
+  it('names the Linear whose weight is not finite', async () => {
     const head = f32([53, 20], new Array(53 * 20).fill(1))
     new Float32Array(head.data.buffer)[25 * 20] = Infinity
     using model = await loadMade(pool, config, { ...tensors, 'lm_head.weight': head })
@@ -125,7 +125,7 @@ describe('quantizeLinears with a calibration', () => {
   })
 })
 
-describe('a calibrated model that was saved and is loaded again', () => {
+describe('a calibrated model after save and load', () => {
   it.each([false, true])('gives the same bits, its head tied: %j', async (isTied) => {
     await using folder = await temporaryFolder()
     const changes = { tie_word_embeddings: isTied }
@@ -144,7 +144,7 @@ describe('a calibrated model that was saved and is loaded again', () => {
 })
 
 describe('a Hessian', () => {
-  it.each(isas)('is the sum of products of inputs, on %s', async (isa) => {
+  it.each(isas)('is the sum of outer products of inputs, on %s', async (isa) => {
     await using pool = await createPool(isa, { threads: 2 })
     const K = 37
     const hessian = new Hessian(pool, K)

@@ -4,8 +4,8 @@ import type { Any } from '../support/public-api.js'
 import { collect, fixture } from './support.js'
 
 /*
- * What a caller does with tokens and options after a call has returned, which must not matter: most calls read
- * them again later, when nobody checks them.
+ * Callers may change tokens and options after a call has returned, although most calls read them later, when nothing
+ * validates them again.
  */
 
 let pool: Pool
@@ -30,7 +30,7 @@ const calls: Record<string, (ids: ArrayLike<number>) => Promise<unknown>> = {
 }
 
 describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
-  it('may be written over as soon as it has returned', async () => {
+  it('can be overwritten as soon as it returns', async () => {
     const expected = await call(tokens)
     for (const ids of [[...tokens], Uint32Array.from(tokens), Float64Array.from(tokens)]) {
       const result = call(ids)
@@ -39,7 +39,7 @@ describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
     }
   })
 
-  it('may become more or fewer', async () => {
+  it('can grow or shrink', async () => {
     const expected = await call(tokens)
     for (const length of [200_000, 0]) {
       const ids = [...tokens]
@@ -49,7 +49,7 @@ describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
     }
   })
 
-  it('may lose their memory', async () => {
+  it('can lose their memory', async () => {
     const expected = await call(tokens)
     const ids = Uint32Array.from(tokens)
     const result = call(ids)
@@ -75,7 +75,7 @@ describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
   })
 })
 
-describe('what a model computes with', () => {
+describe('the arrays that a model computes with', () => {
   it('cannot be changed', async () => {
     const expected = (await model.logits(tokens)).data
     const changes: (() => void)[] = [
@@ -95,8 +95,8 @@ describe('what a model computes with', () => {
   })
 })
 
-describe('what else is given to generate', () => {
-  it('may change as soon as it has returned', async () => {
+describe('other arguments of generate', () => {
+  it('can change as soon as it returns', async () => {
     const stop = ['e', 'zz']
     const sampling = { temperature: 0 }
     const options = { maxTokens: 6, ignoreEnd: true, processors: [() => {}], stop, sampling }
@@ -110,7 +110,7 @@ describe('what else is given to generate', () => {
     expect(await collect(pieces)).toEqual(expected)
   })
 
-  it('may be a hundred thousand stop strings', async () => {
+  it('can include a hundred thousand stop strings', async () => {
     const stop = Array.from({ length: 130_000 }, (_, i) => `stop ${i}`)
     const pieces = await collect(model.generate(tokens, { maxTokens: 3, stop }))
     expect(pieces.join('')).toEqual(
@@ -120,7 +120,7 @@ describe('what else is given to generate', () => {
 })
 
 describe('a processor', () => {
-  it('that masks every token ends its own text with a NoTokenError, drawn or best', async () => {
+  it('that masks every token ends its own request with a NoTokenError, sampled or greedy', async () => {
     const mask = (logits: Float32Array, ids: readonly number[]) => {
       if (ids.length === tokens.length + 1) logits.fill(Number.NEGATIVE_INFINITY)
     }
@@ -137,7 +137,7 @@ describe('a processor', () => {
     }
   })
 
-  it('that is async is refused, and its rejection is heard', async () => {
+  it('that is async is refused, and its rejection is handled', async () => {
     const unheard: unknown[] = []
     const listen = (reason: unknown) => unheard.push(reason)
     process.on('unhandledRejection', listen)

@@ -21,7 +21,7 @@ describe('a message without content', () => {
   const written =
     '{% for m in messages %}{{ m.role }} {{ "content" in m }} {{ m.content is defined }};{% endfor %}'
 
-  it.each([null, undefined])('is one that calls: %s', (content) => {
+  it.each([null, undefined])('can carry tool calls: %s', (content) => {
     const rendered = render(calls, [question, { ...asked, content }, result, answer])
     expect(rendered).toBe(
       '[INST] Who?[/INST][CALLS] [{"id": "x", "type": "function", "function": ' +
@@ -29,7 +29,7 @@ describe('a message without content', () => {
     )
   })
 
-  it('has no such field for the template, nor any other that holds nothing', () => {
+  it('reaches the template without empty fields', () => {
     const message = { ...asked, content: null, refusal: null }
     expect(render(written, [question, message])).toBe('user true true;assistant false false;')
     expect(render('{{ messages[0] | tojson }}', [{ ...question, name: null }])).toBe(
@@ -49,7 +49,7 @@ describe('a message without content', () => {
 })
 
 describe('content in parts', () => {
-  it('is given as it is to a template that writes it', () => {
+  it('reaches a template unchanged if the template writes parts', () => {
     const system: ChatMessage = { role: 'system', content: parts('Be brief.') }
     const messages = [system, { ...question, content: parts('Who', ' is it?') }, answer]
     expect(render(parted, messages)).toBe(
@@ -71,7 +71,7 @@ describe('content in parts', () => {
     expect(render(source, [{ ...question, content: parts('Who', 'is it?') }])).toContain(expected)
   })
 
-  it('is told apart by role', () => {
+  it('is supported separately for each role', () => {
     const source = `{% for m in messages %}{% if m.role == 'user' %}{% for p in m.content %}{{ p.text }}{% endfor %}{% else %}{{ m.content }}{% endif %};{% endfor %}`
     const content = parts('a', 'b')
     expect(
@@ -95,14 +95,14 @@ describe('content in parts', () => {
   })
 })
 
-describe('what a developer says', () => {
+describe('a developer message', () => {
   const developer: ChatMessage = { role: 'developer', content: 'Be brief.' }
 
-  it('is given as it is to a template that writes it', () => {
+  it('reaches a template unchanged if the template writes it', () => {
     expect(render(parted, [developer, question])).toBe('developer:Be brief.;user:Who?;')
   })
 
-  it('is a system message for a template that would leave it out, or refuse it', () => {
+  it('becomes a system message for a template that would drop or refuse it', () => {
     expect(render(chatMl, [developer, question])).toContain('<|im_start|>system\nBe brief.')
     expect(render(instructions, [developer, question])).toBe('<s>[INST] Be brief.\n\nWho? [/INST]')
     const inParts: ChatMessage = { ...developer, content: parts('Be', 'brief.') }
@@ -110,8 +110,8 @@ describe('what a developer says', () => {
   })
 })
 
-describe('as Jinja on Python', () => {
-  it('selects by attributes that are not there', () => {
+describe('Jinja as on Python', () => {
+  it('selects by missing attributes', () => {
     expect(() => render(calls, [question, question])).toThrow(/roles must alternate/)
     expect(render(calls, [question, answer, question])).toBe(
       '[INST] Who?[/INST] Romeo.</s>[INST] Who?[/INST]',
@@ -143,7 +143,7 @@ describe('as Jinja on Python', () => {
   })
 })
 
-it('takes the template for tools, where there is one and there are tools', () => {
+it('uses the tool template if there is one and there are tools', () => {
   const templates = [
     { name: 'default', template: 'plain' },
     { name: 'tool_use', template: 'tools' },

@@ -34,7 +34,7 @@ describe('ChatML', () => {
     expect(render(chatMl, [question], { enable_thinking: true })).toMatch(/assistant\n$/)
   })
 
-  it('leaves out the thoughts of past turns, and no white space but line breaks', () => {
+  it('drops the reasoning of past turns, and no white space but line breaks', () => {
     const thinking = { ...answer, content: '<think>\nHm.\n</think>\n\n  Romeo.' }
     expect(render(chatMl, [question, thinking, question])).toContain(
       'assistant\n  Romeo.<|im_end|>',
@@ -66,7 +66,7 @@ describe('ChatML', () => {
     )
   })
 
-  it('gives any content back as it is', () => {
+  it('returns any content unchanged', () => {
     const template = parse(chatMl)
     const role = fc.constantFrom('user' as const, 'assistant' as const)
     const content = fc.string({ unit: 'binary' }).filter((text) => !text.includes('</think>'))
@@ -82,7 +82,7 @@ describe('ChatML', () => {
 describe('headers, as of Llama 3', () => {
   afterEach(() => vi.useRealTimers())
 
-  it('writes turns under the date of today', () => {
+  it("writes turns after today's date", () => {
     vi.useFakeTimers({ now: new Date(2026, 4, 3) })
     expect(render(headers, [system, question])).toBe(
       '<s><|start_header_id|>system<|end_header_id|>\n\nToday: 03 May 2026\nBe brief.<|eot_id|>\n' +
@@ -115,7 +115,7 @@ describe('instructions, as of Mistral', () => {
 })
 
 describe('str.strip', () => {
-  it('takes off the characters it is given', () => {
+  it('strips the characters that it is given', () => {
     const unit = fc.constantFrom('a', 'b', ' ', '\n', '😀')
     const text = fc.string({ unit })
     const set = fc.string({ unit, minLength: 1 })
@@ -146,7 +146,7 @@ describe('range', () => {
 })
 
 describe('parse', () => {
-  it('takes the default of several templates', () => {
+  it('takes the default one of several templates', () => {
     const templates = [
       { name: 'tool_use', template: 'b' },
       { name: 'default', template: 'a' },

@@ -1,9 +1,9 @@
 /*
- * Chat templates in short, with the constructs of the published ones: their loops, namespaces, slices,
- * string methods, filters, macros and tests.
+ * Short chat templates with the constructs of the published ones: their loops, namespaces, slices, string methods,
+ * filters, macros and tests.
  */
 
-/** As Qwen2.5 and Qwen3 write: ChatML, tools as JSON, thoughts of past turns left out. */
+/** Qwen2.5 and Qwen3: ChatML, tools as JSON, no reasoning of past turns. */
 export const chatMl = `{%- if tools %}
     {{- '<|im_start|>system\\n' }}
     {%- if messages[0].role == 'system' %}
@@ -68,7 +68,7 @@ export const chatMl = `{%- if tools %}
 {%- endif %}
 `
 
-/** As Llama 3 writes: a header for each turn, the date in the first one. */
+/** Llama 3: a header for each turn, the date in the first one. */
 export const headers = `{% macro header(role, first=false) -%}
     {{ '\\n' if not first }}<|start_header_id|>{{ role }}<|end_header_id|>
 {%- endmacro -%}
@@ -109,7 +109,7 @@ export const headers = `{% macro header(role, first=false) -%}
 {%- endif %}
 `
 
-/** As Llama 2 and Mistral write: turns that must alternate, without any line break of its own. */
+/** Llama 2 and Mistral: turns must alternate, without line breaks from the template. */
 export const instructions = `{% if messages[0]['role'] == 'system' %}
 {% set turns = messages[1:] %}
 {% set system = messages[0]['content'].strip() + '\\n\\n' %}
@@ -129,7 +129,7 @@ export const instructions = `{% if messages[0]['role'] == 'system' %}
 {%- endif %}
 {% endfor %}`
 
-/** As Mistral writes with tools: turns are checked without those that call or answer. */
+/** Mistral with tools: the check of turns ignores tool calls and their results. */
 export const calls = `{%- for message in messages | rejectattr("role", "equalto", "tool") | selectattr("tool_calls", "undefined") %}
     {%- if (message["role"] == "user") != (loop.index0 % 2 == 0) %}
         {{- raise_exception("Conversation roles must alternate") }}
@@ -145,7 +145,7 @@ export const calls = `{%- for message in messages | rejectattr("role", "equalto"
     {%- endif %}
 {%- endfor %}`
 
-/** As Hermes writes: tools as Python would declare them. */
+/** Hermes: tools declared as in Python. */
 export const signatures = `{%- macro python(spec) %}
     {%- set types = { "string": "str", "number": "float", "integer": "int" } %}
     {%- if types[spec.type] is defined %}
@@ -173,7 +173,7 @@ export const signatures = `{%- macro python(spec) %}
     {{- "\\n" + message.role + ": " + message.content }}
 {%- endfor %}`
 
-/** As models that see write: content in parts, or whole. */
+/** Vision models: content in parts, or as one string. */
 export const parted = `{%- for message in messages %}
     {{- message.role + ":" }}
     {%- if message.content is string %}

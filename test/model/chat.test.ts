@@ -24,7 +24,7 @@ const messages: ChatMessage[] = [
 ]
 
 describe('messages', () => {
-  it('are written as the checkpoint’s chat template says', async () => {
+  it('are written by the checkpoint’s chat template', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     await writeTokenizer(folder.path)
@@ -41,7 +41,7 @@ describe('messages', () => {
     expect(answer.join('')).not.toBe('')
   })
 
-  it('are refused where they are none, or there is no template', async () => {
+  it('are refused if malformed, or without a template', async () => {
     using model = await Model.load(pool, fixture)
     expect(() => model.generate(messages)).toThrow(ArgumentError)
     expect(() => model.generate(messages)).toThrow(

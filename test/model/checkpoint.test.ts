@@ -29,7 +29,7 @@ afterAll(async () => await pool.close())
 
 const [FIRST, SECOND] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
 
-/** A folder with its tensors in two files; returns their index, not yet written. */
+/** Makes a folder with its tensors in two files; returns their index, not yet written. */
 async function writeShards(folder: string): Promise<Record<string, string>> {
   await writeCheckpoint(folder)
   await rm(join(folder, 'model.safetensors'))
@@ -51,7 +51,7 @@ async function writeIndex(folder: string, index: unknown): Promise<void> {
 }
 
 describe('a checkpoint in several files', () => {
-  it('gives the logits of the same one in a single file', async () => {
+  it('gives the logits of the same checkpoint in a single file', async () => {
     await using whole = await temporaryFolder()
     await using parts = await temporaryFolder()
     await writeCheckpoint(whole.path)
@@ -105,7 +105,7 @@ describe('a checkpoint in several files', () => {
     await expectFormatError(Checkpoint.open(folder.path), message)
   })
 
-  it('is refused for a tensor in two files, and for a file that breaks off', async () => {
+  it('is refused for a tensor in two files, and for a truncated file', async () => {
     await using folder = await temporaryFolder()
     const index = await writeShards(folder.path)
     await writeIndex(folder.path, { ...index, x: 'more.safetensors' })
@@ -145,7 +145,7 @@ describe('a checkpoint in several files', () => {
     )
   })
 
-  it('names both files if neither is there', async () => {
+  it('names both files if neither exists', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     await rm(join(folder.path, 'model.safetensors'))
@@ -154,7 +154,7 @@ describe('a checkpoint in several files', () => {
   })
 })
 
-describe('texts beside the tensors', () => {
+describe('text files beside the tensors', () => {
   const open = async (files: Record<string, unknown>) => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path, { ...tinyConfig, eos_token_id: 7 })
@@ -166,7 +166,7 @@ describe('texts beside the tensors', () => {
     return checkpoint
   }
 
-  it('need not be there', async () => {
+  it('can be missing', async () => {
     const checkpoint = await open({})
     expect(() => checkpoint.chatTemplate.render([{ role: 'user', content: 'hi' }])).toThrow(
       /messages: expected a checkpoint with a chat template/,
@@ -174,16 +174,19 @@ describe('texts beside the tensors', () => {
     expect(checkpoint.config.eosTokenIds).toEqual([7])
   })
 
-  it('add ids that end a text', async () => {
+  it('add end-of-sequence tokens', async () => {
     const eos = async (eos_token_id: unknown) =>
       (await open({ 'generation_config.json': { eos_token_id } })).config.eosTokenIds
     expect(await eos([5, 7, 9])).toEqual([7, 5, 9])
     expect(await eos(5)).toEqual([7, 5])
     expect(await eos(null)).toEqual([7])
-    await expectFormatError(eos([1.5]), /generation_config\.json: eos_token_id: expected an id/)
+    await expectFormatError(
+      eos([1.5]),
+      /generation_config\.json: eos_token_id: expected a token id/,
+    )
   })
 
-  it('give the chat template', async () => {
+  it('provide the chat template', async () => {
     const template = '{{ messages[0].content }}!'
     const { chatTemplate } = await open({ 'tokenizer_config.json': { chat_template: template } })
     expect(chatTemplate.render([{ role: 'user', content: 'hi' }])).toBe('hi!')
@@ -207,7 +210,7 @@ describe('texts beside the tensors', () => {
 describe('readRows', () => {
   const name = 'model.layers.0.mlp.up_proj.weight'
 
-  it('gives the bytes of the rows that are asked for', async () => {
+  it('reads the bytes of the rows asked for', async () => {
     await using checkpoint = await Checkpoint.open(fixture)
     const [rows, columns] = checkpoint.entry(name).dims
     expect(checkpoint.dtype(name)).toBe('I8')
@@ -225,7 +228,7 @@ describe('readRows', () => {
     expect(new Uint16Array(last.buffer)).toEqual(new Uint16Array(whole.data.slice(2047 * 256)))
   })
 
-  it('refuses rows that are not there, other tensors, and work after close or abort', async () => {
+  it('refuses rows out of range, other tensors, and work after close or abort', async () => {
     await using checkpoint = await Checkpoint.open(fixture)
     const [rows, columns] = checkpoint.entry(name).dims
     const row = new Uint8Array(columns)
@@ -284,7 +287,7 @@ describe('readFloat', () => {
     }
   })
 
-  it('goes on over block after block, and counts the bytes of the file', async () => {
+  it('reads block after block, and counts the bytes of the file', async () => {
     await using folder = await temporaryFolder()
     const count = (1 << 20) + 3
     await using file = await open(folder.path, half(new Array(count).fill(0x3c00)))
@@ -298,7 +301,7 @@ describe('readFloat', () => {
     ])
   })
 
-  it('lets a model of float16 run as one of float32', async () => {
+  it('makes a float16 model run like a float32 one', async () => {
     const [float32, float16] = [tinyTensors(), tinyTensors()]
     for (const [name, { shape }] of Object.entries(float32)) {
       const bits = Array.from(

@@ -32,7 +32,7 @@ describe('compareModels', () => {
     expect(model).toEqual(reference)
   })
 
-  it('equals a plain computation on the logits of both', async () => {
+  it('matches a plain computation on the logits of both', async () => {
     const window = 20
     const expected = await plainComparison(int8, float, tokens, window)
     const got = await compareModels(int8, float, tokens, { window })
@@ -41,20 +41,20 @@ describe('compareModels', () => {
     expectClose(got, expected)
   })
 
-  it('has the NLL that each model gives alone', async () => {
+  it('reports the NLL that each model gives alone', async () => {
     const { model, reference } = await compareModels(int8, float, tokens, { window: 10 })
     expect(model.nll).toBeCloseTo(await int8.nll(tokens, { window: 10 }), 5)
     expect(reference.nll).toBeCloseTo(await float.nll(tokens, { window: 10 }), 5)
     expect(model.perplexity).toBeCloseTo(Math.exp(model.nll), 6)
   })
 
-  it('tells caches of keys and values apart', async () => {
+  it('tells KV cache dtypes apart', async () => {
     using coarse = await loadMade(pool, tinyConfig, tinyTensors(), { kv: 'int8' })
     const { kl } = await compareModels(coarse, float, tokens)
     expect(kl.mean).toBeGreaterThan(0)
   })
 
-  it('counts the tokens that are done', async () => {
+  it('reports progress in tokens', async () => {
     const progress: [number, number][] = []
     const onProgress = (done: number, total: number) => progress.push([done, total])
     await compareModels(float, float, tokens, { window: 30, onProgress })
@@ -62,7 +62,7 @@ describe('compareModels', () => {
     expect(progress.every(([done], i) => i === 0 || done > progress[i - 1][0])).toBe(true)
   })
 
-  it('stops where it is aborted, and releases what it held', async () => {
+  it('stops when aborted, and releases what it held', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     const onProgress = () => controller.abort(reason)
@@ -92,7 +92,7 @@ describe('compareModels', () => {
     }
   })
 
-  it('refuses logits that are not numbers, and says where they are', async () => {
+  it('refuses logits that are NaN, and names their position', async () => {
     const tensors = tinyTensors()
     tensors['model.norm.weight'] = f32([12], new Array(12).fill(Number.NaN))
     using broken = await loadMade(pool, tinyConfig, tensors)
@@ -106,7 +106,7 @@ describe('compareModels', () => {
     }
   })
 
-  it('refuses models that were disposed of', async () => {
+  it('refuses disposed models', async () => {
     const gone = await loadMade(pool)
     gone.dispose()
     await expect(compareModels(float, gone, tokens)).rejects.toThrow(DisposedError)
@@ -124,7 +124,7 @@ describe('divergence', () => {
       ),
     )
 
-  it('is that of the definition, for any logits', () => {
+  it('matches the definition for any logits', () => {
     fc.assert(
       fc.property(rows, ([logits, reference]) => {
         const [q, p] = [logProbabilities(logits), logProbabilities(reference)]
@@ -141,14 +141,14 @@ describe('divergence', () => {
     )
   })
 
-  it('of coins is what the formula says by hand', () => {
+  it('of coins matches the formula computed by hand', () => {
     const coin = (heads: number) => Float32Array.of(Math.log(heads), Math.log(1 - heads))
     const { kl, sameBest } = divergence(coin(0.25), coin(0.5))
     expect(kl).toBeCloseTo(0.5 * Math.log(2) + 0.5 * Math.log(2 / 3), 7)
     expect(sameBest).toBe(false)
   })
 
-  it('is NaN where a logit is', () => {
+  it('is NaN where a logit is NaN', () => {
     expect(divergence(Float32Array.of(1, Number.NaN), Float32Array.of(1, 2)).kl).toBeNaN()
     expect(divergence(Float32Array.of(1, 2), Float32Array.of(Number.NaN, 2)).kl).toBeNaN()
   })
@@ -196,7 +196,7 @@ function mean(values: number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length
 }
 
-/** Asserts that all numbers agree. */
+/** Expects that all numbers agree. */
 function expectClose(got: object, expected: object): void {
   for (const [name, value] of Object.entries(expected)) {
     const other = (got as Record<string, unknown>)[name]

@@ -22,7 +22,7 @@ const cases = fc
     const next = randomNumbers(seed)
     const random = () => 2 * next() - 1
     const numbers = (count: number) => Float32Array.from({ length: count }, random)
-    // what all inputs have in common correlates them
+    // a term that all inputs share correlates them
     const common = numbers(tokens)
     const x = numbers(tokens * K).map((value, i) => value + 2 * common[Math.floor(i / K)])
     return { N, K, weight: numbers(N * K), hessian: hessianOf(x, K) }
@@ -50,7 +50,7 @@ function factorOf(hessian: Float64Array): Factor {
   return factor
 }
 
-/** R^T D R, inputs in their own order: H and what was added to its diagonal. */
+/** R^T D R with inputs in their original order: H and the damping on its diagonal. */
 function productOf({ r, d, order }: Factor): Float64Array {
   const K = d.length
   const product = new Float64Array(K * K)
@@ -65,7 +65,7 @@ function productOf({ r, d, order }: Factor): Float64Array {
   return product
 }
 
-/** Rounds in so many shares. */
+/** Rounds in `shares` shares. */
 function round(
   weight: Float32Array | Uint16Array,
   N: number,
@@ -103,7 +103,7 @@ function plain(weight: Float32Array, outFeatures: number) {
 }
 
 describe('the factor of a Hessian', () => {
-  it('gives the Hessian again, with 1 % of its mean diagonal added to each element of that', () => {
+  it('reproduces the Hessian, with 1 % of its mean diagonal added to the diagonal', () => {
     fc.assert(
       fc.property(cases, ({ K, hessian }) => {
         const mean = hessian.reduce((sum, h, at) => (at % (K + 1) === 0 ? sum + h / K : sum), 0)
@@ -118,7 +118,7 @@ describe('the factor of a Hessian', () => {
 })
 
 describe('compensated rounding', () => {
-  it('is plain rounding where inputs have nothing to do with each other', () => {
+  it('equals plain rounding where inputs are uncorrelated', () => {
     fc.assert(
       fc.property(cases, fc.integer({ min: 0, max: 9 }), ({ N, K, weight }, h) => {
         const diagonal = new Float64Array(K * K).map((_, at) => (at % (K + 1) === 0 ? h : 0))
@@ -144,7 +144,7 @@ describe('compensated rounding', () => {
     )
   })
 
-  it('changes them less than half as much where inputs have much in common', () => {
+  it('changes them less than half as much where inputs are correlated', () => {
     const next = randomNumbers(7)
     const random = () => 2 * next() - 1
     const [N, K, tokens] = [32, 48, 200]
@@ -159,7 +159,7 @@ describe('compensated rounding', () => {
     expect(own).toBeLessThan(0.5 * sum(losses(weight, plain(weight, N), hessian)))
   })
 
-  it('gives the same bits in any number of shares', () => {
+  it('gives the same bits with any number of shares', () => {
     fc.assert(
       fc.property(cases, fc.integer({ min: 2, max: 5 }), ({ N, weight, hessian }, parts) => {
         const factor = factorOf(hessian)
@@ -191,13 +191,13 @@ describe('compensated rounding', () => {
     )
   })
 
-  it('is plain rounding where the Hessian is out of range', () => {
+  it('equals plain rounding where the Hessian is out of range', () => {
     const weight = Float32Array.of(1, -0.3, 0.2, 0.7)
     const { q } = round(weight, 2, factorOf(new Float64Array(4).fill(Number.POSITIVE_INFINITY)))
     expectSameBits(q, plain(weight, 2).q)
   })
 
-  it('says which channel has a weight that is not finite', () => {
+  it('names the channel whose weight is not finite', () => {
     const weight = new Float32Array(12).fill(1)
     weight[9] = Number.NaN
     const { faults } = round(weight, 6, factorOf(new Float64Array(4)), 2)

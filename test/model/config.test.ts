@@ -9,7 +9,7 @@ const { quantization_config: w8a8, ...float } = base
 const parse = (changes: object) => parseConfig('config.json', { ...float, ...changes })
 
 describe('config.json', () => {
-  it('of the W8A8 fixture', () => {
+  it('of the W8A8 fixture is read', () => {
     expect(parseConfig('config.json', base)).toEqual({
       architecture: 'qwen3',
       vocabSize: 2048,
@@ -33,13 +33,13 @@ describe('config.json', () => {
     })
   })
 
-  it('finds rope_theta where older and newer files have it, and 10000 where none does', () => {
+  it('finds rope_theta in older and newer files, and defaults to 10000', () => {
     expect(parse({ rope_parameters: null, rope_theta: 5e5 }).ropeTheta).toBe(5e5)
     expect(parse({ rope_parameters: { rope_theta: 7 }, rope_theta: 5e5 }).ropeTheta).toBe(7)
     expect(parse({ rope_parameters: undefined }).ropeTheta).toBe(10_000)
   })
 
-  it('fills in what files leave out', () => {
+  it('fills in missing fields', () => {
     const config = parse({ head_dim: null, num_key_value_heads: undefined, eos_token_id: null })
     expect(config).toMatchObject({ headDim: 32, numKeyValueHeads: 8, eosTokenIds: [] })
     expect(parse({ eos_token_id: [1, 2] }).eosTokenIds).toEqual([1, 2])
@@ -54,7 +54,7 @@ describe('biases', () => {
     return [config.qkvBias, config.outputBias]
   }
 
-  it('of q, k, v and of o are as the architecture has them, or as the file says', () => {
+  it('of q, k, v and of o follow the architecture, or the file', () => {
     for (const attention_bias of [true, false]) {
       expect(biases('Qwen2ForCausalLM', { attention_bias })).toEqual([true, false])
       expect(biases('MistralForCausalLM', { attention_bias })).toEqual([false, false])
@@ -72,7 +72,7 @@ describe('sliding windows', () => {
   const [full, sliding] = ['full_attention', 'sliding_attention']
   const mixed = [full, sliding, full, sliding, full, sliding]
 
-  it('are in all layers of Mistral, unless the file says null', () => {
+  it('apply to all layers of Mistral, unless the file says null', () => {
     expect(windows('MistralForCausalLM', { sliding_window: 100 })).toEqual(all(100))
     expect(windows('MistralForCausalLM', { sliding_window: undefined })).toEqual(all(4096))
     expect(windows('MistralForCausalLM', { sliding_window: null })).toEqual(all(undefined))
@@ -81,7 +81,7 @@ describe('sliding windows', () => {
   it.each(['Qwen2ForCausalLM', 'Qwen3ForCausalLM'])('are in some layers of %s', (name) => {
     const window = { sliding_window: 100, use_sliding_window: true }
     expect(windows(name, { sliding_window: 100 })).toEqual(all(undefined))
-    expect(windows(name, window)).toEqual(all(undefined)) // layer 28 and on
+    expect(windows(name, window)).toEqual(all(undefined)) // layer 28 and later
     expect(windows(name, { ...window, max_window_layers: 4 })).toEqual([
       ...new Array(4).fill(undefined),
       100,
@@ -95,7 +95,7 @@ describe('sliding windows', () => {
     )
   })
 
-  it('are unknown to Llama', () => {
+  it('are ignored for Llama', () => {
     expect(windows('LlamaForCausalLM', { sliding_window: 100 })).toEqual(all(undefined))
   })
 
@@ -184,14 +184,14 @@ describe('RoPE', () => {
     })
   })
 
-  it('divides by the factors of longrope where short and long texts have the same', () => {
+  it("divides by longrope's factors where those for short and long texts are equal", () => {
     const { headDim } = parse({})
     const factors = Array.from({ length: headDim / 2 }, (_, i) => 1 + i)
     const rope_scaling = longrope({ short_factor: factors, long_factor: factors })
     expect(rope({ rope_theta: theta, rope_scaling })).toEqual({ type: 'longrope', theta, factors })
   })
 
-  it('stretches the context where the file gives the length before', () => {
+  it('stretches the context where the file states the original length', () => {
     const length = (rope_scaling: object) => parse({ rope_scaling }).maxPositionEmbeddings
     expect(length({ type: 'yarn', factor: 4, original_max_position_embeddings: 1024 })).toBe(4096)
     expect(length({ type: 'yarn', factor: 4, original_max_position_embeddings: 256 })).toBe(1024)
@@ -275,7 +275,7 @@ describe('a config.json that is refused', () => {
     ['fractional head', { head_dim: null, hidden_size: 100 }, /head_dim: expected an integer/],
     ['eps', { rms_norm_eps: 0 }, /rms_norm_eps: expected a number above 0/],
     ['flag', { tie_word_embeddings: 1 }, /tie_word_embeddings: expected true or false, got 1/],
-    ['eos', { eos_token_id: 'end' }, /eos_token_id: expected an id.*got "end"/],
+    ['eos', { eos_token_id: 'end' }, /eos_token_id: expected a token id.*got "end"/],
     [
       'quantizer',
       { quantization_config: { ...w8a8, quant_method: 'gptq' } },

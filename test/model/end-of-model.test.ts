@@ -13,7 +13,7 @@ needLibrary()
 const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 1000)]
 const endless = { maxTokens: 900, ignoreEnd: true }
 
-/** Texts that are being written and read, and other work. */
+/** Requests in decode and in prefill, and other work. */
 function workOf(model: Model): Promise<unknown>[] {
   return [
     ...[0, 1, 2].map((i) => collect(model.generateIds(text.slice(9 * i, 10 + 9 * i), endless))),
@@ -24,7 +24,7 @@ function workOf(model: Model): Promise<unknown>[] {
   ].map(errorOf)
 }
 
-/** Resolves when so many steps have been given to the workers. */
+/** Resolves when `steps` steps have been given to the workers. */
 function begun(pool: Pool, steps: number): Promise<void> {
   return new Promise((resolve) => {
     if (steps === 0) resolve()
@@ -33,7 +33,7 @@ function begun(pool: Pool, steps: number): Promise<void> {
 }
 
 describe('pool.close()', () => {
-  it.each([0, 1, 2, 5])('after %i steps rejects all that a model does', async (steps) => {
+  it.each([0, 1, 2, 5])('after %i steps rejects all work of a model', async (steps) => {
     const pool = await Pool.create({ threads: 2 })
     const model = await Model.load(pool, fixture)
     const work = workOf(model)
@@ -45,7 +45,7 @@ describe('pool.close()', () => {
     model.dispose()
   })
 
-  it('by the reader of a text ends it', async () => {
+  it("by a request's consumer ends the request", async () => {
     const pool = await Pool.create({ threads: 1 })
     const model = await Model.load(pool, fixture)
     const run = async () => {
@@ -56,7 +56,7 @@ describe('pool.close()', () => {
 })
 
 describe('model.dispose()', () => {
-  it.each([0, 1, 2, 5])('after %i steps rejects all that the model does', async (steps) => {
+  it.each([0, 1, 2, 5])('after %i steps rejects all work of the model', async (steps) => {
     await using pool = await Pool.create({ threads: 2 })
     const [model, other] = [await Model.load(pool, fixture), await Model.load(pool, fixture)]
     const work = workOf(model)
@@ -69,7 +69,7 @@ describe('model.dispose()', () => {
     expect(() => model.generate('O')).toThrow(DisposedError)
   })
 
-  it('by the reader of a text ends it', async () => {
+  it("by a request's consumer ends the request", async () => {
     await using pool = await Pool.create({ threads: 1 })
     const model = await Model.load(pool, fixture)
     const given: number[] = []
@@ -83,7 +83,7 @@ describe('model.dispose()', () => {
     expect(given.length).toBe(4)
   })
 
-  it('is what `using` does', async () => {
+  it('is what `using` calls', async () => {
     await using pool = await Pool.create({ threads: 1 })
     let late: Model
     {
@@ -94,12 +94,12 @@ describe('model.dispose()', () => {
   })
 })
 
-describe('a text that is left early', () => {
-  it('ends, and costs nothing more', async () => {
+describe('a request that its consumer leaves early', () => {
+  it('ends, and costs no more steps', async () => {
     await using pool = await Pool.create({ threads: 2 })
     using model = await Model.load(pool, fixture)
     for await (const _ of model.generate('O', endless)) break
-    // the step that was queued ahead, and whatever would follow it, would come before this
+    // the speculative step, and any step after it, would come before this one
     const shape = { inFeatures: 4, outFeatures: 3 }
     const layer = await Linear.fromInt8(pool, new Int8Array(12), 1, shape)
     await layer.forward(new Float32Array(4))
@@ -114,7 +114,7 @@ describe('a text that is left early', () => {
     await expectSameLogits(model, prompt, await trace(model, prompt, { maxTokens: 20 }))
   })
 
-  it('leaves others alone', async () => {
+  it('leaves other requests alone', async () => {
     await using pool = await Pool.create({ threads: 2 })
     using model = await Model.load(pool, fixture)
     const prompt = text.slice(0, 70)

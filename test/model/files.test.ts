@@ -22,9 +22,9 @@ const names = [
   'model.safetensors',
 ]
 
-describe.skipIf(!isPosix)(`a file that is no file${note}`, () => {
-  // in a process of its own, for a thread that waits for a FIFO can only be killed
-  it('is refused by name, wherever in a checkpoint it is, and keeps no one waiting', async () => {
+describe.skipIf(!isPosix)(`a file that is not a regular file${note}`, () => {
+  // in a process of its own, since a thread that waits for a FIFO can only be killed
+  it('is refused by name, anywhere in a checkpoint, and nothing waits for it', async () => {
     await using folder = await temporaryFolder()
     const source = `
       import { execFileSync } from 'node:child_process'
@@ -56,7 +56,7 @@ describe.skipIf(!isPosix)(`a file that is no file${note}`, () => {
     expect(lines.map((line) => line.split(':').slice(0, 2).join(':'))).toEqual(expected)
   })
 
-  it('is refused as a shard, as a GGUF file, and as what a new checkpoint takes over', async () => {
+  it('is refused as a shard, as a GGUF file, and as a file that a saved checkpoint copies', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     const fifo = join(folder.path, 'model-00001-of-00001.safetensors')
@@ -71,7 +71,7 @@ describe.skipIf(!isPosix)(`a file that is no file${note}`, () => {
   })
 })
 
-describe('a file that is larger than it may be', () => {
+describe('a file above its size limit', () => {
   it.each([
     ['config.json', FileLimit.config],
     ['generation_config.json', FileLimit.config],
@@ -90,7 +90,7 @@ describe('a file that is larger than it may be', () => {
   })
 })
 
-it('reads and copies as much as a file has, from none to many bytes', async () => {
+it('reads and copies files of any length, empty ones included', async () => {
   await using folder = await temporaryFolder()
   const [file, copy] = ['file', 'copy'].map((name) => join(folder.path, name))
   for (const size of [0, 1, 300_000]) {

@@ -32,20 +32,20 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-/** With keys and values in bfloat16 an id may differ where the reference hardly prefers its own. */
+/** With a bfloat16 KV cache, a token may differ where the reference hardly prefers its own. */
 const cases: [LoadOptions, number][] = [
   [{ kv: 'f32' }, 0],
   [{ kv: 'bf16' }, 0.005],
 ]
 
-/** How many ids come before the first whose margin over the next best is smaller. */
+/** How many tokens come before the first whose margin over the next best is smaller. */
 function decided({ margins }: Pick<Prompt, 'margins'>, least: number): number {
   const first = margins.findIndex((margin) => margin < least)
   return first === -1 ? margins.length : first
 }
 
 describe.skipIf(!hasShared)(`Qwen3 in float32${skipNote}`, () => {
-  it.each(cases)('reproduces the greedy ids and texts of the reference: %o', async (options) => {
+  it.each(cases)('reproduces the greedy tokens and texts of the reference: %o', async (options) => {
     using model = await Model.load(pool, qwen3, options)
     for (const { promptIds, greedyIds, completion } of qwen3Prompts()) {
       const ids = await collect(model.generateIds(promptIds, { maxTokens: 64 }))
@@ -54,7 +54,7 @@ describe.skipIf(!hasShared)(`Qwen3 in float32${skipNote}`, () => {
     }
   })
 
-  it('gives the logits of the reference, but for its rounded RoPE frequencies', async () => {
+  it('matches the logits of the reference, apart from its rounded RoPE frequencies', async () => {
     using model = await Model.load(pool, qwen3)
     const golden = readFloats(join(fixture, 'logits_prompt0.f32'))
     const [prompt] = qwen3Prompts()
@@ -73,7 +73,7 @@ describe.skipIf(!hasShared)(`Qwen3 in float32${skipNote}`, () => {
     expect(largestDifference(await plain(exact), first(logits))).toBeLessThan(1e-4)
   })
 
-  it('gives the NLL of the reference', async () => {
+  it('matches the NLL of the reference', async () => {
     using model = await Model.load(pool, qwen3)
     const windows: number[] = readJson(join(fixture, 'val_windows.json')).nll_fp32
     const expected = windows.reduce((a, b) => a + b) / windows.length
@@ -83,7 +83,7 @@ describe.skipIf(!hasShared)(`Qwen3 in float32${skipNote}`, () => {
 })
 
 describe.skipIf(!hasShared)(`Llama in float32${skipNote}`, () => {
-  it.each(cases)('reproduces the greedy ids of the reference: %o', async (options, least) => {
+  it.each(cases)('reproduces the greedy tokens of the reference: %o', async (options, least) => {
     using model = await Model.load(pool, stories, options)
     for (const prompt of storiesPrompts()) {
       const { promptIds, greedyIds } = prompt
@@ -93,7 +93,7 @@ describe.skipIf(!hasShared)(`Llama in float32${skipNote}`, () => {
     }
   })
 
-  it('gives the logits of the reference', async () => {
+  it('matches the logits of the reference', async () => {
     using model = await Model.load(pool, stories)
     const golden = readFloats(join(stories, 'golden/logits_prompt0.f32'))
     const logits = await teacherForced(model, storiesPrompts()[0])
@@ -107,9 +107,9 @@ describe.skipIf(!hasShared)(`Llama in float32${skipNote}`, () => {
     expect(pieces.join('')).toBe(text)
   })
 
-  it('gives the NLL of the reference', async () => {
+  it('matches the NLL of the reference', async () => {
     using model = await Model.load(pool, stories)
-    // every window of 255 ids follows the id that begins a text
+    // every window of 255 tokens follows the beginning-of-sequence token
     const ids = readIds(join(stories, 'golden/val_ids.u16'))
     const windows = Array.from({ length: 123 }, (_, i) => [1, ...ids.slice(i * 255, i * 255 + 255)])
     const { nll } = readJson(join(stories, 'golden/golden.json')).perplexity.fp32

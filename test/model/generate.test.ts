@@ -18,7 +18,7 @@ const pieces = (prompt: Prompt, options: GenerateOptions) =>
   collect(model.generate(prompt, options))
 
 describe('generate', () => {
-  it('streams the text of the ids it generates, for text or its ids', async () => {
+  it('streams the text of the tokens it generates, from text or tokens', async () => {
     const prompt = model.tokenizer.encode('ROMEO:')
     const ids = await collect(model.generateIds(prompt, { maxTokens: 20 }))
     const text = await pieces('ROMEO:', { maxTokens: 20 })
@@ -27,7 +27,7 @@ describe('generate', () => {
     expect(await pieces(Uint16Array.from(prompt), { maxTokens: 20 })).toEqual(text)
   })
 
-  it('never splits a code point, even when the ids are random bytes', async () => {
+  it('never splits a code point, even when the tokens are random bytes', async () => {
     const options = { maxTokens: 60, sampling: { temperature: 1000 }, seed: 3, ignoreEnd: true }
     const text = await pieces('O', options)
     expect(text.every((piece) => piece !== '' && !/\p{Surrogate}/u.test(piece))).toBe(true)
@@ -36,7 +36,7 @@ describe('generate', () => {
     expect(text.join('')).toBe(model.tokenizer.decode(ids))
   })
 
-  it('ends before a stop string, which may span pieces, and gives nothing behind it', async () => {
+  it('ends before a stop string, which may span pieces, and yields nothing after it', async () => {
     const whole = (await pieces('ROMEO:', { maxTokens: 40 })).join('')
     for (const [from, to] of [
       [25, 32],
@@ -49,14 +49,14 @@ describe('generate', () => {
     }
   })
 
-  it('runs no step behind a stop string', async () => {
+  it('runs no step after a stop string', async () => {
     const whole = (await pieces('ROMEO:', { maxTokens: 40 })).join('')
     const before = model.stats().steps
     await pieces('ROMEO:', { maxTokens: 40, stop: [whole.slice(0, 3)] })
     expect(model.stats().steps - before).toBeLessThan(5)
   })
 
-  it('gives as many ids as it is told to, 256 unless told', async () => {
+  it('generates `maxTokens` tokens, 256 by default', async () => {
     const count = async (maxTokens?: number) =>
       (await collect(model.generateIds([5], { maxTokens, ignoreEnd: true }))).length
     expect(await count(1)).toBe(1)
@@ -82,7 +82,7 @@ describe('generate', () => {
     }
   })
 
-  it('refuses a text of no tokens, or of too many, at the first step', async () => {
+  it('refuses an empty or too long prompt at the first step', async () => {
     const message = 'prompt: expected at least one id, got none'
     await expect(model.generate('').next()).rejects.toThrow(message)
     const long = model.generate('a '.repeat(2000))
@@ -106,13 +106,13 @@ describe('generate', () => {
   })
 })
 
-it('generateIds blames ids, which its caller gave', () => {
+it('generateIds blames the tokens, which its caller gave', () => {
   expect(() => model.generateIds([])).toThrow('ids: expected at least one id, got none')
   expect(() => model.generateIds([2048])).toThrow('ids[0]: expected an id in [0, 2048), got 2048')
 })
 
-describe('the end of a text', () => {
-  it('comes with the context', async () => {
+describe('a request ends', () => {
+  it('at the end of the context', async () => {
     using tiny = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
     const ids = await collect(tiny.generateIds(new Array(29).fill(7), { maxTokens: 100 }))
     expect(ids.length).toBe(tinyConfig.max_position_embeddings - 29)
@@ -122,7 +122,7 @@ describe('the end of a text', () => {
     expect(() => half.generateIds(new Array(10).fill(7))).toThrow(/at most 9/)
   })
 
-  it('comes at an id that ends it, which is not given, unless that is ignored', async () => {
+  it('at an end-of-sequence token, which is not yielded, unless it is ignored', async () => {
     const options = { maxTokens: 4, sampling: { temperature: 5 }, seed: 1 }
     using endless = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
     const all = await collect(endless.generateIds([9], options))

@@ -4,7 +4,7 @@ import { parseJson } from '#src/model/json/json.js'
 const parse = (text: string) => parseJson('x.json', Buffer.from(text))
 
 describe('parseJson', () => {
-  it('takes what JSON.parse takes', () => {
+  it('accepts what JSON.parse accepts', () => {
     const text = '{"a": "{\\"a\\": 1}", "b": [{"a": "\\\\"}, {"a" : null}], "c": {"a": "}"}}'
     expect(parse(text)).toEqual(JSON.parse(text))
   })
@@ -21,7 +21,7 @@ describe('parseJson', () => {
     )
   })
 
-  it('refuses what is no UTF-8', () => {
+  it('refuses invalid UTF-8', () => {
     expect(() => parseJson('x.json', Uint8Array.of(0x22, 0xff, 0x22))).toThrow(/x\.json: not valid/)
   })
 })

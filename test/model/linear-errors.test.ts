@@ -30,14 +30,14 @@ function loadInt8(pool: Pool, skip: string[] = []): Promise<Model> {
 }
 
 describe('compareLinears', () => {
-  it('finds no error where both are the same', async () => {
+  it('finds no error where both models are the same', async () => {
     for (const model of [float, int8]) {
       const errors = await compareLinears(model, model, tokens)
       expect(errors.map(({ error }) => error)).toEqual(errors.map(() => 0))
     }
   })
 
-  it('tells every Linear, in order, by kind and layer', async () => {
+  it('lists every Linear, in order, by kind and layer', async () => {
     const errors = await compareLinears(int8, float, tokens)
     expect(errors.map(({ name }) => name)).toEqual([...linearSpecs(float.config).keys()])
     const { error, ...rest } = errors[13]
@@ -46,7 +46,7 @@ describe('compareLinears', () => {
     expect(errors.at(-1)).toMatchObject({ name: 'lm_head', kind: 'lm_head', layer: null })
   })
 
-  it("is each Linear's own error on the input of the reference, a mean over tokens", async () => {
+  it("reports each Linear's own error on the input of the reference, as a mean over tokens", async () => {
     const errors = await compareLinears(int8, float, tokens)
     const traces = await traceOf(float, tokens)
     for (const [i, { name, x, y }] of traces.entries()) {
@@ -61,7 +61,7 @@ describe('compareLinears', () => {
     }
   })
 
-  it('is zero for the Linears that are left in float, whatever comes before them', async () => {
+  it('is zero for Linears that stay in float, whatever comes before them', async () => {
     using model = await loadInt8(pool, ['down_proj'])
     const errors = await compareLinears(model, float, tokens)
     const without = (list: LinearError[]) => list.filter(({ kind }) => kind !== 'down_proj')
@@ -76,14 +76,14 @@ describe('compareLinears', () => {
     expect(await compareLinears(int8, float, long)).toEqual(some)
   })
 
-  it('counts the Linears that are done', async () => {
+  it('reports progress in Linears', async () => {
     const progress: [number, number][] = []
     const onProgress = (done: number, total: number) => progress.push([done, total])
     await compareLinears(int8, float, tokens, { onProgress })
     expect(progress).toEqual(Array.from({ length: 15 }, (_, i) => [i + 1, 15]))
   })
 
-  it('stops where it is aborted', async () => {
+  it('stops when aborted', async () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     const { signal } = controller
@@ -94,7 +94,7 @@ describe('compareLinears', () => {
     await expect(aborted).rejects.toBe(reason)
   })
 
-  it('refuses a reference with other Linears, and tokens that are none', async () => {
+  it('refuses a reference with other Linears, and values that are not tokens', async () => {
     const wide = { ...tinyConfig, intermediate_size: 24 }
     const tensors = tinyTensors()
     for (const [name, { shape, data }] of Object.entries(tensors)) {
@@ -111,7 +111,7 @@ describe('compareLinears', () => {
   })
 })
 
-it('refuses outputs that are not numbers, and says whose they are', async () => {
+it('refuses outputs that are NaN, and names their Linear', async () => {
   const tensors = tinyTensors()
   tensors['model.norm.weight'] = f32([12], new Array(12).fill(Number.NaN))
   using broken = await loadMade(pool, tinyConfig, tensors)
@@ -131,7 +131,7 @@ describe('a trace', () => {
     }
   })
 
-  it('shows of several windows what it shows of each alone, block by block', async () => {
+  it('gives the same for several windows as for each alone, block by block', async () => {
     using model = await loadMade(pool)
     const windows = [tokens, tokens.slice(3, 10), [7]].map((ids) => Uint32Array.from(ids))
     const traces = await traceAll(model, windows)

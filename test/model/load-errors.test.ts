@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-/** The tiny checkpoint with biases of the named Linears, in both layers. */
+/** The tiny checkpoint with biases for the named Linears, in both layers. */
 function withBiases(sizes: Record<string, number>): Record<string, StoredTensor> {
   const tensors = tinyTensors()
   for (const i of [0, 1]) {

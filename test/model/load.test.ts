@@ -27,14 +27,14 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-/** Names of the Linears that a model loaded so runs in int8. */
+/** Names of the Linears that run in int8 in a model loaded with these options. */
 async function int8Linears(folder: string, options: LoadOptions): Promise<string[]> {
   using model = await Model.load(pool, folder, options)
   return [...model.projections].flatMap(([name, p]) => (p instanceof Linear ? [name] : []))
 }
 
-describe('which Linears run in int8', () => {
-  it('of a float checkpoint: none, or all that are not skipped', async () => {
+describe('the Linears that run in int8', () => {
+  it('of a float checkpoint are none, or all that are not skipped', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     expect(await int8Linears(folder.path, {})).toEqual([])
@@ -50,14 +50,14 @@ describe('which Linears run in int8', () => {
     ).toEqual(but('down_proj', '0.mlp.up_proj'))
   })
 
-  it('of a W8A8 checkpoint: those it stores as int8 and the head, unless told otherwise', async () => {
+  it('of a W8A8 checkpoint are those stored as int8 and the head, unless told otherwise', async () => {
     expect((await int8Linears(fixture, {})).length).toBe(43)
     expect((await int8Linears(fixture, { skip: ['lm_head'] })).length).toBe(42)
     expect((await int8Linears(fixture, { skip: ['mlp.*'] })).length).toBe(25)
     expect(await int8Linears(fixture, { quantize: 'none' })).toEqual([])
   })
 
-  it('refuses options that make no sense', async () => {
+  it('refuses contradictory options', async () => {
     await expect(Model.load(null as unknown as Pool, fixture)).rejects.toThrow(
       /pool: expected a Pool/,
     )
@@ -136,12 +136,12 @@ describe('a checkpoint that is refused', () => {
     [
       'a weight of another dtype',
       { ...tinyTensors(), [name]: { ...randomF32([20, 12], 1), dtype: 'I32' } },
-      /up_proj\.weight: I32 is none of/,
+      /up_proj\.weight: dtype I32 is not supported/,
     ],
     [
       'a norm of another dtype',
       { ...tinyTensors(), 'model.norm.weight': { ...randomF32([12], 1), dtype: 'I32' } },
-      /model\.norm\.weight: I32 is none of F32, BF16, F16/,
+      /model\.norm\.weight: dtype I32 is not supported, only F32, BF16, F16/,
     ],
   ])('%s', async (_, tensors, message) => {
     await using folder = await temporaryFolder()
@@ -158,14 +158,17 @@ describe('a checkpoint that is refused', () => {
       await expectFormatError(Checkpoint.open(folder.path), new RegExp(`${file}: `))
       if (file === 'tokenizer.json') continue
       await rm(join(folder.path, file))
-      const missing = new RegExp(`${file}: .*(ENOENT|is missing|is there)`)
+      const missing = new RegExp(`${file}: .*(ENOENT|is missing|exists)`)
       await expectFormatError(Model.load(pool, folder.path), missing)
       expect(openFilesIn(folder.path)).toEqual([])
     }
   })
 })
 
-/** Those of this process; threads of other tests open and close theirs meanwhile. None where the system doesn't tell. */
+/**
+ * Open files of this process, without those that other tests' threads open and close meanwhile. Empty where the system
+ * cannot list them.
+ */
 function openFilesIn(folder: string): string[] {
   if (process.platform !== 'linux') return []
   const links = readdirSync('/proc/self/fd').map((fd) => {
@@ -178,7 +181,7 @@ function openFilesIn(folder: string): string[] {
   return links.filter((file) => file.startsWith(folder))
 }
 
-it('takes one scale for a whole weight', async () => {
+it('broadcasts one scale to a whole weight', async () => {
   const name = 'model.layers.0.mlp.up_proj'
   const q = Int8Array.from({ length: 240 }, (_, i) => (i % 255) - 127)
   const load = async (tensors: ReturnType<typeof tinyTensors>) => {
@@ -205,7 +208,7 @@ it('takes one scale for a whole weight', async () => {
   expect(perChannel).toEqual(float)
 })
 
-it('ignores tensors that some exporters add', async () => {
+it('ignores extra tensors that some exporters write', async () => {
   await using folder = await temporaryFolder()
   const inverse = 'model.layers.0.self_attn.rotary_emb.inv_freq'
   const tensors = { ...tinyTensors(), 'lm_head.weight': f32([1], [0]), [inverse]: f32([1], [0]) }

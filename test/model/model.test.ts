@@ -13,7 +13,7 @@ afterAll(async () => await pool.close())
 const ids = [5, 1000, 2047, 1, 5, 7]
 
 describe('logits', () => {
-  it('are a row for every id, whatever ids come behind, and of any kind of array', async () => {
+  it('has a row for every token, whatever tokens follow, for any kind of array', async () => {
     using model = await loadMade(pool)
     const all = await model.logits(ids)
     expect(all.dims).toEqual([6, 2048])
@@ -23,7 +23,7 @@ describe('logits', () => {
     }
   })
 
-  it('come of a head of its own and of biases where the checkpoint has them', async () => {
+  it('uses a separate head and biases where the checkpoint has them', async () => {
     using plain = await loadMade(pool)
     const tensors = tinyTensors()
     tensors['lm_head.weight'] = tensors['model.embed_tokens.weight']
@@ -37,7 +37,7 @@ describe('logits', () => {
     expect(await logitsOf(changed, ids)).not.toEqual(await logitsOf(plain, ids))
   })
 
-  it('are refused for ids that are none, or more than the context holds', async () => {
+  it('refuses values that are not tokens, and more than the context holds', async () => {
     using model = await loadMade(pool)
     for (const wrong of [[], [-1], [2048], [1.5], [Number.NaN], new Array(33).fill(1)]) {
       await expect(model.logits(wrong)).rejects.toThrow(ArgumentError)
@@ -52,7 +52,7 @@ describe('logits', () => {
     await expect(model.logits([1], { signal })).rejects.toThrow('enough')
   })
 
-  /** Those of attention, in both layers: all zero, or random. */
+  /** Biases of attention, in both layers: all zero, or random. */
   function biases(scale: 0 | 1) {
     const sizes = { q: 24, k: 12, v: 12, o: 12 }
     const entries = Object.entries(sizes).flatMap(([part, size]) =>
@@ -72,7 +72,7 @@ describe('nll', () => {
     model = await loadMade(pool)
   })
 
-  it('is the mean over all predictions of all whole windows', async () => {
+  it('is the mean over all predictions in whole windows', async () => {
     const progress: number[] = []
     const both = await model.nll(ids, { window: 3, onProgress: (done) => progress.push(done) })
     const halves = [await model.nll(ids.slice(0, 3)), await model.nll(ids.slice(3))]
@@ -111,7 +111,7 @@ describe('maxContext', () => {
   })
 })
 
-it('says what it is and how much it reads', async () => {
+it('describes itself and how many bytes a token reads', async () => {
   using model = await loadMade(pool)
   expect(String(model)).toMatch(/^Model\(llama, layers=2, weights=0 MB, dtype=float32\) on Pool\(/)
   const perLayer = 24 * 12 * 2 + 12 * 12 * 2 + 20 * 12 * 3
@@ -123,7 +123,7 @@ it('says what it is and how much it reads', async () => {
   expect(model.cacheBytes).toBe(2 * 2 * 2 * 6 * 4)
 })
 
-it('a disposed model throws DisposedError, whatever is asked of it', async () => {
+it('a disposed model throws DisposedError from every method', async () => {
   const model = await loadMade(pool)
   model.dispose()
   model.dispose()

@@ -3,15 +3,15 @@ import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
 import { readJson } from './support.js'
 
 /*
- * A decoder of the Llama family in float64, as its papers have it and without any of the package's own
- * arithmetic: https://arxiv.org/abs/2302.13971, grouped heads https://arxiv.org/abs/2305.13245, a window
- * https://arxiv.org/abs/2310.06825. Biases, norms of q and k, and a head are there if the file has them.
+ * A decoder of the Llama family in float64, written from its papers without the package's own arithmetic:
+ * https://arxiv.org/abs/2302.13971, grouped heads https://arxiv.org/abs/2305.13245, a window
+ * https://arxiv.org/abs/2310.06825. It uses biases, norms of q and k, and a head if the file has them.
  */
 
 export interface PlainOptions {
-  /** RoPE's, radians per position, one for each pair of a head's elements. */
+  /** RoPE frequencies, radians per position, one for each pair of a head's elements. */
   frequencies: Float64Array
-  /** For each layer how many ids one attends to, itself among them; all where there is none. */
+  /** For each layer how many tokens a token attends to, itself included; all where undefined. */
   windows?: (number | undefined)[]
 }
 
@@ -22,7 +22,7 @@ export function plainFrequencies(headDim: number, theta: number): Float64Array {
   return Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim))
 }
 
-/** The logits of every id, [M, vocabSize]. */
+/** The logits of every token, [M, vocabSize]. */
 export async function plainLogits(
   folder: string,
   ids: readonly number[],
@@ -42,7 +42,7 @@ export async function plainLogits(
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const attention = `model.layers.${i}.self_attn`
     const mlp = `model.layers.${i}.mlp`
-    /** The heads of q, k or v; those of q and k are normed, where there is a norm, and rotated. */
+    /** The heads of q, k or v; q and k are normalised, where there is a norm, and rotated. */
     const project = (part: 'q' | 'k' | 'v', x: Row, position: number) => {
       const heads = split(linear(`${attention}.${part}_proj`, x), 2 * frequencies.length)
       if (part === 'v') return heads
@@ -103,7 +103,7 @@ function rmsNorm(x: Row, weight: Row, eps: number): Row {
   return x.map((value, i) => (value / Math.sqrt(meanSquare + eps)) * weight[i])
 }
 
-/** Turns element i with i + D/2. */
+/** Rotates element i with i + D/2. */
 function rotate(head: Row, position: number, frequencies: Row): Row {
   const half = frequencies.length
   const y = new Float64Array(2 * half)

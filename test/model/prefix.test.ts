@@ -28,35 +28,35 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
       model = await loadFixture(pool, options)
     })
 
-    /** Writes some ids; returns how many ids went through for it. */
+    /** Generates some tokens; returns how many tokens were computed for it. */
     const cost = async (prompt: number[], maxTokens = 3) => {
       const before = model.stats().ids
       await expectSameLogits(model, prompt, await trace(model, prompt, { maxTokens }))
-      // the check runs all ids but the last once more
+      // the check computes all tokens but the last once more
       return model.stats().ids - before - (prompt.length + maxTokens - 1)
     }
 
-    it.each([1, 63, 64, 65, 200])('runs only what is new behind %i ids', async (shared) => {
+    it.each([1, 63, 64, 65, 200])('computes only what is new after %i tokens', async (shared) => {
       expect(await cost(text.slice(0, shared))).toBe(shared + 2)
       const next = [...text.slice(0, shared), ...text.slice(500, 510)]
       expect(await cost(next)).toBe(12)
-      // the last id of the same prompt has to run again, for its logits
+      // the last token of the same prompt is computed again, for its logits
       expect(await cost(next)).toBe(3)
     })
 
-    it('runs only what is new behind the answer, too', async () => {
+    it('computes only what is new after the answer, too', async () => {
       const prompt = text.slice(0, 70)
       const answer = await collect(model.generateIds(prompt, { maxTokens: 20, ignoreEnd: true }))
-      // the last id of the answer was given, but did not go through
+      // the last token of the answer was sampled, but not computed
       expect(await cost([...prompt, ...answer, 9, 10])).toBe(3 + 2)
     })
 
-    it('shares nothing with a text that begins otherwise', async () => {
+    it('shares nothing with a sequence that begins differently', async () => {
       await cost(text.slice(0, 100))
       expect(await cost(text.slice(1, 101))).toBe(102)
     })
 
-    it('disturbs no text that is still being written, nor is disturbed by it', async () => {
+    it('does not disturb a running sequence, nor does that disturb it', async () => {
       const prompt = text.slice(0, 100)
       const branches = Array.from({ length: 6 }, (_, i) => [...prompt.slice(0, 40 + 12 * i), 7 + i])
       const first = trace(model, prompt, { maxTokens: 60 })
@@ -68,7 +68,7 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
       await expectSameLogits(model, prompt, await first)
     })
 
-    it('has nothing of texts that were ended in the middle but what went through', async () => {
+    it('keeps only computed tokens of sequences that were ended early', async () => {
       const prompt = text.slice(0, 300)
       for await (const _ of model.generateIds(prompt)) break
       const signal = AbortSignal.timeout(1)
@@ -81,7 +81,7 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
 )
 
 describe('PrefixCache', () => {
-  /** A sequence of these ids. */
+  /** A sequence of these tokens. */
   const sequence = (pages: PagePool, ids: number[]) => {
     const made = new Sequence(pool, pages, 1000)
     made.reserve(ids.length)
@@ -90,7 +90,7 @@ describe('PrefixCache', () => {
   }
   const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
 
-  it('finds the sequence that has the most in common', () => {
+  it('finds the sequence with the longest common prefix', () => {
     const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(10)]
     const all = [[1, 2, 3], [1, 2, 4, 5], [9]].map((ids) => sequence(pages, ids))
     for (const one of all) cache.add(one)
@@ -102,7 +102,7 @@ describe('PrefixCache', () => {
     expect(cache.find([])).toBeUndefined()
   })
 
-  it('counts a page that several have once', () => {
+  it('counts a shared page once', () => {
     const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(3)]
     const first = sequence(pages, range(0, 128))
     const forks = [1, 2, 3].map(() => new Sequence(pool, pages, 1000))
@@ -115,7 +115,7 @@ describe('PrefixCache', () => {
     expect(cache.find(range(0, 128))?.sequence).toBe(first)
   })
 
-  it('lets go of the oldest that have ended, but of none that runs', () => {
+  it('evicts the oldest finished sequences, but no running one', () => {
     const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(4)]
     const running = sequence(pages, range(0, 300))
     cache.add(running)
@@ -136,7 +136,7 @@ describe('PrefixCache', () => {
 })
 
 describe('PagePool', () => {
-  it('keeps as many free pages as it may for who comes next', () => {
+  it('keeps up to its limit of free pages for reuse', () => {
     const pages = new PagePool(pool, 64, 2)
     const given = [pages.take(), pages.take(), pages.take()]
     for (const page of given) pages.give(page)
@@ -146,7 +146,7 @@ describe('PagePool', () => {
 })
 
 describe('prefixCacheBytes', () => {
-  /** Ids that run for a prompt and one token, for the first time and once more. */
+  /** The tokens computed for a prompt and one token, the first time and the second. */
   const costs = async (prefixCacheBytes: number, prompts: number[][]) => {
     using model = await loadFixture(pool, { prefixCacheBytes })
     const ran: number[] = []
@@ -160,11 +160,11 @@ describe('prefixCacheBytes', () => {
   const long = text.slice(0, 100)
   const short = text.slice(500, 510)
 
-  it('keeps nothing of ended texts where it is 0', async () => {
+  it('of 0 keeps no finished sequence', async () => {
     expect(await costs(0, [long, short])).toEqual([100, 10, 100, 10])
   })
 
-  it('keeps the last texts whose pages it has room for', async () => {
+  it('keeps the last sequences whose pages fit', async () => {
     using model = await loadFixture(pool)
     const page = model.cacheBytes * 64
     expect(await costs(page, [short])).toEqual([10, 1])
@@ -175,7 +175,7 @@ describe('prefixCacheBytes', () => {
     expect(await costs(3 * page, [short, long])).toEqual([10, 100, 10, 100])
   })
 
-  it('shares the pages of a text that runs even where it is 0', async () => {
+  it('of 0 still shares the pages of a running sequence', async () => {
     using model = await loadFixture(pool, { prefixCacheBytes: 0 })
     const running = model.generateIds(long, { maxTokens: 20, ignoreEnd: true })
     await running.next()
@@ -211,7 +211,7 @@ describe('Sequence', () => {
     expect(shared.map(({ holders }) => holders)).toEqual([0, 0])
   })
 
-  it('keeps its pages while workers use them, though it was let go', () => {
+  it('keeps its pages while workers use them, even after release', () => {
     const pages = new PagePool(pool, 64, 10)
     const sequence = new Sequence(pool, pages, 100)
     sequence.reserve(1)

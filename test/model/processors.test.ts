@@ -18,7 +18,7 @@ const run = (processors: LogitsProcessor[], options = {}) =>
   collect(model.generateIds(promptIds, { maxTokens: 12, ignoreEnd: true, processors, ...options }))
 
 describe('a logits processor', () => {
-  it('sees the logits of every step, and all ids so far', async () => {
+  it('sees the logits of every step, and all tokens so far', async () => {
     const seen: number[][] = []
     const ids = await run([(_, now) => void seen.push([...now])])
     expect(seen).toEqual(ids.map((_, i) => [...promptIds, ...ids.slice(0, i)]))
@@ -29,7 +29,7 @@ describe('a logits processor', () => {
     expect(Float32Array.from(logits.flatMap((row) => [...row]))).toEqual(all.slice(first))
   })
 
-  it('can force an id, and ban others', async () => {
+  it('can force a token, and ban others', async () => {
     const force: LogitsProcessor = (logits, ids) => {
       logits.fill(-Infinity)
       logits[100 + ids.length] = 0
@@ -49,7 +49,7 @@ describe('a logits processor', () => {
     }
   })
 
-  it('works on what those before it have left', async () => {
+  it('receives the logits that the processors before it left', async () => {
     const set: LogitsProcessor = (logits) => void logits.fill(0)
     const choose: LogitsProcessor = (logits) => {
       expect(logits.every((logit) => logit === 0)).toBe(true)
@@ -58,7 +58,7 @@ describe('a logits processor', () => {
     expect(await run([set, choose])).toEqual(new Array(12).fill(9))
   })
 
-  it('changes the logits of its own text only', async () => {
+  it('changes the logits of its own request only', async () => {
     const [greedy, forced] = [await run([]), new Array(12).fill(9)]
     const force: LogitsProcessor = (logits) => {
       logits[9] = Infinity
@@ -66,7 +66,7 @@ describe('a logits processor', () => {
     expect(await Promise.all([run([]), run([force]), run([])])).toEqual([greedy, forced, greedy])
   })
 
-  it('that throws ends its own text only, with what it throws', async () => {
+  it('that throws ends its own request only, with its error', async () => {
     const reason = new Error('no more')
     const given: number[] = []
     const doomed = async () => {
@@ -83,7 +83,7 @@ describe('a logits processor', () => {
     expect(await run([])).toEqual(greedy)
   })
 
-  it('that makes a NaN ends the text with a NotANumberError', async () => {
+  it('that writes a NaN ends the request with a NotANumberError', async () => {
     const spoil: LogitsProcessor = (logits, ids) => {
       if (ids.length === promptIds.length + 2) logits[7] = Number.NaN
     }

@@ -1,6 +1,6 @@
 import { randomF32, type StoredTensor } from './support.js'
 
-/** A checkpoint's content. */
+/** The content of a checkpoint. */
 export interface MadeCheckpoint {
   config: Record<string, unknown>
   tensors: Record<string, StoredTensor>
@@ -14,7 +14,7 @@ export interface RandomOptions {
   seed?: number
 }
 
-/** A decoder of random weights. No size is a multiple of what kernels work with. */
+/** A decoder of random weights. No size is a multiple of a kernel's tile. */
 const sizes = {
   vocab_size: 53,
   hidden_size: 20,
@@ -31,7 +31,7 @@ const sizes = {
 }
 
 /**
- * @param architecture as `architectures` in config.json
+ * @param architecture as in `architectures` of config.json
  * @param changes of config.json
  */
 export function randomCheckpoint(

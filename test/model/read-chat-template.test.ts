@@ -26,19 +26,19 @@ describe('the chat template of a folder', () => {
     pad_token: null,
   }
 
-  it('takes it from tokenizer_config.json', async () => {
+  it('comes from tokenizer_config.json', async () => {
     const file = { ...config, chat_template: source }
     expect(await render({ 'tokenizer_config.json': file })).toBe('<s>hi</s>')
   })
 
-  it('prefers chat_template.jinja', async () => {
+  it('comes from chat_template.jinja first', async () => {
     const file = { ...config, chat_template: 'not this' }
     const files = { 'tokenizer_config.json': file, 'chat_template.jinja': source }
     expect(await render(files)).toBe('<s>hi</s>')
     expect(await render({ 'chat_template.jinja': source })).toBe('hi')
   })
 
-  it('reads a checkpoint that has none', async () => {
+  it('is undefined where a checkpoint has none', async () => {
     await expect(render({})).rejects.toThrow(/messages: .*none in .*tokenizer_config\.json/)
     await expect(render({ 'tokenizer_config.json': config })).rejects.toThrow(/plain prompt/)
   })

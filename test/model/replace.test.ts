@@ -44,7 +44,7 @@ async function expectUnchanged(model: Model, failing: () => Promise<unknown>, er
 }
 
 describe('quantizeLinears', () => {
-  it('replaces all but what is skipped, and says so', async () => {
+  it('replaces all Linears but the skipped ones, and describes the result', async () => {
     using model = await tiny()
     const before = await logits(model)
     const progress: [number, number][] = []
@@ -83,7 +83,7 @@ describe('quantizeLinears', () => {
     })
   })
 
-  it('gives the bits of a checkpoint that is quantised as it is loaded', async () => {
+  it('gives the bits of a checkpoint that was quantised while loading', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     using loaded = await Model.load(pool, folder.path, {
@@ -96,7 +96,7 @@ describe('quantizeLinears', () => {
     expectSameBits(await logits(model), await logits(loaded))
   })
 
-  it('keeps as many outliers as the Linears that are int8 already, and no other number', async () => {
+  it('uses the `outliers` of the Linears that are int8 already, and refuses another number', async () => {
     using model = await tiny()
     await quantizeLinears(model, { skip: ['lm_head', 'q_proj'], outliers: 3 })
     await expectUnchanged(model, () => quantizeLinears(model, { outliers: 8 }), /outliers.*3/)

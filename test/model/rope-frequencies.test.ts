@@ -64,7 +64,7 @@ describe('frequencies', () => {
     )
   })
 
-  it('dynamic: theta grows with the length, from the original one on', () => {
+  it('dynamic: theta grows with the length, beyond the original one', () => {
     const dynamic = {
       type: 'dynamic',
       theta: 1e4,
@@ -164,7 +164,7 @@ describe('rotationTable', () => {
     yarn,
   ]
 
-  it('does not depend on where it is cut', () => {
+  it('does not depend on how it is divided', () => {
     const cut = fc.tuple(fc.constantFrom(...ropes), fc.nat(40), fc.nat(40), fc.nat(40))
     fc.assert(
       fc.property(cut, ([rope, ...points]) => {

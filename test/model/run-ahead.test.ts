@@ -7,8 +7,8 @@ import { fixture } from './support.js'
 needLibrary()
 
 /*
- * While a step runs, the next one is queued behind it for the id that it is about to draw. Nobody should
- * be able to tell, but by the clock.
+ * While a step runs, a speculative one is queued behind it for the token that the first is about to sample. Only the
+ * time may differ.
  */
 
 let pool: Pool
@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const prompt = [5, 17, 300, 42]
 
-/** The ids, after each of which the consumer takes so many milliseconds. */
+/** Generates tokens; the consumer waits `pause` milliseconds after each. */
 async function generate(options: GenerateIdsOptions, pause = 0): Promise<number[]> {
   const ids: number[] = []
   for await (const id of model.generateIds(prompt, { ignoreEnd: true, ...options })) {
@@ -34,29 +34,29 @@ async function generate(options: GenerateIdsOptions, pause = 0): Promise<number[
   return ids
 }
 
-/** Forbids nothing, but wants to see logits, so that no step can be queued behind another. */
+/** A processor that changes nothing, but needs the logits, so that no step runs ahead. */
 const looking: GenerateIdsOptions = { processors: [() => {}] }
 
 describe('steps that run ahead', () => {
   const sampling = { temperature: 1, topP: 0.9 }
 
-  it('draw what steps one by one draw', async () => {
+  it('sample what single steps sample', async () => {
     for (const seed of [1, 2, 3]) {
       const options = { maxTokens: 70, sampling, seed }
       expect(await generate(options)).toEqual(await generate({ ...options, ...looking }))
     }
   })
 
-  it('wait for a consumer who takes longer than they do', async () => {
+  it('wait for a consumer that is slower than they are', async () => {
     const options = { maxTokens: 8, sampling, seed: 4 }
     const expected = await generate({ ...options, ...looking })
     const before = model.stats().steps
     expect(await generate(options, 15)).toEqual(expected)
-    // one for every id: what was drawn ahead is kept until it is asked for
+    // one for every token: a token sampled ahead is kept until the consumer requests it
     expect(model.stats().steps - before).toBe(8)
   })
 
-  it('are no more than one too many where a text ends', async () => {
+  it('compute at most one token too many at the end of a request', async () => {
     const ids = model.generateIds(prompt, { maxTokens: 500, ignoreEnd: true })
     const before = model.stats().steps
     for (let i = 0; i < 5; i++) await ids.next()
@@ -65,7 +65,7 @@ describe('steps that run ahead', () => {
     expect(model.stats().steps - before).toBeLessThanOrEqual(6)
   })
 
-  it('serve texts that come and go', async () => {
+  it('serve requests that start and end at any time', async () => {
     const options = (seed: number) => ({ maxTokens: 5 + 9 * seed, sampling, seed })
     const seeds = [0, 1, 2, 3, 4]
     const alone: number[][] = []
@@ -79,7 +79,7 @@ describe('steps that run ahead', () => {
     expect(together).toEqual(alone)
   })
 
-  it('are taken back where a worker dies, draws and all', async () => {
+  it('are repeated after a worker dies, with the same samples', async () => {
     const options = { maxTokens: 60, sampling, seed: 6 }
     const expected = await generate(options)
     const run = pool.run.bind(pool)
@@ -97,7 +97,7 @@ describe('steps that run ahead', () => {
     }
   })
 
-  it('end with the text that is aborted', async () => {
+  it('end with the aborted request', async () => {
     const controller = new AbortController()
     const ids = model.generateIds(prompt, { signal: controller.signal, ignoreEnd: true })
     for (let i = 0; i < 3; i++) await ids.next()

@@ -8,17 +8,17 @@ const make = (sampling: Sampling, seed?: number) =>
   new Sampler(new Memory(null), sampling, seed, [7, 3, 7], 10)
 
 describe('Sampler', () => {
-  it('takes the best id where nothing is said', () => {
+  it('is greedy by default', () => {
     expect(make({}).next()).toMatchObject({ temperature: 0, topK: 0, topP: 1, minP: 0, penalty: 1 })
   })
 
-  it('hands options on', () => {
+  it('passes sampling options on', () => {
     const sampling = { temperature: 0.7, topK: 5, topP: 0.9, minP: 0.1, repetitionPenalty: 1.3 }
     const expected = { temperature: 0.7, topK: 5, topP: 0.9, minP: 0.1, penalty: 1.3 }
     expect(make(sampling).next()).toMatchObject(expected)
   })
 
-  it('draws the same numbers for a seed, and others without one', () => {
+  it('uses the same random numbers for a seed, and others without one', () => {
     const draw = (seed?: number) => {
       const sampler = make({}, seed)
       return Array.from({ length: 5 }, () => sampler.next().random)
@@ -29,7 +29,7 @@ describe('Sampler', () => {
     expect(draw().every((bits) => Number.isInteger(bits) && bits >= 0 && bits < 2 ** 32)).toBe(true)
   })
 
-  it('knows each id that the text holds once, where that matters', () => {
+  it('lists each token of the sequence once, where a penalty needs it', () => {
     const penalising = make({ repetitionPenalty: 2 })
     expect([...penalising.next().seen]).toEqual([7, 3])
     for (const id of [3, 9, 9, 7]) penalising.accept(id)

@@ -18,14 +18,14 @@ const prompt = qwen3Prompts()[0].promptIds
 const idsOf = (sampling: Sampling, options: GenerateIdsOptions = { seed: 1, maxTokens: 24 }) =>
   collect(model.generateIds(prompt, { ...options, ignoreEnd: true, sampling }))
 
-/** How many logits are above that of each id that was drawn, over a text. */
+/** How many logits are above that of each sampled token, over a generation. */
 async function ranks(sampling: Sampling): Promise<number[]> {
   const { ids, logits } = await trace(model, prompt, { sampling, seed: 2, maxTokens: 60 })
   return ids.map((id, i) => logits[i].filter((logit) => logit > logits[i][id]).length)
 }
 
 describe('sampling', () => {
-  it('takes the best id where the temperature is 0, whatever else is said', async () => {
+  it('is greedy at temperature 0, whatever the other options', async () => {
     const greedy = await idsOf({})
     expect(await ranks({})).toEqual(new Array(60).fill(0))
     expect(await idsOf({ temperature: 0, topK: 7, topP: 0.5, minP: 0.1 })).toEqual(greedy)
@@ -42,7 +42,7 @@ describe('sampling', () => {
     expect(await draw()).not.toEqual(await draw())
   })
 
-  it('draws the same alone, among others, and with processors that change nothing', async () => {
+  it('samples the same alone, in a batch, and with processors that change nothing', async () => {
     const sampling = { temperature: 1, topK: 50, topP: 0.95, minP: 0.01, repetitionPenalty: 1.2 }
     const alone = await idsOf(sampling)
     const others = [3, 4, 5].map((seed) => idsOf(sampling, { seed, maxTokens: 24 }))
@@ -53,7 +53,7 @@ describe('sampling', () => {
 })
 
 describe('an option', () => {
-  it('temperature flattens: worse ids are drawn more often', async () => {
+  it('temperature flattens: worse tokens are sampled more often', async () => {
     const mean = async (temperature: number) => {
       const all = await ranks({ temperature })
       return all.reduce((a, b) => a + b) / all.length
@@ -61,7 +61,7 @@ describe('an option', () => {
     const [cold, warm, hot] = [await mean(0.3), await mean(1), await mean(1000)]
     expect(cold).toBeLessThan(warm)
     expect(warm).toBeLessThan(hot)
-    // nearly uniform over 2048 ids
+    // nearly uniform over 2048 tokens
     expect(hot).toBeGreaterThan(700)
   })
 
@@ -70,7 +70,7 @@ describe('an option', () => {
     expect(Math.max(...all)).toBe(4)
   })
 
-  it('minP leaves only ids that are likely beside the best', async () => {
+  it('minP leaves only tokens that are likely relative to the best', async () => {
     const sampling = { temperature: 2, minP: 0.2 }
     const { ids, logits } = await trace(model, prompt, { sampling, seed: 2, maxTokens: 60 })
     const ratios = ids.map((id, i) => Math.exp((logits[i][id] - Math.max(...logits[i])) / 2))
@@ -78,7 +78,7 @@ describe('an option', () => {
     expect(Math.min(...ratios)).toBeLessThan(0.6)
   })
 
-  it('topP leaves only the best that have this probability together', async () => {
+  it('topP leaves only the best tokens that reach this probability together', async () => {
     const { ids, logits } = await trace(model, prompt, {
       sampling: { temperature: 1, topP: 0.5 },
       seed: 2,
@@ -95,7 +95,7 @@ describe('an option', () => {
     expect(Math.max(...before)).toBeGreaterThan(0.1)
   })
 
-  it('repetitionPenalty keeps ids from coming again', async () => {
+  it('repetitionPenalty makes repeated tokens less likely', async () => {
     const distinct = async (repetitionPenalty: number) =>
       new Set(await idsOf({ repetitionPenalty }, { maxTokens: 60 })).size
     expect(await distinct(1)).toBeLessThan(50)

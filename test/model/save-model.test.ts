@@ -24,7 +24,7 @@ const kv = 'bf16'
 const int8 = ({ projections }: Model) =>
   [...projections].filter(([, projection]) => projection instanceof Linear).map(([name]) => name)
 
-describe('a model that was saved and is loaded again', () => {
+describe('a model after save and load', () => {
   it.each<[string, ReturnType<typeof randomCheckpoint>, LoadOptions]>([
     ['Llama', randomCheckpoint('LlamaForCausalLM'), {}],
     ['Llama, tied', randomCheckpoint('LlamaForCausalLM', { tie_word_embeddings: true }), {}],
@@ -47,7 +47,7 @@ describe('a model that was saved and is loaded again', () => {
     expect(ignore).toEqual(all.filter((name) => !stored.includes(name)))
   })
 
-  it('is the fixture still', async () => {
+  it('equals the fixture', async () => {
     await using parent = await temporaryFolder()
     using _open = expectNothingOpen()
     using model = await Model.load(pool, fixture)
@@ -60,7 +60,7 @@ describe('a model that was saved and is loaded again', () => {
     expect(readJson(join(folder, 'config.json'))).toEqual(readJson(join(fixture, 'config.json')))
   })
 
-  it('has the Linears that were quantised since', async () => {
+  it('keeps the Linears that were quantised after loading', async () => {
     await using folder = await temporaryFolder()
     const { config, tensors } = randomCheckpoint('LlamaForCausalLM')
     await writeCheckpoint(folder.path, config, tensors)
@@ -74,7 +74,7 @@ describe('a model that was saved and is loaded again', () => {
   })
 })
 
-it('refuses a folder that holds something, and leaves nothing of what was aborted', async () => {
+it('refuses a folder that is not empty, and leaves nothing after an abort', async () => {
   await using parent = await temporaryFolder()
   using model = await Model.load(pool, fixture)
   await expect(model.save(fixture)).rejects.toThrow(ArgumentError)

@@ -83,7 +83,7 @@ describe('a saved checkpoint', () => {
     })
   })
 
-  it('has aligned tensors, the widest first, behind a header that says who wrote it', async () => {
+  it('aligns tensors, the widest dtype first, and names its writer in the header', async () => {
     await using parent = await temporaryFolder()
     const folder = join(parent.path, 'saved')
     await save(folder, pair)
@@ -98,7 +98,7 @@ describe('a saved checkpoint', () => {
     expect([...file.subarray(8 + length)]).toEqual([0, 0, 128, 63, 1, 2, 3, 4, 5, 6])
   })
 
-  it('may stream from shared memory that is used again, and reports progress', async () => {
+  it('can stream from reused shared memory, and reports progress', async () => {
     await using parent = await temporaryFolder()
     const folder = join(parent.path, 'saved')
     const piece = new Uint8Array(new SharedArrayBuffer(2))
@@ -118,12 +118,14 @@ describe('a saved checkpoint', () => {
     ])
   })
 
-  it('takes the place of an empty folder, and of no other', async () => {
+  it('replaces an empty folder, and no other', async () => {
     await using parent = await temporaryFolder()
     const folder = join(parent.path, 'saved')
     await mkdir(folder)
     await save(folder, pair)
-    await expect(save(folder, pair)).rejects.toThrow(/folder: expected a new or an empty one, got/)
+    await expect(save(folder, pair)).rejects.toThrow(
+      /folder: expected a new or an empty folder, got/,
+    )
     await writeFile(join(parent.path, 'file'), '')
     await expect(save(join(parent.path, 'file'), pair)).rejects.toThrow(/ENOTDIR/)
     await expect(save(join(parent.path, 'no/folder'), pair)).rejects.toThrow(ArgumentError)

@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-/** Fails so many times as if a worker had died, after all its work was done. */
+/** Fails `runsLeft` and `picksLeft` times as if a worker had died after all its work was done. */
 class DyingStep extends Step {
   runsLeft = 0
   picksLeft = 0
@@ -50,7 +50,7 @@ describe('a step in which a worker dies', () => {
     parts = await loadParts(pool, fixture, {})
   })
 
-  /** The ids that are drawn with several seeds, where workers die so many times at each. */
+  /** The tokens sampled with several seeds, where workers die `runs` and `picks` times at each. */
   async function draw(runs: number, picks: number, processors: LogitsProcessor[] = []) {
     const drawn: number[] = []
     for (let seed = 0; seed < SEEDS; seed++)
@@ -74,14 +74,14 @@ describe('a step in which a worker dies', () => {
     return await new Scheduler([step]).run(new DrawJob(sequence, ids, sampler, { processors }))
   }
 
-  it('is begun again, twice, with the same outcome', async () => {
+  it('is repeated, twice, with the same result', async () => {
     const expected = await draw(0, 0)
     expect(await draw(1, 0)).toEqual(expected)
     expect(await draw(2, 0)).toEqual(expected)
     await expect(draw(3, 0)).rejects.toThrow(WorkerDiedError)
   })
 
-  it('while ids are drawn from processed logits, too, which are processed once', async () => {
+  it('is repeated with processed logits too, which are processed once', async () => {
     const expected = await draw(0, 0)
     for (const picks of [0, 1, 2]) {
       let calls = 0

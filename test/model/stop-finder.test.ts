@@ -13,7 +13,7 @@ function run(stops: string[], pieces: string[]): { given: string[]; found: boole
 }
 
 describe('StopFinder', () => {
-  it('holds back what may begin a stop, and only that', () => {
+  it('holds back what may begin a stop string, and only that', () => {
     expect(run(['end'], ['the e', 'nd of'])).toEqual({ given: ['the ', '', ''], found: true })
     expect(run(['end'], ['the e', 'n', 'emy'])).toEqual({
       given: ['the ', '', 'enemy', ''],
@@ -23,12 +23,12 @@ describe('StopFinder', () => {
     expect(run([], ['a', 'b'])).toEqual({ given: ['a', 'b', ''], found: false })
   })
 
-  it('ends at the stop that is complete first', () => {
+  it('ends at the stop string that is complete first', () => {
     expect(run(['b', 'abc'], ['xabc']).given.join('')).toBe('xa')
     expect(run(['bc', 'abc'], ['xabc']).given.join('')).toBe('x')
   })
 
-  it('finds the same however the text is cut', () => {
+  it('finds the same however the text is divided', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 12 })
     const stop = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 })
     fc.assert(
@@ -42,12 +42,12 @@ describe('StopFinder', () => {
     )
   })
 
-  /** Emoji that begin with the same half of a surrogate pair, among them. */
+  /** Includes emoji that begin with the same half of a surrogate pair. */
   const unit = fc.constantFrom('a', 'b', '😀', '😁')
   const units = fc.array(fc.string({ unit, maxLength: 6 }), { maxLength: 8 })
   const someStops = fc.array(fc.string({ unit, minLength: 1, maxLength: 4 }), { maxLength: 3 })
 
-  it('ends the text before the stop that a reader would see first', () => {
+  it('ends the text before the stop string that a reader would see first', () => {
     fc.assert(
       fc.property(someStops, units, (stops, pieces) => {
         const { given, found } = run(stops, pieces)
@@ -58,7 +58,7 @@ describe('StopFinder', () => {
     )
   })
 
-  it('gives a piece at once but for what begins a stop', () => {
+  it('returns a piece at once, except what begins a stop string', () => {
     fc.assert(
       fc.property(someStops, units, (stops, pieces) => {
         const finder = new StopFinder(stops)
@@ -77,7 +77,7 @@ describe('StopFinder', () => {
   })
 })
 
-/** Reads character by character until the text ends in a stop, of several the longest. */
+/** Reads character by character until the text ends in a stop string, the longest of several. */
 function readUntilStop(stops: string[], text: string): { text: string; found: boolean } {
   for (let end = 0; end <= text.length; end++) {
     const read = text.slice(0, end)

@@ -14,12 +14,12 @@ describe('strftime', () => {
     expect(strftime(date, format)).toBe(expected)
   })
 
-  it('names months as English does, whatever the language of the machine', () => {
+  it('writes English names of months, whatever the locale', () => {
     const months = Array.from({ length: 12 }, (_, m) => strftime(new Date(2025, m), '%b'))
     expect(months.join(' ')).toBe('Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec')
   })
 
-  it('refuses what it does not know', () => {
+  it('refuses unknown directives', () => {
     expect(() => strftime(date, '%d %Z')).toThrow('%Z is not supported')
     expect(() => strftime(date, '100 %')).toThrow('% is not supported')
   })

@@ -17,7 +17,7 @@ export const fixture = fileURLToPath(
   new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url),
 )
 
-/** Checkpoints that lie beside the project in some places; tests skip where they do not. */
+/** Checkpoints beside the project, if present; tests skip where they are missing. */
 const shared = fileURLToPath(new URL('../../../shared/data', import.meta.url))
 export const qwen3 = join(shared, 'qwen3-shakespeare')
 export const stories = join(shared, 'stories260k')
@@ -29,7 +29,7 @@ export interface Prompt {
   promptIds: number[]
   greedyIds: number[]
   completion: string
-  /** How far the logit of each greedy id is above the next. */
+  /** The margin of each greedy token's logit over the next best. */
   margins: number[]
 }
 
@@ -68,7 +68,7 @@ export function readIds(file: string): Uint16Array {
   return new Uint16Array(Uint8Array.from(readFileSync(file)).buffer)
 }
 
-/** Everything that comes out of a generator. */
+/** Collects all values of an async iterable. */
 export async function collect<T>(generator: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const value of generator) all.push(value)
@@ -100,7 +100,7 @@ export function largestDifference(
   return largest
 }
 
-/** A folder that is gone when the test is over. */
+/** A temporary folder that is removed when the test ends. */
 export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'dotpool-'))
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) }
@@ -112,7 +112,7 @@ export interface StoredTensor {
   data: Uint8Array
 }
 
-/** A safetensors file of these tensors. */
+/** Builds a safetensors file of these tensors. */
 export function safetensors(tensors: Record<string, StoredTensor>): Uint8Array {
   let end = 0
   const header = Object.fromEntries(
@@ -125,7 +125,7 @@ export function safetensors(tensors: Record<string, StoredTensor>): Uint8Array {
   return withHeader(JSON.stringify(header), ...Object.values(tensors).map(({ data }) => data))
 }
 
-/** A file that begins as safetensors do, whatever the header. */
+/** Builds a file that begins as safetensors files do, with any header. */
 export function withHeader(header: string, ...data: Uint8Array[]): Uint8Array {
   const text = Buffer.from(header)
   const length = Buffer.alloc(8)
@@ -137,7 +137,7 @@ export function f32(shape: number[], values: ArrayLike<number>): StoredTensor {
   return { dtype: 'F32', shape, data: new Uint8Array(Float32Array.from(values).buffer) }
 }
 
-/** float32 of this shape with numbers in [-1, 1). */
+/** A float32 tensor of this shape with numbers in [-1, 1). */
 export function randomF32(shape: number[], seed: number): StoredTensor {
   const random = seededRandom(seed)
   const size = shape.reduce((a, b) => a * b, 1)
@@ -187,7 +187,7 @@ export function tinyTensors(): Record<string, StoredTensor> {
   return tensors
 }
 
-/** Writes a checkpoint without a tokenizer: to read one, a thread starts, which takes longer than most tests. */
+/** Writes a checkpoint without a tokenizer: reading one starts a thread, which takes longer than most tests. */
 export async function writeCheckpoint(
   folder: string,
   config: object = tinyConfig,
@@ -202,7 +202,7 @@ export async function writeTokenizer(folder: string): Promise<void> {
   await cp(join(fixture, 'tokenizer.json'), join(folder, 'tokenizer.json'))
 }
 
-/** Asserts that a call rejects with a FormatError whose message matches. */
+/** Expects a call to reject with a FormatError whose message matches. */
 export async function expectFormatError(call: Promise<unknown>, message: RegExp): Promise<void> {
   const error = await call.then(
     () => undefined,
@@ -212,7 +212,7 @@ export async function expectFormatError(call: Promise<unknown>, message: RegExp)
   expect(error?.message).toMatch(message)
 }
 
-/** Loads a checkpoint that the test has made up. */
+/** Loads a checkpoint made up by the test. */
 export async function loadMade(
   pool: Pool,
   config: object = tinyConfig,
@@ -233,12 +233,12 @@ export async function loadFixture(pool: Pool, options: LoadOptions = {}): Promis
   return await Model.load(pool, folder.path, options)
 }
 
-/** The logits of every id, float32 [M, vocabSize]. */
+/** The logits of every token, float32 [M, vocabSize]. */
 export async function logitsOf(model: Model, ids: ArrayLike<number>): Promise<Float32Array> {
   return (await model.logits(ids)).data
 }
 
-/** The logits that predict each of `greedyIds`, when those themselves are fed. */
+/** The logits that predict each of `greedyIds`, when those tokens themselves are fed. */
 export async function teacherForced(
   model: Model,
   { promptIds, greedyIds }: Pick<Prompt, 'promptIds' | 'greedyIds'>,
@@ -249,7 +249,7 @@ export async function teacherForced(
 
 export interface Trace {
   ids: number[]
-  /** Those that each of `ids` was chosen from. */
+  /** The logits that each of `ids` was chosen from. */
   logits: Float32Array[]
 }
 
@@ -268,7 +268,7 @@ export async function trace(
   return { ids, logits }
 }
 
-/** Asserts that a trace's logits are those of its ids all at once, by a model that has seen nothing. */
+/** Expects a trace's logits to equal those of its tokens in one batch, by a model with an empty prefix cache. */
 export async function expectSameLogits(
   model: Model,
   prompt: ArrayLike<number>,

@@ -24,7 +24,7 @@ import { llama3 } from './tokenizers.js'
 
 const workerUrl = new URL('../../dist/src/model/text/thread/text-worker.js', import.meta.url)
 
-/** Takes longer for a text such as `endless` than anyone can wait. */
+/** Never ends in practice for a text such as `endless`. */
 const backtracking = {
   ...llama3,
   pre_tokenizer: {
@@ -53,7 +53,7 @@ const render = (content: string): TextRequest<'render'> => ({
   variables: {},
 })
 
-/** A thread that ends what has no end soon, but not what a busy machine is slow at. */
+/** A thread with a deadline that ends endless work soon, but not work that is slow on a busy machine. */
 function impatientThread(
   source: TextSource = textSource({ tokenizer: backtracking, template }),
 ): TextThread {
@@ -67,7 +67,7 @@ const hey = Uint32Array.from(
 )
 
 describe('a text thread', () => {
-  it('gives the tokens and the text that the same work gives here, awaited or not', async () => {
+  it('gives the tokens and the text that the same work gives in this thread, awaited or not', async () => {
     const thread = new TextThread(workerUrl, textSource({ tokenizer: backtracking, template }))
     onTestFinished(() => thread.end(new DisposedError('the test')))
     expect(await thread.call(encode('hey'))).toEqual(hey)
@@ -77,7 +77,7 @@ describe('a text thread', () => {
     expect(await Promise.all(waiting)).toEqual(['a', hey, 'b'])
   })
 
-  it('ends a pattern or a template that has no end, and no other call', async () => {
+  it('ends a pattern or a template that never ends, and no other call', async () => {
     const thread = impatientThread()
     let turns = 0
     const turning = setInterval(() => turns++, 1)
@@ -98,13 +98,13 @@ describe('a text thread', () => {
     expect(other).toEqual(hey)
   })
 
-  it('ends what has no end for a caller that blocks, too', () => {
+  it('ends endless work for a caller that blocks, too', () => {
     const thread = impatientThread()
     expect(() => thread.callSync(encode(endless))).toThrow(DeadlineError)
     expect(thread.callSync(encode('hey'))).toEqual(hey)
   })
 
-  it('throws the errors of its work as they would be here', async () => {
+  it('throws the errors that the work throws in this thread', async () => {
     const thread = impatientThread(
       textSource({ tokenizer: llama3, template: "{{ raise_exception('no') }}" }),
     )
@@ -124,7 +124,7 @@ describe('a text thread', () => {
     }
   })
 
-  it('rejects with the reason of a signal at once, and goes on', async () => {
+  it('rejects with the reason of a signal at once, and continues', async () => {
     const thread = impatientThread()
     const controller = new AbortController()
     const calls = ['hey', 'hey'].map((text) => thread.call(encode(text), controller.signal))
@@ -134,7 +134,7 @@ describe('a text thread', () => {
     expect(await thread.call(encode('hey'))).toEqual(hey)
   })
 
-  it('rejects what waits when it ends, and serves later calls all the same', async () => {
+  it('rejects waiting calls when it ends, and still serves later calls', async () => {
     const thread = impatientThread()
     const waiting = [thread.call(encode(endless)), thread.call(encode('hey'))]
     thread.end(new DisposedError('it'))
@@ -157,7 +157,7 @@ it('a process ends when its work is done, whatever its text threads do', async (
   expect(busy).toEqual({ code: 3, stdout: '', stderr: '' })
 })
 
-it('a thread ends with the last who could ask it', async () => {
+it('a thread ends with its last possible caller', async () => {
   const { code, stdout } = await runScript(
     `
       import { Worker } from 'node:worker_threads'
@@ -195,7 +195,7 @@ describe('a model', () => {
     return pool
   }
 
-  it('loads and tokenises without the vocabulary being parsed on the event loop', async () => {
+  it('loads and tokenises without parsing the vocabulary on the event loop', async () => {
     const { length } = readFileSync(join(fixture, 'tokenizer.json'))
     const parse = vi.spyOn(JSON, 'parse')
     const split = vi.spyOn(String.prototype, 'match')
@@ -216,7 +216,7 @@ describe('a model', () => {
     expect(() => model.generate('a'.repeat(1e6))).toThrow(message)
   })
 
-  it('renders messages as they were when it was called', async () => {
+  it('renders the messages that it had at the call', async () => {
     const thread = impatientThread()
     const messages = [{ role: 'user' as const, content: 'before' }]
     const template = new ChatTemplate(thread, 'chat_template.jinja')
@@ -227,7 +227,7 @@ describe('a model', () => {
     expect(call).toThrow(/messages: expected plain data/)
   })
 
-  it('loses its thread with its pool, which rejects the texts that wait', async () => {
+  it('loses its thread with its pool, which rejects waiting texts', async () => {
     const own = await Pool.create({ threads: 1 })
     const threads: Worker[] = []
     const add = (worker: Worker) => threads.push(worker)
@@ -236,15 +236,15 @@ describe('a model', () => {
     const model = await Model.load(own, fixture)
     const encoding = errorOf(model.tokenizer.encodeAsync('O '.repeat(10_000)))
     await own.close()
-    // one that is gone has no number
+    // a thread that has ended has no number
     expect(threads.map(({ threadId }) => threadId)).toEqual([-1])
     expect(await encoding).toBeInstanceOf(PoolClosedError)
-    // what needs no pool works on
+    // what needs no pool still works
     expect(await model.tokenizer.encodeAsync('O')).toHaveLength(1)
     await expect(model.logits([1])).rejects.toThrow(PoolClosedError)
   })
 
-  it('that is disposed of rejects the texts that wait', async () => {
+  it('rejects waiting texts when it is disposed of', async () => {
     const model = await Model.load(await openPool(), fixture)
     const encoding = model.tokenizer.encodeAsync('O '.repeat(10_000))
     model.dispose()

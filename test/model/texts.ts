@@ -35,7 +35,7 @@ export function textSource({
   }
 }
 
-/** What they say, without a thread: as where a bundle has no file for one. */
+/** Parses them without a thread, as in a bundle without the thread's file. */
 export function parseTexts(source: TextSource & { format: 'json' }): Texts {
   const service = new TextInPlace(new TextEngine(parseFiles(source)))
   return new Texts(service, service.callSync({ kind: 'contents' }))
@@ -49,7 +49,7 @@ export function parseTokenizer(json: unknown): Tokenizer {
 /**
  * The template of a chat_template.jinja, or else of tokenizer_config.json.
  *
- * @param tokens special ones by the names of their roles
+ * @param tokens special tokens by the names of their roles
  */
 export function parseTemplate(source: unknown, tokens: object): ChatTemplate {
   const [config, template] =

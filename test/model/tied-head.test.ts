@@ -47,7 +47,7 @@ describe('a tied head that is stored as lm_head.weight only', () => {
     expect(progress.at(-1)).toEqual([bytes, bytes])
   })
 
-  it('is saved so, and loaded again', async () => {
+  it('is saved that way, and loaded again', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path, tinyConfig, headOnly)
     using model = await Model.load(pool, folder.path, { quantize: 'w8a8', kv: 'bf16' })
@@ -79,8 +79,8 @@ describe('a tied head that is stored as lm_head.weight only', () => {
   })
 })
 
-describe('what is missing is refused', () => {
-  it('where neither name of a tied head is there', async () => {
+describe('a missing head is refused', () => {
+  it('where neither name of a tied head is present', async () => {
     await expectFormatError(
       loadMade(pool, tinyConfig, others),
       /model\.embed_tokens\.weight is missing/,

@@ -8,7 +8,7 @@ import { llama2, llama3, metaspace, qwen } from './tokenizers.js'
 
 const plain = { addSpecialTokens: false }
 
-/** Text of any script: emoji of several code points, combining characters, and no special token. */
+/** Texts of any script: emoji of several code points, combining characters, and no special token. */
 const text = fc
   .array(
     fc.oneof(
@@ -35,7 +35,7 @@ const text = fc
 
 const wellFormed = (piece: string) => !/\p{Surrogate}/u.test(piece)
 
-/** Decodes ids one at a time, behind others. */
+/** Decodes tokens one at a time, after `context`. */
 function pieces(tokenizer: Tokenizer, ids: number[], context: number[] = []): string[] {
   const stream = tokenizer.stream(context)
   return [...ids.map((id) => stream.push(id)), stream.end()]
@@ -54,20 +54,20 @@ describe.each(kinds)('$kind', ({ json, begin, end, adds }) => {
     (token) => json.added_tokens.find(({ content }) => content === token)?.id,
   )
 
-  it('adds special ids unless it is told not to', () => {
+  it('adds special tokens unless it is told not to', () => {
     const ids = tokenizer.encode('hey', plain)
     expect(ids).not.toContain(beginId)
     expect(tokenizer.encode('hey')).toEqual(adds ? [beginId, ...ids] : ids)
   })
 
-  it('makes ids of special tokens in a text, each once', () => {
+  it('encodes special tokens in a text, each as one token', () => {
     const ids = tokenizer.encode(`${begin}hey${end}${begin}`, plain)
     expect([ids[0], ...ids.slice(-2)]).toEqual([beginId, endId, beginId])
     expect(ids.filter((id) => id === beginId || id === endId)).toHaveLength(3)
     expect(tokenizer.decode(ids)).toBe('hey')
   })
 
-  it('streams any ids in whole code points that add up to the text', () => {
+  it('streams any tokens in whole code points that add up to the text', () => {
     const id = fc.integer({ min: 0, max: Object.keys(json.model.vocab).length + 3 })
     fc.assert(
       fc.property(fc.array(id), (ids) => {
@@ -81,7 +81,7 @@ describe.each(kinds)('$kind', ({ json, begin, end, adds }) => {
 
 const same = (value: string) => value
 
-/** SentencePiece writes a space as `▁`, so that a `▁` in a text comes back as a space. */
+/** SentencePiece writes a space as `▁`, so that a `▁` in a text decodes to a space. */
 const blocksAsSpaces = (value: string) => value.replaceAll('▁', ' ')
 
 describe.each([
@@ -91,7 +91,7 @@ describe.each([
 ])('$kind, whose vocabulary has every byte,', ({ json, normal }) => {
   const tokenizer = parse(json)
 
-  it('gives every text back, as it is normalised', () => {
+  it('returns every text, as it is normalised', () => {
     fc.assert(
       fc.property(text, (value) => {
         expect(tokenizer.decode(tokenizer.encode(value))).toBe(normal(value))
@@ -99,7 +99,7 @@ describe.each([
     )
   })
 
-  it('streams a text in whole code points from anywhere', () => {
+  it('streams a text in whole code points from any token on', () => {
     fc.assert(
       fc.property(text, fc.nat(), (value, cut) => {
         const ids = tokenizer.encode(value)
@@ -133,7 +133,7 @@ it('takes words of the vocabulary whole where merges are ignored', () => {
   expect(parse(merging).encode('he', plain)).toEqual([h, e])
 })
 
-it('begins the text of a chat template once', () => {
+it("adds one beginning-of-sequence token to a chat template's text", () => {
   const [bos, eot] = llama3.added_tokens
   const tokens = { bos_token: bos.content }
   const template = parseTemplate(headers, tokens)
@@ -150,7 +150,7 @@ it('decodes added tokens that are not special', () => {
   expect(tokenizer.decode(ids)).toBe('<think>hey')
 })
 
-/** Texts as the tokenizers of Hugging Face give them. */
+/** Texts as Hugging Face's tokenizers decode them. */
 describe('an added token that is not special goes through the decoder', () => {
   const withAdded = (json: typeof qwen | typeof llama2, ...contents: string[]) => {
     const first = Object.keys(json.model.vocab).length + 10
@@ -172,7 +172,7 @@ describe('an added token that is not special goes through the decoder', () => {
     expect(tokenizer.decode(tokenizer.encode(`hey${content}hey`, plain))).toBe(`hey${given} hey`)
   })
 
-  it('and so does a piece of the vocabulary that is one of them', () => {
+  it('a vocabulary piece equal to an added token does too', () => {
     const { '▁▁': id } = llama2.model.vocab
     const added = { ...llama2.added_tokens[0], id, content: '▁▁', special: false }
     const normalizer = { type: 'Replace', pattern: { String: ' ' }, content: '▁' }
@@ -202,12 +202,12 @@ describe('Metaspace', () => {
   const decoding = (decoder: object) => parse({ ...metaspace, decoder })
   const { '▁hey': word } = metaspace.model.vocab
 
-  it('gives a text of its vocabulary back', () => {
+  it('returns a text of its vocabulary', () => {
     const tokenizer = parse(metaspace)
     const unit = fc.constantFrom('hey', 'i', 'é', '!', ' ')
     fc.assert(
       fc.property(fc.string({ unit }), (value) => {
-        fc.pre(!value.startsWith(' ')) // the space that is there counts as the one to prepend
+        fc.pre(!value.startsWith(' ')) // an existing space counts as the one to prepend
         expect(tokenizer.decode(tokenizer.encode(value))).toBe(value)
       }),
     )
@@ -238,7 +238,7 @@ describe('Metaspace', () => {
   })
 })
 
-it('names its file where the parts that a text goes through are broken', () => {
+it('names its file where its parts are malformed', () => {
   const broken = parse({ ...llama2, post_processor: { type: 'TemplateProcessing', single: 2 } })
   expect(() => broken.encode('hey')).toThrow(FormatError)
   expect(() => broken.encode('hey')).toThrow(/^tokenizer\.json: the tokenizer fails: /)

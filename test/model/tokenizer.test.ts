@@ -33,13 +33,13 @@ describe('byte-level tokenizer', () => {
       expect(tokenizer.encode(text)).toEqual(promptIds)
   })
 
-  it('decodes the golden ids', () => {
+  it('decodes the golden tokens', () => {
     for (const { greedyIds, completion } of qwen3Prompts()) {
       expect(tokenizer.decode(greedyIds)).toBe(completion)
     }
   })
 
-  it('gives every text back', () => {
+  it('returns every text', () => {
     for (const text of texts) expect(tokenizer.decode(tokenizer.encode(text))).toBe(text)
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -49,13 +49,13 @@ describe('byte-level tokenizer', () => {
     )
   })
 
-  it('gives no text for special ids and for ids without a token', () => {
+  it('decodes special tokens and unused token ids to no text', () => {
     expect(tokenizer.encode('<|endoftext|>a')[0]).toBe(0)
     expect(tokenizer.decode([0, ...tokenizer.encode('hi'), 0, 9999])).toBe('hi')
     expect(tokenizer.encode('')).toEqual([])
   })
 
-  it('streams any ids in whole code points that add up to the text', () => {
+  it('streams any tokens in whole code points that add up to the text', () => {
     const reference = new Reference(readJson(join(fixture, 'tokenizer.json')), {})
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 2047 }), { minLength: 1 }), (ids) => {
@@ -88,7 +88,7 @@ describe('byte-level tokenizer', () => {
 })
 
 describe.skipIf(!hasShared)(`byte-fallback tokenizer${skipNote}`, () => {
-  it('encodes the golden prompts and gives every text back', () => {
+  it('encodes the golden prompts and returns every text', () => {
     const tokenizer = open(stories)
     for (const { text, promptIds } of storiesPrompts()) {
       expect(tokenizer.encode(text)).toEqual(promptIds)

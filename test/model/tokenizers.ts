@@ -1,9 +1,9 @@
 /*
- * Small tokenizer.json of each kind that checkpoints come with. They know every byte, a few merges, and
- * the special tokens of their family.
+ * A small tokenizer.json of each kind that checkpoints use. Each knows every byte, a few merges, and the special tokens
+ * of its family.
  */
 
-/** A token that the text is searched for before anything else. */
+/** A token that is found in the text before any other step. */
 function added(id: number, content: string, special = true) {
   return { id, content, special, normalized: false, lstrip: false, rstrip: false }
 }
@@ -23,7 +23,7 @@ function beginsWith(token: string, id: number) {
   }
 }
 
-/** The characters of GPT-2's alphabet: those that print, then one for each other byte. */
+/** The characters of GPT-2's alphabet: the printable ones, then one for each other byte. */
 const alphabet = (() => {
   const printable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173)
   const bytes = Array.from({ length: 256 }, (_, byte) => byte)
@@ -44,7 +44,7 @@ const splitting = (regex: string) => ({
   ],
 })
 
-/** Llama 3: a text begins with a special id; whole words in the vocabulary need no merges. */
+/** Llama 3: a text begins with a special token; whole words in the vocabulary need no merges. */
 export const llama3 = {
   added_tokens: [added(byteLevelSize, '<|begin_of_text|>'), added(byteLevelSize + 1, '<|eot_id|>')],
   normalizer: null,
@@ -65,7 +65,7 @@ export const llama3 = {
   },
 }
 
-/** Qwen 2 and 3: text is normalised, nothing is put around it, some added tokens are plain text. */
+/** Qwen 2 and 3: text is normalised, no token is added around it, some added tokens are plain text. */
 export const qwen = {
   ...llama3,
   added_tokens: [
@@ -90,7 +90,7 @@ const pieceMerges = ['h e', 'he y', '▁ hey', '▁ ▁']
 const pieces = ['▁', 'h', 'e', 'y', 'i', 'é', '!', ...pieceMerges.map((m) => m.replace(' ', ''))]
 const pieceTokens = ['<unk>', '<s>', '</s>', ...byteTokens, ...pieces]
 
-/** Llama 2 and older Mistral: SentencePiece's pieces, and bytes for what they do not spell. */
+/** Llama 2 and older Mistral: SentencePiece's pieces, and bytes for what the pieces do not spell. */
 export const llama2 = {
   added_tokens: [added(0, '<unk>'), added(1, '<s>'), added(2, '</s>')],
   normalizer: {
@@ -121,7 +121,7 @@ export const llama2 = {
   },
 }
 
-/** The same pieces behind a Metaspace pre-tokenizer and decoder, which know no bytes. */
+/** The same pieces with a Metaspace pre-tokenizer and decoder, which know no bytes. */
 export const metaspace = {
   ...llama2,
   normalizer: null,

@@ -7,11 +7,11 @@ import { llama2, llama3, metaspace, qwen } from './tokenizers.js'
 
 const kinds = { llama2, llama3, qwen, fixture: readJson(join(fixture, 'tokenizer.json')) }
 
-describe('the least tokens of a text', () => {
-  it.each(Object.entries(kinds))('are never more than it has: %s', (_, json) => {
+describe("the lower bound of a text's token count", () => {
+  it.each(Object.entries(kinds))('never exceeds it: %s', (_, json) => {
     const tokenizer = parseTokenizer(json)
     expect(tokenizer.leastTokens('x'.repeat(1e6))).toBeGreaterThan(1e3)
-    // the longest tokens and what composes are what may come near the bound
+    // the longest tokens, and texts that normalisation composes, come nearest to the bound
     const longest = Object.keys(json.model.vocab).sort((a, b) => b.length - a.length)[0]
     const part = fc.oneof(
       fc.string({ unit: 'binary' }),

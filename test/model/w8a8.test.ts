@@ -29,7 +29,7 @@ const valIds = readIds(join(fixture, 'val_ids.u16'))
 
 const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length
 
-/** The reference leaves the head in float; by default it runs in int8 as well. */
+/** The reference leaves the head in float; by default dotpool runs it in int8 as well. */
 describe.each([
   ['with a float head', ['lm_head'], 42],
   ['as it is loaded by default', undefined, 43],
@@ -50,20 +50,20 @@ describe.each([
     )
   })
 
-  it('has the NLL of the W8A8 reference, and nearly that of float32', async () => {
+  it('matches the NLL of the W8A8 reference, and nearly that of float32', async () => {
     const { window, nll_w8a8, nll_fp32 } = readJson(join(fixture, 'val_windows.json'))
     const nll = await model.nll(valIds.subarray(0, nll_w8a8.length * window), { window })
     expect(Math.abs(nll / mean(nll_w8a8) - 1)).toBeLessThan(1e-3)
     expect(Math.abs(nll / mean(nll_fp32) - 1)).toBeLessThan(2e-3)
   })
 
-  it('has nearly the logits of the float32 reference', async () => {
+  it('nearly matches the logits of the float32 reference', async () => {
     const logits = await teacherForced(model, qwen3Prompts()[0])
     const expected = readFloats(join(fixture, 'logits_prompt0.f32'))
     expect(relativeError(logits, expected)).toBeLessThan(0.02)
   })
 
-  it('agrees with the float32 reference on as many next ids as the W8A8 reference', async () => {
+  it("predicts the float32 reference's tokens as often as the W8A8 reference does", async () => {
     for (const [i, prompt] of qwen3Prompts().entries()) {
       const logits = await teacherForced(model, prompt)
       const agreed = prompt.greedyIds.filter((id, row) => {

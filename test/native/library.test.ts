@@ -7,7 +7,7 @@ import { errorOf } from '../support/threads.js'
 
 const path = nativeLibrary()?.path ?? ''
 
-/** Creates a pool in a process with this DOTPOOL_LIBRARY; prints the library, or the error. */
+/** Creates a pool in a child process with this DOTPOOL_LIBRARY; prints the library, or the error. */
 const create = (library: string) =>
   runScript(
     `import { Pool } from 'dotpool'
@@ -26,7 +26,7 @@ describe('DOTPOOL_LIBRARY', () => {
     }
   })
 
-  it('is as good as unset where it is empty', async () => {
+  it('counts as unset when it is empty', async () => {
     const { stdout } = await create('')
     expect(JSON.parse(stdout)?.origin).not.toBe('DOTPOOL_LIBRARY')
   })

@@ -3,9 +3,8 @@ import { nativeLibrary } from '#src/native/load.js'
 import { runScript } from '../support/child.js'
 
 /*
- * One worker is played: its seat is taken, and its cursor says that it has not left the list's program behind, as if
- * the system had put it to sleep while it looked for something to claim there. The last worker's work is done by this
- * thread.
+ * Simulates one worker: its seat is taken, and its cursor says that it is still inside the program of the list, as if
+ * the system had suspended it while it looked for a unit to claim. This thread does the other worker's work.
  */
 const script = `
   import { loadNative } from '#src/native/load.js'

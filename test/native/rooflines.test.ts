@@ -6,9 +6,9 @@ import { type MultiplyUnit, multiplyUnits } from '#src/measure/multiply-units.js
 import { loadNative } from '#src/native/load.js'
 
 /*
- * Whether the rooflines measure the core or the compiler: every compiler here translates them to assembly,
- * and their loops are looked at. A multiply that left the loop, a sum that went to the stack, a copy beside
- * each multiply: all of them made a bound too low once, and fractions of it too good.
+ * Checks that the rooflines measure the core and not the compiler: every compiler here translates them to assembly, and
+ * the tests inspect their loops. A multiply hoisted from the loop, a sum spilled to the stack, a copy beside each
+ * multiply: each of them once made a bound too low, and fractions of it too good.
  */
 
 const native = fileURLToPath(new URL('../../native', import.meta.url))
@@ -39,13 +39,13 @@ describe.each(compilers)('rooflines by %s', (compiler) => {
         sources = assemblyOf(compiler, level)
       }, 120_000)
 
-      it('there is a roofline for every set of kernels', () => {
+      it('exist for every set of kernels', () => {
         const isas = [...sources.keys()].filter((isa) => isa !== 'scalar')
         expect(isas.length).toBeGreaterThan(0)
         for (const isa of isas) expect(multiplyUnits).toHaveProperty(isa)
       })
 
-      it('has nothing but multiplies, their additions and its own control in the loop', () => {
+      it('have loops of multiplies, their additions and loop control only', () => {
         for (const [isa, source] of sources) {
           if (isa === 'scalar') continue
           const unit = multiplyUnits[isa]
@@ -66,7 +66,7 @@ describe.each(compilers)('rooflines by %s', (compiler) => {
 const kernels = loadNative()
 
 describe.skipIf(kernels === null)('the multiply-adds of a roofline', () => {
-  it('are described for every set of kernels but portable ones', () => {
+  it('are described for every set of kernels but the portable ones', () => {
     for (const { isa } of kernels?.kernels() ?? []) {
       expect(isa in multiplyUnits, isa).toBe(isa !== 'scalar')
     }
@@ -82,11 +82,11 @@ function obstacle(compiler: string): string | null {
   return probe.status === 0 ? null : `skipped: it takes ${compiler} and its C headers`
 }
 
-/** By ISA, what a compiler makes of its roofline. */
+/** By ISA, the assembly that a compiler makes of its roofline. */
 function assemblyOf(compiler: string, level: string): Map<string, string> {
   const build = `build/assembly/${compiler.replace(/\W+/g, '-')}${level}`
   const settings = [`CC=${compiler}`, `BUILD=${build}`, `CFLAGS=${level} -S`]
-  // as the Makefile builds it for engines that have relaxed SIMD
+  // with relaxed SIMD, as the Makefile builds it
   if (compiler.includes('wasm')) settings.push('MULTIPLY=wasmrelaxed')
   execFileSync('make', ['-C', native, '--silent', 'rooflines', ...settings])
   const folder = `${native}/${build}/src/kernels`
@@ -109,7 +109,7 @@ function functionOf(source: string, name: string): string[] {
   return lines.slice(start, length < 0 ? undefined : start + 1 + length)
 }
 
-/** The smallest loop with a multiply in it: from a label to a branch back to it. */
+/** The smallest loop that contains a multiply: from a label to a branch back to it. */
 function multiplyLoop(lines: string[], unit: MultiplyUnit): string[] {
   const loops: string[][] = []
   for (const [end, line] of lines.entries()) {
@@ -133,12 +133,12 @@ function isMultiply(line: string, { instruction }: MultiplyUnit): boolean {
 /** Adds products to sums. */
 const ADDITION = /^(vpaddd|sadalp|i32x4\.add)\b/
 
-/** What WebAssembly writes for the operands of an instruction; engines have registers for them. */
+/** Operand moves in WebAssembly; engines keep operands in registers instead. */
 function isStackMachine(line: string): boolean {
   return /^local\.(get|set|tee)\b|^(i32|i64)\.const\b|^end_loop$/.test(line)
 }
 
-/** An address of x86 in parentheses, of Arm in brackets; a load or store of WebAssembly, or a constant vector. */
+/** A memory operand: x86 has parentheses, Arm has brackets, WebAssembly has a load, a store or a constant vector. */
 function touchesMemory(line: string): boolean {
   return /\(|\[(x|sp)|\.(load|store)|^v128\.const/.test(line)
 }

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { findWasm } from '#src/native/library.js'
 import { nativeLibrary } from '#src/native/load.js'
 
-/* What the native library offers to the dynamic linker and asks of it, as binutils list it. */
+/* Checks what the native library exports and imports, as binutils list it. */
 
 const path = nativeLibrary()?.path ?? ''
 const tools = ['nm', 'readelf'].every((tool) => spawnSync(tool, ['--version']).status === 0)
@@ -26,7 +26,7 @@ describe.skipIf(skipped)(`the native library${why}`, () => {
     expect(exported.sort()).toEqual(declared)
   })
 
-  it('needs no library but the C one', () => {
+  it('links against the C library only', () => {
     const needed = list('readelf', '--dynamic', '--wide').flatMap(
       (line) => /\(NEEDED\).*\[(.*)\]/.exec(line)?.[1] ?? [],
     )
@@ -53,7 +53,7 @@ const noCross = crosses ? '' : ` (skipped: it takes ${mingw}-gcc and its binutil
 describe.skipIf(!crosses)(`the native library for Windows${noCross}`, () => {
   let text: string
 
-  // in a folder of its own, for another file's tests may build the package meanwhile
+  // in a folder of its own, since the tests of another file may build the package meanwhile
   beforeAll(() => {
     const settings = [`CC=${mingw}-gcc`, 'BUILD=build/symbols-win32-x64', 'CFLAGS=-O3 -s']
     execFileSync('make', ['-C', native, '--silent', '-j2', ...settings])
@@ -67,7 +67,7 @@ describe.skipIf(!crosses)(`the native library for Windows${noCross}`, () => {
     expect(exported.sort()).toEqual(declared)
   })
 
-  it('needs no library but those of Windows', () => {
+  it('links against the libraries of Windows only', () => {
     const needed = [...text.matchAll(/DLL Name: (.*)/g)].map(([, name]) => name)
     expect(needed).toContain('KERNEL32.dll')
     for (const name of needed) expect(name).toMatch(/^(KERNEL32|msvcrt|api-ms-win-crt-.*)\.dll$/)
@@ -85,12 +85,12 @@ describe.skipIf(wasm === null)(`the native library as WebAssembly${noWasm}`, () 
     module = new Module(readFileSync(wasm as string))
   })
 
-  it('exports the functions of its header, and what tells where the memory begins', () => {
+  it('exports the functions of its header, and the address where free memory begins', () => {
     const names = Module.exports(module).map(({ name }: { name: string }) => name)
     expect(names.sort()).toEqual(['__heap_base', '__stack_pointer', ...declared])
   })
 
-  it('needs memory and a clock', () => {
+  it('imports memory and a clock', () => {
     expect(Module.imports(module)).toEqual([
       { module: 'env', name: 'memory', kind: 'memory' },
       { module: 'env', name: 'now', kind: 'function' },

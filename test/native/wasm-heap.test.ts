@@ -7,8 +7,8 @@ import { runScript } from '../support/child.js'
 const makeHeap = (pages: number, base = 0) =>
   new WasmHeap(new Memory({ initial: 1, maximum: pages, shared: true }), base)
 
-describe('memory of WebAssembly', () => {
-  it('is handed out zeroed, aligned and apart', () => {
+describe('the WebAssembly heap', () => {
+  it('allocates zeroed, aligned memory without overlaps', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 5000 }), { maxLength: 40 }), (sizes) => {
         const heap = makeHeap(10, 1)
@@ -26,7 +26,7 @@ describe('memory of WebAssembly', () => {
     )
   })
 
-  it('knows its own, and views of it, from others', () => {
+  it('tells its own memory, and views of it, from other memory', () => {
     const heap = makeHeap(10)
     const part = heap.allocate(100)
     expect(heap.owns(part)).toBe(true)
@@ -35,7 +35,7 @@ describe('memory of WebAssembly', () => {
     expect(heap.owns(new Uint8Array(new SharedArrayBuffer(8)))).toBe(false)
   })
 
-  it('ends with a RangeError, and goes on with what fits', () => {
+  it('throws a RangeError when it is full, and still allocates what fits', () => {
     const heap = makeHeap(2)
     heap.allocate(65536)
     expect(() => heap.allocate(65537)).toThrow(RangeError)
@@ -43,7 +43,7 @@ describe('memory of WebAssembly', () => {
     expect(() => heap.allocate(1)).toThrow('no 64 bytes are left of the 4 GiB')
   })
 
-  it('comes back at once when it is given back', () => {
+  it('reuses memory at once after it is released', () => {
     const heap = makeHeap(2)
     for (let i = 0; i < 5; i++) {
       const part = heap.allocate(100_000)
@@ -55,7 +55,7 @@ describe('memory of WebAssembly', () => {
     }
   })
 
-  it('is found where it is needed, before any finalizer tells', async () => {
+  it('reclaims memory where it is needed, before any finalizer runs', async () => {
     const { stdout, stderr } = await runScript(
       `import { WasmHeap } from '#src/native/wasm-heap.js'
        const memory = new WebAssembly.Memory({ initial: 1, maximum: 16, shared: true })
@@ -73,7 +73,7 @@ describe('memory of WebAssembly', () => {
     expect(stdout).toBe('true undefined\n')
   })
 
-  it('comes back when nobody holds a view, whole and zeroed', async () => {
+  it('merges memory when no view is left, and zeroes it', async () => {
     const { stdout, stderr } = await runScript(
       `import { WasmHeap } from '#src/native/wasm-heap.js'
        const memory = new WebAssembly.Memory({ initial: 1, maximum: 16, shared: true })
@@ -91,7 +91,7 @@ describe('memory of WebAssembly', () => {
        }
        const held = heap.allocate(64)
        for (let round = 0; round < 5; round++) {
-         // in pieces of several sizes, which only together make room for the next round's
+         // in blocks of several sizes, which make room for the next round's only when merged
          const sizes = [[300_000, 300_000, 300_000], [450_000, 450_000], [900_000]][round % 3]
          sizes.forEach(fill)
          await collect()

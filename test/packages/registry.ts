@@ -4,10 +4,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
-/** Where scripts/pack.js puts what it makes. */
+/** Where scripts/pack.js writes the packages. */
 export const packages = fileURLToPath(new URL('../../packages', import.meta.url))
 
-/** A package registry that holds the packed platform packages, as npm knows it by `url`. */
+/** A package registry that serves the packed platform packages, as npm reads it from `url`. */
 export interface Registry extends AsyncDisposable {
   url: string
 }
@@ -19,7 +19,7 @@ export async function serveRegistry(): Promise<Registry> {
     response.writeHead(body === undefined ? 404 : 200).end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  // npm's cache knows what was at an address before, and ports come again
+  // npm caches by address, and ports are reused
   const root = `/${randomUUID()}`
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${root}`
   for (const entry of readdirSync(packages, { withFileTypes: true })) {

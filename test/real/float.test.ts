@@ -6,7 +6,7 @@ import { collect } from '../model/support.js'
 import { needLibrary } from '../support/isas.js'
 import { canRun, folder, type Reference, readBook, readReference, skipNote } from './support.js'
 
-/** Below this margin between the two best logits, rounding may decide which is the best. */
+/** Below this margin between the two best logits, rounding may decide which is best. */
 const UNDECIDED = 0.02
 
 needLibrary()
@@ -35,7 +35,7 @@ describe.skipIf(!canRun)(`a real model in float32${skipNote}`, { timeout: 900_00
     expect(sha256).toBe(golden.sha256_of_uint32_le)
   })
 
-  it('has the NLL of PyTorch in every window', async () => {
+  it('matches the NLL of PyTorch in every window', async () => {
     for (const [w, expected] of golden.nll_by_window.entries()) {
       const nll = await model.nll(windowOf(w), { window: golden.window })
       expect(Math.abs(nll - expected), `window ${w}`).toBeLessThan(1e-5)
@@ -62,10 +62,10 @@ describe.skipIf(!canRun)(`a real model in float32${skipNote}`, { timeout: 900_00
     }
   })
 
-  it('answers as PyTorch, but where two tokens are as likely', async () => {
+  it('answers as PyTorch, except where two tokens are equally likely', async () => {
     for (const { prompt, ids, greedy, margins } of golden.chats) {
       const answer = await collect(model.generateIds(ids, { maxTokens: greedy.length }))
-      // the token that ends an answer is not part of it
+      // the end-of-sequence token is not part of the answer
       const expected = greedy.filter((token) => !model.config.eosTokenIds.includes(token))
       const first = expected.findIndex((token, i) => token !== answer[i])
       if (first >= 0) expect(margins[first], `${prompt}, token ${first}`).toBeLessThan(UNDECIDED)
@@ -73,7 +73,7 @@ describe.skipIf(!canRun)(`a real model in float32${skipNote}`, { timeout: 900_00
     }
   })
 
-  it("renders the chat template as the reference's", async () => {
+  it('renders the chat template as the reference', async () => {
     for (const { prompt, ids } of golden.chats) {
       const tokens = await encodePrompt(model, [{ role: 'user', content: prompt }])
       expect([...tokens], prompt).toEqual(ids)

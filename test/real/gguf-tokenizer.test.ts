@@ -10,7 +10,7 @@ import { askLlamaCpp, hasLlamaCpp, llamaCppNote } from '../support/llama-cpp.js'
 import { randomNumbers } from '../support/random.js'
 
 describe.skipIf(!hasLlamaCpp)(
-  `tokens of 100 kB in many scripts as llama.cpp's${llamaCppNote}`,
+  `tokens of 100 kB in many scripts match llama.cpp's${llamaCppNote}`,
   () => {
     let folder: Awaited<ReturnType<typeof temporaryFolder>>
     beforeAll(async () => {
@@ -35,7 +35,7 @@ describe.skipIf(!hasLlamaCpp)(
       await expectSameTokens(file)
     })
 
-    // node-llama-cpp comes with the sources of llama.cpp, and vocabularies of published models in them
+    // node-llama-cpp ships the sources of llama.cpp, which contain vocabularies of published models
     const bundle = fileURLToPath(
       new URL(
         '../../bench/peers/node_modules/node-llama-cpp/llama/gitRelease.bundle',

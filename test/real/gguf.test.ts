@@ -13,7 +13,7 @@ import { askLlamaCpp, hasLlamaCpp, llamaCppNote } from '../support/llama-cpp.js'
 
 const fetched = new URL('../../node_modules/.cache/dotpool/smollm2.gguf', import.meta.url)
 
-/** SmolLM2-135M-Instruct: from a wheel of PyPI's, as a folder made of it, and what PyTorch computes. */
+/** SmolLM2-135M-Instruct: the GGUF from a PyPI wheel, a folder made of it, and PyTorch's results. */
 const file = fileURLToPath(fetched)
 const folder = process.env.DOTPOOL_REAL_MODEL ?? ''
 const reference = fileURLToPath(new URL('../../../shared/real/reference.json', import.meta.url))
@@ -26,8 +26,8 @@ const hasReference = hasFile && existsSync(reference)
 const referenceNote = note(hasReference, 'no ../shared/real')
 
 /**
- * Below this margin between the two best logits, rounding may decide which is the best: PyTorch had the
- * weights in bfloat16.
+ * Below this margin between the two best logits, rounding may decide which is best: PyTorch had the weights in
+ * bfloat16.
  */
 const UNDECIDED = 0.05
 
@@ -55,7 +55,7 @@ describe.skipIf(!hasFile)(`a real model in GGUF${fileNote}`, { timeout: 900_000 
   describe.skipIf(!hasReference)(`beside PyTorch${referenceNote}`, () => {
     const chats = (): Chat[] => JSON.parse(readFileSync(reference, 'utf8')).chats
 
-    it('writes a chat by its own template, in the tokens of the reference', async () => {
+    it('renders a chat by its own template, in the tokens of the reference', async () => {
       for (const { prompt, ids } of chats()) {
         expect([...(await encodePrompt(model, [{ role: 'user', content: prompt }]))]).toEqual(ids)
       }
@@ -112,7 +112,7 @@ describe.skipIf(!hasFile)(`a real model in GGUF${fileNote}`, { timeout: 900_000 
         const at = (prompt.length - 1 + j) * vocabSize
         const row = data.subarray(at, at + vocabSize)
         const best = row.reduce((most, logit) => Math.max(most, logit))
-        // llama.cpp keeps keys and values in float16
+        // llama.cpp has a float16 KV cache
         expect(best - row[token], `${texts[i]} ${j}`).toBeLessThan(UNDECIDED)
       }
     }
@@ -132,7 +132,7 @@ async function writeFloats(source: string, target: string): Promise<void> {
   const [first] = tensors.values()
   const head = Buffer.alloc(first.begin)
   await handle.read(head, 0, head.length, 0)
-  // all that is before the first name of a tensor, then the new entries in the place of the old ones
+  // the bytes before the first tensor name, then new entries in place of the old ones
   const [name] = tensors.keys()
   const fieldsEnd = head.indexOf(name) - 8
   const entryBytes = infos.reduce(

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** What PyTorch computes in float32 on a real model; `../shared/real/README.md` tells how. */
+/** PyTorch's float32 results on a real model; `../shared/real/README.md` describes them. */
 export interface Reference {
   tokens: number
   first_tokens: number[]
@@ -27,12 +27,12 @@ function whatIsMissing(): string {
   return '`npm run test:real` makes the model with Python 3, or DOTPOOL_REAL_MODEL names its folder'
 }
 
-/** Reads what PyTorch says. */
+/** Reads PyTorch's results. */
 export function readReference(): Reference {
   return JSON.parse(readFileSync(`${shared}/reference.json`, 'utf8'))
 }
 
-/** The text that it is about. */
+/** The text that they are about. */
 export function readBook(): string {
   return readFileSync(`${shared}/book.txt`, 'utf8')
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { needLibrary } from '../support/isas.js'
 import { canRun, folder, readBook, readReference, skipNote } from './support.js'
 
-/** Windows that both run through. */
+/** The windows that both models run on. */
 const WINDOWS = 6
 
 const caches: LoadOptions['kv'][] = ['bf16', 'int8']
@@ -20,7 +20,7 @@ describe.skipIf(!canRun)(`a real model in int8${skipNote}`, { timeout: 900_000 }
   })
   afterAll(async () => await pool?.close())
 
-  it.each(caches)('is hardly to be told from float32, with keys and values in %s', async (kv) => {
+  it.each(caches)('stays close to float32, with keys and values in %s', async (kv) => {
     const { window } = readReference()
     using model = await Model.load(pool, folder, { quantize: 'w8a8', kv })
     const tokens = model.tokenizer.encode(readBook()).slice(0, WINDOWS * window)
@@ -30,7 +30,7 @@ describe.skipIf(!canRun)(`a real model in int8${skipNote}`, { timeout: 900_000 }
     expect(sameBest).toBeGreaterThanOrEqual(0.955)
   })
 
-  it("is nearer to float32 than llama.cpp's Q8_0 where it was calibrated on another text", async () => {
+  it("is nearer to float32 than llama.cpp's Q8_0 after calibration on another text", async () => {
     const { window } = readReference()
     using model = await Model.load(pool, folder, { quantize: 'none', kv: 'bf16' })
     const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')

@@ -6,18 +6,18 @@ import { randomLinear } from '../support/layers.js'
 import { errorOf, threadCount } from '../support/threads.js'
 
 /*
- * Every allocation of shared memory fails once: the first, the second, and so on, until there are no more. C has
- * none of its own (but for the size of a cache on Windows), and WebAssembly's memory is one buffer that grows.
+ * Makes every allocation of shared memory fail once: the first, the second, and so on, until there are no more. C
+ * allocates none itself (except the size of a cache on Windows), and WebAssembly's memory is one buffer that grows.
  */
 
 const shared = globalThis.SharedArrayBuffer
 
-/** Calls `act` while the allocation of this number fails; tells how many there were. */
+/** Calls `act` while the allocation of this number fails; returns how many there were. */
 async function failing(number: number, act: () => Promise<unknown>) {
   let count = 0
   globalThis.SharedArrayBuffer = new Proxy(shared, {
     construct(target, args) {
-      // Piscina's own have nowhere to fail to
+      // Piscina's own allocations cannot report a failure
       const isOurs = !new Error().stack?.includes('piscina')
       if (isOurs && ++count === number) throw new RangeError('Array buffer allocation failed')
       return Reflect.construct(target, args)
@@ -30,7 +30,7 @@ async function failing(number: number, act: () => Promise<unknown>) {
   }
 }
 
-/** Lets each allocation of `act` fail, and checks that it says so, and what `check` checks after each. */
+/** Makes each allocation of `act` fail in turn; checks the error, and runs `check` after each. */
 async function failEach(act: () => Promise<unknown>, check: () => unknown): Promise<number> {
   for (let number = 1; ; number++) {
     const { error, count } = await failing(number, act)
@@ -38,7 +38,7 @@ async function failEach(act: () => Promise<unknown>, check: () => unknown): Prom
       expect(error).toBeUndefined()
       return number - 1
     }
-    // a RangeError as such, or as the cause of an error that tells what the memory was for
+    // a RangeError itself, or as the cause of an error that says what the memory was for
     expect(String(error)).toMatch(/no buffer of|allocation failed|cannot be had/)
     expect(error instanceof RangeError || error instanceof DotpoolError).toBe(true)
     await check()
@@ -47,7 +47,7 @@ async function failEach(act: () => Promise<unknown>, check: () => unknown): Prom
 
 const some = isas.filter((isa) => isa !== 'typescript' && !isa.startsWith('wasm')).slice(0, 1)
 
-describe.each(some)('where memory cannot be had, with %s,', (isa) => {
+describe.each(some)('when memory cannot be allocated, with %s,', (isa) => {
   let pool: Pool
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
   const before = process.env.DOTPOOL_ISA
@@ -70,7 +70,7 @@ describe.each(some)('where memory cannot be had, with %s,', (isa) => {
     expect(await failEach(create, () => expect(threadCount()).toBe(threads))).toBeGreaterThan(0)
   })
 
-  it('calls of layers reject, and the next ones give what they gave before', async () => {
+  it('layer calls reject, and later calls give the same results as before', async () => {
     const make = async () => {
       const [gate, up, down] = await Promise.all([
         randomLinear(pool, 40, 70, 1),
@@ -83,7 +83,7 @@ describe.each(some)('where memory cannot be had, with %s,', (isa) => {
     const a = new Tensor('int8', new Int8Array(300 * 40).fill(1), [300, 40])
     const b = new Tensor('int8', new Int8Array(40 * 300).fill(1), [40, 300])
     const { gate, group, mlp } = await make()
-    // of sizes that nobody kept from a call before
+    // of sizes that no earlier call kept
     let rows = 200
     const call = async () => {
       rows++
@@ -100,7 +100,7 @@ describe.each(some)('where memory cannot be had, with %s,', (isa) => {
     expect(await failEach(call, check)).toBeGreaterThan(0)
   })
 
-  it('models are not loaded, texts end, and the next are what they were before', async () => {
+  it('model loads and requests reject, and later ones give the same results as before', async () => {
     const prompt = Array.from({ length: 20 }, (_, i) => i + 1)
     const generate = (model: Model) => collect(model.generateIds(prompt, { maxTokens: 8 }))
     const load = async () => {
@@ -115,7 +115,7 @@ describe.each(some)('where memory cannot be had, with %s,', (isa) => {
     const check = async () => expect(await generate(model)).toEqual(expected)
     expect(await failEach(load, check)).toBeGreaterThan(20)
     expect(await load()).toEqual(expected)
-    // those of a model that goes on: pages and tables of sequences
+    // the allocations of a running model: pages and tables of sequences
     const options = { maxTokens: 8, sampling: { temperature: 1, repetitionPenalty: 1.1 }, seed: 1 }
     await failEach(async () => await collect(model.generateIds(prompt, options)), check)
     model.dispose()

@@ -27,7 +27,7 @@ test.skipIf(scripted)(
 )
 
 test.skipIf(scripted)(
-  `bench --compare tells what is beyond the noise, and fails on what is worse${why}`,
+  `bench --compare reports changes beyond the noise, and fails on what is worse${why}`,
   async () => {
     await using folder = await temporaryFolder()
     const [before, after] = ['before', 'after'].map((name) => join(folder.path, `${name}.json`))

@@ -3,15 +3,18 @@ import { runScript } from '../support/child.js'
 import { scripted, why } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 
-/* Threads that are ended at any moment of their start, which Node and koffi answer by an abort unless it is well chosen. */
+/*
+ * Threads that are terminated at any moment of their start. Node and koffi abort at some of those moments, so a pool
+ * must choose it well.
+ */
 
-/** Times after which something happens, milliseconds: the same on every run. */
+/** Times after which something happens, milliseconds: the same in every run. */
 function times(count: number, most: number): number[] {
   const random = randomNumbers(count)
   return Array.from({ length: count }, () => Math.floor(random() * most))
 }
 
-/** Closes a pool, so many times, while threads start in the place of those that died. */
+/** Closes a pool `rounds` times, while threads start in place of those that died. */
 const closes = (threads: number, rounds: number) => `
   import { Pool } from 'dotpool'
   const up = new Set()
@@ -46,7 +49,7 @@ describe.skipIf(scripted)(`while threads start${why}`, () => {
   })
 })
 
-it('while threads run TypeScript for the first time, a pool can be closed', async () => {
+it('a pool can be closed while its threads run TypeScript for the first time', async () => {
   const source = `
     import { Linear, Pool } from 'dotpool'
     process.env.DOTPOOL_ISA = 'typescript'
@@ -62,8 +65,8 @@ it('while threads run TypeScript for the first time, a pool can be closed', asyn
 })
 
 /*
- * Threads that die as they start: in processes of their own, since Node itself may abort, and counts as
- * an end like any other here. What must not happen is that nothing happens.
+ * Threads that die as they start, in processes of their own: Node itself may abort, and that counts as an end like any
+ * other here. The test fails only if nothing happens.
  */
 describe.skipIf(scripted)(`a worker thread that cannot start${why}`, () => {
   it('makes Pool.create reject with a PoolBrokenError', async () => {
@@ -75,8 +78,8 @@ describe.skipIf(scripted)(`a worker thread that cannot start${why}`, () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_DOTPOOL_POOL_BROKEN\n' })
   })
 
-  it('yet does not harm a pool that is closed meanwhile', async () => {
-    // Node aborts the whole process if a thread is ended while it loads the library
+  it('does not harm a pool that is closed meanwhile', async () => {
+    // Node aborts the whole process if a thread is terminated while it loads the library
     const { code, stdout, stderr } = await runScript(`
       import { Linear, Pool } from 'dotpool'
       const up = new Set()

@@ -16,7 +16,7 @@ afterAll(async () => await pool.close())
 const text = readIds(join(fixture, 'val_ids.u16')).subarray(0, 4 * 512)
 
 describe.each(['w8a8', 'none'] as const)('keys and values, with weights %s,', (quantize) => {
-  it('as bfloat16 and as int8 are nearly as good as float32', async () => {
+  it('is nearly as good in bfloat16 and in int8 as in float32', async () => {
     const nll: number[] = []
     const logits: Float32Array[] = []
     for (const kv of ['f32', 'bf16', 'int8'] as const) {
@@ -26,7 +26,7 @@ describe.each(['w8a8', 'none'] as const)('keys and values, with weights %s,', (q
     }
     expect(Math.abs(nll[1] / nll[0] - 1)).toBeLessThan(1e-3)
     expect(Math.abs(nll[2] / nll[1] - 1)).toBeLessThan(2e-3)
-    // they are not the same thing under three names
+    // the three dtypes must differ
     expect(relativeError(logits[1], logits[0])).toBeGreaterThan(1e-5)
     expect(relativeError(logits[1], logits[0])).toBeLessThan(0.02)
     expect(relativeError(logits[2], logits[1])).toBeGreaterThan(1e-5)

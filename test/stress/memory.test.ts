@@ -3,12 +3,11 @@ import { randomCheckpoint } from '../model/random-checkpoint.js'
 import { f32, fixture, temporaryFolder, writeCheckpoint } from '../model/support.js'
 import { runScript } from '../support/child.js'
 
-/** Noise of the heap; what must not stay is far larger. */
+/** Noise of the heap; a leak would be far larger. */
 const NOISE = 4e6
 
 /**
- * By how many bytes heap and buffers of a process grow while it does the same thing again and again,
- * after it has done so for a while.
+ * Measures how many bytes the heap and buffers of a process grow while it repeats the same work, after a warm-up.
  *
  * @param folder of the checkpoint
  * @param act body of an async function of `i`, `pool` and `folder`
@@ -23,7 +22,7 @@ async function growth(folder: string, setUp: string, act: string, times: number)
     const act = async (i) => { ${act} }
     const settled = async () => {
       let least = Infinity
-      // buffers are freed by a thread of V8's own, some time after the collection
+      // one of V8's threads frees buffers some time after the collection
       for (let i = 0; i < 20; i++) {
         gc()
         await new Promise((resolve) => setTimeout(resolve, 10))
@@ -43,8 +42,8 @@ async function growth(folder: string, setUp: string, act: string, times: number)
   return Number(stdout)
 }
 
-it('of many texts does not grow, once the prefixes that are kept have their share', async () => {
-  // each takes a page of 0.8 MB, of 512 MB that are kept
+it('does not grow with requests, once the prefix cache is full', async () => {
+  // each takes a page of 0.8 MB, of the 512 MB that are kept
   const bytes = await growth(
     fixture,
     `const model = await Model.load(pool, folder, { kv: 'f32' })`,
@@ -54,7 +53,7 @@ it('of many texts does not grow, once the prefixes that are kept have their shar
   expect(bytes).toBeLessThan(NOISE)
 })
 
-it('of texts that are left alone in the midst does not grow', async () => {
+it('does not grow with requests that their consumers leave early', async () => {
   const bytes = await growth(
     fixture,
     `const model = await Model.load(pool, folder, { kv: 'f32', prefixCacheBytes: 0 })`,
@@ -65,7 +64,7 @@ it('of texts that are left alone in the midst does not grow', async () => {
   expect(bytes).toBeLessThan(NOISE)
 })
 
-it('of texts that are aborted does not grow', async () => {
+it('does not grow with aborted requests', async () => {
   const bytes = await growth(
     fixture,
     `const model = await Model.load(pool, folder, { kv: 'f32' })`,
@@ -77,7 +76,7 @@ it('of texts that are aborted does not grow', async () => {
   expect(bytes).toBeLessThan(NOISE)
 })
 
-it('of models that are loaded and disposed of does not grow', async () => {
+it('does not grow with models that are loaded and disposed of', async () => {
   const bytes = await growth(
     fixture,
     '',
@@ -89,7 +88,7 @@ it('of models that are loaded and disposed of does not grow', async () => {
   expect(bytes).toBeLessThan(NOISE)
 })
 
-it('of checkpoints that are refused at their last weight does not grow', async () => {
+it('does not grow with checkpoints that are refused at their last weight', async () => {
   await using folder = await temporaryFolder()
   const { config, tensors } = randomCheckpoint('LlamaForCausalLM', {
     hidden_size: 256,

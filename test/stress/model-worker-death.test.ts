@@ -9,7 +9,7 @@ import { afterPrograms, killThread, threadCount, until } from '../support/thread
 const text = [...readIds(join(fixture, 'val_ids.u16'))]
 
 it.skipIf(scripted).each([1, 2, 3])(
-  `texts survive the death of a worker, of %i${why}`,
+  `requests survive the death of a worker, of %i${why}`,
   async (threads) => {
     await using pool = await Pool.create({ threads })
     using model = await Model.load(pool, fixture)
@@ -20,7 +20,7 @@ it.skipIf(scripted).each([1, 2, 3])(
       done = true
     })
     let killed = 0
-    // fewer than a step may see
+    // fewer deaths than a step may see
     for (; !done && killed < 2; killed++) {
       const ten = new Promise<void>((resolve) => afterPrograms(pool, 10, resolve))
       await Promise.race([ten, settled])

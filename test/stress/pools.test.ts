@@ -35,7 +35,7 @@ it('a hundred pools, four at a time, leave no threads, handles or memory behind'
       alive: made.filter((ref) => ref.deref() !== undefined).length,
       megabytes: (after.rss - before.rss) / 2 ** 20,
     }))`,
-    // one arena for all threads: otherwise what malloc keeps depends on which thread freed it
+    // one malloc arena for all threads: otherwise the kept memory depends on which thread freed it
     { flags: ['--expose-gc'], env: { MALLOC_ARENA_MAX: '1' } },
   )
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -43,6 +43,6 @@ it('a hundred pools, four at a time, leave no threads, handles or memory behind'
   expect({ threads, resources }).toEqual({ threads: 0, resources: 0 })
   // the last ones may still be on the stack
   expect(alive).toBeLessThan(10)
-  // a thread takes some five megabytes: eighty of them kept would be seen
+  // a thread takes some five megabytes: eighty leaked threads would show
   expect(megabytes).toBeLessThan(200)
 })

@@ -18,25 +18,25 @@ import { pause } from '../support/threads.js'
 
 needLibrary()
 
-/** A text long enough for several pages of keys and values, and for attention to be split over them. */
+/** A text long enough for several KV pages, and for attention to be split over them. */
 const text = [...readIds(join(fixture, 'val_ids.u16')).subarray(0, 300)]
 
 // attention has no path without the library yet
 const nativeIsas = isas.filter((isa) => isa !== 'typescript')
 
-/** Every ISA and several thread counts, all unlike what they are compared with. */
+/** Every ISA and several thread counts, each unlike the one it is compared with. */
 const machines = Array.from({ length: Math.max(3, nativeIsas.length) }, (_, i) => {
   return [nativeIsas[i % nativeIsas.length], [1, 3, 8][i % 3]] as const
 })
 
-/** All in int8, some of it, and nothing, with keys and values of each type. */
+/** All Linears in int8, some, and none, with each KV cache dtype. */
 const variants: LoadOptions[] = [
   { kv: 'bf16' },
   { kv: 'f32', skip: ['lm_head', 'mlp.*'] },
   { kv: 'int8', quantize: 'none' },
 ]
 
-describe.each(variants)('the bits of a model loaded with %o are the same', (options) => {
+describe.each(variants)('the bits of a model loaded with %o', (options) => {
   let pool: Pool
   let model: Model
   let expected: Float32Array
@@ -47,21 +47,21 @@ describe.each(variants)('the bits of a model loaded with %o are the same', (opti
   })
   afterAll(async () => await pool.close())
 
-  it.each(machines)('with %s on %i threads', async (isa, threads) => {
+  it.each(machines)('are the same with %s on %i threads', async (isa, threads) => {
     await using other = await createPool(isa, { threads })
     using same = await Model.load(other, fixture, options)
     expectSameBits(await logitsOf(same, text), expected)
     await expectSteps(same)
   })
 
-  it('id by id as all at once', async () => await expectSteps(model))
+  it('are the same token by token as in one batch', async () => await expectSteps(model))
 
-  it('alone, and among others of other lengths whose prompts come in pieces', async () => {
+  it('are the same alone, and in a batch with other lengths and chunked prefill', async () => {
     const lengths = [1, 3, 17, 64, 65, 130, 200, 250]
     const prompts = lengths.map((length, i) => text.slice(i, i + length))
     const traces = await Promise.all(
       prompts.map(async (prompt, i) => {
-        // not all at once, so that prompts are read while others decode
+        // staggered, so that some prefill while others decode
         await pause(10 * (i % 4))
         return await trace(model, prompt, { maxTokens: 12 + i })
       }),
@@ -69,7 +69,7 @@ describe.each(variants)('the bits of a model loaded with %o are the same', (opti
     for (const [i, traced] of traces.entries()) await expectSameLogits(model, prompts[i], traced)
   })
 
-  /** Feeds the text's own ids one by one, by a processor that forces them. */
+  /** Feeds the text's own tokens one by one, by a processor that forces them. */
   async function expectSteps(same: Model): Promise<void> {
     const [from, to] = [190, 210]
     const { logits } = await trace(same, text.slice(0, from), {
@@ -89,7 +89,7 @@ describe.each(variants)('the bits of a model loaded with %o are the same', (opti
   }
 })
 
-it('texts that come at any time, of any length and beginning, do not see each other', async () => {
+it('requests of any length and prefix do not affect each other, whenever they start', async () => {
   const texts = fc.array(
     fc.record({
       from: fc.constantFrom(0, 0, 5, 64, 100),
@@ -118,7 +118,7 @@ it('texts that come at any time, of any length and beginning, do not see each ot
   )
 })
 
-it('a text is the same on every ISA, thread count and in any company', async () => {
+it('a generation is the same on every ISA, at every thread count and in every batch', async () => {
   const options = { maxTokens: 40, ignoreEnd: true }
   const texts = new Set<string>()
   for (const isa of nativeIsas) {

@@ -15,7 +15,7 @@ import {
   until,
 } from '../support/threads.js'
 
-/** Its threads die in the middle of a claim, those of the native library only in between. */
+/** Threads of the TypeScript fallback die in the middle of a claim, those of the native library only between claims. */
 const wasm = (loadWasm()?.isas() ?? []).slice(-1)
 
 const pools: [threads: number, isa: string][] = [
@@ -26,7 +26,7 @@ const pools: [threads: number, isa: string][] = [
 
 describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
   it.each(pools)(
-    'during a call takes at most that call with it: %i threads, %s',
+    'during a call rejects at most that call: %i threads, %s',
     async (threads, isa) => {
       await using slow = await slowPool(threads, isa)
       let died = 0
@@ -72,7 +72,7 @@ describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
     await first
     const results = await settled
     const good = results.filter((result) => result.status === 'fulfilled')
-    // calls that were joined into one share its fate
+    // calls that were joined into one are rejected together
     expect(good.length).toBeGreaterThan(0)
     for (const result of results) {
       if (result.status === 'fulfilled') expectSameBits(result.value, slow.expected)
@@ -80,7 +80,7 @@ describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
     }
   })
 
-  it('while the pool is idle is nobody’s loss', async () => {
+  it('while the pool is idle rejects no call', async () => {
     await using slow = await slowPool(2)
     for (const idle of [0, 5, 400]) {
       await slow.layer.forward(slow.row)
@@ -91,7 +91,7 @@ describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
     }
   })
 
-  it('does not matter though all die at once, and there are many', async () => {
+  it('does no harm even if all of many die at once', async () => {
     await using slow = await slowPool(10)
     const call = errorOf(slow.slowly())
     await pause(10)
@@ -101,7 +101,7 @@ describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
     expectSameBits(await slow.layer.forward(slow.row), slow.expected)
   })
 
-  it('is not missed by close()', async () => {
+  it('does not keep close() waiting', async () => {
     const slow = await slowPool(2)
     const call = errorOf(slow.slowly())
     await pause(10)
@@ -113,7 +113,7 @@ describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
   })
 })
 
-it('a worker thread that dies without a native library takes at most one call with it', async () => {
+it('a worker thread that dies without a native library rejects at most one call', async () => {
   await using pool = await createPool('typescript', { threads: 2 })
   const shape = { inFeatures: 256, outFeatures: 256 }
   const layer = await Linear.fromInt8(pool, new Int8Array(65536).fill(1), 1, shape)
@@ -127,9 +127,9 @@ it('a worker thread that dies without a native library takes at most one call wi
   expectSameBits(await layer.forward(row), expected)
 })
 
-// in a process of its own: what must not happen is that its event loop stands still for ever
+// in a process of its own: a failure would block the event loop for ever
 it.skipIf(wasm.length === 0)(
-  'a blocking call ends though a worker dies meanwhile, in the midst of a claim',
+  'a blocking call returns although a worker dies in the middle of a claim',
   async () => {
     const { code, stdout, stderr } = await runScript(
       `
@@ -145,7 +145,7 @@ it.skipIf(wasm.length === 0)(
       const x = new Float32Array(512 * 200).fill(127)
       const codes = new Set()
       for (let i = 0; i < 100 && !codes.has('ERR_DOTPOOL_WORKER_DIED'); i++) {
-        // whoever died between calls comes back for the next
+        // a worker that died between calls is replaced for the next
         while (serving.size === 0) await layer.forward(x)
         const [worker] = serving
         serving.delete(worker)

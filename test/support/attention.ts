@@ -12,7 +12,7 @@ import {
 import { rotateModule, rotateShare } from '#src/reference/rotate.js'
 import { randomNumbers } from './random.js'
 
-/** A batch of rows, each with a query, a key and a value; everything lies in shared memory. */
+/** A batch of rows, each with a query, a key and a value, all in shared memory. */
 export interface AttentionCase {
   geometry: AttentionGeometry
   rows: AttentionRow[]
@@ -25,14 +25,14 @@ export interface AttentionCase {
   out: Float32Array
 }
 
-/** Numbers that describe a case, for fast-check to shrink. */
+/** Numbers that define a case, which fast-check shrinks. */
 export const attentionShapes = fc.record({
   kvHeads: fc.integer({ min: 1, max: 2 }),
   group: fc.integer({ min: 1, max: 5 }),
   half: fc.oneof(fc.constantFrom(16, 32, 40), fc.integer({ min: 1, max: 30 })),
   window: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 150 })),
   cacheType: fc.constantFrom('float32' as const, 'bfloat16' as const, 'int8' as const),
-  /** For each sequence how many positions are there already, and how many rows come. */
+  /** For each sequence: how many positions it has already, and how many rows to add. */
   sequences: fc.array(
     fc.record({
       before: fc.oneof(fc.constantFrom(0, 63, 64, 126), fc.integer({ min: 0, max: 130 })),
@@ -46,7 +46,7 @@ export const attentionShapes = fc.record({
 
 type AttentionShape = typeof attentionShapes extends fc.Arbitrary<infer T> ? T : never
 
-/** The same for the same shape. Positions that no row sees hold NaN. */
+/** Makes the same case for the same shape. Positions that no row sees hold NaN. */
 export function makeAttentionCase({ memory }: Pool, shape: AttentionShape): AttentionCase {
   const { kvHeads, group, half, window, cacheType, sequences, normed, seed } = shape
   const [D, queryHeads, layer] = [2 * half, kvHeads * group, 64]
@@ -86,7 +86,7 @@ export function makeAttentionCase({ memory }: Pool, shape: AttentionShape): Atte
   }
 }
 
-/** Rotates, stores and attends; `split` lets ATTEND write parts and MERGE put them together. */
+/** Rotates, stores and attends; `split` makes ATTEND write partial results and MERGE combine them. */
 export function attentionProgram(pool: Pool, task: AttentionCase, split: boolean): Program {
   const memory = nativeMemory(pool, task, split)
   return {
@@ -106,7 +106,7 @@ export function attentionProgram(pool: Pool, task: AttentionCase, split: boolean
   }
 }
 
-/** dp_row [M] and dp_attention, with all that they point to. */
+/** dp_row [M] and dp_attention, with all memory that they point to. */
 function nativeMemory(pool: Pool, task: AttentionCase, split: boolean) {
   const { geometry, rows: places, q, k, v, qNorm, kNorm, rotation, out } = task
   const { queryHeads, kvHeads, headDim: D, window, cacheType, eps, scale } = geometry

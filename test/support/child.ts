@@ -10,10 +10,10 @@ export interface Result {
   stderr: string
 }
 
-/** What does not end by itself is killed after so many milliseconds: far more than a busy machine needs. */
+/** A process that does not end by itself is killed after this time: far more than a busy machine needs. */
 const LIMIT = 100_000
 
-/** Runs an ES module in a Node process of its own. Where it has to be killed, `code` is SIGKILL. */
+/** Runs an ES module in a Node process of its own. A process that had to be killed has the code SIGKILL. */
 export async function runScript(
   source: string,
   { env = {}, flags = [] }: RunOptions = {},
@@ -39,6 +39,6 @@ export async function runScript(
 
 export interface RunOptions {
   env?: Record<string, string>
-  /** Node's own. */
+  /** Options for Node itself. */
   flags?: string[]
 }

@@ -10,7 +10,7 @@ import {
 
 export { array, float32, ggufHeader, string, uint32 }
 
-/** The numbers that ggml has for types of tensors. */
+/** ggml's numbers of tensor types. */
 export const ggmlTypes = {
   F32: 0,
   F16: 1,
@@ -42,12 +42,12 @@ export const strings = (values: readonly string[]): Value => array(values.map(st
 
 export interface MadeTensor {
   type: number
-  /** As Hugging Face has them: the innermost last. */
+  /** In Hugging Face's order: the innermost last. */
   dims: readonly number[]
   data: Uint8Array
 }
 
-/** A GGUF file of these fields and tensors. */
+/** Builds a GGUF file from these fields and tensors. */
 export function gguf(
   fields: Readonly<Record<string, Value>>,
   tensors: Readonly<Record<string, MadeTensor>> = {},

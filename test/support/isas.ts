@@ -5,13 +5,13 @@ import { possibleIsas } from '#src/native/load.js'
 /** Every set of kernels that this machine can run, and the fallback. */
 export const isas = possibleIsas()
 
-/** Whether there is nothing but TypeScript. */
+/** Whether only TypeScript is available. */
 export const scripted = isas[0] === 'typescript'
 const noLibrary = 'it takes the library, which a C compiler and make build'
-/** For titles, where that is not enough. */
+/** The reason, for titles of tests that need more. */
 export const why = scripted ? ` (skipped: ${noLibrary})` : ''
 
-/** Skips a file's tests where there is nothing but TypeScript, which would take minutes or has no such thing. */
+/** Skips a file's tests where only TypeScript is available: it would take minutes, or lacks the feature. */
 export function needLibrary(): void {
   beforeEach(({ skip }) => skip(scripted, noLibrary))
 }
@@ -21,7 +21,7 @@ export async function createPool(isa: string, options: PoolOptions = {}): Promis
   const before = process.env.DOTPOOL_ISA
   process.env.DOTPOOL_ISA = isa
   try {
-    // create() reads the variable before it waits for anything
+    // create() reads the variable before its first await
     return Pool.create(options)
   } finally {
     if (before === undefined) delete process.env.DOTPOOL_ISA

@@ -1,7 +1,7 @@
 import { Linear, type Pool } from 'dotpool'
 import { makeCase } from './random.js'
 
-/** A layer of random weights, the same for the same seed; those of even seeds have a bias. */
+/** A layer of random weights, the same for the same seed; even seeds give it a bias. */
 export async function randomLinear(
   pool: Pool,
   inFeatures: number,

@@ -9,7 +9,7 @@ const { getLlama, LlamaLogLevel } = await import(entry)
 const question = JSON.parse(await text(process.stdin))
 const { file, texts = [], prompts = [], maxTokens = 0 } = question
 
-// on a busy machine its threads wait for each other for minutes
+// with more, its threads wait for each other for minutes on a busy machine
 const llama = await getLlama({
   gpu: false,
   build: 'never',

@@ -7,7 +7,7 @@ const folder = fileURLToPath(
   new URL('../../bench/peers/node_modules/node-llama-cpp', import.meta.url),
 )
 
-/** Whether llama.cpp is there to compare with. */
+/** Whether llama.cpp is installed to compare with. */
 export const hasLlamaCpp = existsSync(folder)
 export const llamaCppNote = hasLlamaCpp
   ? ''
@@ -15,25 +15,25 @@ export const llamaCppNote = hasLlamaCpp
 
 const script = fileURLToPath(new URL('llama-cpp-child.js', import.meta.url))
 
-/** What llama.cpp does with a GGUF file. */
+/** Asks what llama.cpp does with a GGUF file. */
 export interface Question {
   file: string
-  /** Texts to tokenise; special tokens that they spell become theirs. */
+  /** Texts to tokenise; special tokens spelled in them become special tokens. */
   texts?: string[]
   /** Prompts to continue greedily, in float32 of the weights as they are. */
   prompts?: number[][]
-  /** So many tokens. */
+  /** How many tokens to generate. */
   maxTokens?: number
 }
 
 export interface Answer {
-  /** Of each text, without what is put around it. */
+  /** The tokens of each text, without those added around it. */
   tokens: number[][]
-  /** Put before a text; undefined where nothing is. */
+  /** The token put before a text; undefined where there is none. */
   bos?: number
-  /** Put after a text; undefined where nothing is. */
+  /** The token put after a text; undefined where there is none. */
   eos?: number
-  /** After each prompt. */
+  /** The tokens generated after each prompt. */
   continuations: number[][]
 }
 

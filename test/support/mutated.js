@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 
 /**
- * A valid file with some of its bytes changed, and maybe cut off.
+ * A valid file with some bytes changed, and maybe truncated.
  *
  * @param {Uint8Array} valid
- * @param {{ changes?: number, upTo?: number }} options at most so many changes, in the bytes below `upTo`
+ * @param {{ changes?: number, upTo?: number }} options at most `changes` changes, in the bytes below `upTo`
  * @returns {fc.Arbitrary<Uint8Array>}
  */
 export function mutatedBytes(valid, { changes = 3, upTo = valid.length } = {}) {
@@ -21,7 +21,7 @@ export function mutatedBytes(valid, { changes = 3, upTo = valid.length } = {}) {
 const odd = [null, true, -1, 0, 0.5, 1e9, 2 ** 53, 1e308, '', 'a', '\u0000', '{{', [], {}]
 
 /**
- * A JSON value in which one value somewhere is another, or missing, or there twice.
+ * A JSON value in which one value somewhere is changed, missing or duplicated.
  *
  * @param {unknown} valid
  * @returns {fc.Arbitrary<unknown>}

@@ -12,7 +12,7 @@
 const born = new Set()
 
 /**
- * Those that serve a region. Node aborts if a thread is killed while it still loads the library.
+ * Threads that serve a region. Node aborts if a thread is killed while it still loads the library.
  *
  * @type {Set<Worker>}
  */
@@ -29,7 +29,10 @@ process.on('worker', (worker) => {
   })
 })
 
-/** Those of pools that exist, started or not. A model's text thread, which may end later, speaks by a port of its own. */
+/**
+ * Threads of pools that exist, started or not. Leaves out a model's text thread, which may end later: it uses a port of
+ * its own.
+ */
 export function poolThreads() {
   const ours = 1 // listener
   return [...born].filter((worker) => worker.listenerCount('message') > ours)

@@ -1,13 +1,13 @@
 import { Checkpoint, Linear, Model, Pool } from 'dotpool'
 import { fixture } from '../model/support.js'
 
-/** What JavaScript callers can do and TypeScript ones cannot. */
+/** What JavaScript callers can do and TypeScript callers cannot. */
 // biome-ignore lint/suspicious/noExplicitAny: the point of the tests that use it
 export type Any = any
 
 export const shape = { inFeatures: 4, outFeatures: 4 }
 
-/** One of each thing that the public API makes, for calls with arguments of any kind. */
+/** One of each object that the public API makes, for calls with arguments of any kind. */
 export async function makeThings() {
   const pool = await Pool.create({ threads: 1 })
   return {

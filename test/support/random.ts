@@ -1,7 +1,7 @@
 import { floatToBf16, Tensor } from 'dotpool'
 import fc from 'fast-check'
 
-/** Numbers in [0, 1), the same for the same seed. */
+/** Random numbers in [0, 1), the same for the same seed. */
 export function randomNumbers(seed: number): () => number {
   let state = seed | 0
   return () => {
@@ -12,8 +12,8 @@ export function randomNumbers(seed: number): () => number {
   }
 }
 
-/** What the values of a row or a channel look like. */
-export const characters = [
+/** How the values of a row or a channel are distributed. */
+export const distributions = [
   'ordinary',
   'ties',
   'zeros',
@@ -23,22 +23,23 @@ export const characters = [
   'huge',
   'any exponent',
 ] as const
-export type Character = (typeof characters)[number]
+export type Distribution = (typeof distributions)[number]
 
-/** Fills with finite float32 values of the character. */
-export function fill(values: Float32Array, character: Character, random: () => number): void {
+/** Fills with finite float32 values of the distribution. */
+export function fill(values: Float32Array, distribution: Distribution, random: () => number): void {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
   const unit = () => random() * 2 - 1
   const same = unit() * 100
   for (let i = 0; i < values.length; i++) {
-    if (character === 'ordinary') values[i] = unit() * 4
+    if (distribution === 'ordinary') values[i] = unit() * 4
     // with a 127 among them the scale is 1, and the others lie half-way between integers
-    else if (character === 'ties') values[i] = i === 0 ? 127 : Math.floor(random() * 253) / 2 - 63
-    else if (character === 'zeros') values[i] = random() < 0.5 ? 0 : -0
-    else if (character === 'equal') values[i] = same
-    else if (character === 'tiny') values[i] = unit() * 2e-8
-    else if (character === 'denormal') words[i] = (random() * 2 ** 32) & 0x807fffff
-    else if (character === 'huge') values[i] = unit() * 3.4e38
+    else if (distribution === 'ties')
+      values[i] = i === 0 ? 127 : Math.floor(random() * 253) / 2 - 63
+    else if (distribution === 'zeros') values[i] = random() < 0.5 ? 0 : -0
+    else if (distribution === 'equal') values[i] = same
+    else if (distribution === 'tiny') values[i] = unit() * 2e-8
+    else if (distribution === 'denormal') words[i] = (random() * 2 ** 32) & 0x807fffff
+    else if (distribution === 'huge') values[i] = unit() * 3.4e38
     else words[i] = anyFinite(random)
   }
 }
@@ -50,13 +51,13 @@ function anyFinite(random: () => number): number {
   }
 }
 
-/** Rows of floats, each of a character of its own. */
+/** Rows of floats, each with its own distribution. */
 export function randomRows(rows: number, width: number, random: () => number): Float32Array {
   const values = new Float32Array(rows * width)
   for (let m = 0; m < rows; m++) {
-    const character = characters[Math.floor(random() * characters.length)]
+    const distribution = distributions[Math.floor(random() * distributions.length)]
     const row = values.subarray(m * width, (m + 1) * width)
-    fill(row, character, random)
+    fill(row, distribution, random)
     if (random() < 0.5) enlarge(row, random)
   }
   return values
@@ -82,7 +83,7 @@ export function randomInt8(length: number, random: () => number): Int8Array {
   return new Int8Array(length).map(value)
 }
 
-/** A layer and a batch for it, made from a few numbers that fast-check can shrink. */
+/** A layer and a batch for it, made from a few numbers that fast-check shrinks. */
 export interface LinearCase {
   rows: number
   inFeatures: number
@@ -90,12 +91,12 @@ export interface LinearCase {
   weight: Int8Array
   scale: Float32Array
   bias: Float32Array | undefined
-  /** Of a row, at most. */
+  /** Per row, at most. */
   outliers: number
   x: Float32Array
 }
 
-/** Sizes are odd as often as not, mostly small, now and then past a block or two. */
+/** Sizes are odd as often as not, mostly small, sometimes larger than a block or two. */
 export const linearCases = fc
   .record({
     rows: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 40 })),
@@ -125,12 +126,12 @@ export function makeCase(
   }
 }
 
-/** What a Linear of this case is made with. */
+/** The options for a Linear of this case. */
 export function optionsOf({ inFeatures, outFeatures, bias, outliers }: LinearCase) {
   return { inFeatures, outFeatures, bias, outliers }
 }
 
-/** The values as a bfloat16 tensor, rounded. */
+/** Rounds the values to a bfloat16 tensor. */
 export function bf16Tensor(values: Float32Array, dims: number[]): Tensor<'bfloat16'> {
   return new Tensor('bfloat16', Uint16Array.from(values, floatToBf16), dims)
 }

@@ -3,8 +3,8 @@ import { expect } from 'vitest'
 import type { LinearCase } from './random.js'
 
 /*
- * The arithmetic as DESIGN states it, written once more and without any of the package's own: plain
- * loops over plain weights.
+ * The arithmetic as DESIGN states it, written a second time without the package's own code: plain loops over plain
+ * weights.
  */
 
 const { fround } = Math
@@ -24,7 +24,7 @@ function absmaxOf(values: Float32Array): number {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), fround(1e-8))
 }
 
-/** One row of activations, quantised; scale NaN and zeros if it is not finite. */
+/** Quantises one row of activations; scale NaN and zeros if it is not finite. */
 export function quantizeReference(
   row: Float32Array,
   outliers = 0,
@@ -41,7 +41,7 @@ export function quantizeReference(
   return { q, scale: fround(a / 127) }
 }
 
-/** One output channel of weights, quantised. */
+/** Quantises one output channel of weights. */
 export function quantizeWeightReference(row: Float32Array): { q: Int8Array; scale: number } {
   const scale = fround(absmaxOf(row) / 127)
   const q = Int8Array.from(row, (w) => clamp(roundHalfEven(fround(w / scale)), -128, 127))
@@ -64,7 +64,7 @@ export function linearReference(linear: LinearCase): Float32Array {
   return y
 }
 
-/** The same for bfloat16: the input is rounded before, the result after. */
+/** The same for bfloat16: rounds the input before, the result after. */
 export function linearReferenceBf16(linear: LinearCase): Uint16Array {
   const x = bf16ToFloat32(Uint16Array.from(linear.x, floatToBf16))
   return Uint16Array.from(linearReference({ ...linear, x }), floatToBf16)
@@ -72,11 +72,11 @@ export function linearReferenceBf16(linear: LinearCase): Uint16Array {
 
 type Values = Float32Array | Uint16Array | Int16Array | Int8Array | Int32Array
 
-/** The same type, length and bits; all NaN are one. Much faster than expect() where there are many. */
+/** Expects the same type, length and bits; all NaN are equal. Much faster than expect() for many values. */
 export function expectSameBits(actual: Values, expected: Values, where = ''): void {
   expect(actual.constructor, where).toBe(expected.constructor)
   expect(actual.length, where).toBe(expected.length)
-  // Object.is tells -0 from 0 and takes NaN for NaN
+  // Object.is tells -0 from 0 and equates NaN with NaN
   for (let i = 0; i < actual.length; i++) {
     if (Object.is(actual[i], expected[i])) continue
     expect.fail(`${where} element ${i}: ${actual[i]}, not ${expected[i]}`)

@@ -4,12 +4,12 @@ import { poolThreads, serving } from './pool-threads.js'
 import { makeCase } from './random.js'
 import { linearReference } from './reference.js'
 
-/** Worker threads of pools of this process that exist, started or not. */
+/** Counts the worker threads of this process's pools, started or not. */
 export function threadCount(): number {
   return poolThreads().length
 }
 
-/** Ends a worker thread of the process as soon as one serves a region, as a crash would. */
+/** Terminates a worker thread of the process as soon as one serves a region, as a crash would. */
 export async function killThread(): Promise<void> {
   await until(() => serving.size > 0)
   const [worker] = serving
@@ -17,24 +17,24 @@ export async function killThread(): Promise<void> {
   await worker.terminate()
 }
 
-/** Ends the oldest of the process's worker threads; for those that serve no region. */
+/** Terminates the oldest of the process's worker threads, for threads that serve no region. */
 export async function killOldestThread(): Promise<void> {
   const [worker] = poolThreads()
   await worker.terminate()
 }
 
-/** Ends all worker threads of the process, once all serve a region. */
+/** Terminates all worker threads of the process, once all serve a region. */
 export async function killThreads(): Promise<void> {
   await until(() => serving.size === threadCount())
   await Promise.all([...serving].map((worker) => worker.terminate()))
 }
 
-/** Waits for something that happens on other threads. Where it never does, the test's own limit tells. */
+/** Waits for something that happens on other threads, until the test times out. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await pause(1)
 }
 
-/** Calls `act` as soon as so many more programs have been given to the pool's workers. */
+/** Calls `act` after `count` more programs have been given to the pool's workers. */
 export function afterPrograms(pool: Pool, count: number, act: () => void): void {
   const run = pool.run
   let left = count
@@ -55,7 +55,7 @@ export const slowIsa = isas.includes('scalar') ? 'scalar' : (isas.at(-1) as stri
 /** Rows of a call that takes about half a second on one thread. */
 const longRows = (isa: string) => (isa === 'typescript' ? 400 : isa === 'scalar' ? 4000 : 20_000)
 
-/** A pool with a layer whose calls take long, with slow kernels or those of an ISA like `wasm`. */
+/** A pool with a layer whose calls take long, with the slowest kernels or those of another ISA such as `wasm`. */
 export async function slowPool(threads: number, isa = slowIsa): Promise<SlowPool> {
   const pool = await createPool(isa, { threads })
   const rows = longRows(isa)
@@ -98,13 +98,13 @@ export interface SlowPool extends AsyncDisposable {
   /** One row, and its result. */
   row: Float32Array
   expected: Float32Array
-  /** A call that takes long. */
+  /** Makes a call that takes long. */
   slowly(signal?: AbortSignal): Promise<void>
-  /** Begins such a call, for others to wait behind; returns what ends it. */
+  /** Starts such a call, for others to wait behind; returns a function that aborts it. */
   begin(): () => Promise<void>
 }
 
-/** What became of a call: its error, or undefined if it succeeded. */
+/** Resolves with the error of a call, or undefined if it succeeded. */
 export function errorOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     () => undefined,

@@ -12,7 +12,7 @@ import { timeSync } from '../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
 import { inTurns, rotationLength, rotationWeights, transpose } from '../rotation.js'
 
-/** TensorFlow.js in WebAssembly: float32, and a single thread, for that is all it has in Node.js. */
+/** TensorFlow.js in WebAssembly: float32 and a single thread, the only ones that it offers in Node.js. */
 export async function tfjs(): Promise<Contender> {
   setWasmPaths(fileURLToPath(new URL('.', import.meta.resolve('@tensorflow/tfjs-backend-wasm'))))
   await setBackend('wasm')
@@ -44,7 +44,7 @@ export async function tfjs(): Promise<Contender> {
             y.dispose()
             return values
           }
-          // it packs weights when it first uses them
+          // it packs weights at their first use
           for (const weight of weights) multiply(weight)
           return [
             {

@@ -1,8 +1,8 @@
 import type { ContenderProcess } from './process.js'
 
 /**
- * Of the prompts. Random weights make some ids all but equally likely, and all quantise activations in
- * their own way; whoever makes a mistake finds none of a hundred thousand ids.
+ * A share of the prompts. Random weights make some tokens almost equally likely, and every contender quantises
+ * activations differently; a wrong implementation finds none of a hundred thousand tokens.
  */
 const LEAST_AGREEMENT = 0.5
 
@@ -11,7 +11,7 @@ const LEAST_AGREEMENT = 0.5
  *
  * @param prompts of equal lengths
  * @returns how many of the prompts each continues as the first does
- * @throws Error naming the first who continues too few so
+ * @throws Error naming the first contender that agrees on too few
  */
 export async function checkAgreement(
   contenders: readonly ContenderProcess[],

@@ -1,9 +1,9 @@
 import { createBirpc } from 'birpc'
 import { type Commands, commandsOf } from './commands.js'
-import type { ContenderName } from './roster.js'
+import type { ContenderName } from './runtimes.js'
 
 /*
- * A contender's process: it does as the parent says, until the parent ends.
+ * A contender's process: it runs the parent's commands until the parent ends.
  */
 
 createBirpc<object, Commands>(commandsOf(process.argv[2] as ContenderName), {

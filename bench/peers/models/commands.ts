@@ -4,27 +4,27 @@ import { delays } from '../../../dist/bench/suites/event-loop.js'
 import type { Summary } from '../../../dist/src/measure/samples.js'
 import { settle } from '../turns.js'
 import type { Contender, LoadedModel, Loader, Session } from './contender.js'
-import { type ContenderName, roster } from './roster.js'
+import { type ContenderName, runtimes } from './runtimes.js'
 
-/** What a contender's process is asked for. It answers when its threads have gone to sleep. */
+/** The commands to a contender's process. It answers when its threads have gone to sleep. */
 export type Commands = ReturnType<typeof commandsOf>
 
-/** Steps that the event loop is watched through, after a prompt. */
+/** Steps after a prompt during which the event loop is watched. */
 const WATCHED_STEPS = 32
 
 /** As much as fits a cache. */
 const CHUNK = 1 << 20
 
-/** Of a contender, whose model and session are those that were loaded and opened last. */
+/** Runs commands on the model loaded last and the session opened last. */
 export function commandsOf(name: ContenderName) {
   let contender: Contender
   let loader: Loader
   let model: LoadedModel
   let session: Session
   return {
-    /** Makes ready; the contender's version. */
+    /** Starts the contender; returns its version. */
     async start(threads: number): Promise<string> {
-      contender = await roster[name]()
+      contender = await runtimes[name]()
       loader = await contender.start(threads)
       return contender.version
     },
@@ -47,7 +47,7 @@ export function commandsOf(name: ContenderName) {
     async open(sequences: number, length: number): Promise<void> {
       session = await model.open(sequences, length)
     },
-    /** Reads prompts; the next ids, and how long it took, microseconds. */
+    /** Prefills prompts; returns the next tokens, and how long it took, microseconds. */
     async read(prompts: number[][]): Promise<{ ids: number[]; micros: number }> {
       let ids: number[] = []
       const micros = await timed(async () => {
@@ -68,7 +68,7 @@ export function commandsOf(name: ContenderName) {
       await session.close()
       await settle()
     },
-    /** How late a timer of 1 ms comes while a prompt is read and a text goes on, microseconds. */
+    /** Delays of a timer of 1 ms during a prefill and some decode steps, microseconds. */
     async watchEventLoop(prompt: number[]): Promise<Summary> {
       session = await model.open(1, prompt.length + WATCHED_STEPS + 1)
       const late = await delays(async () => {

@@ -1,12 +1,12 @@
 import type { CachedModel } from '../../../dist/bench/models/cache.js'
 
-/** Somebody who runs whole models. */
+/** A runtime that runs whole models. */
 export interface Contender {
   readonly name: string
   readonly version: string
   /** The file with the weights that it reads. */
   weights(model: CachedModel): string
-  /** Makes ready to load models, and to run them with so many threads. */
+  /** Prepares to load models, and to run them with this many threads. */
   start(threads: number): Promise<Loader>
 }
 
@@ -15,22 +15,22 @@ export interface Loader {
 }
 
 export interface LoadedModel {
-  /** Makes room for sequences of so many ids each. */
+  /** Makes room for sequences of `length` tokens each. */
   open(sequences: number, length: number): Promise<Session>
 }
 
-/** Sequences that grow side by side, by the id that the model finds likeliest, also where it ends a text. */
+/** Sequences decoded together, greedily, ignoring end-of-sequence tokens. */
 export interface Session {
   /**
-   * Reads prompts, one for each sequence, which forget what they held.
+   * Prefills prompts, one for each sequence, which drop their earlier tokens.
    *
-   * @returns the next id of each
+   * @returns the next token of each
    */
   read(prompts: readonly number[][]): Promise<number[]>
   /**
-   * Lets every sequence read its last id.
+   * Decodes one token of every sequence.
    *
-   * @returns the next id of each
+   * @returns the next token of each
    */
   step(): Promise<number[]>
   close(): Promise<void>

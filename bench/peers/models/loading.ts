@@ -1,7 +1,7 @@
 import type { CachedModel } from '../../../dist/bench/models/cache.js'
 import { type Summary, summarize } from '../../../dist/src/measure/samples.js'
 import { ContenderProcess } from './process.js'
-import type { ContenderName } from './roster.js'
+import type { ContenderName } from './runtimes.js'
 
 /** How long a model takes to load. */
 export interface Loading {
@@ -14,7 +14,7 @@ export interface Loading {
 
 const LOADS = 5
 
-/** Loads a model by turns, in new processes; the last ones stay, with the model. */
+/** Loads a model in all contenders by turns, in new processes; the last ones stay, with the model. */
 export async function loadAll(
   names: readonly ContenderName[],
   threads: number,

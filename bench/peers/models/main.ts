@@ -6,7 +6,7 @@ import { printImpossible } from '../../../dist/bench/table.js'
 import { Pool } from '../../../dist/src/index.js'
 import { describeMachine } from '../../../dist/src/measure/machine.js'
 import { chooseNative } from '../../../dist/src/native/load.js'
-import { enlist } from './enlist.js'
+import { findContenders } from './find-contenders.js'
 import { readOptions } from './options.js'
 import type { ModelsReport } from './report.js'
 import { runModel } from './run.js'
@@ -14,7 +14,7 @@ import { ggufModel, syntheticModel } from './subject.js'
 import { formatTables } from './tables.js'
 
 const options = readOptions()
-const { names, versions, absent } = await enlist()
+const { names, versions, absent } = await findContenders()
 for (const { name, why } of absent) console.log(`${name} ${why}`)
 if (!names.includes('dotpool')) throw new Error('without dotpool there is nothing to compare with')
 
@@ -41,7 +41,7 @@ for (const subject of subjects) {
 }
 
 await mkdir(options.out, { recursive: true })
-// so that a real model's results do not take the place of the shapes'
+// so that a real model's results do not replace those of the shapes
 const models = options.ggufs.map((file) => basename(file, '.gguf'))
 const name = [...models, resultsName(report)].join('-')
 await writeFile(join(options.out, `${name}.json`), formatReport(report))

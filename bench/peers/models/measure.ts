@@ -8,22 +8,22 @@ import type { ContenderProcess } from './process.js'
 import { randomPrompts } from './prompts.js'
 import { lengthOf, type Scenario } from './scenarios.js'
 
-/** How fast somebody does something. */
+/** The speed of one contender in one scenario. */
 export interface Result {
   name: string
   scenario: string
   /** All sequences together, tokens/s. */
   rate: Summary
-  /** Its speed and the limit; only of enough rounds. */
+  /** Its speed and the bound; undefined for too few rounds. */
   speed?: Speed
-  /** A rival's durations over those of dotpool, round by round; only of enough rounds. */
+  /** A rival's durations over those of dotpool, round by round; undefined for too few rounds. */
   timesDotpool?: Summary
 }
 
 /**
  * Measures all contenders in the same rounds.
  *
- * @param prompts how often a scenario that reads prompts does
+ * @param prompts rounds of a scenario that prefills prompts
  */
 export async function measure(
   contenders: readonly ContenderProcess[],
@@ -46,7 +46,7 @@ export async function measure(
     }
   })
   const bound = rooflines[scenario.bound]
-  const rounds = await takeTurns(ways, () => bound.look(), steps > 0 ? ROUNDS : prompts)
+  const rounds = await takeTurns(ways, () => bound.sample(), steps > 0 ? ROUNDS : prompts)
   for (const { commands } of contenders) await commands.close()
 
   const tokens = steps > 0 ? sequences : sequences * prompt

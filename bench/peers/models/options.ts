@@ -10,7 +10,7 @@ export interface Options {
   /** Files of real models. */
   ggufs: string[]
   threadCounts: number[]
-  /** How often a prompt is read. */
+  /** How often a prompt is prefilled. */
   prompts: number
   /** The folder to write to. */
   out: string
@@ -32,17 +32,13 @@ const threadCounts = [...new Set([1, usableThreads()])]
 
 export const command = new Command('bench:models')
   .description('time whole models against those of other runtimes, taking turns')
-  .option(
-    '--shape <name>',
-    `one of ${shapeNames}; may be given again (default: the first)`,
-    addShape,
-  )
-  .option('--gguf <file>', 'a real model instead, from this file; may be given again', addFile)
-  .option('--threads <n>', `may be given again (default: ${threadCounts.join(', ')})`, addThreads)
-  .option('--prompts <n>', 'how often a prompt is read', readPrompts, LEAST_PROMPTS)
+  .option('--shape <name>', `one of ${shapeNames}; can be repeated (default: the first)`, addShape)
+  .option('--gguf <file>', 'a real model instead, from this file; can be repeated', addFile)
+  .option('--threads <n>', `can be repeated (default: ${threadCounts.join(', ')})`, addThreads)
+  .option('--prompts <n>', 'how often a prompt is prefilled', readPrompts, LEAST_PROMPTS)
   .option('--out <folder>', 'where to write', fileURLToPath(new URL('results', import.meta.url)))
 
-/** Reads the command line. Ends the process where it asks for help, or for what cannot be. */
+/** Parses the command line. Ends the process for --help and for invalid options. */
 export function readOptions(): Options {
   const flags = command.parse().opts<Flags>()
   return {
@@ -61,7 +57,7 @@ function addShape(name: string, others: ModelShape[] = []): ModelShape[] {
 }
 
 function addFile(path: string, others: string[] = []): string[] {
-  // npm runs this elsewhere
+  // npm changes the folder of this process
   const file = resolve(process.env.INIT_CWD ?? '.', path)
   if (!existsSync(file)) throw new InvalidArgumentError('There is no such file.')
   return [...others, file]

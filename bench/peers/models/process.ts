@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type BirpcReturn, createBirpc } from 'birpc'
 import type { Commands } from './commands.js'
-import type { ContenderName } from './roster.js'
+import type { ContenderName } from './runtimes.js'
 
-/** A contender in a process of its own, so that neither's memory nor threads are in another's way. */
+/** A contender in a process of its own, so that the memory and threads of contenders do not disturb each other. */
 export class ContenderProcess {
   readonly name: ContenderName
   readonly version: string

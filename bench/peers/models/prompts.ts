@@ -2,9 +2,9 @@ import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import { seededRandom } from '../../../dist/src/model/generation/random.js'
 
 /**
- * Random prompts, the same for everybody; only tokens that spell text in the model.
+ * Random prompts, the same for all contenders; only tokens that spell text in the model.
  *
- * @param series those of another series begin otherwise, so that nobody knows them from before
+ * @param series prompts of another series begin differently, so that no prefix cache holds them
  */
 export function randomPrompts(
   { vocabSize }: Pick<ModelShape, 'vocabSize'>,
@@ -19,5 +19,5 @@ export function randomPrompts(
   )
 }
 
-/** Above lie special tokens in large vocabularies. */
+/** Large vocabularies have special tokens above it. */
 const SPELLING = 100_000

@@ -5,7 +5,7 @@ import type { Agreement } from './check.js'
 import type { Loading } from './loading.js'
 import type { Result } from './measure.js'
 
-/** Everything that the benchmark has found out: what `results.json` holds. */
+/** All results of the benchmark: the content of `results.json`. */
 export interface ModelsReport extends Pick<Report, 'date' | 'machine' | 'isa' | 'compiler'> {
   versions: Record<string, string>
   absent: Absence[]
@@ -20,6 +20,6 @@ export interface Run extends Pick<Report, 'rooflines' | 'peakRate'> {
   loading: Loading[]
   /** By scenario, then name. */
   results: Result[]
-  /** How late a timer of 1 ms comes meanwhile, microseconds. */
+  /** Delays of a timer of 1 ms meanwhile, microseconds. */
   eventLoop: { name: string; late: Summary }[]
 }

@@ -8,15 +8,15 @@ import { measure } from './measure.js'
 import { printAgreement, printEventLoop, printHead, printLoading, printResult } from './print.js'
 import { randomPrompts } from './prompts.js'
 import type { Run } from './report.js'
-import type { ContenderName } from './roster.js'
+import type { ContenderName } from './runtimes.js'
 import { scenarios } from './scenarios.js'
 import type { Subject } from './subject.js'
 
 /**
- * Measures everything of one model.
+ * Measures everything about one model.
  *
- * @param pool looks at the limits, with as many threads as the contenders have
- * @param prompts how often a scenario that reads prompts does
+ * @param pool measures the bounds, with as many threads as the contenders have
+ * @param prompts rounds of a scenario that prefills prompts
  * @throws Error where a contender runs another model than the first, or its process ends
  */
 export async function runModel(

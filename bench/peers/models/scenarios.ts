@@ -1,25 +1,25 @@
 import { kvCount, type ModelShape, weightCount } from '../../../dist/bench/models/shapes.js'
 import { ROUNDS } from '../../../dist/bench/rounds.js'
 
-/** Something that is measured. */
+/** One measured scenario. */
 export interface Scenario {
   readonly name: string
-  /** Sequences side by side. */
+  /** Sequences in the batch. */
   readonly sequences: number
-  /** Ids that a prompt has. */
+  /** Tokens of a prompt. */
   readonly prompt: number
-  /** Which limit it is held against. */
+  /** The bound that it is compared with. */
   readonly bound: 'read' | 'peak'
-  /** Steps that a sample times; none where it times the prompt. */
+  /** Timed decode steps of a sample; 0 where the sample times the prompt. */
   readonly steps: number
-  /** What one step or one prompt amounts to: bytes that it must read, or operations. */
+  /** The amount of one step or one prompt: bytes that it must read, or operations. */
   amount(shape: ModelShape): number
 }
 
-/** Steps of a sample; one before them is not timed. */
+/** Steps of a sample, after one untimed step. */
 const STEPS = 3
 
-/** Texts grow by so much while they are measured. */
+/** Sequences grow by this many tokens while they are measured. */
 const GROWTH = ROUNDS * (STEPS + 1)
 
 export const scenarios: readonly Scenario[] = [
@@ -40,12 +40,12 @@ export const scenarios: readonly Scenario[] = [
   },
 ]
 
-/** Ids that a sequence has at most. */
+/** The most tokens of a sequence. */
 export function lengthOf({ prompt, steps }: Scenario): number {
   return prompt + 1 + (steps === 0 ? 0 : GROWTH)
 }
 
-/** @param context ids in each sequence in the middle of the measurement */
+/** @param context tokens in each sequence in the middle of the measurement */
 function decode({ context, sequences }: { context: number; sequences: number }): Scenario {
   const texts = sequences === 1 ? 'text' : `${sequences} texts`
   return {
@@ -54,7 +54,7 @@ function decode({ context, sequences }: { context: number; sequences: number }):
     prompt: context - GROWTH / 2,
     bound: 'read',
     steps: STEPS,
-    // a byte for each weight, two for each key and value, whatever a contender makes of them
+    // a byte for each weight and two for each key and value, for every contender
     amount: (shape) => weightCount(shape) + 2 * sequences * context * kvCount(shape),
   }
 }

@@ -9,12 +9,12 @@ import { randomPrompts } from './prompts.js'
 const PROMPTS = 8
 const LENGTH = 64
 
-/** A model that everybody runs. */
+/** A model that all contenders run. */
 export interface Subject {
   readonly shape: ModelShape
-  /** Where it lies for each contender. */
+  /** Where it is for each contender. */
   files(): Promise<CachedModel>
-  /** What all must continue alike. */
+  /** The prompts that all must continue alike. */
   readonly prompts: readonly number[][]
 }
 
@@ -24,7 +24,7 @@ export function syntheticModel(shape: ModelShape): Subject {
   return { shape, files: () => cachedModel(shape), prompts }
 }
 
-/** Pieces of a text, for a real model is sure of itself only where it reads one. */
+/** Pieces of a text, because a real model is certain of the next token only within real text. */
 async function textPrompts({ tokenizer, file }: Checkpoint): Promise<number[][]> {
   const text = await readFile(new URL('README.md', import.meta.url), 'utf8')
   const tokens = tokenizer?.encode(text, { addSpecialTokens: false }) ?? []

@@ -17,7 +17,7 @@ export function formatTables(report: ModelsReport): string {
       loadingAndEventLoop(run),
     ]),
     '## Who takes part',
-    whoTakesPart(report),
+    contendersSection(report),
   ]
   return `${blocks.join('\n\n')}\n`
 }
@@ -25,7 +25,7 @@ export function formatTables(report: ModelsReport): string {
 function head({ machine, isa, compiler, date }: ModelsReport): string {
   return [
     `${machine.cpu}, ${isa} by ${compiler}, ${date.slice(0, 10)}.`,
-    'A cell has the median tokens/s of all texts together, the least and the most, the number of samples,',
+    'A cell has the median tokens/s of all sequences together, the least and the most, the number of samples,',
     'and the fraction of the roofline: the median of the rounds, in which all take turns, the least and the',
     'most of them. Ratios of fewer than 20 rounds are not given.',
   ].join('\n')
@@ -95,7 +95,7 @@ function loadingAndEventLoop({ loading, eventLoop }: Run): string {
   )
 }
 
-function whoTakesPart({ versions, absent }: ModelsReport): string {
+function contendersSection({ versions, absent }: ModelsReport): string {
   const present = Object.entries(versions).map(([name, version]) => `- ${name} ${version}`)
   return [...present, ...absent.map(({ name, why }) => `- ${name} ${why}`)].join('\n')
 }

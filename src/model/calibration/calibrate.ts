@@ -7,18 +7,18 @@ import type { Factor } from './compensated-rounding.js'
 import { Hessian } from './hessian.js'
 import { Solver } from './solver.js'
 
-/** Tokens that are run for each input of the widest Linear, at most. */
+/** The most calibration tokens for each input of the widest Linear. */
 const TOKENS_PER_INPUT = 2
 
-/** Tokens of a window, at most: windows are independent sequences. */
+/** The most tokens of a window: windows are independent sequences. */
 const WINDOW = 256
 
 /**
- * The tokens that a calibration runs, in windows.
+ * Divides the tokens of a calibration into windows.
  *
  * @param tokens copied at once
- * @throws ArgumentError if they are not tokens, or fewer than the widest Linear has inputs: then nothing is known of
- *   some of these
+ * @throws ArgumentError if they are not tokens, or fewer than the widest Linear has inputs: some of its inputs
+ *   would then have no data
  */
 export function calibrationWindows(
   model: Model,
@@ -39,14 +39,14 @@ export function calibrationWindows(
 }
 
 /**
- * Quantises float Linears of a model with error compensation: so that on the inputs that they have while the model runs
- * some text their outputs change least. Memory holds what one block of layers needs at a time.
+ * Quantises float Linears of a model with error compensation: rounds their weights so that outputs change least on the
+ * inputs that the Linears have while the model runs some text. Memory holds what one block of layers needs at a time.
  *
  * @param floats the Linears, in the order in which a forward uses them
- * @param windows what {@link calibrationWindows} gives
- * @param optionsOf what the int8 Linears are like
- * @param onLinear is told of each that is done
- * @throws NotANumberError, ArgumentError for a weight that is not finite, the signal's reason, what the pool throws
+ * @param windows from {@link calibrationWindows}
+ * @param optionsOf returns the options of each int8 Linear
+ * @param onLinear called after each Linear
+ * @throws NotANumberError, ArgumentError for a weight that is not finite, the signal's reason, errors of the pool
  */
 export async function calibrate(
   model: Model,
@@ -74,7 +74,7 @@ export async function calibrate(
     before = linear
     if (window < windows.length - 1) return
     const hessian = hessians.get(input)
-    // the Linears that share an input follow each other
+    // Linears that share an input are adjacent
     if (hessian !== undefined) factor = await solver.factor(hessian, signal)
     hessians.delete(input)
     const { q, scale } = await solver.round(float.weight, factor, signal)

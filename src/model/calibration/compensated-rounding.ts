@@ -6,32 +6,32 @@ import { rangeOf } from '../../reference/share.js'
 /*
  * Rounds the weights w[K] of each output channel to q[K] so that the Linear's outputs change least:
  *
- *   loss(q) = e H e^T, e = w - s q, s as plain rounding has it, H as in hessian.ts
+ *   loss(q) = e H e^T, e = w - s q, s as in plain rounding, H as in hessian.ts
  *
  * The method is GPTQ (Frantar et al. 2022, https://arxiv.org/abs/2210.17323) in the form of LDLQ, which gives the same
  * q without an inverse (Chee et al. 2023, https://arxiv.org/abs/2307.13304). With H = R^T D R, R unit upper triangular,
  *
  *   loss(q) = sum_i D[i] (e[i] + sum_{j > i} R[i, j] e[j])^2
  *
- * so that i goes from K - 1 down, and q[i] rounds w[i] plus what errors so far leave to make good, the inner sum. Inputs
- * are sorted: those with the largest H[k, k] are rounded first, while all others can still make good for them.
+ * so i runs from K - 1 down, and q[i] rounds w[i] plus the inner sum, which compensates the errors so far. Inputs are
+ * sorted: those with the largest H[k, k] are rounded first, while all others can still compensate for them.
  *
- * Both functions do one share of an op, on threads that run TypeScript, and return 0, or 1 + the index of a fault.
+ * Both functions run one share of an op, on threads that run TypeScript, and return 0, or 1 + the index of a fault.
  */
 
 /** This module, for workers to import. */
 export const compensatedRounding = import.meta.url
 
-/** Of the mean of H[k, k], added to each: calibration has seen some tokens, and others will come. */
+/** The share of the mean of H[k, k] that is added to each: calibration has seen some tokens, and others will come. */
 const DAMPING = 0.01
 
-/** H = R^T D R, of sorted inputs, where all threads see it. */
+/** H = R^T D R, of sorted inputs, in memory that all threads see. */
 export interface Factor {
   /** float64 [K, K]; R[i, j] counts where j > i. */
   readonly r: Float64Array
   /** float64 [K]: D. */
   readonly d: Float64Array
-  /** Which input stands where: uint32 [K]. */
+  /** The input at each position: uint32 [K]. */
   readonly order: Uint32Array
 }
 
@@ -41,12 +41,12 @@ export interface FactorTask extends Share {
   factor: Factor
 }
 
-/** R^T D R = H[order, order] + damping; the first share does it all. */
+/** R^T D R = H[order, order] + damping; the first share does all of it. */
 export function factorShare({ hessian, factor: { r, d, order }, part }: FactorTask): number {
   if (part > 0) return 0
   const K = d.length
   const diagonal = d.map((_, k) => hessian[k * K + k])
-  // where all inputs are zero any H will do
+  // where all inputs are zero any H works
   const damping = (DAMPING * diagonal.reduce((sum, h) => sum + h, 0)) / K || 1
   order.set(order.map((_, k) => k).sort((a, b) => diagonal[a] - diagonal[b] || b - a))
   for (let i = 0; i < K; i++) {
@@ -67,7 +67,10 @@ export function factorShare({ hessian, factor: { r, d, order }, part }: FactorTa
   return 0
 }
 
-/** R[i] -= sum over four l of D[l] R[l, i] R[l], from the diagonal on: four at a time, for memory is what takes time. */
+/**
+ * R[i] -= sum over four l of D[l] R[l, i] R[l], from the diagonal on: four at a time, because memory bandwidth is the
+ * bottleneck.
+ */
 function subtractRows(r: Float64Array, d: Float64Array, i: number, l: number): void {
   const K = d.length
   const [a, b, c, e] = [l * K, (l + 1) * K, (l + 2) * K, (l + 3) * K]
@@ -82,7 +85,7 @@ function subtractRows(r: Float64Array, d: Float64Array, i: number, l: number): v
 
 export interface RoundTask extends Share {
   factor: Factor
-  /** float32 or bfloat16 bits [N, stride], of which K count. */
+  /** float32 or bfloat16 bits [N, stride]; the first K of a row count. */
   weight: Float32Array | Uint16Array
   stride: number
   /** int8 [N, K] */
@@ -91,10 +94,10 @@ export interface RoundTask extends Share {
   scale: Float32Array
 }
 
-/** Output channels that are rounded at a time, so that each of R's elements is read for all of them. */
+/** Output channels that are rounded together, so that one read of R's elements serves all of them. */
 const CHANNELS = 4
 
-/** q, scale = round(weight); a channel that plain rounding suits better has that. */
+/** q, scale = round(weight); keeps plain rounding for a channel where its loss is lower. */
 export function roundShare(task: RoundTask): number {
   const { factor, weight, stride, q, scale } = task
   const K = factor.d.length
@@ -114,7 +117,7 @@ export function roundShare(task: RoundTask): number {
   return 0
 }
 
-/** Some output channels, inputs sorted, rounded in both ways side by side. */
+/** Some output channels with sorted inputs, rounded in both ways side by side. */
 class Rows {
   readonly #factor: Factor
   readonly #weights: Float32Array[]
@@ -136,7 +139,7 @@ class Rows {
     this.#errors = new Float64Array(K * 2 * CHANNELS)
   }
 
-  /** Takes the weights of a channel; returns their scale, or NaN where they are not all finite. */
+  /** Loads the weights of a channel; returns their scale, or NaN where they are not all finite. */
   set(channel: number, weight: Float32Array): number {
     const { order } = this.#factor
     const scale = quantizeChannel(weight, this.#plain[channel])
@@ -149,7 +152,7 @@ class Rows {
     return scale
   }
 
-  /** Of a channel, as {@link round} left it. */
+  /** The result for a channel after {@link round}. */
   get(channel: number): Int8Array {
     const losses = this.#losses
     const isBetter = losses[channel] <= losses[CHANNELS + channel]

@@ -2,17 +2,17 @@ import { DenseWeight } from '../../layouts/dense-weight.js'
 import { FloatLinear } from '../../ops/float-linear.js'
 import type { Pool } from '../../pool/pool.js'
 
-/** Elements of the product that are added at a time: a millisecond or two between the event loop's turns. */
+/** Elements of the product that are added between the event loop's turns: a millisecond or two. */
 const PIECE = 1 << 20
 
 /**
- * H[K, K] = sum over tokens of x x^T, x[K] what a Linear is given for a token. Weights w[K] of an output channel that
- * are off by e[K] change its outputs by e x, whose squares add up to e H e^T.
+ * H[K, K] = sum over tokens of x x^T, x[K] a Linear's input for a token. An error e[K] of an output channel's weights
+ * w[K] changes its outputs by e x; the squares of these changes add up to e H e^T.
  */
 export class Hessian {
   /** K */
   readonly inFeatures: number
-  /** float64 [K, K], symmetric, where all threads see it. */
+  /** float64 [K, K], symmetric, in memory that all threads see. */
   readonly sums: Float64Array
   readonly #pool: Pool
 
@@ -44,7 +44,7 @@ export class Hessian {
   }
 }
 
-/** [rows, columns] as [columns, rows] */
+/** Transposes [rows, columns] to [columns, rows]. */
 function transpose(x: Float32Array, columns: number): Float32Array {
   const rows = x.length / columns
   const turned = new Float32Array(x.length)

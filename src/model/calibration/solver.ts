@@ -19,8 +19,8 @@ export interface RoundedWeight {
 }
 
 /**
- * Rounds weights with error compensation, in TypeScript on threads of its own: seconds of work, in which the event loop
- * is free. Output channels do not depend on each other, so results do not depend on the number of threads.
+ * Rounds weights with error compensation, in TypeScript on threads of its own: seconds of work, during which the event
+ * loop is free. Output channels are independent, so results do not depend on the number of threads.
  */
 export class Solver {
   readonly #engine: ScriptEngine

@@ -27,14 +27,14 @@ import { type ReadOptions, readOptions, type TensorEntry, type TensorFile } from
 const PIECE = 16 << 20
 
 /**
- * A model on disk, opened and checked. Either a folder in the Hugging Face layout: config.json and the
- * tensors, in one safetensors file or several; where they are there, the tokenizer and the files that
- * say how to talk to the model. Or a GGUF file, which has the same to say, under the same names.
+ * A model on disk, opened and checked. Either a folder in the Hugging Face layout: config.json and the tensors, in one
+ * safetensors file or several, with the tokenizer and the chat template if present. Or a GGUF file, which has the same
+ * content, presented under the same names.
  */
 export class Checkpoint {
-  /** Or the GGUF file, the first where there are several. */
+  /** Or the GGUF file, the first if there are several. */
   readonly folder: string
-  /** Of config.json, with the ids that generation_config.json adds to those that end a text. */
+  /** Of config.json, with the end-of-sequence tokens that generation_config.json adds. */
   readonly config: ModelConfig
   readonly #texts: Texts
   readonly #shards: Shards
@@ -51,8 +51,8 @@ export class Checkpoint {
    * Opens a checkpoint; no weight is read yet. Close it when done.
    *
    * @param folder or GGUF file
-   * @throws FormatError naming the file that is missing, broken, or of a kind this version does not
-   *   know; nothing stays open then
+   * @throws FormatError naming the file that is missing, broken, or of a kind that this version does not
+   *   support; nothing stays open then
    */
   static async open(folder: string): Promise<Checkpoint> {
     checkPath('folder', folder)
@@ -88,12 +88,12 @@ export class Checkpoint {
     return this.#texts.tokenizer
   }
 
-  /** Of chat_template.jinja or tokenizer_config.json; it says whether there is one. */
+  /** Of chat_template.jinja or tokenizer_config.json; its `exists` tells whether there is one. */
   get chatTemplate(): ChatTemplate {
     return this.#texts.chatTemplate
   }
 
-  /** @internal The same for whoever takes it over, and its end: {@link close} leaves it alone then. */
+  /** @internal The same, for a caller that takes over its ownership: {@link close} then leaves it open. */
   takeTexts(): Texts {
     this.#endsTexts = false
     return this.#texts
@@ -104,7 +104,7 @@ export class Checkpoint {
     return this.#shards.file
   }
 
-  /** What all tensors take on disk. */
+  /** The size of all tensors on disk. */
   get dataBytes(): number {
     return this.#shards.dataBytes
   }
@@ -166,11 +166,11 @@ export class Checkpoint {
   }
 
   /**
-   * Reads the bytes of the rows [firstRow, lastRow) of a matrix, as the file has them. So a weight of
-   * any size can be worked on while it streams.
+   * Reads the bytes of the rows [firstRow, lastRow) of a matrix, as the file stores them, so that a weight of any size
+   * can be processed while it streams.
    *
-   * @param into filled; as long as those rows, and not to be touched before the call settles
-   * @throws ArgumentError for rows that are not there or a buffer of another length; FormatError if
+   * @param into receives the rows; as long as them, and not to be touched before the call settles
+   * @throws ArgumentError for rows out of range or a buffer of another length; FormatError if
    *   the tensor is missing, not a matrix, or cannot be read; DisposedError after {@link close}
    */
   async readRows(
@@ -200,8 +200,8 @@ export class Checkpoint {
   }
 
   /**
-   * All bytes of a tensor in order, as the file has them, in pieces of at most 16 MiB. A piece
-   * is good until the next one is asked for.
+   * All bytes of a tensor in order, as the file stores them, in pieces of at most 16 MiB. A piece is valid until the
+   * next one is requested.
    *
    * @throws at the first step what {@link read} throws
    */
@@ -232,7 +232,7 @@ export class Checkpoint {
     this.#shaped(name, dims)
   }
 
-  /** The name that the files know a tensor by: a tied embedding and head are stored under either's. */
+  /** The tensor's name in the files: a tied embedding and head are stored under either name. */
   #stored(name: string): string {
     checkString('name', name)
     if (!this.config.tieWordEmbeddings || this.#shards.has(name)) return name

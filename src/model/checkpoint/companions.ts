@@ -6,7 +6,7 @@ import { openGguf } from '../gguf/open.js'
 import { copyFile, FileLimit, ifThere, isFile, readJson } from '../json/files.js'
 import { Texts } from '../text/texts.js'
 
-/** What belongs to a checkpoint folder beside config.json and the tensors, where it is there. */
+/** The files of a checkpoint folder besides config.json and the tensors, if present. */
 const FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -19,9 +19,9 @@ const FILES = [
   'generation_config.json',
 ]
 
-/** What a new checkpoint takes over from the one that it is made of. */
+/** What a new checkpoint takes over from its source. */
 export interface Companions {
-  /** Of config.json. */
+  /** Fields of config.json. */
   readonly config: object
   /** Writes the other files. */
   writeTo(folder: string): Promise<void>
@@ -31,7 +31,7 @@ export interface Companions {
  * Reads what a new checkpoint takes over.
  *
  * @param source a folder, or a GGUF file
- * @throws FormatError if the config is not one to load
+ * @throws FormatError if the config is not one that can be loaded
  */
 export async function readCompanions(source: string): Promise<Companions> {
   const companions = (await isFile(source)) ? await ofGguf(source) : await ofFolder(source)
@@ -49,7 +49,7 @@ async function ofFolder(source: string): Promise<Companions> {
   return { config, writeTo }
 }
 
-/** What is to be made of its vocabulary is made in the thread for texts, for it takes long. */
+/** The text thread converts the vocabulary, because that takes long. */
 async function ofGguf(source: string): Promise<Companions> {
   const { text, config: json, shards } = await openGguf(source)
   await shards.close()

@@ -3,9 +3,9 @@ import { isObject, show } from '../json/fields.js'
 import type { TensorEntry } from './tensor-file.js'
 
 /*
- * The header of a safetensors file, https://github.com/huggingface/safetensors#format: a JSON object
- * of tensors, each with dtype, shape and the [begin, end) of its bytes in the data that follows. The
- * ranges tile the data: no gap, no overlap, nothing left over.
+ * The header of a safetensors file, https://github.com/huggingface/safetensors#format: a JSON object of tensors, each
+ * with dtype, shape and the [begin, end) of its bytes in the data that follows. The ranges tile the data: no gap, no
+ * overlap, nothing left over.
  */
 
 /** Bytes per element of every dtype of the format. */
@@ -29,7 +29,7 @@ export const itemSizes: ReadonlyMap<string, number> = new Map([
   ['C64', 8],
 ])
 
-/** Where a tensor lies in the data behind the header. */
+/** The position of a tensor in the data after the header. */
 export interface SafetensorsEntry extends TensorEntry {
   /** Bytes from the start of the data. */
   readonly begin: number
@@ -105,6 +105,9 @@ function checkTiling(file: string, entries: [string, SafetensorsEntry][], dataBy
     }
   }
   if (end < dataBytes) {
-    throw new FormatError(file, `${dataBytes - end} bytes after the last tensor belong to none`)
+    throw new FormatError(
+      file,
+      `${dataBytes - end} bytes after the last tensor belong to no tensor`,
+    )
   }
 }

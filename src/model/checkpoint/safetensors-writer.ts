@@ -5,18 +5,18 @@ import { byteLengthOf, countedChunks, type TensorSource } from './tensor-source.
 const ALIGNMENT = 8
 
 export interface WriteOptions {
-  /** Stops the work. */
+  /** Aborts the work. */
   readonly signal: AbortSignal | undefined
-  /** Called with the bytes of every piece of a tensor when it was taken. */
+  /** Called with the size of every piece of a tensor after it was written. */
   count(bytes: number): void
 }
 
 /**
- * The bytes of a safetensors file, https://github.com/huggingface/safetensors#format. Tensors of
- * wider elements come first, so that every one is aligned to its own.
+ * The bytes of a safetensors file, https://github.com/huggingface/safetensors#format. Tensors of wider elements come
+ * first, so that each is aligned to its element size.
  *
- * @throws at the step where it happens what the tensors' chunks throw, the signal's reason, or an
- *   ArgumentError if a tensor gives more or fewer bytes than it should
+ * @throws at the step where it occurs: an error of the tensors' chunks, the signal's reason, or an
+ *   ArgumentError if a tensor yields more or fewer bytes than it should
  */
 export async function* safetensorsBytes(
   tensors: readonly TensorSource[],
@@ -42,7 +42,7 @@ function headerOf(tensors: readonly TensorSource[]): Uint8Array {
     const { name, dtype, dims } = tensor
     return [name, { dtype, shape: dims, data_offsets: [begin, end] }]
   })
-  // transformers wants to know who wrote the file
+  // transformers requires this metadata
   const header = { __metadata__: { format: 'pt' }, ...Object.fromEntries(entries) }
   const text = new TextEncoder().encode(JSON.stringify(header))
   const padded = Math.ceil(text.byteLength / ALIGNMENT) * ALIGNMENT

@@ -7,7 +7,7 @@ import { type ReadOptions, TensorFile } from './tensor-file.js'
 
 const OPENING_BRACE = 0x7b
 
-/** One read asks for at most so much, so that progress and abort come soon. */
+/** The most bytes of one read, so that progress and aborts are prompt. */
 const CHUNK = 16 << 20
 
 /** An open safetensors file. */

@@ -15,36 +15,36 @@ import type { TensorSource } from './tensor-source.js'
 export interface CheckpointContent {
   /** The folder or GGUF file whose config and tokenizer the new checkpoint takes over. */
   readonly source: string
-  /** What its config.json says otherwise. */
+  /** Changes to its config.json. */
   readonly config?: object
-  /** Names of the Linears that stay floats, such as `lm_head`. */
+  /** Names of the Linears that stay float, such as `lm_head`. */
   readonly ignore: readonly string[]
   /**
-   * Of every int8 Linear `<name>.weight`, I8 [N, K], and `<name>.weight_scale`, F32 [N, 1];
-   * everything else as the source has it.
+   * Of every int8 Linear `<name>.weight`, I8 [N, K], and `<name>.weight_scale`, F32 [N, 1]; everything else as in the
+   * source.
    */
   readonly tensors: Iterable<TensorSource>
 }
 
 export interface SaveOptions extends ReadOptions {
-  /** The most bytes of tensors in one file; a larger tensor has one of its own. 5 GB by default. */
+  /** The most bytes of tensors in one file; a larger tensor gets a file of its own. 5 GB by default. */
   shardBytes?: number | undefined
 }
 
 export const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardBytes: true }
 
 /**
- * Writes a W8A8 checkpoint folder in the compressed-tensors layout, which `loadModel` and other
- * runtimes read. It appears as a whole at the end: a failure or an abort leaves nothing behind.
+ * Writes a W8A8 checkpoint folder in the compressed-tensors layout, which `loadModel` and other runtimes read. It
+ * appears as a whole at the end: a failure or an abort leaves nothing behind.
  *
- * The files begin with the shapes of their tensors, so `tensors` are listed first, and asked for
- * their bytes one by one afterwards.
+ * The files begin with the shapes of their tensors, so `tensors` are listed first, and their bytes are requested one by
+ * one afterwards.
  *
  * @param folder new, or empty
  * @param options `onProgress` counts bytes of tensors
- * @throws ArgumentError for a folder that cannot be written or holds something, or tensors that are
- *   not what they say; FormatError if the source's config.json is not one to load; the signal's
- *   reason; what a tensor's chunks throw; the system's own error where it cannot write
+ * @throws ArgumentError for a folder that cannot be written or is not empty, or tensors whose bytes do not match
+ *   their shapes; FormatError if the source's config.json cannot be loaded; the signal's reason; errors of a
+ *   tensor's chunks; the system's own error where it cannot write
  */
 export async function saveCheckpoint(
   folder: string,
@@ -61,7 +61,7 @@ export async function saveCheckpoint(
   const target = resolve(folder)
   const partial = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
   await mkdir(partial).catch((error) => {
-    throw new ArgumentError('folder', 'one that can be made', error.message)
+    throw new ArgumentError('folder', 'a folder that can be created', error.message)
   })
   try {
     const config = { ...companions.config, ...changes, quantization_config: w8a8Config(ignore) }
@@ -86,12 +86,12 @@ export async function saveCheckpoint(
   }
 }
 
-/** @throws ArgumentError if the folder holds something, or is none */
+/** @throws ArgumentError if the folder is not empty, or not a folder */
 export async function checkEmpty(folder: string): Promise<void> {
   const entries = await unlessMissing(readdir(folder)).catch((error) => {
-    throw new ArgumentError('folder', 'a new or an empty one', error.message)
+    throw new ArgumentError('folder', 'a new or an empty folder', error.message)
   })
   const [entry] = entries ?? []
   if (entry === undefined) return
-  throw new ArgumentError('folder', 'a new or an empty one', `${folder} with ${entry} in it`)
+  throw new ArgumentError('folder', 'a new or an empty folder', `${folder} with ${entry} in it`)
 }

@@ -11,7 +11,7 @@ export interface Shard {
 }
 
 /**
- * Deals tensors out to files, in order, named as transformers names them.
+ * Distributes tensors to files, in order, named as transformers names them.
  *
  * @param shardBytes the most bytes of one file, unless it holds only one tensor
  * @throws ArgumentError for a name given twice, or a tensor that safetensors cannot hold

@@ -8,19 +8,19 @@ import type { TensorFile } from './tensor-file.js'
 /** The file of all tensors. */
 export const WHOLE = 'model.safetensors'
 
-/** The file that names the files of tensors where there are several. */
+/** The index that names the file of each tensor where there are several. */
 export const INDEX = 'model.safetensors.index.json'
 
 /** The tensors of a checkpoint, in one file or several. */
 export class Shards {
-  /** The one file, or the one that names the others. */
+  /** The only file, or the index of the others. */
   readonly file: string
   readonly #files: readonly TensorFile[]
   readonly #owners = new Map<string, TensorFile>()
 
   /**
-   * @param file the one file, or the one that names the others
-   * @param files open, of which no two hold a tensor of the same name
+   * @param file the only file, or the index of the others
+   * @param files open; no two hold a tensor of the same name
    */
   constructor(file: string, files: readonly TensorFile[]) {
     this.file = file
@@ -31,10 +31,10 @@ export class Shards {
   }
 
   /**
-   * Opens the files of a folder: model.safetensors, or those of which model.safetensors.index.json says
-   * what lies where. Checks their headers against the index. Close it when done.
+   * Opens the files of a folder: model.safetensors, or those that model.safetensors.index.json lists. Checks their
+   * headers against the index. Close it when done.
    *
-   * @throws FormatError naming the file that is missing, broken, or not as the index says, and the
+   * @throws FormatError naming the file that is missing, broken, or differs from the index, and the
    *   tensor; nothing stays open then
    */
   static async open(folder: string): Promise<Shards> {
@@ -43,7 +43,7 @@ export class Shards {
     if (whole !== undefined) return new Shards(wholeFile, [whole])
     const indexFile = join(folder, INDEX)
     const index = await ifThere(readJson(indexFile, FileLimit.tensorList))
-    if (index === undefined) throw new FormatError(wholeFile, `neither it nor ${INDEX} is there`)
+    if (index === undefined) throw new FormatError(wholeFile, `neither it nor ${INDEX} exists`)
     const shardOf = parseIndex(indexFile, index)
     const files: Safetensors[] = []
     try {
@@ -58,7 +58,7 @@ export class Shards {
     }
   }
 
-  /** What all tensors take in the files. */
+  /** The size of all tensors in the files. */
   get dataBytes(): number {
     return this.#files.reduce((bytes, file) => bytes + file.dataBytes, 0)
   }
@@ -94,7 +94,7 @@ function parseIndex(file: string, json: unknown): Map<string, string> {
   const shardOf = new Map<string, string>()
   for (const [name, shard] of Object.entries(values)) {
     if (typeof shard !== 'string' || !/^[^/\\\0]+\.safetensors$/.test(shard)) {
-      const problem = `weight_map places tensor ${name} in ${show(shard)}, no .safetensors file`
+      const problem = `weight_map places tensor ${name} in ${show(shard)}, which is not a .safetensors file`
       throw new FormatError(file, problem)
     }
     shardOf.set(name, shard)

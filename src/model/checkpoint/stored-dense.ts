@@ -3,12 +3,12 @@ import type { Pool } from '../../pool/pool.js'
 import { StoredRows } from './stored-rows.js'
 import type { TensorReader } from './tensor-reader.js'
 
-/** Read at a time, bytes. */
+/** Bytes per read. */
 const CHUNK = 8 << 20
 
 /**
- * Reads a matrix of floats as it is stored: BF16 stays so, F16 becomes float32, and I8 too, each row
- * times its scale.
+ * Reads a matrix of floats as it is stored: BF16 stays BF16, F16 becomes float32, and I8 becomes float32 times the
+ * scale of its row.
  *
  * @param dims the shape it must have
  * @param parts float32 [rows]: the scales of I8; and a bias of the rows, to go with the matrix

@@ -10,8 +10,8 @@ import { StoredRows } from './stored-rows.js'
 import type { TensorReader } from './tensor-reader.js'
 
 /*
- * A Linear as a checkpoint stores it: a float weight, or, in the compressed-tensors layout, an int8
- * weight [N, K] with `weight_scale` [N, 1] or [1]; with or without a bias.
+ * A Linear as a checkpoint stores it: a float weight, or, in the compressed-tensors layout, an int8 weight [N, K] with
+ * `weight_scale` [N, 1] or [1]; with or without a bias.
  */
 
 /** Whether the checkpoint holds this Linear as int8. */
@@ -19,7 +19,7 @@ export function isStoredInt8(checkpoint: Checkpoint, spec: LinearSpec): boolean 
   return checkpoint.dtype(spec.weight) === 'I8'
 }
 
-/** The tensors that a Linear is read from. */
+/** The tensors of the Linear. */
 export function tensorsOf(checkpoint: Checkpoint, spec: LinearSpec): string[] {
   return [
     spec.weight,
@@ -29,12 +29,12 @@ export function tensorsOf(checkpoint: Checkpoint, spec: LinearSpec): string[] {
 }
 
 /**
- * In int8; a float weight is quantised while it is read.
+ * Loads it in int8; quantises a float weight while reading.
  *
  * @param outliers of a row of activations, at most
- * @param tied the weight if it is there already, as that of a tied head is
- * @throws FormatError if a tensor is missing, not of the shape or dtype it should have, or its numbers
- *   cannot be used, such as a NaN; what the pool throws
+ * @param tied the weight, if it is loaded already as that of a tied head
+ * @throws FormatError if a tensor is missing, has the wrong shape or dtype, or its numbers
+ *   cannot be used, such as a NaN; errors of the pool
  */
 export async function toLinear(
   pool: Pool,
@@ -64,7 +64,7 @@ export async function toLinear(
 }
 
 /**
- * In float32, with the weight as it is stored; int8 is dequantised.
+ * Loads it in float32, with the weight as it is stored; dequantises int8.
  *
  * @throws as {@link toLinear}
  */

@@ -6,7 +6,7 @@ import { CallMemory } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import type { TensorReader } from './tensor-reader.js'
 
-/** How the elements of a weight are stored, and how they are held once read. */
+/** How the elements of a weight are stored, and in which dtype they are held once read. */
 const formats = {
   I8: { array: Int8Array, bytes: 1 },
   BF16: { array: Uint16Array, bytes: 2 },
@@ -15,8 +15,8 @@ const formats = {
 } as const
 
 /**
- * A weight [N, K] of a checkpoint, read some rows at a time into two buffers in turn: while the rows in
- * one are worked on, the next come into the other.
+ * A weight [N, K] of a checkpoint, read some rows at a time into two buffers in turn: while the rows in one are
+ * processed, the next are read into the other.
  */
 export class StoredRows implements WeightSource {
   readonly dtype: keyof typeof formats
@@ -36,7 +36,7 @@ export class StoredRows implements WeightSource {
     const { checkpoint } = reader
     const dtype = checkpoint.dtype(name)
     if (!Object.hasOwn(formats, dtype)) {
-      const problem = `tensor ${name}: ${dtype} is none of ${Object.keys(formats).join(', ')}`
+      const problem = `tensor ${name}: dtype ${dtype} is not supported, only ${Object.keys(formats).join(', ')}`
       throw new FormatError(checkpoint.fileOf(name), problem)
     }
     checkpoint.checkShape(name, dims)
@@ -47,7 +47,7 @@ export class StoredRows implements WeightSource {
     this.#memory = new CallMemory(pool.memory)
   }
 
-  /** Of an element as {@link read} gives it. */
+  /** Bytes of an element that {@link read} returns. */
   get bytesPerElement(): number {
     return this.dtype === 'F16' ? 4 : formats[this.dtype].bytes
   }
@@ -57,7 +57,7 @@ export class StoredRows implements WeightSource {
     const { array: Stored, bytes } = formats[this.dtype]
     const count = (last - first) * this.#dims[1]
     const buffer = this.#nextBuffer(count)
-    // F16 goes where its float32 values will not overtake it
+    // F16 is read to the end of the buffer, so that its float32 values do not overwrite it
     const stored = buffer.subarray(
       count * (this.bytesPerElement - bytes),
       count * this.bytesPerElement,
@@ -69,7 +69,7 @@ export class StoredRows implements WeightSource {
     return f16ToFloat32(elements as Uint16Array, floats)
   }
 
-  /** Rows [first, last) as float32, each times its scale if it is int8. */
+  /** Rows [first, last) as float32; int8 rows are multiplied by their scales. */
   async readFloats(first: number, last: number, scale?: Float32Array): Promise<Float32Array> {
     const rows = await this.read(first, last)
     if (rows instanceof Float32Array) return rows
@@ -79,7 +79,7 @@ export class StoredRows implements WeightSource {
     return Float32Array.from(rows, (q, i) => q * factor(i))
   }
 
-  /** Gives the buffers back. */
+  /** Releases the buffers. */
   release(): void {
     this.#buffers = []
     this.#memory.release()

@@ -15,7 +15,7 @@ const wideners = new Map([
   ['F16', f16ToFloat32],
 ])
 
-/** The dtypes whose tensors can be read as they are; the file may have others. */
+/** The dtypes that {@link TensorFile.read} supports; the file may have others. */
 const types = new Map<string, TensorType>([
   ['F32', 'float32'],
   ['BF16', 'bfloat16'],
@@ -26,17 +26,17 @@ const types = new Map<string, TensorType>([
 export interface ReadOptions {
   /** Stops the work; the call rejects with its reason. */
   signal?: AbortSignal | undefined
-  /** Called now and then with the bytes that are done, and all of them. */
+  /** Called from time to time with the bytes done so far, and the total. */
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-/** Of {@link ReadOptions}. */
+/** For {@link ReadOptions}. */
 export const readOptions: OptionNames<ReadOptions> = {
   signal: checkSignal,
   onProgress: checkCallback,
 }
 
-/** What a tensor is read as. */
+/** A tensor's dtype and size when read. */
 export interface TensorEntry {
   /** As safetensors spell it, e.g. `BF16`. */
   readonly dtype: string
@@ -45,12 +45,12 @@ export interface TensorEntry {
   readonly byteLength: number
 }
 
-/** An open file of tensors with a valid header. Tensors are read when asked for. */
+/** An open file of tensors with a valid header. Tensors are read on request. */
 export abstract class TensorFile<Entry extends TensorEntry = TensorEntry> {
   readonly file: string
   /** Every tensor of the file by name, in the order of their bytes. */
   readonly entries: ReadonlyMap<string, Entry>
-  /** What all tensors take in the file. */
+  /** The size of all tensors in the file. */
   readonly dataBytes: number
   protected readonly handle: FileHandle
   #closed = false
@@ -78,8 +78,8 @@ export abstract class TensorFile<Entry extends TensorEntry = TensorEntry> {
    * Reads a tensor straight into shared memory.
    *
    * @param name one of {@link entries}
-   * @throws FormatError if there is none such, its dtype is not F32, BF16, I8 or I32, it is larger
-   *   than one buffer can be, or the file is shorter now than it was; DisposedError after {@link close}
+   * @throws FormatError if there is no such tensor, its dtype is not F32, BF16, I8 or I32, it is larger
+   *   than a buffer can be, or the file has shrunk; DisposedError after {@link close}
    */
   async read(name: string, options?: ReadOptions): Promise<Tensor> {
     const { dtype, dims, byteLength } = this.openEntry(name)
@@ -91,9 +91,9 @@ export abstract class TensorFile<Entry extends TensorEntry = TensorEntry> {
   }
 
   /**
-   * Reads a tensor of floats as float32, whichever width the file has, into shared memory.
+   * Reads a tensor of floats as float32, from any float dtype, into shared memory.
    *
-   * @returns float32 of as many elements as the tensor has
+   * @returns float32 with as many elements as the tensor
    * @throws FormatError as {@link read}, or if its dtype is not F32, BF16 or F16; DisposedError
    */
   async readFloat(name: string, options: ReadOptions = {}): Promise<Float32Array> {
@@ -120,11 +120,11 @@ export abstract class TensorFile<Entry extends TensorEntry = TensorEntry> {
   }
 
   /**
-   * Reads a part of a tensor's bytes, as its entry says they are.
+   * Reads a part of a tensor's bytes, in the dtype of its entry.
    *
-   * @param begin of the part, bytes from the start of the tensor; the part ends inside of it
-   * @param into filled; its length is the part's
-   * @throws FormatError if there is no such tensor, or the file is shorter now than it was;
+   * @param begin of the part, bytes from the start of the tensor; the part ends inside the tensor
+   * @param into receives the part; its length is the part's
+   * @throws FormatError if there is no such tensor, or the file has shrunk;
    *   DisposedError after {@link close}
    */
   abstract readBytes(
@@ -154,13 +154,13 @@ export abstract class TensorFile<Entry extends TensorEntry = TensorEntry> {
       return new Uint8Array(new SharedArrayBuffer(byteLength))
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause
-      const problem = `tensor ${name}: no buffer of ${byteLength} bytes can be had`
+      const problem = `tensor ${name}: cannot allocate a buffer of ${byteLength} bytes`
       throw new FormatError(this.file, problem, { cause })
     }
   }
 
   #wrongType(name: string, readable: Iterable<string>): FormatError {
-    const problem = `${this.entry(name).dtype} is none of ${[...readable].join(', ')}`
+    const problem = `dtype ${this.entry(name).dtype} is not supported, only ${[...readable].join(', ')}`
     return new FormatError(this.file, `tensor ${name}: ${problem}`)
   }
 }

@@ -44,7 +44,7 @@ export class TensorReader {
     return await this.checkpoint.readFloat(name, dims, { signal: this.signal, onProgress })
   }
 
-  /** Tensors may be read at the same time. */
+  /** Tensors may be read concurrently. */
   #count(bytes: number): void {
     this.#done += bytes
     this.#onProgress?.(this.#done, this.#total)

@@ -3,20 +3,20 @@ import { sizeOf } from '../../tensor.js'
 import type { Checkpoint } from './checkpoint.js'
 import { itemSizes } from './safetensors-header.js'
 
-/** A tensor to be written. Its bytes are asked for once, when their turn comes. */
+/** A tensor to be written. Its bytes are requested once, when its turn comes. */
 export interface TensorSource {
   readonly name: string
   /** As safetensors spell it, e.g. `I8`. */
   readonly dtype: string
   readonly dims: readonly number[]
   /**
-   * The bytes in order, row-major, little-endian, in pieces of any size. A piece is written before
-   * the next one is asked for, so all may share one buffer.
+   * The bytes in order, row-major, little-endian, in pieces of any size. A piece is written before the next one is
+   * requested, so all may share one buffer.
    */
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }
 
-/** A tensor of an open checkpoint as it is. */
+/** A tensor of an open checkpoint, unchanged. */
 export function storedTensor(
   checkpoint: Checkpoint,
   name: string,
@@ -27,7 +27,7 @@ export function storedTensor(
 }
 
 /**
- * The bytes that a tensor must give.
+ * The bytes that a tensor must yield.
  *
  * @throws ArgumentError for a name, dtype or shape that safetensors cannot have
  */
@@ -48,7 +48,7 @@ export function byteLengthOf({ name, dtype, dims }: TensorSource): number {
 }
 
 /**
- * The bytes of a tensor, counted.
+ * Counts the bytes of a tensor.
  *
  * @throws ArgumentError if they are not as many as its dtype and shape say
  */

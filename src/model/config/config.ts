@@ -3,10 +3,10 @@ import { Fields, show } from '../json/fields.js'
 import { parseQuantization, type Quantization } from './quantization-config.js'
 import { contextLength, parseRope, type RopeConfig } from './rope-config.js'
 
-/** A decoder that this version builds. */
+/** A decoder architecture that this version supports. */
 export type Architecture = 'qwen3' | 'qwen2' | 'llama' | 'mistral'
 
-/** By the name in `architectures`. */
+/** The name in `architectures`. */
 const architectures: Readonly<Record<string, Architecture>> = {
   Qwen3ForCausalLM: 'qwen3',
   Qwen2ForCausalLM: 'qwen2',
@@ -14,10 +14,10 @@ const architectures: Readonly<Record<string, Architecture>> = {
   MistralForCausalLM: 'mistral',
 }
 
-/** Bounds what a hostile file can make us build before any tensor is looked for. */
+/** Limits what a hostile file can make us build before any tensor is read. */
 const MAX_LAYERS = 10_000
 
-/** The part of a checkpoint's config.json that decides the arithmetic, under the same names. */
+/** The part of a checkpoint's config.json that determines the arithmetic, under the same names. */
 export interface ModelConfig {
   readonly architecture: Architecture
   readonly vocabSize: number
@@ -28,17 +28,14 @@ export interface ModelConfig {
   /** Each serves numAttentionHeads / numKeyValueHeads query heads. */
   readonly numKeyValueHeads: number
   readonly headDim: number
-  /** The most ids of one sequence; more than the file says where RoPE stretches it. */
+  /** The most tokens of one sequence; more than the file says where RoPE stretches it. */
   readonly maxPositionEmbeddings: number
-  /**
-   * For every layer how many positions an id attends to, itself among them; undefined for all that
-   * came before.
-   */
+  /** For every layer how many positions a token attends to, its own included; undefined for all earlier ones. */
   readonly windows: readonly (number | undefined)[]
   readonly rmsNormEps: number
   readonly ropeTheta: number
   readonly rope: RopeConfig
-  /** The head's weight is the embedding. */
+  /** Whether the head's weight is the embedding. */
   readonly tieWordEmbeddings: boolean
   /** q, k and v have a bias. */
   readonly qkvBias: boolean
@@ -46,14 +43,14 @@ export interface ModelConfig {
   readonly outputBias: boolean
   /** gate, up and down have a bias. */
   readonly mlpBias: boolean
-  /** Ids that end a text. */
+  /** End-of-sequence tokens. */
   readonly eosTokenIds: readonly number[]
   readonly quantization: Quantization
 }
 
 /**
- * Checks a parsed config.json. What would change the arithmetic in a way that this version does not
- * know is refused by name, because the alternative is wrong text.
+ * Checks a parsed config.json. Refuses by name what would change the arithmetic in an unsupported way, because the
+ * alternative is wrong text.
  *
  * @param file named in errors
  * @param json the parsed file
@@ -86,7 +83,7 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
     rope,
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
     ...parseBiases(fields, architecture),
-    eosTokenIds: fields.ids('eos_token_id'),
+    eosTokenIds: fields.tokenIds('eos_token_id'),
     quantization: parseQuantization(fields.object('quantization_config')),
   }
   if (config.numAttentionHeads % config.numKeyValueHeads !== 0) {
@@ -105,7 +102,7 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
   return config
 }
 
-/** Makes a config read-only, with all that is in it: what a model computes on its threads depends on it. */
+/** Freezes a config with all that is in it: the computation on the model's threads depends on it. */
 export function freezeConfig<Part extends object>(part: Part): Part {
   for (const value of Object.values(part)) {
     if (typeof value === 'object' && value !== null) freezeConfig(value)
@@ -122,7 +119,7 @@ function parseArchitecture(file: string, fields: Fields): Architecture {
   throw new FormatError(file, `architecture ${show(name)} is not supported, only ${known}`)
 }
 
-/** Qwen2 and Mistral leave no choice. */
+/** Qwen2 and Mistral have fixed biases. */
 function parseBiases(fields: Fields, architecture: Architecture) {
   const fixed = architecture === 'qwen2' || architecture === 'mistral'
   const chosen = !fixed && fields.boolean('attention_bias', false)
@@ -134,8 +131,8 @@ function parseBiases(fields: Fields, architecture: Architecture) {
 }
 
 /**
- * The window of every layer. All of Mistral's layers slide, if there is a window; of Qwen's those that
- * `layer_types` names, or else those from `max_window_layers` on.
+ * The window of every layer. All of Mistral's layers slide, if there is a window; of Qwen's those that `layer_types`
+ * names, or else those from `max_window_layers` on.
  */
 function parseWindows(
   file: string,
@@ -164,7 +161,7 @@ function parseWindow(fields: Fields, architecture: Architecture): number | undef
   if (architecture === 'llama' || architecture === 'mistral') {
     fields.only('use_sliding_window', false, undefined)
   } else if (!fields.boolean('use_sliding_window', false)) return undefined
-  // null means none here; only a file that does not say has the default
+  // null means no window; the default is for files without the field
   const none = architecture === 'llama' || fields.values.sliding_window === null
   return none ? undefined : fields.integer('sliding_window', 1, 4096)
 }

@@ -2,23 +2,23 @@ import type { ModelConfig } from './config.js'
 
 /** One Linear of a decoder. */
 export interface LinearSpec {
-  /** As the published implementations name the module, e.g. `model.layers.0.mlp.up_proj`. */
+  /** The module's name in the published implementations, e.g. `model.layers.0.mlp.up_proj`. */
   readonly name: string
-  /** The tensor that holds its weight [outFeatures, inFeatures]. */
+  /** The tensor of its weight [outFeatures, inFeatures]. */
   readonly weight: string
   readonly inFeatures: number
   readonly outFeatures: number
-  /** Whether `<name>.bias` [outFeatures] belongs to it. */
+  /** Whether it has `<name>.bias` [outFeatures]. */
   readonly bias: boolean
 }
 
-/** The tensor that holds the embedding [vocabSize, hiddenSize]. */
+/** The tensor of the embedding [vocabSize, hiddenSize]. */
 export const EMBEDDING = 'model.embed_tokens.weight'
 
-/** The Linear that makes logits of the last hidden state. */
+/** The Linear that computes logits from the last hidden state. */
 export const HEAD = 'lm_head'
 
-/** The tensor that holds its weight, unless it is the embedding's. */
+/** The tensor of its weight, unless it is the embedding's. */
 export const HEAD_WEIGHT = `${HEAD}.weight`
 
 /** Every Linear by name, in the order in which a forward uses them. */
@@ -44,8 +44,8 @@ export function linearSpecs(config: ModelConfig): Map<string, LinearSpec> {
 }
 
 /**
- * The size of every RMSNorm by name; its weight is the tensor `<name>.weight`. Qwen3 also norms each
- * head of q and k.
+ * The size of every RMSNorm by name; its weight is the tensor `<name>.weight`. Qwen3 also normalises each head of q and
+ * k.
  */
 export function normSizes(config: ModelConfig): Map<string, number> {
   const { hiddenSize, headDim } = config
@@ -61,7 +61,7 @@ export function normSizes(config: ModelConfig): Map<string, number> {
   return sizes.set('model.norm', hiddenSize)
 }
 
-/** What the names of a layer's parts begin with. */
+/** The prefix of the names in a layer. */
 export function layerName(i: number): string {
   return `model.layers.${i}`
 }

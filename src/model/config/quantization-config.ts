@@ -4,7 +4,7 @@ import type { Fields } from '../json/fields.js'
 export type Quantization = 'w8a8' | 'none'
 
 /**
- * Of the compressed-tensors schemes, int8 weights per channel with dynamic int8 activations.
+ * Supports one compressed-tensors scheme: int8 weights per channel with dynamic int8 activations.
  *
  * @param fields of `quantization_config`, where there is one
  * @throws FormatError for any other scheme
@@ -34,7 +34,7 @@ export function parseQuantization(fields: Fields | undefined): Quantization {
 /**
  * The `quantization_config` of a W8A8 checkpoint.
  *
- * @param ignore names of the Linears that stay floats
+ * @param ignore names of the Linears that stay float
  */
 export function w8a8Config(ignore: readonly string[]): object {
   const int8 = { num_bits: 8, type: 'int', symmetric: true }

@@ -2,8 +2,8 @@ import { FormatError } from '../../errors.js'
 import { type Fields, show } from '../json/fields.js'
 
 /**
- * How angles grow with positions, by the name in `rope_type`. Lengths are in positions; `theta` is the
- * base whose powers are the wavelengths.
+ * How angles grow with positions, by the name in `rope_type`. Lengths are in positions; `theta` is the base whose
+ * powers are the wavelengths.
  */
 export type RopeConfig = DefaultRope | LinearRope | DynamicRope | Llama3Rope | YarnRope | LongRope
 
@@ -13,7 +13,7 @@ export interface Rope<Type extends string> {
   readonly theta: number
 }
 
-/** https://arxiv.org/abs/2104.09864 as it is. */
+/** https://arxiv.org/abs/2104.09864 unchanged. */
 export type DefaultRope = Rope<'default'>
 
 /** Positions divided by `factor`, https://arxiv.org/abs/2306.15595 */
@@ -21,7 +21,7 @@ export interface LinearRope extends Rope<'linear'> {
   readonly factor: number
 }
 
-/** NTK-aware: theta grows with the length of the text, once that exceeds the original one. */
+/** NTK-aware: theta grows with the length of the sequence, once that exceeds the original one. */
 export interface DynamicRope extends Rope<'dynamic'> {
   readonly factor: number
   readonly originalMaxPositionEmbeddings: number
@@ -41,24 +41,24 @@ export interface Llama3Rope extends Rope<'llama3'> {
 export interface YarnRope extends Rope<'yarn'> {
   readonly factor: number
   readonly originalMaxPositionEmbeddings: number
-  /** Multiplies cosines and sines; by default it follows from `factor` and the two mscales. */
+  /** The factor of cosines and sines; by default it follows from `factor` and the two mscales. */
   readonly attentionFactor: number | undefined
   readonly mscale: number | undefined
   readonly mscaleAllDim: number | undefined
-  /** Pairs that turn more often than this over the original length stay as they are. */
+  /** Pairs with more rotations than this over the original length stay as they are. */
   readonly betaFast: number
-  /** Pairs that turn less often than this are divided by `factor`. */
+  /** Pairs with fewer rotations than this are divided by `factor`. */
   readonly betaSlow: number
-  /** The bounds of the blend are rounded outwards to whole pairs. */
+  /** Whether the bounds of the blend are rounded outwards to whole pairs. */
   readonly truncate: boolean
 }
 
 /**
- * Every frequency is divided by a factor of its own, https://arxiv.org/abs/2402.13753; the same ones for
- * short and long texts.
+ * Each frequency is divided by a factor of its own, https://arxiv.org/abs/2402.13753; the same factors for short and
+ * long texts.
  */
 export interface LongRope extends Rope<'longrope'> {
-  /** Of each pair of a head. */
+  /** One for each pair of a head. */
   readonly factors: readonly number[]
 }
 
@@ -103,8 +103,8 @@ export function parseRope(file: string, fields: Fields): RopeConfig {
 }
 
 /**
- * The most positions that this kind of RoPE is meant for. Files differ in whether
- * `max_position_embeddings` is the length before or after it was stretched.
+ * The most positions that this kind of RoPE is made for. Files differ in whether `max_position_embeddings` is the
+ * length before or after stretching.
  */
 export function contextLength(rope: RopeConfig, maxPositionEmbeddings: number): number {
   if (rope.type !== 'dynamic' && rope.type !== 'yarn') return maxPositionEmbeddings
@@ -115,7 +115,7 @@ export function contextLength(rope: RopeConfig, maxPositionEmbeddings: number): 
 function ropeType(fields: Fields, parameters: Fields): unknown {
   if (parameters === fields) return 'default'
   const type = parameters.values.rope_type ?? parameters.values.type
-  // a stretch of an unknown kind is not none
+  // refuses an unknown kind of stretching instead of ignoring it
   if (type === undefined) parameters.only('factor', undefined)
   return type ?? 'default'
 }

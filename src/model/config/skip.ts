@@ -1,18 +1,18 @@
 import { ArgumentError, copyArray, describe } from '../../errors.js'
 
 /**
- * Which Linears stay as they are. An entry names one by its full name or by the end of it from a dot
- * on, and `*` stands for anything: `lm_head`, `down_proj`, `model.layers.0.*`.
+ * Which Linears to skip. An entry names one by its full name or by the end of it from a dot on, and `*` matches
+ * anything: `lm_head`, `down_proj`, `model.layers.0.*`.
  */
 export type Skip = readonly string[]
 
-/** The head stays float32 unless asked for, as the published W8A8 checkpoints have it. */
+/** The head stays float32 unless asked for, as in the published W8A8 checkpoints. */
 export const defaultSkip: Skip = ['lm_head']
 
 /**
  * @param names of all Linears
  * @returns the entry that skips a name, or undefined
- * @throws ArgumentError for an entry that skips nothing, for it is most likely misspelt
+ * @throws ArgumentError for an entry that skips nothing: it is most likely misspelt
  */
 export function skipMatcher(
   skip: Skip,

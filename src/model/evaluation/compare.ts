@@ -14,7 +14,7 @@ export interface CompareOptions {
   window?: number | undefined
   /** Stops the work; the call rejects with its reason. */
   signal?: AbortSignal | undefined
-  /** Called every few tokens with the tokens that are done, and all of them. */
+  /** Called every few tokens with the tokens done so far, and the total. */
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
@@ -32,25 +32,25 @@ export interface Likelihood {
   perplexity: number
 }
 
-/** How far a model's predictions of the next token are from a reference's. */
+/** The distance of a model's predictions of the next token from a reference's. */
 export interface Comparison {
   /** Tokens in windows: after each of them both predict the next. */
   tokens: number
   /** KL divergence of the model from the reference, nats, over all tokens. */
   kl: { mean: number; p50: number; p99: number; max: number }
-  /** The share of tokens after which both take the same one for the likeliest. */
+  /** The share of tokens after which both predict the same token as the likeliest. */
   sameBest: number
   model: Likelihood
   reference: Likelihood
 }
 
 /**
- * Tells how far a model's predictions are from those of a reference: most often the same checkpoint in
- * int8 and in float32. The text is cut into windows as for {@link Model.nll}; some tokens of each model run
- * at a time, so that memory grows with the text by a few bytes a token only.
+ * Compares a model's predictions with those of a reference: usually the same checkpoint in int8 and in float32. The
+ * text is divided into windows as for {@link Model.nll}; both models run a few tokens at a time, so that memory grows
+ * by only a few bytes per token.
  *
  * @param tokens at least two, copied at once; windows of them are independent sequences
- * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
+ * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and errors of the pool
  */
 export async function compareModels(
   model: Model,
@@ -77,7 +77,7 @@ export async function compareModels(
       for (let i = 0; i < piece.length; i++) {
         const rowOf = (matrix: Float32Array) => matrix.subarray(i * vocabSize, (i + 1) * vocabSize)
         tally.add(rowOf(logits), rowOf(expected), ids, from + i)
-        // a row takes a millisecond or two, so that others get their turn between them
+        // a row takes a millisecond or two, so other work gets its turn between rows
         await setImmediate()
         signal?.throwIfAborted()
       }
@@ -87,7 +87,7 @@ export async function compareModels(
   return tally.comparison()
 }
 
-/** @throws ArgumentError unless both are models of the same tokens */
+/** @throws ArgumentError unless both models have the same vocabulary size */
 export function checkModels(model: Model, reference: Model): void {
   checkModel(model)
   checkModel(reference, 'reference')
@@ -97,7 +97,7 @@ export function checkModels(model: Model, reference: Model): void {
   }
 }
 
-/** What rows add up to. */
+/** The sums over rows. */
 class Tally {
   tokens = 0
   readonly #divergences: Float64Array
@@ -110,16 +110,16 @@ class Tally {
     this.#divergences = new Float64Array(tokens)
   }
 
-  /** @param i whose logits they are, among the tokens of a window */
-  add(logits: Float32Array, reference: Float32Array, ids: Uint32Array, i: number): void {
+  /** @param i the position of the logits' token in the window */
+  add(logits: Float32Array, reference: Float32Array, window: Uint32Array, i: number): void {
     const { kl, sameBest, logSum, referenceLogSum } = divergence(logits, reference)
     if (Number.isNaN(kl)) throw new NotANumberError('logits', i)
     this.#divergences[this.tokens++] = kl
     if (sameBest) this.#sameBest++
-    if (i + 1 === ids.length) return
+    if (i + 1 === window.length) return
     this.#predicted++
-    this.#nll += logSum - logits[ids[i + 1]]
-    this.#referenceNll += referenceLogSum - reference[ids[i + 1]]
+    this.#nll += logSum - logits[window[i + 1]]
+    this.#referenceNll += referenceLogSum - reference[window[i + 1]]
   }
 
   comparison(): Comparison {

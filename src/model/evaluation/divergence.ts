@@ -6,11 +6,11 @@
  * in float64, one row of logits at a time. https://en.wikipedia.org/wiki/Kullback-Leibler_divergence
  */
 
-/** What two rows of logits say of the next token. */
+/** The comparison of two rows of logits. */
 export interface Divergence {
-  /** KL divergence of the model from the reference, nats; NaN where a logit is. */
+  /** KL divergence of the model from the reference, nats; NaN where a logit is NaN. */
   readonly kl: number
-  /** Whether both take the same token for the likeliest, the first where several are. */
+  /** Whether both predict the same token as the likeliest, the first of several. */
   readonly sameBest: boolean
   /** log sum_i e^l[i] of each. */
   readonly logSum: number

@@ -5,13 +5,13 @@ import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
 import { checkModels } from './compare.js'
 
-/** Tokens that run through both models, at most. */
+/** The most tokens that run through both models. */
 const TOKENS = 256
 
 export interface LinearErrorOptions {
   /** Stops the work; the call rejects with its reason. */
   signal?: AbortSignal | undefined
-  /** Called after each Linear with the Linears that are done, and all of them. */
+  /** Called after each Linear with the Linears done so far, and the total. */
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
@@ -20,25 +20,25 @@ const linearErrorOptions: OptionNames<LinearErrorOptions> = {
   onProgress: checkCallback,
 }
 
-/** How far a Linear's output is from the reference's, on the same input. */
+/** The error of a Linear's output relative to the reference's, on the same input. */
 export interface LinearError {
-  /** As the model has it, e.g. `model.layers.0.mlp.up_proj`. */
+  /** Its name in the model, e.g. `model.layers.0.mlp.up_proj`. */
   readonly name: string
-  /** What it is in every layer, e.g. `up_proj`. */
+  /** Its name in every layer, e.g. `up_proj`. */
   readonly kind: string
-  /** Which layer it belongs to, from 0; null for `lm_head`. */
+  /** Its layer, from 0; null for `lm_head`. */
   readonly layer: number | null
   /** |y - yRef| / |yRef| in the Euclidean norm, y the output for one token: its mean over tokens. */
   readonly error: number
 }
 
 /**
- * Tells how far each Linear of a model is from the reference's. Both get the input that the reference's
- * gets while it runs the text, so that an error is the Linear's own, not that of those before it.
+ * Measures the error of each Linear of a model. Both models' Linears get the input that the reference's Linear gets
+ * while it runs the text, so that an error is the Linear's own, not that of those before it.
  *
  * @param tokens the first of them are run, 256 at most; copied at once
  * @returns in the order in which a forward uses them
- * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and what the pool throws
+ * @throws ArgumentError, DisposedError, NotANumberError, the signal's reason, and errors of the pool
  */
 export async function compareLinears(
   model: Model,
@@ -86,7 +86,7 @@ function placeOf(name: string): Pick<LinearError, 'kind' | 'layer'> {
   return { kind, layer: layer === undefined ? null : Number(layer) }
 }
 
-/** Of each row, |y - expected| / |expected|. */
+/** |y - expected| / |expected| of each row. */
 function rowErrors(y: Float32Array, expected: Float32Array, columns: number): Float64Array {
   return new Float64Array(y.length / columns).map((_, m) => {
     let [difference, norm] = [0, 0]
@@ -94,7 +94,7 @@ function rowErrors(y: Float32Array, expected: Float32Array, columns: number): Fl
       difference += (y[i] - expected[i]) ** 2
       norm += expected[i] ** 2
     }
-    // a row of zeros may be met exactly
+    // a row of zeros may match exactly
     return difference === 0 ? 0 : Math.sqrt(difference / norm)
   })
 }

@@ -3,7 +3,7 @@ import { show } from '../json/fields.js'
 import type { GgufTensor } from './header.js'
 import type { Metadata } from './metadata.js'
 
-/** `architectures` of config.json for each `general.architecture` that runs here. */
+/** `architectures` of config.json for each supported `general.architecture`. */
 const architectures = {
   llama: 'LlamaForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
@@ -13,7 +13,7 @@ const architectures = {
 export type GgufArchitecture = keyof typeof architectures
 
 /**
- * Which of the supported architectures a file holds.
+ * The supported architecture of a file.
  *
  * @throws FormatError for any other, by name
  */
@@ -40,10 +40,10 @@ export function headDimOf(metadata: Metadata): number {
 }
 
 /**
- * The config.json that Hugging Face has for the model, but for the tokens that end a text.
+ * The model's config.json in Hugging Face's format, without end-of-sequence tokens.
  *
- * @param tensors by the names of llama.cpp, of all files
- * @param ropeFactors what the frequencies of RoPE are divided by, if they are
+ * @param tensors by llama.cpp's names, of all files
+ * @param ropeFactors divisors of the RoPE frequencies, if any
  * @throws FormatError naming the field that is missing, wrong, or not supported
  */
 export function configJson(
@@ -112,7 +112,7 @@ function ropeScaling(
   }
 }
 
-/** The same factors at every length, which is what transformers calls so. */
+/** The same factors at every length, which transformers calls longrope. */
 function longrope(factors: Float32Array, context: number): Record<string, unknown> {
   const list = [...factors]
   return {
@@ -149,7 +149,7 @@ function yarn(
   }
 }
 
-/** Refuses a field that changes the arithmetic, unless it has the value that does not. */
+/** Refuses a field that changes the arithmetic, unless it has the neutral value. */
 function refuse(metadata: Metadata, key: string, what: string, neutral = 0): void {
   const value = metadata.number(key) ?? neutral
   if (value === neutral) return

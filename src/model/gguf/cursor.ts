@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { FormatError } from '../../errors.js'
 
-/** More of the file must be read before the header can be parsed: its first `bytes`, at least. */
+/** The header needs more of the file: its first `bytes`, at least. */
 export class NeedsMore extends Error {
   readonly bytes: number
 
@@ -13,7 +13,7 @@ export class NeedsMore extends Error {
 
 /** Reads little-endian values one after the other from the first bytes of a file, within its bounds. */
 export class Cursor {
-  /** Of the next value, bytes from the start of the file. */
+  /** Position of the next value, bytes from the start of the file. */
   position = 0
   readonly #file: string
   readonly #bytes: Buffer
@@ -21,8 +21,8 @@ export class Cursor {
 
   /**
    * @param file named in errors
-   * @param bytes its first
-   * @param size how many it has in all
+   * @param bytes the file's first ones
+   * @param size of the whole file, bytes
    */
   constructor(file: string, bytes: Uint8Array, size: number) {
     this.#file = file
@@ -44,12 +44,12 @@ export class Cursor {
     return Number(this.#bytes.readBigUInt64LE(this.#skip(8, what)))
   }
 
-  /** UTF-8, its length before it. */
+  /** UTF-8, after its length. */
   string(what: string): string {
     const length = this.u64(`the length of ${what}`)
     const start = this.#skip(length, what)
     const text = this.#bytes.toString('utf8', start, this.position)
-    // what is not valid comes as U+FFFD, which is rare enough to look again
+    // invalid bytes decode to U+FFFD, which is rare enough to check again
     if (text.includes('\ufffd') && !isUtf8(this.#bytes.subarray(start, this.position))) {
       throw new FormatError(this.#file, `${what} is not valid UTF-8`)
     }
@@ -57,10 +57,10 @@ export class Cursor {
   }
 
   /**
-   * Skips texts, which are decoded when they are asked for: a vocabulary has hundreds of thousands.
+   * Skips strings, and decodes them later on request: a vocabulary has hundreds of thousands.
    *
-   * @returns decodes them
-   * @throws FormatError, and so does what it returns
+   * @returns a function that decodes them
+   * @throws FormatError, as does the returned function
    */
   strings(count: number, what: string): () => string[] {
     const start = this.position

@@ -1,9 +1,9 @@
 import { f16ToFloat } from '../../f16.js'
 
 /*
- * What the "k-quants" stand for, by the definition of ggml (ggml-quants.c) in float32, one operation at
- * a time: blocks of 256 weights in groups of 16 or 32, each with a small integer scale, and maybe a
- * minimum, times those of the block in float16.
+ * Dequantises ggml's "k-quants" by their definition (ggml-quants.c) in float32, one operation at a time: blocks of 256
+ * weights in groups of 16 or 32, each with a small integer scale, and maybe a minimum, times those of the block in
+ * float16.
  */
 
 const { fround } = Math
@@ -90,7 +90,7 @@ export function dequantizeQ6_K(blocks: Uint8Array, out: Float32Array): void {
     const d = half(blocks, at + 208)
     for (let group = 0; group < 16; group++, o += 16) {
       const scale = fround(d * ((blocks[at + 192 + group] << 24) >> 24))
-      // of 128 weights, each 32 have a pair of bits of 32 bytes, and a nibble of 64
+      // of 128 weights, each 32 use a pair of bits of 32 bytes, and a nibble of 64
       const [part, quarter, half16] = [group >> 3, (group >> 1) & 3, 16 * (group & 1)]
       const from = at + 64 * part + 32 * (quarter & 1) + half16
       const shift = 4 * (quarter >> 1)
@@ -104,9 +104,8 @@ export function dequantizeQ6_K(blocks: Uint8Array, out: Float32Array): void {
 }
 
 /*
- * 8 scales and 8 minima of 6 bits in 12 bytes: the first 4 scales in the low bits of bytes 0 to 3, the
- * first 4 minima in those of 4 to 7; of the others the low nibbles in 8 to 11, the high bits above the
- * first ones.
+ * 8 scales and 8 minima of 6 bits in 12 bytes: the first 4 scales in the low bits of bytes 0 to 3, the first 4 minima
+ * in those of 4 to 7; of the others the low nibbles in 8 to 11, the high bits above the first ones.
  */
 
 function scaleOf(blocks: Uint8Array, at: number, group: number): number {

@@ -1,9 +1,9 @@
 import { f16ToFloat } from '../../f16.js'
 
 /*
- * What the blocks of 32 weights stand for, by the definition of ggml (ggml-quants.c) in float32, one
- * operation at a time. A block begins with its scale d, and maybe a minimum m, in float16. Nibbles: the
- * low ones of 16 bytes are the first 16 weights, the high ones the others.
+ * Dequantises ggml's blocks of 32 weights by their definition (ggml-quants.c) in float32, one operation at a time. A
+ * block begins with its scale d, and maybe a minimum m, in float16. Nibbles: the low ones of 16 bytes are the first 16
+ * weights, the high ones the others.
  */
 
 const { fround } = Math
@@ -72,7 +72,7 @@ export function dequantizeQ8_0(blocks: Uint8Array, out: Float32Array): void {
   }
 }
 
-/** What the nibbles of IQ4 stand for. */
+/** The values of IQ4's nibbles. */
 const IQ4 = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
 
 /** d, 16 bytes of nibbles u: d IQ4[u] */

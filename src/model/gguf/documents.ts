@@ -2,17 +2,17 @@ import type { Metadata } from './metadata.js'
 import { tokenizerJson, vocabularyOf } from './tokenizer-json.js'
 import type { Vocabulary } from './vocabulary.js'
 
-/** The JSON files about text that Hugging Face has beside the tensors of the same model. */
+/** Hugging Face's JSON files about text for the same model. */
 export interface Documents {
   /** Undefined where the file has no tokenizer. */
   readonly tokenizer: object | undefined
   readonly tokenizerConfig: object
-  /** Tokens that end a text, which go into config.json. */
+  /** End-of-sequence tokens, which go into config.json. */
   readonly eosTokenIds: readonly number[]
 }
 
 /**
- * Writes the metadata of a GGUF file as those JSON files.
+ * Converts the metadata of a GGUF file to those JSON files.
  *
  * @throws FormatError naming the field that is missing, wrong, or not supported
  */

@@ -4,10 +4,10 @@ import { type OpenFile, openFile, readFully } from '../json/files.js'
 import { type GgufHeader, type GgufTensor, parseHeader } from './header.js'
 import type { Metadata } from './metadata.js'
 
-/** Read at first; most headers are smaller. */
+/** Bytes of the first read; most headers are smaller. */
 const FIRST_READ = 8 << 20
 
-/** Bounds what a hostile file can make us parse; the largest published ones have some 20 MB. */
+/** Limits what a hostile file can make us parse; the largest published headers have some 20 MB. */
 const MAX_HEADER = 40_000_000
 
 /** An open GGUF file with a valid header: one model, or a part of one. */
@@ -17,7 +17,7 @@ export class GgufFile {
   /** Of the whole file, bytes. */
   readonly size: number
   readonly metadata: Metadata
-  /** By the names of llama.cpp, in the order of their bytes. */
+  /** By llama.cpp's names, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, GgufTensor>
   /** The bytes of the header. */
   readonly header: Uint8Array

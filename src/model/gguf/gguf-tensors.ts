@@ -11,17 +11,17 @@ const CHUNK = 1 << 20
 
 interface Entry extends TensorEntry {
   readonly type: TensorType
-  /** Of the file, where the tensor begins. */
+  /** Position of the tensor in the file. */
   readonly begin: number
-  /** Elements that follow each other in the file as they do here; a matrix has one such row after another. */
+  /** Elements that are contiguous in the file and here; a matrix has one such row after another. */
   readonly rowLength: number
-  /** Rows that are in another order in the file, together; 1 where all are in order. */
+  /** Rows of a head, which the file permutes; 1 where all rows are in order. */
   readonly headDim: number
 }
 
 /**
- * The tensors of a GGUF file as a checkpoint of Hugging Face has them: under its names, blocks
- * dequantised to float32, rows of q and k in its order.
+ * The tensors of a GGUF file in Hugging Face's form: under its names, blocks dequantised to float32, rows of q and k in
+ * its order.
  */
 export class GgufTensors extends TensorFile<Entry> {
   /**
@@ -63,7 +63,7 @@ export class GgufTensors extends TensorFile<Entry> {
     }
   }
 
-  /** Rows [first, last), whole heads where they are in another order in the file, as `dtype`. */
+  /** Rows [first, last) as `dtype`; whole heads where the file permutes them. */
   async #readRows(entry: Entry, first: number, last: number): Promise<Uint8Array> {
     const { type, begin, rowLength, headDim } = entry
     const storedRow = (rowLength / type.blockSize) * type.blockBytes

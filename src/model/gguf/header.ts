@@ -4,9 +4,9 @@ import { Metadata, readValue, type Value } from './metadata.js'
 import { type TensorType, tensorType } from './tensor-types.js'
 
 /*
- * The head of a GGUF file, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: fields, then where
- * each tensor lies in the data behind it. Numbers are little-endian. Tensors follow each other, each at
- * the next multiple of the alignment.
+ * The header of a GGUF file, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md: fields, then the position of
+ * each tensor in the data that follows. Numbers are little-endian. Tensors follow each other, each at the next multiple
+ * of the alignment.
  */
 
 const MAGIC = 0x46554747
@@ -15,14 +15,14 @@ const DEFAULT_ALIGNMENT = 32
 const MAX_ALIGNMENT = 1 << 20
 const MAX_DIMS = 4
 
-/** The fewest bytes of a field and of a tensor's entry; they bound how many a file can have. */
+/** The fewest bytes of a field and of a tensor's entry; they limit how many a file can have. */
 const LEAST_FIELD = 13
 const LEAST_ENTRY = 32
 
-/** Where a tensor lies, and how it is stored. */
+/** The position of a tensor, and how it is stored. */
 export interface GgufTensor {
   readonly type: TensorType
-  /** As Hugging Face has them: the innermost last. */
+  /** In Hugging Face's order: the innermost last. */
   readonly dims: readonly number[]
   /** Bytes from the start of the file. */
   readonly begin: number
@@ -31,19 +31,19 @@ export interface GgufTensor {
 
 export interface GgufHeader {
   readonly metadata: Metadata
-  /** By the names of llama.cpp, in the order of their bytes. */
+  /** By llama.cpp's names, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, GgufTensor>
-  /** Of the head. */
+  /** Of the header. */
   readonly byteLength: number
 }
 
 /**
- * Parses the head of a file.
+ * Parses the header of a file.
  *
  * @param file named in errors
- * @param bytes its first
- * @param size how many it has in all
- * @returns how many must be read instead, if these do not hold the whole head
+ * @param bytes the file's first ones
+ * @param size of the whole file, bytes
+ * @returns how many bytes must be read instead, if these do not hold the whole header
  * @throws FormatError naming the file, and the field or the tensor
  */
 export function parseHeader(file: string, bytes: Uint8Array, size: number): GgufHeader | number {
@@ -72,7 +72,7 @@ function parse(file: string, cursor: Cursor): GgufHeader {
 
 function checkVersion(file: string, cursor: Cursor): void {
   if (cursor.left < 4 || cursor.u32('the magic number') !== MAGIC) {
-    throw new FormatError(file, 'is no GGUF file: it does not begin with "GGUF"')
+    throw new FormatError(file, 'is not a GGUF file: it does not begin with "GGUF"')
   }
   const version = cursor.u32('the version')
   if (VERSIONS.includes(version)) return
@@ -90,7 +90,7 @@ function alignmentOf(metadata: Metadata): number {
   const key = 'general.alignment'
   const alignment = metadata.integer(key, 1, DEFAULT_ALIGNMENT)
   if (alignment <= MAX_ALIGNMENT && Number.isInteger(Math.log2(alignment))) return alignment
-  throw new FormatError(metadata.file, `${key} ${alignment} is no power of two up to 2^20`)
+  throw new FormatError(metadata.file, `${key} ${alignment} is not a power of two up to 2^20`)
 }
 
 interface Entry {
@@ -119,7 +119,7 @@ function parseTensors(
   let end = 0
   for (const [name, { offset, ...tensor }] of entries) {
     if (offset !== end) {
-      const problem = `begins at ${offset} of the data, not at ${end}, behind the one before it`
+      const problem = `begins at ${offset} of the data, not at ${end}, where the tensor before it ends`
       throw new FormatError(file, `tensor ${name}: ${problem}`)
     }
     const begin = dataStart + offset
@@ -151,7 +151,7 @@ function parseEntry(file: string, cursor: Cursor, name: string): Entry {
   const rowLength = dims[dimCount - 1]
   if (rowLength % type.blockSize !== 0) {
     throw wrong(
-      `rows of ${rowLength} are no multiple of ${type.name}'s blocks of ${type.blockSize}`,
+      `rows of ${rowLength} are not a multiple of ${type.name}'s blocks of ${type.blockSize}`,
     )
   }
   const offset = cursor.u64(`the offset of ${name}`)

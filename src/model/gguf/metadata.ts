@@ -3,8 +3,8 @@ import { show } from '../json/fields.js'
 import type { Cursor } from './cursor.js'
 
 /*
- * The fields at the head of a GGUF file: a key, the number of a type, and a value of that type. An array
- * has one type for all its elements, which are not arrays.
+ * The fields in the header of a GGUF file: a key, the number of a type, and a value of that type. An array has one type
+ * for all its elements, which are not arrays.
  */
 
 type NumberArray =
@@ -19,10 +19,10 @@ type NumberArray =
   | BigUint64Array
   | BigInt64Array
 
-/** 64-bit integers come as doubles, the nearest; a list of texts as what decodes it. */
+/** 64-bit integers become the nearest doubles; a list of strings becomes a function that decodes it. */
 export type Value = number | boolean | string | NumberArray | (() => string[])
 
-/** The types of numbers, as the format numbers them. */
+/** The format's numbers of the types of numbers. */
 const numberTypes = new Map<number, new (buffer: ArrayBuffer) => NumberArray>([
   [0, Uint8Array],
   [1, Int8Array],
@@ -92,7 +92,7 @@ function checkCount(file: string, cursor: Cursor, key: string, count: number, by
   throw new FormatError(file, `${key}: ${count} elements are more than the file can hold`)
 }
 
-/** The shortest decimal that is the same float32, which is what was written before it became one. */
+/** The shortest decimal that rounds to the same float32: the one that was converted to it. */
 function shortest(value: number): number {
   for (let digits = 6; digits < 9; digits++) {
     const candidate = Number(value.toPrecision(digits))
@@ -101,7 +101,7 @@ function shortest(value: number): number {
   return value
 }
 
-/** The fields of a GGUF file by key; each read is checked, errors name the key. */
+/** The fields of a GGUF file by key; each access is checked, and errors name the key. */
 export class Metadata {
   readonly file: string
   readonly #values: ReadonlyMap<string, Value>
@@ -146,23 +146,23 @@ export class Metadata {
     throw this.#wrong(key, 'true or false')
   }
 
-  /** A text; undefined where there is none. */
+  /** A string; undefined where there is none. */
   text(key: string): string | undefined {
     const value = this.#values.get(key)
     if (value === undefined || typeof value === 'string') return value
-    throw this.#wrong(key, 'a text')
+    throw this.#wrong(key, 'a string')
   }
 
   /**
-   * A list of texts, decoded each time; a missing one is empty.
+   * A list of strings, decoded each time; a missing one is empty.
    *
-   * @throws FormatError also for what is not valid UTF-8
+   * @throws FormatError also for invalid UTF-8
    */
   texts(key: string): readonly string[] {
     const value = this.#values.get(key)
     if (value === undefined) return []
     if (typeof value === 'function') return value()
-    throw this.#wrong(key, 'a list of texts')
+    throw this.#wrong(key, 'a list of strings')
   }
 
   /** A list of numbers; undefined where there is none. */

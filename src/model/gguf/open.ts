@@ -10,18 +10,18 @@ import { openParts } from './parts.js'
 import { ROPE_FACTORS } from './tensor-names.js'
 
 export interface Gguf {
-  /** What the file says about text. */
+  /** The file's content about text. */
   readonly text: TextSource & { format: 'gguf' }
-  /** The config.json that Hugging Face has for the model, but for the tokens that end a text. */
+  /** The model's config.json in Hugging Face's format, without end-of-sequence tokens. */
   readonly config: Record<string, unknown>
-  /** The tensors, as Hugging Face has them. */
+  /** The tensors in Hugging Face's form. */
   readonly shards: Shards
 }
 
 /**
  * Opens a model in GGUF: one file, or the first of several. Close the shards when done.
  *
- * @throws FormatError naming the file that is missing, broken, or of a kind this version does not know;
+ * @throws FormatError naming the file that is missing, broken, or of a kind that this version does not support;
  *   nothing stays open then
  */
 export async function openGguf(file: string): Promise<Gguf> {
@@ -31,7 +31,7 @@ export async function openGguf(file: string): Promise<Gguf> {
     const tensors = new Map(parts.flatMap((part) => [...part.tensors]))
     const headDim = headDimOf(first.metadata)
     const ropeFactors = await readRopeFactors(parts, headDim)
-    // only Llama's rotate neighbours there
+    // in llama.cpp, only Llama rotates adjacent rows
     const paired = architectureOf(first.metadata) === 'llama' ? headDim : undefined
     return {
       text: textSource(first),
@@ -54,7 +54,7 @@ function textSource({ file, header, size }: GgufFile): Gguf['text'] {
   return { format: 'gguf', header: { file, bytes }, size }
 }
 
-/** What the frequencies of RoPE are divided by; undefined where the model has no such factors. */
+/** The divisors of the RoPE frequencies; undefined where the model has none. */
 async function readRopeFactors(
   parts: readonly GgufFile[],
   headDim: number,

@@ -3,8 +3,8 @@ import { FormatError } from '../../errors.js'
 import { GgufFile } from './gguf-file.js'
 
 /*
- * A model may be split into several files, `<name>-00001-of-00003.gguf` and so on. All say how many there
- * are and which they are, from 0 on; the first has the metadata.
+ * A model may be split into several files, `<name>-00001-of-00003.gguf` and so on. Each states the number of files and
+ * its own index, from 0 on; the first has the metadata.
  */
 
 const COUNT = 'split.count'
@@ -12,7 +12,7 @@ const NUMBER = 'split.no'
 const TENSORS = 'split.tensors.count'
 
 /**
- * Opens a file, and those that go with it where it is the first of several.
+ * Opens a file, and the others if it is the first of several.
  *
  * @throws FormatError naming the file that is missing, broken, or does not go with the first; nothing
  *   stays open then

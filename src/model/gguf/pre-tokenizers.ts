@@ -2,16 +2,16 @@ import { FormatError } from '../../errors.js'
 import { show } from '../json/fields.js'
 
 /*
- * How byte-level tokenizers cut a text into words before they merge, by the names that llama.cpp has in
- * `tokenizer.ggml.pre`. Each pattern cuts what those before it left, and what it does not match stays a
- * word. They are those of the models' own tokenizer.json.
+ * How byte-level tokenizers split a text into words before they merge, by llama.cpp's names in `tokenizer.ggml.pre`.
+ * Each pattern splits what those before it left; text that it does not match stays one word. They are the patterns of
+ * the models' own tokenizer.json.
  */
 
 export interface PreTokenizer {
   readonly patterns: readonly string[]
-  /** Words of the vocabulary stay whole. */
+  /** Whether words of the vocabulary stay whole. */
   readonly ignoreMerges: boolean
-  /** A text begins with the token for it, unless the file says otherwise. */
+  /** Whether a text starts with the beginning-of-sequence token, unless the file says otherwise. */
   readonly addsBos: boolean
 }
 
@@ -23,11 +23,11 @@ const spaces = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
 
 const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-/** Of GPT-4, with at most so many digits in a word. */
+/** Of GPT-4, with at most this many digits in a word. */
 const gpt4 = (digits: string) =>
   `${contractions}|${start}\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`
 
-/** Of GPT-4o, which cuts before a capital letter. */
+/** Of GPT-4o, which splits before a capital letter. */
 const gpt4o = (ending: string, digits: string) =>
   `${start}${upper}*${lower}+${ending}|${start}${upper}+${lower}*${ending}|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${spaces}`
 
@@ -95,8 +95,8 @@ const byName = new Map(kinds.flatMap(([names, kind]) => names.split(' ').map((n)
 
 /**
  * @param file named in errors
- * @param name of the kind, as the file has it
- * @throws FormatError for one that this version does not know
+ * @param name of the kind, as the file spells it
+ * @throws FormatError for one that this version does not support
  */
 export function preTokenizer(file: string, name: string): PreTokenizer {
   const kind = byName.get(name)

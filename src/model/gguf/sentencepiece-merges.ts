@@ -1,9 +1,9 @@
 import { TokenKind, type Vocabulary } from './vocabulary.js'
 
 /**
- * The merges with which byte-pair encoding finds the tokens that SentencePiece does: two neighbours
- * become a token wherever they spell one, the one of the highest score first. Trained vocabularies have no equal scores; here the lower id goes
- * first then, where SentencePiece takes the one further left.
+ * The merges with which byte-pair encoding finds SentencePiece's tokens: two neighbours become a token if their
+ * concatenation is one, the token of the highest score first. Trained vocabularies have no equal scores; on ties, the
+ * lower id goes first here, while SentencePiece takes the leftmost.
  *
  * @returns pairs, the first to merge first
  */

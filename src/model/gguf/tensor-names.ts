@@ -1,6 +1,6 @@
 import { EMBEDDING, HEAD_WEIGHT, layerName } from '../config/parameters.js'
 
-/** The parts of a layer, by the names of llama.cpp. */
+/** The parts of a layer, by llama.cpp's names. */
 const parts = new Map([
   ['attn_norm', 'input_layernorm'],
   ['attn_q', 'self_attn.q_proj'],
@@ -21,10 +21,10 @@ const others = new Map([
   ['output.weight', HEAD_WEIGHT],
 ])
 
-/** What each frequency of RoPE is divided by; it belongs to the config, not to the weights. */
+/** The divisors of the RoPE frequencies; they belong to the config, not to the weights. */
 export const ROPE_FACTORS = 'rope_freqs.weight'
 
-/** The name that Hugging Face has for a tensor of llama.cpp; one that it does not know stays as it is. */
+/** Hugging Face's name for a tensor of llama.cpp; unknown names stay as they are. */
 export function huggingFaceName(name: string): string {
   const [, layer, part, kind] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name) ?? []
   const module = parts.get(part)
@@ -32,7 +32,7 @@ export function huggingFaceName(name: string): string {
   return others.get(name) ?? name
 }
 
-/** Whether RoPE turns what this tensor of llama.cpp gives. */
+/** Whether RoPE rotates the output of this tensor of llama.cpp. */
 export function isRotated(name: string): boolean {
   return /^blk\.\d+\.attn_[qk]\.(weight|bias)$/.test(name)
 }

@@ -16,14 +16,14 @@ import {
   dequantizeQ6_K,
 } from './dequantize-k.js'
 
-/** How the elements of a tensor are stored: in blocks, each in so many bytes. */
+/** How the elements of a tensor are stored: in blocks of a fixed number of bytes. */
 export interface TensorType {
   readonly name: string
   readonly blockSize: number
   readonly blockBytes: number
-  /** What it is read as, as safetensors spell it. */
+  /** The dtype when read, as safetensors spell it. */
   readonly dtype: 'F32' | 'F16' | 'BF16'
-  /** Makes float32 of whole blocks; none for those that are read as they are stored. */
+  /** Dequantises whole blocks to float32; undefined for types that are read as they are stored. */
   readonly dequantize?: (blocks: Uint8Array, out: Float32Array) => void
 }
 
@@ -41,7 +41,7 @@ const blocks = (
   dequantize: (blocks: Uint8Array, out: Float32Array) => void,
 ): TensorType => ({ name, blockSize, blockBytes, dtype: 'F32', dequantize })
 
-/** By the numbers of ggml. */
+/** By ggml's numbers. */
 const types = new Map<number, TensorType>([
   [0, stored('F32', 4)],
   [1, stored('F16', 2)],
@@ -60,7 +60,7 @@ const types = new Map<number, TensorType>([
   [30, stored('BF16', 2)],
 ])
 
-/** Those that files have besides, so that a refusal can name them. */
+/** Other types that files may have, so that a refusal can name them. */
 const others = new Map([
   [9, 'Q8_1'],
   [15, 'Q8_K'],
@@ -78,7 +78,7 @@ const others = new Map([
 
 /**
  * @param id ggml's number of the type
- * @param wrong makes the error that is thrown for a type that this version does not know
+ * @param wrong makes the error that is thrown for an unsupported type
  */
 export function tensorType(id: number, wrong: (problem: string) => FormatError): TensorType {
   const type = types.get(id)

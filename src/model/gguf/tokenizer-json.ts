@@ -16,9 +16,9 @@ export function vocabularyOf(metadata: Metadata): Vocabulary | undefined {
 }
 
 /**
- * The tokenizer.json that gives the ids of llama.cpp.
+ * A tokenizer.json that gives llama.cpp's tokens.
  *
- * @throws FormatError for a tokenizer that this version does not know, or a broken one
+ * @throws FormatError for an unsupported tokenizer, or a broken one
  */
 export function tokenizerJson(vocabulary: Vocabulary): object {
   const { metadata } = vocabulary
@@ -97,7 +97,7 @@ function common(vocabulary: Vocabulary): object {
   return { version: '1.0', truncation: null, padding: null, added_tokens: addedTokens(vocabulary) }
 }
 
-/** Tokens that a text is searched for before anything else. */
+/** Tokens that are found in the text before any other step. */
 function addedTokens(vocabulary: Vocabulary): object[] {
   return vocabulary.tokens.flatMap((content, id) => {
     const kind = vocabulary.kindOf(id)
@@ -113,13 +113,13 @@ function bytePairs({ tokens }: Vocabulary, merges: [string, string][]): object {
   return { type: 'BPE', dropout: null, vocab, merges }
 }
 
-/** Merges are spelled with a space between the two, which cannot begin with one. */
+/** Merges are written with a space between the two pieces, and pieces cannot begin with one. */
 function mergesOf(metadata: Metadata): [string, string][] {
   const key = 'tokenizer.ggml.merges'
   return metadata.texts(key).map((merge) => {
     const space = merge.indexOf(' ', 1)
     if (space > 0) return [merge.slice(0, space), merge.slice(space + 1)]
-    throw new FormatError(metadata.file, `${key}: ${show(merge)} is no pair`)
+    throw new FormatError(metadata.file, `${key}: ${show(merge)} is not a pair`)
   })
 }
 
@@ -127,11 +127,11 @@ function required(vocabulary: Vocabulary, role: string): SpecialToken {
   const special = vocabulary.special(role)
   if (special !== undefined) return special
   const { file } = vocabulary.metadata
-  const problem = `tokenizer.ggml.${role}_token_id is missing, but texts shall have it around them`
+  const problem = `tokenizer.ggml.${role}_token_id is missing, but the file asks to add it to texts`
   throw new FormatError(file, problem)
 }
 
-/** Puts tokens around a text. */
+/** Adds tokens around a text. */
 function around(bos: SpecialToken | false, eos: SpecialToken | false): object | null {
   const [before, after] = [bos, eos].map((special) => (special === false ? [] : [special]))
   if (before.length + after.length === 0) return null

@@ -1,10 +1,10 @@
 import { FormatError } from '../../errors.js'
 import type { Metadata } from './metadata.js'
 
-/** The kinds of tokens, as the format numbers them. */
+/** The format's numbers of token kinds. */
 export const TokenKind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 }
 
-/** Tokens that end a text or a turn, for files often name only one of them. */
+/** Tokens that end a text or a turn: files often name only one of them. */
 const endings = new Set([
   '</s>',
   '<|endoftext|>',
@@ -17,7 +17,7 @@ const endings = new Set([
   '<EOT>',
 ])
 
-/** The tokens of roles that files of SentencePiece need not name. */
+/** Tokens of roles that SentencePiece files may leave out. */
 const llamaDefaults = new Map([
   ['unknown', 0],
   ['bos', 1],
@@ -36,12 +36,12 @@ export class Vocabulary {
   readonly #kinds: ArrayLike<number> | undefined
   readonly #defaults: ReadonlyMap<string, number>
 
-  /** @throws FormatError if there are none, one is there twice, or their kinds are not as many */
+  /** @throws FormatError if there are none, one occurs twice, or the number of kinds differs */
   constructor(metadata: Metadata) {
     const key = 'tokenizer.ggml.tokens'
     const { file } = metadata
     this.metadata = metadata
-    // nothing can be spelled by an empty one, and there may be several
+    // an empty token spells nothing, and there may be several
     this.tokens = metadata.texts(key).map((token, id) => token || `[EMPTY_${id}]`)
     this.#defaults = metadata.text('tokenizer.ggml.model') === 'llama' ? llamaDefaults : new Map()
     this.#kinds = metadata.numbers('tokenizer.ggml.token_type')
@@ -69,7 +69,7 @@ export class Vocabulary {
    *
    * @param role such as `bos`
    * @returns undefined where there is none
-   * @throws FormatError if it is no token
+   * @throws FormatError if it is not a token
    */
   special(role: string): SpecialToken | undefined {
     const key = `tokenizer.ggml.${role}_token_id`
@@ -83,7 +83,7 @@ export class Vocabulary {
     )
   }
 
-  /** Tokens that end a text. */
+  /** End-of-sequence tokens. */
   eosTokenIds(): number[] {
     const named = ['eos', 'eot', 'eom'].map((role) => this.special(role)?.id)
     const others = this.tokens.map((token, id) =>

@@ -1,8 +1,8 @@
 import { FormatError } from '../../errors.js'
 
 /**
- * Reads the fields of a JSON object, each checked; errors name the field by its full path. A field
- * that is null counts as missing, for published configurations spell it so.
+ * Reads the fields of a JSON object, each checked; errors name the field by its full path. A null field counts as
+ * missing, because published configurations spell it so.
  */
 export class Fields {
   /** The object itself. */
@@ -13,8 +13,8 @@ export class Fields {
   /**
    * @param file named in errors
    * @param value what should be an object
-   * @param path where in the file it stands, e.g. `rope_parameters`
-   * @throws FormatError if it is none
+   * @param path of the object in the file, e.g. `rope_parameters`
+   * @throws FormatError if it is not an object
    */
   constructor(file: string, value: unknown, path = '') {
     if (!isObject(value)) throw new FormatError(file, `${path || 'the file'} is not an object`)
@@ -53,11 +53,11 @@ export class Fields {
     throw this.#wrong(key, value, 'true or false')
   }
 
-  /** A text; undefined where there is none. */
+  /** A string; undefined where there is none. */
   text(key: string): string | undefined {
     const value = this.values[key] ?? undefined
     if (value === undefined || typeof value === 'string') return value
-    throw this.#wrong(key, value, 'a text')
+    throw this.#wrong(key, value, 'a string')
   }
 
   /** A list; a missing one is empty. */
@@ -67,12 +67,12 @@ export class Fields {
     throw this.#wrong(key, value, 'a list')
   }
 
-  /** Ids of tokens: one id, a list of them, or none. */
-  ids(key: string): number[] {
+  /** Token ids: one, a list of them, or none. */
+  tokenIds(key: string): number[] {
     const value = this.values[key] ?? []
     const ids: unknown[] = Array.isArray(value) ? value : [value]
     if (ids.every((id) => Number.isInteger(id) && (id as number) >= 0)) return ids as number[]
-    throw this.#wrong(key, value, 'an id, or a list of ids')
+    throw this.#wrong(key, value, 'a token id, or a list of token ids')
   }
 
   /** The fields of the object under `key`; undefined where there is none. */
@@ -92,9 +92,9 @@ export class Fields {
   }
 
   /**
-   * Checks for one of the values that this version can work with.
+   * Checks for one of the values that this version supports.
    *
-   * @param supported what is fine; undefined among them allows the field to be missing
+   * @param supported the allowed values; undefined among them allows the field to be missing
    * @throws FormatError naming the value found
    */
   only(key: string, ...supported: (string | number | boolean | undefined)[]): void {
@@ -121,7 +121,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A JSON value in a few words; a nested one only by its kind, for it may be of any size. */
+/** A JSON value in a few words; a nested one only by its kind, because it may be of any size. */
 export function show(value: unknown): string {
   if (value === undefined || value === null) return 'nothing'
   if (Array.isArray(value)) return 'a list'

@@ -4,17 +4,17 @@ import { FormatError } from '../../errors.js'
 import { formatJson, parseJson } from './json.js'
 
 /*
- * Every file of a checkpoint is opened here. Whoever made the checkpoint chose what its names lead to: a FIFO
- * would keep its reader waiting for ever, a device may never end. So a file is opened without waiting, must be
- * a regular one, and is read as far as it was when it was opened.
+ * Every file of a checkpoint is opened here. The author of the checkpoint chose its names and what they lead to: a FIFO
+ * would keep its reader waiting for ever, a device may never end. So a file is opened without waiting, must be a
+ * regular one, and is read up to the size that it had when it was opened.
  */
 
 /**
- * The most bytes of each kind of file: about twice what the largest checkpoints that can be loaded need, so
- * that a hostile one costs no more than those.
+ * The most bytes of each kind of file: about twice what the largest supported checkpoints need, so that a hostile one
+ * costs no more than those.
  */
 export const FileLimit = {
-  /** config.json and the like have some kB, a hundred where labels are listed. */
+  /** config.json and similar files have some kB, a hundred where labels are listed. */
   config: 1_000_000,
   /** An index, or the header of a safetensors file: Llama 3.1 405B in W8A8 has 2,020 tensors of 130 bytes each. */
   tensorList: 1_000_000,
@@ -28,16 +28,16 @@ export const FileLimit = {
   text: 500_000_000,
 } as const
 
-// there is none on Windows
+// Windows has no such flag
 const { O_RDONLY, O_NONBLOCK = 0 } = constants
 
-/** Whether there is a file, of whatever kind, rather than a folder or nothing. */
+/** Whether a file of any kind exists, rather than a folder or nothing. */
 export async function isFile(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined)
   return stats !== undefined && !stats.isDirectory()
 }
 
-/** A regular file, open for reading, and how many bytes it had then. */
+/** A regular file, open for reading, and its size when it was opened. */
 export interface OpenFile {
   readonly handle: FileHandle
   readonly size: number
@@ -150,9 +150,9 @@ export async function copyFile(from: string, to: string): Promise<void> {
 }
 
 /**
- * Awaits the contents of a file that need not be there.
+ * Awaits the contents of an optional file.
  *
- * @returns undefined if it is not
+ * @returns undefined if it does not exist
  */
 export async function ifThere<T>(contents: Promise<T>): Promise<T | undefined> {
   try {
@@ -169,7 +169,7 @@ export async function writeJson(file: string, json: object): Promise<void> {
   await writeFile(file, formatJson(json), { flush: true })
 }
 
-/** Awaits work on a file or folder; undefined if it is not there. */
+/** Awaits work on a file or folder; undefined if it does not exist. */
 export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work

@@ -1,8 +1,8 @@
 import { FormatError } from '../../errors.js'
 
 /**
- * Parses a whole JSON file, more strictly than JSON.parse: the text must be valid UTF-8, and no
- * object may repeat a key, because readers differ in which of the two they believe.
+ * Parses a whole JSON file, more strictly than JSON.parse: the text must be valid UTF-8, and no object may repeat a
+ * key, because parsers differ in which of the two values they keep.
  *
  * @param file named in errors
  * @param bytes the file's contents
@@ -21,7 +21,7 @@ export function parseJson(file: string, bytes: Uint8Array): unknown {
   }
 }
 
-/** JSON as files have it. */
+/** JSON formatted for a file. */
 export function formatJson(json: object): string {
   return `${JSON.stringify(json, null, 2)}\n`
 }

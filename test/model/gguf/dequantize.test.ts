@@ -8,7 +8,7 @@ import golden from './dequantized.json' with { type: 'json' }
 const refuse = (problem: string) => new FormatError('model.gguf', problem)
 const decode = (text: string) => Uint8Array.from(Buffer.from(text, 'base64'))
 
-describe('blocks become the float32 that ggml makes of them', () => {
+describe("blocks dequantise to ggml's float32", () => {
   it.each(Object.entries(golden))('%s', (name, { blocks, values }) => {
     const type = tensorType(ggmlTypes[name as keyof typeof ggmlTypes], refuse)
     expect(type.name).toBe(name)
@@ -21,7 +21,7 @@ describe('blocks become the float32 that ggml makes of them', () => {
   })
 })
 
-it('knows every type by name that files of float weights have', () => {
+it('knows by name every type that files of float weights use', () => {
   for (const [name, id] of Object.entries(ggmlTypes)) expect(tensorType(id, refuse).name).toBe(name)
 })
 

@@ -57,7 +57,7 @@ async function readAll(bytes: Uint8Array, folder: string): Promise<number> {
   return tensors.entries.size
 }
 
-/** The valid file, changed at the only place where these bytes are. */
+/** The valid file, changed at the only place where these bytes occur. */
 function changed(from: Uint8Array | string, to: Uint8Array | string): Buffer {
   const [before, after] = [Buffer.from(from), Buffer.from(to)]
   const at = valid.indexOf(before)
@@ -73,7 +73,7 @@ const u64 = (value: bigint) => Buffer.from(BigUint64Array.of(value).buffer)
 const text = (value: string) => Buffer.concat([u64(BigInt(value.length)), Buffer.from(value)])
 
 describe('reading', () => {
-  it('gives every field and tensor', async () => {
+  it('returns every field and tensor', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     await writeFile(file, valid)
@@ -94,7 +94,7 @@ describe('reading', () => {
     await expect(tensors.read('a')).rejects.toThrow(DisposedError)
   })
 
-  it('gives any part of a tensor, with rows in their order', async () => {
+  it('returns any part of a tensor, with rows in their order', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     const values = Array.from({ length: 16 * 3 }, (_, i) => i)
@@ -118,7 +118,7 @@ describe('reading', () => {
     )
   })
 
-  it('stops between pieces, and tells how far it is', async () => {
+  it('stops between chunks, and reports progress', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     const rows = 3000
@@ -157,8 +157,8 @@ describe('a file that breaks the format', () => {
     ])
 
   it.each<[string, Uint8Array, RegExp]>([
-    ['no bytes', new Uint8Array(0), /x\.gguf: is no GGUF file/],
-    ['another magic number', Buffer.from('GGML000000000'), /is no GGUF file/],
+    ['no bytes', new Uint8Array(0), /x\.gguf: is not a GGUF file/],
+    ['another magic number', Buffer.from('GGML000000000'), /is not a GGUF file/],
     ['the first version', head(1, 0n, 0n), /GGUF version 1 is not supported, only little-endian/],
     ['the other endianness', head(0x03000000, 0n, 0n), /big-endian GGUF is not supported/],
     ['half a head', head(3, 0n, 0n).subarray(0, 20), /truncated: the number of fields takes 8/],
@@ -179,10 +179,14 @@ describe('a file that breaks the format', () => {
       field('k', u32(9), u32(5), u64(1n << 61n)),
       /k: 2305843009213\d+ elements are more/,
     ],
-    ['a long list of texts', field('k', u32(9), u32(8), u64(99n)), /k: 99 elements are more/],
-    ['an odd alignment', field('general.alignment', u32(4), u32(24)), /24 is no power of two/],
+    ['a long list of strings', field('k', u32(9), u32(8), u64(99n)), /k: 99 elements are more/],
+    ['an odd alignment', field('general.alignment', u32(4), u32(24)), /24 is not a power of two/],
     ['an alignment of 0', field('general.alignment', u32(4), u32(0)), /expected an integer of at/],
-    ['a huge alignment', field('general.alignment', u32(4), u32(1 << 30)), /no power of two up to/],
+    [
+      'a huge alignment',
+      field('general.alignment', u32(4), u32(1 << 30)),
+      /not a power of two up to/,
+    ],
     ['no dimensions', one([], F32), /tensor t: 0 dimensions/],
     ['5 dimensions', one([1n, 1n, 1n, 1n, 1n], F32), /tensor t: 5 dimensions/],
     [
@@ -198,7 +202,7 @@ describe('a file that breaks the format', () => {
       /tensor t: type 99 is not supported, only F32, F16/,
     ],
     ['a type that is not supported', one([256n], 16), /tensor t: type IQ2_XXS is not supported/],
-    ['half a block', one([16n], Q8_0), /rows of 16 are no multiple of Q8_0's blocks of 32/],
+    ['half a block', one([16n], Q8_0), /rows of 16 are not a multiple of Q8_0's blocks of 32/],
     ['an offset', one([1n], F32, 32n), /tensor t: begins at 32 of the data, not at 0/],
     ['an offset of 2^64', one([1n], F32, (1n << 64n) - 1n), /tensor t: begins at 184467440737/],
     ['too little data', one([32n], F32), /truncated: tensor t ends at \d+ of \d+ bytes/],
@@ -219,7 +223,7 @@ describe('a file that breaks the format', () => {
     await expectFormatError(readAll(bytes, folder.path), message)
   })
 
-  it('is refused before memory is taken, if its head claims to be giant', async () => {
+  it('is refused before memory is allocated, if its header claims a giant size', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     await writeFile(file, field('k', u32(9), u32(0), u64(BigInt(2 ** 40))))
@@ -228,7 +232,7 @@ describe('a file that breaks the format', () => {
     await expectFormatError(GgufFile.open(file), /a header of more than 40000000 bytes/)
   })
 
-  it('is named where it cannot be read, or shrank after it was opened', async () => {
+  it('is named when it cannot be read, or shrank after it was opened', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'x.gguf')
     await expectFormatError(GgufFile.open(file), /x\.gguf: cannot be read: ENOENT/)
@@ -246,7 +250,7 @@ describe('any bytes', () => {
     fc.uint8Array({ maxLength: 64 }),
   )
 
-  it('either read as tensors or throw a FormatError, and nothing stays open', async () => {
+  it('either read as tensors or throw a FormatError, and no file stays open', async () => {
     await using folder = await temporaryFolder()
     using _open = expectNothingOpen()
     let read = 0
@@ -264,7 +268,7 @@ describe('any bytes', () => {
     expect(read).toBeGreaterThan(30)
   })
 
-  it('give what a checkpoint is opened from or throw a FormatError', async () => {
+  it("either yield a checkpoint's parts or throw a FormatError", async () => {
     const model = gguf(
       {
         'general.architecture': string('qwen2'),

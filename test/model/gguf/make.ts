@@ -11,7 +11,7 @@ import {
 import type { MadeCheckpoint } from '../random-checkpoint.js'
 import type { StoredTensor } from '../support.js'
 
-/** The names of llama.cpp. */
+/** llama.cpp's tensor names. */
 const names: [pattern: RegExp, name: string][] = [
   [/^model\.embed_tokens/, 'token_embd'],
   [/^model\.norm/, 'output_norm'],
@@ -68,7 +68,7 @@ export function toGguf({ config, tensors }: MadeCheckpoint): MadeGguf {
   return { fields, tensors: Object.fromEntries(stored) }
 }
 
-/** The order that llama.cpp's converter gives rows of q and k: reshape(heads, 2, D/2).swapaxes(1, 2). */
+/** llama.cpp's order of the rows of q and k: reshape(heads, 2, D/2).swapaxes(1, 2). */
 function pairNeighbours(tensor: StoredTensor, headDim: number): StoredTensor {
   const { shape, data } = tensor
   const rowBytes = data.byteLength / shape[0]
@@ -86,7 +86,7 @@ function pairNeighbours(tensor: StoredTensor, headDim: number): StoredTensor {
   return { ...tensor, data: out }
 }
 
-/** The tensor in bfloat16. */
+/** Converts the tensor to bfloat16. */
 export function toBf16({ shape, data }: StoredTensor): StoredTensor {
   const bits = float32ToBf16(new Float32Array(Uint8Array.from(data).buffer))
   return { dtype: 'BF16', shape, data: new Uint8Array(bits.buffer) }

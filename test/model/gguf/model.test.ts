@@ -127,7 +127,7 @@ describe('RoPE', () => {
     expectSameBits(found, expected, 'logits')
   })
 
-  it('is divided by the factors of Llama 3.1, as the file has them', async () => {
+  it("is divided by Llama 3.1's factors, as the file states them", async () => {
     const scaling = { factor: 8, low_freq_factor: 1, high_freq_factor: 4 }
     const original = { original_max_position_embeddings: 64 }
     const expected = await logitsOfFolder(made({ rope_type: 'llama3', ...scaling, ...original }))
@@ -145,7 +145,7 @@ describe('RoPE', () => {
   })
 })
 
-describe('blocks', () => {
+describe('quantised blocks', () => {
   const sizes = {
     hidden_size: 256,
     intermediate_size: 256,
@@ -201,7 +201,7 @@ describe('several files', () => {
   const { fields, tensors } = toGguf(made)
   const count = Object.keys(tensors).length
 
-  /** Writes the model as three files; `change` may spoil the fields of one. */
+  /** Writes the model as three files; `change` can corrupt the fields of one. */
   async function write(folder: string, change: (fields: MadeGguf['fields'], i: number) => void) {
     for (const i of [0, 1, 2]) {
       const split: MadeGguf['fields'] = {
@@ -218,7 +218,7 @@ describe('several files', () => {
     return join(folder, 'made-00001-of-00003.gguf')
   }
 
-  it('are one model, by the name of the first', async () => {
+  it('load as one model, by the name of the first', async () => {
     await using folder = await temporaryFolder()
     using _open = expectNothingOpen()
     const file = await write(folder.path, () => {})
@@ -254,7 +254,7 @@ describe('several files', () => {
     await expectFormatError(Model.load(pool, await write(folder.path, change)), message)
   })
 
-  it('are refused by the name of another than the first, or where one is missing', async () => {
+  it('are refused by another name, or if one is missing', async () => {
     await using folder = await temporaryFolder()
     using _open = expectNothingOpen()
     const first = await write(folder.path, () => {})
@@ -264,7 +264,7 @@ describe('several files', () => {
       /is part 2 of 3: name the first, made-00001-of-00003\.gguf/,
     )
     await writeFile(second, '')
-    await expectFormatError(Model.load(pool, first), /made-00002.*is no GGUF file/)
+    await expectFormatError(Model.load(pool, first), /made-00002.*is not a GGUF file/)
   })
 })
 
@@ -351,7 +351,7 @@ it('is saved as a W8A8 folder that gives the same logits', async () => {
   expect(after.dataBytes).toBeLessThan(before.dataBytes)
 })
 
-it('is saved without its vocabulary being parsed on the event loop', async () => {
+it('is saved without parsing its vocabulary on the event loop', async () => {
   const { fields, tensors } = toGguf(randomCheckpoint('LlamaForCausalLM', { vocab_size: 2048 }))
   await using folder = await temporaryFolder()
   const [file, saved] = [join(folder.path, 'model.gguf'), join(folder.path, 'saved')]

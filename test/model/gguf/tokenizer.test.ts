@@ -25,8 +25,8 @@ async function made(fields: Parameters<typeof gguf>[0]): Promise<Tokenizer> {
   return await openTokenizer(file)
 }
 
-/** What llama.cpp made of it is in tokens.json; `node --import tsx tokens.ts` writes that. */
-describe('tokens of llama.cpp', () => {
+/** llama.cpp's results are in tokens.json; `node --import tsx tokens.ts` writes that file. */
+describe("tokens as llama.cpp's", () => {
   it.each(Object.entries(madeTokenizers))('%s', async (name, fields) => {
     const tokenizer = await made(fields())
     const { text, tokens } = golden
@@ -35,14 +35,14 @@ describe('tokens of llama.cpp', () => {
 })
 
 describe('special tokens', () => {
-  it('are found in a text, and control tokens stand for no text', async () => {
+  it('are found in a text, and control tokens decode to no text', async () => {
     const tokenizer = await made(byteLevelFields('qwen2'))
     const ids = tokenizer.encode('<|im_end|><think>user  defined<|im_end|>')
     expect(ids).toHaveLength(4)
     expect(tokenizer.decode(ids)).toBe('<think>user  defined')
   })
 
-  it('that end a text are those of the fields and those that look so', async () => {
+  it('that end a sequence are those of the fields and those that look like it', async () => {
     const file = join(folder.path, 'made.gguf')
     await writeFile(
       file,
@@ -73,7 +73,7 @@ describe('a tokenizer that is refused', () => {
     [
       'without tokens',
       piecesFields({ 'tokenizer.ggml.tokens': uint32(7) }),
-      /tokenizer\.ggml\.tokens: expected a list of texts, got 7/,
+      /tokenizer\.ggml\.tokens: expected a list of strings, got 7/,
     ],
     ['with a token twice', piecesFields({ 'tokenizer.ggml.tokens': strings(['a', 'a']) }), /twice/],
     [
@@ -89,7 +89,7 @@ describe('a tokenizer that is refused', () => {
     [
       'with a merge of one',
       byteLevelFields('qwen2', { 'tokenizer.ggml.merges': strings(['ab']) }),
-      /tokenizer\.ggml\.merges: "ab" is no pair/,
+      /tokenizer\.ggml\.merges: "ab" is not a pair/,
     ],
     [
       'with a role for a token that is not there',

@@ -9,15 +9,15 @@ import { fixture, readJson } from '../support.js'
 import { parseTokenizer } from '../texts.js'
 
 /*
- * Metadata of GGUF files with small tokenizers, byte pairs of the fixture and pieces made up here, and what is read from
- * such files.
+ * Metadata of GGUF files with small tokenizers (byte pairs of the fixture, and pieces made up here), and what is read
+ * from such files.
  */
 
 type Fields = Record<string, Parameters<typeof gguf>[0][string]>
 
 const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE] = [1, 2, 3, 4, 6]
 
-/** The fixture's vocabulary, with tokens for the roles, cut into words as `pre` says. */
+/** The fixture's vocabulary, with tokens for the roles, pre-tokenised as `pre` says. */
 export function byteLevelFields(pre: string, changes: Fields = {}): Fields {
   const { model } = readJson(join(fixture, 'tokenizer.json'))
   const vocab = Object.entries(model.vocab as Record<string, number>).sort(([, a], [, b]) => a - b)
@@ -42,7 +42,7 @@ export function byteLevelFields(pre: string, changes: Fields = {}): Fields {
   }
 }
 
-/** What SentencePiece may have learned, the first merge first. */
+/** Merges that SentencePiece may have learned, in order of priority. */
 const learned =
   '▁▁ he in ▁t ▁▁▁▁ er on the ▁the re ▁a at ▁▁▁ aa aaa aaaa ll hell ▁hell ▁hello llo ой при прив привет \u200dx 世界 ▁世界 ' +
   '12 23 123 ▁1 .. ... <0 0x <0x é\u0301 😀😀'
@@ -77,7 +77,7 @@ export function piecesFields(changes: Fields = {}): Fields {
   }
 }
 
-/** All of them, by a name. */
+/** All of them, by name. */
 export const madeTokenizers: Record<string, () => Fields> = {
   ...Object.fromEntries(
     [

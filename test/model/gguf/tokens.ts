@@ -7,8 +7,8 @@ import { randomNumbers } from '../../support/random.js'
 import { madeTokenizers, multilingualText } from './tokenizers.js'
 
 /*
- * Writes tokens.json: what llama.cpp makes of a text. With node-llama-cpp in bench/peers, in this folder:
- * node --import ../../../bench/peers/node_modules/tsx/dist/esm/index.mjs tokens.ts > tokens.json
+ * Writes tokens.json: llama.cpp's tokens of a text. With node-llama-cpp in bench/peers, in this folder: node --import
+ * ../../../bench/peers/node_modules/tsx/dist/esm/index.mjs tokens.ts > tokens.json
  */
 
 const text = multilingualText(500, randomNumbers(3))

@@ -5,12 +5,12 @@ import { WEIGHT_SCALE } from '../../contender.js'
 import { transpose } from '../../rotation.js'
 
 /*
- * Models as ONNX files hold them, made in memory: Linears side by side that all take the same rows.
+ * ONNX models made in memory: parallel Linears that all take the same rows.
  */
 
 /**
- * Ways to multiply rows, quantised on the way, with weights of 8 bits. Where a file has the standard
- * operators DynamicQuantizeLinear, MatMulInteger, Cast and Mul, onnxruntime makes the first one of them.
+ * Operators that quantise rows and multiply them by 8-bit weights. onnxruntime turns the standard operators
+ * DynamicQuantizeLinear, MatMulInteger, Cast and Mul into the first of these.
  */
 export const operators = ['DynamicQuantizeMatMul', 'MatMulNBits'] as const
 export type Operator = (typeof operators)[number]
@@ -21,12 +21,12 @@ export interface Model {
   externalData: { path: string; data: Buffer }[]
 }
 
-/** What a Linear is made of. */
+/** How to build a Linear. */
 interface Recipe {
   weight: { type: number; dims: number[] }
-  /** Brings int8 [N, K] into the order of `weight`. */
+  /** Converts int8 [N, K] to the layout of `weight`. */
   arrange(weight: Int8Array): Int8Array
-  /** That all layers share. */
+  /** Tensors that all layers share. */
   constants: object[]
   /** y = x W^T */
   nodes(w: string, y: string): object[]
@@ -35,7 +35,7 @@ interface Recipe {
 /** TensorProto.DataType */
 const Type = { float32: 1, uint8: 2, int8: 3, int64: 7 } as const
 
-/** MatMulNBits: so many weights of a channel have one scale. Of 32, 64, 128 and 256 the fastest. */
+/** MatMulNBits: this many weights of a channel share a scale. The fastest of 32, 64, 128 and 256. */
 const BLOCK = 256
 
 const ModelProto = protobuf
@@ -67,10 +67,10 @@ const recipes: Record<Operator, (shape: Shape) => Recipe> = {
 }
 
 /**
- * A model of Linears that all take the input `x`. Its outputs are `y0`, float32 [M, N], of the first
- * Linear and `column<i>`, float32 [M, 1], of every other one, for without an output it would not run.
+ * A model of Linears that all take the input `x`. Its outputs are `y0`, float32 [M, N], of the first Linear and
+ * `column<i>`, float32 [M, 1], of every other one: without an output, onnxruntime would not run it.
  *
- * @param weights int8 [N, K] of the first Linear; of others their order does not matter
+ * @param weights int8 [N, K] of the first Linear; the order of the others' weights does not matter
  */
 export function linearsModel(
   operator: Operator,

@@ -6,7 +6,7 @@ import { inTurns, rotationLength, rotationWeights } from '../../rotation.js'
 import { linearsModel } from './model.js'
 import { createSession, matrixOf, type SessionSettings } from './session.js'
 
-/** onnxruntime in the place of single Linears of a program: each is a session of its own. */
+/** onnxruntime in place of single Linears of a program: each is a session of its own. */
 export function runPerLinear(settings: SessionSettings): Contender {
   const name = `onnxruntime, a run each${settings.spinning ? '' : ', no spinning'}`
   const sessionOf = (shape: Shape, weight: Int8Array) =>

@@ -7,7 +7,7 @@ export interface SessionSettings {
   spinning: boolean
 }
 
-/** A session with the model, all optimisations on. */
+/** Creates a session for the model with all optimisations. */
 export function createSession(model: Model, settings: SessionSettings): Promise<InferenceSession> {
   return InferenceSession.create(model.proto, {
     externalData: model.externalData,
@@ -16,7 +16,7 @@ export function createSession(model: Model, settings: SessionSettings): Promise<
     logSeverityLevel: 3,
     extra: {
       session: { intra_op: { allow_spinning: settings.spinning ? '1' : '0' } },
-      // the layers take the same rows, which each has to quantise for itself nevertheless
+      // the layers take the same rows, but each must quantise them for itself
       optimization: { disable_specified_optimizers: 'CommonSubexpressionElimination' },
     },
   })

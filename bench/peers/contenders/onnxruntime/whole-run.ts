@@ -5,13 +5,10 @@ import { rotationLength, rotationWeights } from '../../rotation.js'
 import { linearsModel, type Operator, operators } from './model.js'
 import { createSession, matrixOf } from './session.js'
 
-/** Enough to tell operators apart that differ. */
+/** Enough to tell the operators' speeds apart. */
 const TRIAL = { millis: 0, calls: 3 }
 
-/**
- * onnxruntime at its best: all layers in one `session.run`, by whichever operator turns out to be the
- * fastest for the shape and the rows.
- */
+/** onnxruntime at its best: all layers in one `session.run`, by the fastest operator for the shape and the rows. */
 export function wholeRun(threads: number): Contender {
   return {
     name: 'onnxruntime-node',

@@ -1,18 +1,18 @@
 /*
- * int8 Linears as one writes them in C with OpenMP, in plain loops that gcc vectorises well: with
+ * int8 Linears in C with OpenMP, in plain loops that gcc vectorises well: with
  * -O3 -march=native the products are vpdpbusd where the CPU has it.
  *
  *   y[M, N] = (float(xq[M, K] . w[N, K]) * xScale[M]) * wScale, xq = quantise(x) row by row
  *
  * Rows are quantised to unsigned bytes, q + 128, since that is what the instruction multiplies with
- * signed ones; 128 times the sum of a channel's weights is taken off again.
+ * signed ones; then 128 times the sum of a channel's weights is subtracted.
  *
  * usage: linear K N layers wScale < requests
  *
  * stdin begins with the first layer's weights, int8 [N, K]; the others' are random. Then come
  * requests, each an int32:
- *   M > 0   x, float32 [M, K], follows: these are the rows from now on. Prints the last row of what
- *           the first layer makes of them.
+ *   M > 0   x, float32 [M, K], follows: it replaces the rows. Prints the first layer's result for
+ *           the last row.
  *   M = 0   Prints a sample: durations of calls that go from layer to layer, microseconds.
  */
 
@@ -22,13 +22,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* A sample takes so long; one call at least. */
+/* A sample takes this long; one call at least. */
 #define SAMPLE_MICROS 25e3
 
-/* A tile of so many rows and channels has its sums in registers. */
+/* The sums of a tile of MR rows and NR channels stay in registers. */
 enum { MR = 4, NR = 4 };
 
-/* So many channels stay in the L1 cache while all rows pass. */
+/* These channels stay in the L1 cache while all rows pass. */
 enum { NC = 16 };
 
 typedef struct {

@@ -15,7 +15,7 @@ const program = `${cache}linear`
 const flags = ['-O3', '-march=native', '-ffast-math', '-fopenmp']
 if (process.arch === 'x64') flags.push('-mprefer-vector-width=512')
 
-/** Plain loops in C, parallel by OpenMP, in a process of their own that takes its own times. */
+/** Plain loops in C, parallel by OpenMP, in a process of their own that measures its own times. */
 export async function openmp(threads: number): Promise<Contender> {
   const execute = promisify(execFile)
   await mkdir(cache, { recursive: true })
@@ -56,7 +56,7 @@ export async function openmp(threads: number): Promise<Contender> {
   }
 }
 
-/** The program, running. */
+/** The running program. */
 class LinearProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #lines: AsyncIterator<string>

@@ -6,7 +6,7 @@ import type { Contender, Session } from '../contender.js'
 /** This library. */
 export const dotpool = contender('dotpool')
 
-/** The same without outliers: what they cost. */
+/** The same without outliers, to show their cost. */
 export const dotpoolWithoutOutliers = contender('dotpool, no outliers', { outliers: 0 })
 
 function contender(name: string, options: LoadOptions = {}): Contender {
@@ -50,6 +50,6 @@ function openSession(model: Model, length: number): Session {
 
 async function nextId(text: AsyncGenerator<number>): Promise<number> {
   const { value, done } = await text.next()
-  if (done) throw new Error('dotpool ended a text before it had all its tokens')
+  if (done) throw new Error('dotpool ended a sequence before it had all its tokens')
   return value
 }

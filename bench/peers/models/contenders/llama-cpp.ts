@@ -8,7 +8,7 @@ import {
 } from 'node-llama-cpp'
 import type { Contender, Session } from '../contender.js'
 
-/** llama.cpp on the CPU, its defaults but for the threads: float16 cache, flash attention where it can. */
+/** llama.cpp on the CPU, its defaults except for the threads: float16 cache, flash attention where possible. */
 export const llamaCpp: Contender = {
   name: 'node-llama-cpp',
   version: await getModuleVersion(),
@@ -18,7 +18,7 @@ export const llamaCpp: Contender = {
       gpu: false,
       build: 'never',
       maxThreads: threads,
-      // it warns of a tokenizer that knows no end of text
+      // it warns of a tokenizer without an end-of-sequence token
       logLevel: LlamaLogLevel.error,
     })
     return {
@@ -57,7 +57,7 @@ function openSession(context: LlamaContext): Session {
   }
 }
 
-/** The greedy choice; there is no way to have the logits computed and to choose none. */
+/** The greedy choice; the API cannot compute logits without sampling. */
 async function nextId(sequence: LlamaContextSequence, ids: readonly number[]): Promise<number> {
   const tokens = ids as readonly Token[]
   const results = await sequence.controlledEvaluate([

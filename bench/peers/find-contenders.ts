@@ -3,7 +3,7 @@ import type { Contender } from './contender.js'
 import { dotpool } from './contenders/dotpool.js'
 import type { Absence } from './report.js'
 
-/** Rivals that cannot take part anywhere. */
+/** Rivals that cannot take part on any machine. */
 const absent: Absence[] = [
   {
     name: 'tfjs-node',
@@ -15,8 +15,10 @@ const absent: Absence[] = [
   },
 ]
 
-/** dotpool, every rival that runs on this machine, and why others do not. */
-export async function enlist(pool: Pool): Promise<{ contenders: Contender[]; absent: Absence[] }> {
+/** Finds dotpool, every rival that runs on this machine, and why others do not. */
+export async function findContenders(
+  pool: Pool,
+): Promise<{ contenders: Contender[]; absent: Absence[] }> {
   const { threads } = pool
   const contenders = [dotpool(pool)]
   const missing: Absence[] = []
@@ -30,7 +32,7 @@ export async function enlist(pool: Pool): Promise<{ contenders: Contender[]; abs
   return { contenders, absent: [...missing, ...absent] }
 }
 
-/** By import(), so that a rival whose binary does not load costs nobody else the run. */
+/** Loaded by import(), so that a rival whose binary does not load leaves the others running. */
 const rivals: Record<string, (threads: number) => Promise<Contender[]>> = {
   'onnxruntime-node': async (threads) => {
     const { wholeRun } = await import('./contenders/onnxruntime/whole-run.js')

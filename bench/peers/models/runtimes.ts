@@ -1,7 +1,7 @@
 import type { Contender } from './contender.js'
 
-/** Everybody who may take part, dotpool first; by import(), so that nobody needs what others need. */
-export const roster = {
+/** All runtimes to compare, dotpool first; loaded by import(), so that none needs the dependencies of another. */
+export const runtimes = {
   dotpool: async (): Promise<Contender> => (await import('./contenders/dotpool.js')).dotpool,
   'dotpool, no outliers': async (): Promise<Contender> =>
     (await import('./contenders/dotpool.js')).dotpoolWithoutOutliers,
@@ -9,4 +9,4 @@ export const roster = {
     (await import('./contenders/llama-cpp.js')).llamaCpp,
 }
 
-export type ContenderName = keyof typeof roster
+export type ContenderName = keyof typeof runtimes

@@ -1,18 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** So many problems are told in full. */
-const TOLD = 20
+/** The most problems that are kept in full. */
+const MOST_PROBLEMS = 20
 
-/** Ends of calls that others asked for, by the error's code. */
+/** Expected rejections, by the error's code. */
 const endings = /** @type {const} */ ({
   ERR_DOTPOOL_WORKER_DIED: 'died with a worker',
   ERR_DOTPOOL_POOL_CLOSED: 'rejected by close',
   ERR_DOTPOOL_DISPOSED: 'rejected by dispose',
 })
 
-/** What may become of a call besides its result. */
-export class Fate {
-  /** Whether a worker was killed, its pool closed, or what it needs disposed of, so far. */
+/** The errors that a call may end with. */
+export class AllowedErrors {
+  /** Whether a worker was killed, the call's pool closed, or an object that it uses disposed of, so far. */
   killed = false
   closed = false
   disposed = false
@@ -26,8 +26,8 @@ export class Fate {
   }
 }
 
-/** Counts calls, and what became of them. */
-export class Ledger {
+/** Counts calls and their outcomes. */
+export class Tally {
   calls = 0
   right = 0
   wrong = 0
@@ -38,41 +38,41 @@ export class Ledger {
   problems = []
   /** @type {Record<string, number>} */
   #ended = Object.fromEntries(Object.values(endings).map((ending) => [ending, 0]))
-  /** Calls in flight, by what they are. */
+  /** Calls in flight, by their names. */
   #open = new Map()
 
   /**
-   * Makes a call, and holds its result against the oracle's.
+   * Makes a call, and compares its result with the oracle's.
    *
    * @param {string} what
-   * @param {Fate} fate
+   * @param {AllowedErrors} allowed
    * @param {unknown} expected
    * @param {() => unknown} call returns a result, or a promise of it
    * @param {AbortSignal} [signal] that the call was given
    */
-  async expect(what, fate, expected, call, signal) {
+  async expect(what, allowed, expected, call, signal) {
     const key = Symbol(what)
     this.#open.set(key, what)
     this.calls++
     try {
       const result = await call()
       if (isDeepStrictEqual(result, expected)) this.right++
-      else this.blame(`${what}: a wrong result`)
+      else this.fail(`${what}: a wrong result`)
     } catch (error) {
-      this.#end(what, fate, error, signal)
+      this.#end(what, allowed, error, signal)
     } finally {
       this.#open.delete(key)
     }
   }
 
-  /** Something that may not be. */
-  blame(/** @type {string} */ problem) {
+  /** Records a failure. */
+  fail(/** @type {string} */ problem) {
     this.wrong++
-    if (this.problems.length < TOLD) this.problems.push(problem)
+    if (this.problems.length < MOST_PROBLEMS) this.problems.push(problem)
   }
 
-  /** The calls that are in flight will never be settled. */
-  giveUp() {
+  /** Records that the calls in flight will never be settled. */
+  markUnsettled() {
     this.unsettled += this.#open.size
     for (const what of this.#open.values()) this.problems.push(`${what}: never settled`)
   }
@@ -84,17 +84,17 @@ export class Ledger {
 
   /**
    * @param {string} what
-   * @param {Fate} fate
+   * @param {AllowedErrors} allowed
    * @param {unknown} error
    * @param {AbortSignal | undefined} signal
    */
-  #end(what, fate, error, signal) {
+  #end(what, allowed, error, signal) {
     if (signal?.aborted && error === signal.reason) {
       this.aborted++
       return
     }
     const { code } = /** @type {{ code: keyof typeof endings }} */ (error)
-    if (fate.allows(error)) this.#ended[endings[code]]++
-    else this.blame(`${what}: ${error instanceof Error ? error.stack : error}`)
+    if (allowed.allows(error)) this.#ended[endings[code]]++
+    else this.fail(`${what}: ${error instanceof Error ? error.stack : error}`)
   }
 }
