@@ -3,7 +3,7 @@ import { heed } from '../pool/abort.js'
 import { QUEUE_LIMIT } from '../pool/engine.js'
 import type { Pool } from '../pool/pool.js'
 import { type NativeOp, OpFlag, type Program, type ScriptOp } from '../pool/program.js'
-import type { LinearCall } from './linear.js'
+import type { LinearCall } from './linear-call.js'
 import { multiplyOp, quantizeOps } from './linear-program.js'
 
 /** Programs of one Linear that are out at once: one that runs and one that follows without a gap. */
