@@ -1,5 +1,5 @@
 import { Texts } from '../../dist/src/model/text/texts.js'
-import { parseFiles } from '../../dist/src/model/text/thread/text-documents.js'
+import { parseFiles } from '../../dist/src/model/text/thread/parse-documents.js'
 import { TextEngine } from '../../dist/src/model/text/thread/text-engine.js'
 import { TextInPlace } from '../../dist/src/model/text/thread/text-in-place.js'
 import { FILE } from './target.js'

@@ -1,9 +1,9 @@
+import { AbortableDeferred } from '../abort.js'
 import { QueueFullError } from '../errors.js'
-import { heed } from '../pool/abort.js'
 import { QUEUE_LIMIT } from '../pool/engine.js'
 import type { Pool } from '../pool/pool.js'
 import { type NativeOp, OpFlag, type Program, type ScriptOp } from '../pool/program.js'
-import type { LinearCall } from './linear.js'
+import type { LinearCall } from './linear-call.js'
 import { multiplyOp, quantizeOps } from './linear-program.js'
 
 /** Programs of one Linear that are out at once: one that runs and one that follows without a gap. */
@@ -15,8 +15,7 @@ const BATCH_ROWS = 256
 /** A call that waits, and how it settles. */
 interface Waiting {
   call: LinearCall
-  resolve(): void
-  reject(error: unknown): void
+  deferred: AbortableDeferred<void>
 }
 
 /**
@@ -45,31 +44,16 @@ export class Coalescer {
   }
 
   #wait(call: LinearCall, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted || this.#waiting.length >= QUEUE_LIMIT) {
-        call.release()
-        return reject(signal?.aborted ? signal.reason : new QueueFullError(QUEUE_LIMIT))
-      }
-      const leave = () => {
-        const i = this.#waiting.indexOf(waiting)
-        // what has gone out is computed all the same, for the others of its batch
-        if (i >= 0) this.#waiting.splice(i, 1)[0].call.release()
-        reject(signal?.reason)
-      }
-      const waiting: Waiting = {
-        call,
-        resolve: () => {
-          signal?.removeEventListener('abort', leave)
-          resolve()
-        },
-        reject: (error) => {
-          signal?.removeEventListener('abort', leave)
-          reject(error)
-        },
-      }
-      heed(signal, leave)
-      this.#waiting.push(waiting)
+    const deferred = new AbortableDeferred<void>(signal, () => {
+      const i = this.#waiting.indexOf(waiting)
+      // what has gone out is computed all the same, for the others of its batch
+      if (i >= 0) this.#waiting.splice(i, 1)[0].call.release()
     })
+    const waiting: Waiting = { call, deferred }
+    if (this.#waiting.length >= QUEUE_LIMIT) deferred.reject(new QueueFullError(QUEUE_LIMIT))
+    if (deferred.isSettled) call.release()
+    else this.#waiting.push(waiting)
+    return deferred.promise
   }
 
   #sendBatches(): void {
@@ -85,9 +69,9 @@ export class Coalescer {
   async #send(program: Program, batch: Waiting[]): Promise<void> {
     try {
       await this.#pool.run(program)
-      for (const waiting of batch) waiting.resolve()
+      for (const { deferred } of batch) deferred.resolve()
     } catch (error) {
-      for (const waiting of batch) waiting.reject(error)
+      for (const { deferred } of batch) deferred.reject(error)
     }
     this.#out--
     this.#sendBatches()

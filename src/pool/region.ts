@@ -1,7 +1,7 @@
+import { AbortableDeferred } from '../abort.js'
 import { usableCpus } from '../cpus/usable.js'
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import type { Native } from '../native/abi.js'
-import { heed } from './abort.js'
 import { Control } from './control.js'
 import { Crew } from './crew.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
@@ -41,21 +41,8 @@ interface Flight {
   program: Program
   /** Of no meaning while it waits for a slot of the ring. */
   epoch: number
-  resolve(fault: number): void
-  reject(error: unknown): void
-  /** The promise is settled; the program may still run. */
-  settled: boolean
-  signal: AbortSignal | undefined
-  onAbort: () => void
-}
-
-/** Of a call whose caller blocks, and so learns of its end without a promise. */
-const blockingFlight = {
-  settled: true,
-  signal: undefined,
-  resolve() {},
-  reject() {},
-  onAbort() {},
+  /** Settles with the program's fault, or before the program ends where the call fails; none where the caller blocks. */
+  deferred: AbortableDeferred<number> | undefined
 }
 
 /**
@@ -125,13 +112,11 @@ export class Region implements Engine {
       program.release?.()
       throw new QueueFullError(QUEUE_LIMIT)
     }
-    return new Promise((resolve, reject) => {
-      const onAbort = () => this.#fail(flight, signal?.reason)
-      const flight: Flight = { program, epoch: 0, resolve, reject, settled: false, signal, onAbort }
-      heed(signal, onAbort)
-      this.#waiting.push(flight)
-      this.#publishWaiting()
-    })
+    const deferred = new AbortableDeferred<number>(signal, () => this.#drop(flight))
+    const flight: Flight = { program, epoch: 0, deferred }
+    this.#waiting.push(flight)
+    this.#publishWaiting()
+    return deferred.promise
   }
 
   runSync(program: Program): number {
@@ -148,7 +133,7 @@ export class Region implements Engine {
       program.release?.()
       throw error
     }
-    this.#board({ ...blockingFlight, program, epoch })
+    this.#board({ program, epoch, deferred: undefined })
     this.#crew.wake(this.threads - 1)
     try {
       this.#help(epoch)
@@ -197,7 +182,7 @@ export class Region implements Engine {
       } catch (error) {
         // there was no memory for what the program needs besides
         flight.program.release?.()
-        if (settle(flight)) flight.reject(error)
+        flight.deferred?.reject(error)
         continue
       }
       this.#board(flight)
@@ -312,15 +297,18 @@ export class Region implements Engine {
       this.#inFlight--
       this.#deaths = 0
       flight.program.release?.()
-      if (settle(flight)) flight.resolve(this.#control.fault(epoch))
+      flight.deferred?.resolve(this.#control.fault(epoch))
     }
     this.#publishWaiting()
   }
 
   /** Rejects a call before its program is complete. */
   #fail(flight: Flight, error: unknown): void {
-    if (!settle(flight)) return
-    flight.reject(error)
+    if (flight.deferred?.reject(error)) this.#drop(flight)
+  }
+
+  /** Takes the program of a rejected call out of the queue, or lets workers skip what they have not begun. */
+  #drop(flight: Flight): void {
     const at = this.#waiting.indexOf(flight)
     if (at >= 0) {
       this.#waiting.splice(at, 1)
@@ -364,12 +352,4 @@ export class Region implements Engine {
     this.#publishedBefore = this.#published
     return idle
   }
-}
-
-/** Marks a flight as settled. False: it was already. */
-function settle(flight: Flight): boolean {
-  if (flight.settled) return false
-  flight.settled = true
-  flight.signal?.removeEventListener('abort', flight.onAbort)
-  return true
 }

@@ -1,5 +1,5 @@
+import { AbortableDeferred } from '../abort.js'
 import { ArgumentError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
-import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
@@ -8,10 +8,8 @@ import { Thread, threadsModule } from './threads.js'
 /** A call until its program has ended. */
 interface Call {
   program: Program
-  /** Why it was stopped, if it was. */
-  error: unknown
-  /** Rejects the call; ops that have not begun are left out. */
-  stop(error: unknown): void
+  /** Once it is rejected, ops that have not begun are left out. */
+  deferred: AbortableDeferred<number>
 }
 
 /**
@@ -52,26 +50,18 @@ export class ScriptEngine implements Engine {
       program.release?.()
       throw this.#end ?? (signal?.aborted ? signal.reason : new QueueFullError(QUEUE_LIMIT))
     }
-    return new Promise((resolve, reject) => {
-      const call: Call = {
-        program,
-        error: undefined,
-        stop: (error) => {
-          call.error ??= error
-          signal?.removeEventListener('abort', onAbort)
-          reject(call.error)
-        },
-      }
-      const onAbort = () => call.stop(signal?.reason)
-      heed(signal, onAbort)
-      this.#calls.add(call)
-      this.#last = this.#last.then(async () => {
-        await this.#runOps(call).then(resolve, call.stop)
-        signal?.removeEventListener('abort', onAbort)
-        this.#calls.delete(call)
-        program.release?.()
-      })
+    const deferred = new AbortableDeferred<number>(signal)
+    const call: Call = { program, deferred }
+    this.#calls.add(call)
+    this.#last = this.#last.then(async () => {
+      await this.#runOps(call).then(
+        (fault) => deferred.resolve(fault),
+        (error) => deferred.reject(error),
+      )
+      this.#calls.delete(call)
+      program.release?.()
     })
+    return deferred.promise
   }
 
   /** Runs on the calling thread alone: nothing can wake a Piscina worker and wait for it here. */
@@ -91,17 +81,17 @@ export class ScriptEngine implements Engine {
 
   async close(): Promise<void> {
     this.#end = new PoolClosedError()
-    for (const call of this.#calls) call.stop(this.#end)
+    for (const { deferred } of this.#calls) deferred.reject(this.#end)
     await Promise.all(this.#workers.map((worker) => worker?.end()))
     await this.#last
   }
 
-  async #runOps(call: Call): Promise<number> {
+  async #runOps({ program, deferred }: Call): Promise<number> {
     let fault = 0
     const start = performance.now()
-    for (const op of call.program.script()) {
+    for (const op of program.script()) {
       // what comes after a row that is not there would look for it, too
-      if (call.error !== undefined || fault >= BAD_ROW) break
+      if (deferred.isSettled || fault >= BAD_ROW) break
       const faults = await this.#runEverywhere(op)
       fault ||= Math.max(...faults)
       this.#stats.tiles++

@@ -1,6 +1,6 @@
 import type { ChatTemplate } from '#src/model/text/chat-template.js'
 import { Texts } from '#src/model/text/texts.js'
-import { parseFiles } from '#src/model/text/thread/text-documents.js'
+import { parseFiles } from '#src/model/text/thread/parse-documents.js'
 import { TextEngine } from '#src/model/text/thread/text-engine.js'
 import { TextInPlace } from '#src/model/text/thread/text-in-place.js'
 import type { SourceFile, TextSource } from '#src/model/text/thread/text-source.js'

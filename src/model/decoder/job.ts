@@ -1,5 +1,5 @@
+import { whenAborted } from '../../abort.js'
 import type { DrawOptions, PickRows } from '../../layouts/pick-rows.js'
-import { heed } from '../../pool/abort.js'
 import type { Pick } from './batch.js'
 import type { Sequence } from './sequence.js'
 
@@ -18,21 +18,19 @@ export abstract class Job<Result> {
   #settled = false
   #resolve!: (result: Result) => void
   #reject!: (error: unknown) => void
-  readonly #signal: AbortSignal | undefined
-  readonly #onAbort = () => this.fail(this.#signal?.reason)
+  readonly #stopListening: (() => void) | undefined
   /** Called when the job fails. */
   onFail: (() => void) | undefined
 
   constructor(sequence: Sequence, ids: ArrayLike<number>, signal?: AbortSignal) {
     this.sequence = sequence
     this.ids = ids
-    this.#signal = signal
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
     if (signal?.aborted) this.fail(signal.reason)
-    else heed(signal, this.#onAbort)
+    else this.#stopListening = whenAborted(signal, (reason) => this.fail(reason))
   }
 
   /** Ids that are in no step yet. */
@@ -88,7 +86,7 @@ export abstract class Job<Result> {
   #settle(): boolean {
     if (this.#settled) return false
     this.#settled = true
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#stopListening?.()
     return true
   }
 }

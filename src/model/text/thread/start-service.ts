@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { parseDocuments } from './parse-documents.js'
 import type { TextService } from './service.js'
-import { parseDocuments } from './text-documents.js'
 import { TextEngine } from './text-engine.js'
 import { TextInPlace } from './text-in-place.js'
 import type { TextSource } from './text-source.js'

@@ -1,7 +1,4 @@
-import { FormatError } from '../../../errors.js'
-import { parseJson } from '../../json/json.js'
 import type { TextFiles } from './service.js'
-import type { SourceFile, TextSource } from './text-source.js'
 
 /** What a checkpoint says about text, as parsed JSON, and the files to name in errors. */
 export interface TextDocuments {
@@ -18,42 +15,4 @@ export interface TextDocuments {
   readonly eosTokenIds: readonly number[]
   /** Written anew each time, for nearly nobody needs them. */
   files(): TextFiles
-}
-
-/**
- * Parses what a checkpoint says about text.
- *
- * @throws FormatError naming the file that is broken
- */
-export async function parseDocuments(source: TextSource): Promise<TextDocuments> {
-  if (source.format === 'json') return parseFiles(source)
-  // only where it is needed, for each module costs a starting thread a millisecond
-  const { parseGguf } = await import('./gguf-documents.js')
-  return parseGguf(source)
-}
-
-/** The same for the files of a folder. */
-export function parseFiles({
-  tokenizer,
-  config,
-  template,
-}: TextSource & { format: 'json' }): TextDocuments {
-  return {
-    tokenizer: tokenizer && parseJson(tokenizer.file, tokenizer.bytes),
-    tokenizerFile: tokenizer?.file ?? '',
-    config: config.bytes === undefined ? {} : parseJson(config.file, config.bytes),
-    configFile: config.file,
-    template: template && decode(template),
-    templateFile: (template ?? config).file,
-    eosTokenIds: [],
-    files: () => ({}),
-  }
-}
-
-function decode({ file, bytes }: SourceFile): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new FormatError(file, 'is not valid UTF-8', { cause })
-  }
 }

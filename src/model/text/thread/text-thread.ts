@@ -1,5 +1,5 @@
+import { AbortableDeferred } from '../../../abort.js'
 import { DeadlineError, type DotpoolError, WorkerDiedError } from '../../../errors.js'
-import { heed } from '../../../pool/abort.js'
 import type { TextAnswers, TextKind, TextRequest, TextService } from './service.js'
 import { TextLink } from './text-link.js'
 import type { TextSource } from './text-source.js'
@@ -59,20 +59,20 @@ export class TextThread implements TextService {
     request: TextRequest<Kind>,
     signal?: AbortSignal,
   ): Promise<TextAnswers[Kind]> {
-    let abort = () => {}
-    const answer = new Promise<unknown>((resolve, reject) => {
-      signal?.throwIfAborted()
-      abort = () => {
-        const at = this.#queue.indexOf(pending)
-        if (at >= 0) this.#queue.splice(at, 1)
-        reject(signal?.reason)
-      }
-      const pending = this.#pending(request as TextRequest, resolve, reject)
-      heed(signal, abort)
+    const deferred = new AbortableDeferred<TextAnswers[Kind]>(signal, () => {
+      const at = this.#queue.indexOf(pending)
+      if (at >= 0) this.#queue.splice(at, 1)
+    })
+    const pending = this.#pending(
+      request as TextRequest,
+      (answer) => deferred.resolve(answer as TextAnswers[Kind]),
+      (error) => deferred.reject(error),
+    )
+    if (!deferred.isSettled) {
       this.#queue.push(pending)
       this.#proceed()
-    }) as Promise<TextAnswers[Kind]>
-    return answer.finally(() => signal?.removeEventListener('abort', abort))
+    }
+    return deferred.promise
   }
 
   callSync<Kind extends TextKind>(request: TextRequest<Kind>): TextAnswers[Kind] {

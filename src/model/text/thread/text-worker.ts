@@ -1,6 +1,6 @@
 import { type MessagePort, workerData } from 'node:worker_threads'
+import { parseDocuments } from './parse-documents.js'
 import type { TextRequest } from './service.js'
-import { parseDocuments } from './text-documents.js'
 import { TextEngine } from './text-engine.js'
 import type { TextSource } from './text-source.js'
 import { toWire, type WireError } from './wire-error.js'
