@@ -40,7 +40,7 @@ export type {
   YarnRope,
 } from './model/config/rope-config.js'
 export type { Skip } from './model/config/skip.js'
-export type { LogitsProcessor } from './model/decoder/jobs.js'
+export type { FinishReason, LogitsProcessor } from './model/decoder/generate-request.js'
 export type { Projection } from './model/decoder/projection.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
 export {
@@ -54,7 +54,14 @@ export {
   type LinearError,
   type LinearErrorOptions,
 } from './model/evaluation/linear-errors.js'
-export type { GenerateIdsOptions, GenerateOptions } from './model/generation/generate.js'
+export type { GenerateOptions, GenerateTokensOptions } from './model/generation/generate.js'
+export type {
+  Generation,
+  GenerationChunk,
+  GenerationResult,
+  TokenLogprobs,
+  Usage,
+} from './model/generation/generation.js'
 export type { NllOptions } from './model/generation/nll.js'
 export type { Prompt } from './model/generation/prompt.js'
 export type { Sampling } from './model/generation/sampler.js'

@@ -308,8 +308,8 @@ const calls: Record<string, Call> = {
     call: (ids, options) => model.nll(ids, options),
     args: [tokens, { window: () => 3, ...reads }],
   },
-  'Model.generateIds': {
-    call: (ids, options) => take(model.generateIds(ids, options)),
+  'Model.generateTokens': {
+    call: (ids, options) => take(model.generateTokens(ids, options)),
     args: [tokens, generates],
   },
   'Model.generate': {
@@ -317,7 +317,7 @@ const calls: Record<string, Call> = {
     args: [() => 'text', { ...generates, stop: () => ['a'] }],
   },
   sampling: {
-    call: (sampling) => take(model.generateIds([1], { maxTokens: 2, sampling })),
+    call: (sampling) => take(model.generateTokens([1], { maxTokens: 2, sampling })),
     args: [samplings],
   },
   compareModels: {

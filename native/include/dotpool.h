@@ -134,17 +134,33 @@ typedef struct dp_attention {
 typedef struct dp_pick {
   uint32_t action; /* dp_pick_action */
   uint32_t id;     /* DRAW: the result; SCORE: whose logit is wanted */
-  float logit, maximum, sum; /* SCORE: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
+  float logit, maximum, sum; /* SCORE, and DRAW with a copy: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
   float temperature;  /* finite; 0: the best id, the lowest of several */
   float top_p, min_p; /* 1 and 0: all ids */
   float penalty;      /* repetition penalty; 1: none */
   uint32_t top_k;     /* 0: all ids */
   uint32_t random;    /* uniform bits */
-  uint32_t seen_count;
-  uint64_t seen;      /* uint32 [seen_count]: ids to penalise, each once, all below N */
-  uint32_t outcome;   /* dp_pick_outcome, once a DRAW or a SCORE is done */
-  uint32_t padding;
+  uint32_t adjustment_count;
+  uint64_t adjustments; /* dp_adjustment [adjustment_count], each of another id below N */
+  uint32_t outcome;     /* dp_pick_outcome, once a DRAW or a SCORE is done */
+  uint32_t candidate_count;
+  uint64_t candidates; /* dp_candidate [candidate_count]: results of SCORE, and of DRAW with a copy */
+  uint64_t copy;       /* DRAW: float32 [N], scratch for the logits as they came; 0: none are told of */
 } dp_pick;
+
+/* What is done to a logit before an id is drawn. */
+typedef struct dp_adjustment {
+  uint32_t id; /* | DP_PENALISED: first divided by the penalty, or multiplied if negative */
+  float addend;
+} dp_adjustment;
+
+#define DP_PENALISED 0x80000000u
+
+/* One of the largest logits, the largest first, of equal ones the lower id; -infinity is none. */
+typedef struct dp_candidate {
+  uint32_t id; /* UINT32_MAX: there are no more */
+  float logit;
+} dp_candidate;
 
 typedef enum dp_pick_action { DP_PICK_NOTHING = 0, DP_PICK_DRAW = 1, DP_PICK_SCORE = 2 } dp_pick_action;
 

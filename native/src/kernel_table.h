@@ -162,7 +162,7 @@ typedef void dp_dense_fn(const float *const *x, uint32_t rows, const void *w, ui
  */
 typedef dp_pick_outcome dp_draw_fn(float *logits, size_t n, dp_pick *pick);
 
-/* Fills in pick->logit, maximum and sum for pick->id; does not where a logit is NaN. */
+/* Fills in pick->logit, maximum and sum for pick->id, and the candidates; does not where a logit is NaN. */
 typedef dp_pick_outcome dp_score_fn(const float *logits, size_t n, dp_pick *pick);
 
 /*

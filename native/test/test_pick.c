@@ -8,7 +8,7 @@
 #include "oracle.h"
 #include "tests.h"
 
-enum { CASES = 250, MOST_SEEN = 12 };
+enum { CASES = 250, MOST_ADJUSTED = 12, MOST_CANDIDATES = 20 };
 
 static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)block->at; }
 
@@ -19,11 +19,17 @@ static int descending(const void *a, const void *b) {
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* As the op does it, before all else. */
-static void penalise(float *logits, const dp_pick *pick) {
-  for (uint32_t i = 0; i < pick->seen_count; i++) {
-    float *logit = &logits[((const uint32_t *)(uintptr_t)pick->seen)[i]];
-    *logit = *logit > 0 ? *logit / pick->penalty : *logit * pick->penalty;
+static dp_adjustment *adjustments_of(const dp_pick *pick) {
+  return (dp_adjustment *)(uintptr_t)pick->adjustments;
+}
+
+/* As the op does it, before it draws. */
+static void adjust(float *logits, const dp_pick *pick) {
+  for (uint32_t i = 0; i < pick->adjustment_count; i++) {
+    const dp_adjustment adjustment = adjustments_of(pick)[i];
+    float *logit = &logits[adjustment.id & ~DP_PENALISED];
+    if (adjustment.id & DP_PENALISED) *logit = *logit > 0 ? *logit / pick->penalty : *logit * pick->penalty;
+    *logit = *logit + adjustment.addend;
   }
 }
 
@@ -88,7 +94,14 @@ static void random_logits(float *logits, uint32_t n) {
   }
 }
 
-static dp_pick random_pick(uint32_t n, uint32_t *seen) {
+/* Memory that a pick names. */
+typedef struct surroundings {
+  dp_adjustment *adjustments; /* [MOST_ADJUSTED] */
+  dp_candidate *candidates;   /* [MOST_CANDIDATES] */
+  float *copy;                /* [N] */
+} surroundings;
+
+static dp_pick random_pick(uint32_t n, surroundings around) {
   const float temperatures[] = {0, 1e-45f, 1e-30f, 0.3f, 0.7f, 1, 1.5f, 100, 3e38f};
   const float top_ps[] = {0, 1e-45f, 0.1f, 0.5f, 0.9f, 0.95f, 0.999f, 0.99999994f};
   const float min_ps[] = {1e-45f, 1e-9f, 0.01f, 0.1f, 0.99999994f, 1}, penalties[] = {1.3f, 0.7f, 1e-45f, 3e38f};
@@ -101,50 +114,83 @@ static dp_pick random_pick(uint32_t n, uint32_t *seen) {
       .top_k = one_in(2) ? 0 : one_in(9) ? random_past(n) : random_between(1, n),
       .penalty = one_in(2) ? 1 : penalties[random_between(0, 3)],
       .random = one_in(8) ? UINT32_MAX : (uint32_t)random_bits(),
-      .seen = (uint64_t)(uintptr_t)seen,
+      .adjustments = (uint64_t)(uintptr_t)around.adjustments,
+      .candidates = (uint64_t)(uintptr_t)around.candidates,
+      .candidate_count = one_in(2) ? 0 : random_between(1, MOST_CANDIDATES),
+      .copy = one_in(2) ? 0 : (uint64_t)(uintptr_t)around.copy,
   };
-  for (uint32_t id = random_between(0, n - 1); id < n && pick.seen_count < MOST_SEEN; id += 3) {
-    seen[pick.seen_count++] = id;
+  const float addends[] = {0, -1.5f, 0.25f, 100, -INFINITY, -3e38f};
+  for (uint32_t id = random_between(0, n - 1); id < n && pick.adjustment_count < MOST_ADJUSTED; id += 3) {
+    around.adjustments[pick.adjustment_count++] =
+        (dp_adjustment){id | (one_in(2) ? DP_PENALISED : 0), addends[random_between(0, 5)]};
   }
   return pick;
 }
 
 /* Makes some of the ids that a pick names such that are not there. */
 static void name_others(dp_pick *pick, uint32_t n) {
-  uint32_t *seen = (uint32_t *)(uintptr_t)pick->seen;
   if (one_in(2)) pick->id = random_past(n);
-  for (uint32_t i = 0; i < pick->seen_count; i++) {
-    if (one_in(3)) seen[i] = random_past(n);
+  for (uint32_t i = 0; i < pick->adjustment_count; i++) {
+    if (one_in(3)) adjustments_of(pick)[i].id = random_past(n);
   }
 }
 
-/* What must come of a pick from those logits, which it penalises. */
-static dp_pick_outcome outcome_of(const dp_pick *asked, float *logits, uint32_t n) {
-  const uint32_t *seen = (const uint32_t *)(uintptr_t)asked->seen;
-  bool masked = true, outside = false;
-  if (asked->action == DP_PICK_NOTHING) return 0;
-  if (asked->action == DP_PICK_SCORE && asked->id >= n) return DP_PICK_OUTSIDE;
-  for (uint32_t i = 0; i < asked->seen_count; i++) outside |= seen[i] >= n;
-  if (asked->action == DP_PICK_DRAW && outside) return DP_PICK_OUTSIDE;
-  if (asked->action == DP_PICK_DRAW) penalise(logits, asked);
+static bool has_nan(const float *logits, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
-    if (isnan(logits[i])) return DP_PICK_NAN;
-    masked &= logits[i] == -INFINITY;
+    if (isnan(logits[i])) return true;
   }
-  return masked && asked->action == DP_PICK_DRAW ? DP_PICK_MASKED : DP_PICKED;
+  return false;
 }
 
-static void check_pick(const dp_pick *got, const dp_pick *asked, float *logits, uint32_t n) {
+/* What must come of a pick from those logits, which it adjusts. */
+static dp_pick_outcome outcome_of(const dp_pick *asked, float *logits, uint32_t n) {
+  if (asked->action == DP_PICK_NOTHING) return 0;
+  if (asked->action == DP_PICK_SCORE) return asked->id >= n ? DP_PICK_OUTSIDE : has_nan(logits, n) ? DP_PICK_NAN : DP_PICKED;
+  for (uint32_t i = 0; i < asked->adjustment_count; i++) {
+    if ((adjustments_of(asked)[i].id & ~DP_PENALISED) >= n) return DP_PICK_OUTSIDE;
+  }
+  if (asked->copy != 0 && has_nan(logits, n)) return DP_PICK_NAN;
+  adjust(logits, asked);
+  if (has_nan(logits, n)) return DP_PICK_NAN;
+  return maximum_of(logits, n) == -INFINITY ? DP_PICK_MASKED : DP_PICKED;
+}
+
+/* The largest logits, by search after search. */
+static void check_candidates(const dp_pick *got, const float *logits, uint32_t n) {
+  const dp_candidate *candidates = (const dp_candidate *)(uintptr_t)got->candidates;
+  for (uint32_t rank = 0; rank < got->candidate_count; rank++) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+      bool taken = logits[i] == -INFINITY;
+      for (uint32_t j = 0; j < rank; j++) taken |= candidates[j].id == i;
+      if (!taken && (best == UINT32_MAX || logits[i] > logits[best])) best = i;
+    }
+    check(candidates[rank].id == best && (best == UINT32_MAX || same_float(candidates[rank].logit, logits[best])),
+          "candidate %u of N %u: id %u, not %u", rank, n, candidates[rank].id, best);
+  }
+}
+
+/* Of logits as they came. */
+static void check_score(const dp_pick *got, const float *logits, uint32_t n) {
+  const float maximum = maximum_of(logits, n);
+  float *terms = malloc(n * sizeof *terms);
+  for (uint32_t i = 0; i < n; i++) terms[i] = dp_exp(logits[i] - maximum);
+  check(same_float(got->logit, logits[got->id]) && got->maximum == maximum &&
+            same_float(got->sum, oracle_sum16(terms, n)),
+        "score N %u: %a, %a, %a", n, (double)got->logit, (double)got->maximum, (double)got->sum);
+  free(terms);
+  check_candidates(got, logits, n);
+}
+
+/* raw: the logits as they came; logits: adjusted. */
+static void check_pick(const dp_pick *got, const dp_pick *asked, const float *raw, const float *logits, uint32_t n) {
   if (asked->action == DP_PICK_DRAW) {
+    if (asked->copy != 0) check_score(got, raw, n);
     const uint32_t id = draw(logits, n, asked);
     check(got->id == id, "draw N %u, temperature %g, top_k %u, top_p %g, min_p %g: id %u, not %u", n,
           (double)asked->temperature, asked->top_k, (double)asked->top_p, (double)asked->min_p, got->id, id);
   } else if (asked->action == DP_PICK_SCORE) {
-    const float maximum = maximum_of(logits, n), logit = logits[asked->id];
-    for (uint32_t i = 0; i < n; i++) logits[i] = dp_exp(logits[i] - maximum);
-    check(same_float(got->logit, logit) && got->maximum == maximum &&
-              same_float(got->sum, oracle_sum16(logits, n)),
-          "score N %u: %a, %a, %a", n, (double)got->logit, (double)got->maximum, (double)got->sum);
+    check_score(got, raw, n);
   } else {
     check(memcmp(got, asked, sizeof *got) == 0, "a row was picked from that was not to be");
   }
@@ -154,16 +200,25 @@ static void test_case(uint32_t m, uint32_t n) {
   arena arena = make_arena(random_between(1, 4));
   block logits = make_output((size_t)m * n * sizeof(float), random_offset(4));
   block copy = make_input(logits.bytes, 4), picks = make_output(m * sizeof(dp_pick), 0);
-  block asked = make_input(picks.bytes, 8), seen = make_input((size_t)m * MOST_SEEN * 4, 4);
+  block asked = make_input(picks.bytes, 8), raw = make_input(logits.bytes, 4);
+  block adjustments = make_input((size_t)m * MOST_ADJUSTED * sizeof(dp_adjustment), 4);
+  block candidates = make_output((size_t)m * MOST_CANDIDATES * sizeof(dp_candidate), 0);
+  block copies = make_output(logits.bytes, 0);
   for (uint32_t i = 0; i < m; i++) {
     float *row = (float *)logits.at + (size_t)i * n;
     dp_pick *pick = (dp_pick *)asked.at + i;
     random_logits(row, n);
-    *pick = random_pick(n, (uint32_t *)seen.at + i * MOST_SEEN);
+    const surroundings around = {
+        (dp_adjustment *)adjustments.at + (size_t)i * MOST_ADJUSTED,
+        (dp_candidate *)candidates.at + (size_t)i * MOST_CANDIDATES,
+        (float *)copies.at + (size_t)i * n,
+    };
+    *pick = random_pick(n, around);
     if (one_in(40)) row[random_between(0, n - 1)] = NAN;
     if (one_in(20)) name_others(pick, n);
   }
   memcpy(copy.at, logits.at, logits.bytes);
+  memcpy(raw.at, logits.at, logits.bytes);
   memcpy(picks.at, asked.at, asked.bytes);
   const dp_op op = {
       .kind = DP_OP_PICK,
@@ -182,15 +237,15 @@ static void test_case(uint32_t m, uint32_t n) {
     if (outcome > DP_PICKED) {
       faulty = true;
       named |= fault == (outcome == DP_PICK_OUTSIDE ? DP_BAD_ROW | i : i + 1);
-      wanted->outcome = outcome;
-      check(memcmp(pick, wanted, sizeof *pick) == 0, "something came of outcome %u", outcome);
+      check(wanted->copy != 0 || pick->id == wanted->id, "something came of outcome %u", outcome);
     } else {
-      check_pick(pick, wanted, row, n);
+      check_pick(pick, wanted, (float *)raw.at + (size_t)i * n, row, n);
     }
   }
   check(faulty ? named : fault == 0, "pick M %u, N %u: fault %x", m, n, fault);
-  check(edges_hold(&logits) && edges_hold(&picks), "pick M %u, N %u wrote beside its memory", m, n);
-  free_block(&logits), free_block(&copy), free_block(&picks), free_block(&asked), free_block(&seen);
+  check(edges_hold(&logits) && edges_hold(&picks) && edges_hold(&candidates) && edges_hold(&copies), "pick M %u, N %u wrote beside its memory", m, n);
+  free_block(&logits), free_block(&copy), free_block(&picks), free_block(&asked), free_block(&raw);
+  free_block(&adjustments), free_block(&candidates), free_block(&copies);
   free_arena(&arena);
 }
 

@@ -174,13 +174,13 @@ async function generate({ random, tally, text }) {
   const signal = maybeSignal(random)
   const call = async () => {
     const tokens = text.model.tokenizer.encode(prompt)
-    const iterator = text.model.generateIds(tokens, { ...options, signal })
+    const iterator = text.model.generateTokens(tokens, { ...options, signal })
     const taken = []
     while (taken.length < count) taken.push((await iterator.next()).value)
     if (!abandons) await iterator.return()
     return taken
   }
-  await tally.expect('generateIds', text.allowed, ids.slice(0, count), call, signal)
+  await tally.expect('generateTokens', text.allowed, ids.slice(0, count), call, signal)
 }
 
 /** @param {CallContext} context */

@@ -36,8 +36,8 @@ const PROMPTS = [
 ]
 const SAMPLINGS = [
   {},
-  { sampling: { temperature: 1, topP: 0.9 }, seed: 5 },
-  { sampling: { temperature: 0.8, topK: 20, repetitionPenalty: 1.1 }, seed: 6 },
+  { sampling: { temperature: 1, topP: 0.9, seed: 5 } },
+  { sampling: { temperature: 0.8, topK: 20, repetitionPenalty: 1.1, seed: 6 } },
 ]
 const CACHES = /** @type {const} */ (['bf16', 'int8'])
 const TOKENS = 12
@@ -140,7 +140,7 @@ async function makeTexts(pool, kv) {
     for (const sampling of SAMPLINGS) {
       const options = { ...sampling, maxTokens: TOKENS, ignoreEnd: true }
       const ids = []
-      for await (const id of model.generateIds(model.tokenizer.encode(prompt), options))
+      for await (const id of model.generateTokens(model.tokenizer.encode(prompt), options))
         ids.push(id)
       continuations.push({ options, ids })
     }

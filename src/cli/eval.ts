@@ -74,7 +74,7 @@ async function evaluate(
   const nll = await withProgressBar('scoring', (onProgress) =>
     model.nll(tokens, { window, signal, onProgress }),
   )
-  const tokensPerSecond = (model.stats().ids / (performance.now() - start)) * 1e3
+  const tokensPerSecond = (model.stats().tokens / (performance.now() - start)) * 1e3
   const score = { tokens: tokens.length, nll, perplexity: Math.exp(nll), tokensPerSecond }
   console.log(json ? JSON.stringify(score, null, 2) : presentScore(score))
 }

@@ -19,7 +19,7 @@ export class Stopwatch {
   constructor(model: Model, startedAt = performance.now()) {
     this.#model = model
     this.#startedAt = startedAt
-    this.#tokensBefore = model.stats().ids
+    this.#tokensBefore = model.stats().tokens
   }
 
   /** Call for every piece of text. */
@@ -38,7 +38,7 @@ export class Stopwatch {
     const [first, last] = [this.#first, this.#last]
     if (first === undefined || last === undefined) return ['no text']
     const waited = duration((first.at - this.#startedAt) * 1e3)
-    const read = count(first.ids - this.#tokensBefore, 'token')
+    const read = count(first.tokens - this.#tokensBefore, 'token')
     const times = [`first text after ${waited} and ${read}`]
     // this is the only request, so a step is a token
     const tokens = last.steps - first.steps

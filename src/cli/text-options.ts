@@ -4,7 +4,7 @@ import type { Sampling } from '../model/generation/sampler.js'
 import { collect, number } from './options.js'
 
 /** The options of a command that generates text. */
-export interface TextFlags extends Sampling, Pick<GenerateOptions, 'maxTokens' | 'seed' | 'stop'> {}
+export interface TextFlags extends Sampling, Pick<GenerateOptions, 'maxTokens' | 'stop'> {}
 
 /** Options that set the length of a text, and its sampling. */
 export function textOptions(): Option[] {
@@ -26,7 +26,8 @@ export function textOptions(): Option[] {
 
 /** Converts flags to the library's options. */
 export function toGenerateOptions(flags: TextFlags): GenerateOptions {
-  const { maxTokens, seed, stop, ...others } = flags
-  const { temperature, topK, topP, minP, repetitionPenalty } = others
-  return { maxTokens, seed, stop, sampling: { temperature, topK, topP, minP, repetitionPenalty } }
+  const { maxTokens, stop, ...others } = flags
+  const { temperature, topK, topP, minP, repetitionPenalty, seed } = others
+  const sampling = { temperature, topK, topP, minP, repetitionPenalty, seed }
+  return { maxTokens, stop, sampling }
 }

@@ -17,17 +17,26 @@ export const PickField = {
   penalty: 8,
   topK: 9,
   random: 10,
-  seenCount: 11,
-  seen: 12,
+  adjustmentCount: 11,
+  adjustments: 12,
   outcome: 14,
-  words: 16,
+  candidateCount: 15,
+  candidates: 16,
+  copy: 18,
+  words: 20,
 } as const
 
 /** dp_pick_outcome in C; 0 until there is one. */
 export const PickOutcome = { picked: 1, notANumber: 2, masked: 3, outside: 4 } as const
 
-/** The id of a row from which none is drawn yet. */
-const NOBODY = 0xffffffff
+/** The id of a row from which none is drawn yet, and of a candidate that there is not. */
+const NONE = 0xffffffff
+
+/** DP_PENALISED in C: marks the id of an adjustment whose logit the penalty changes, too. */
+export const PENALISED = 0x80000000
+
+/** Candidates of a row, at most. */
+export const MAX_CANDIDATES = 20
 
 /** What came of a draw. The id is one only if it was picked. */
 export interface Drawn {
@@ -46,12 +55,29 @@ export interface DrawOptions {
   topP: number
   /** Of these, only those at least so likely, relative to the likeliest; 0: all. */
   minP: number
-  /** Repetition penalty: logits of seen ids are divided by it, or multiplied if negative; 1: none. */
+  /** Repetition penalty: logits of penalised ids are divided by it, or multiplied if negative; 1: none. */
   penalty: number
   /** 32 uniform bits. */
   random: number
-  /** The ids to penalise, each once; uint32 in shared memory. */
-  seen: Uint32Array
+  /** dp_adjustment [], each of another id: what is done to logits first. In shared memory. */
+  adjustments: Uint32Array
+  /** Asks for log probabilities. */
+  logProbs?: LogProbOptions | undefined
+}
+
+export interface LogProbOptions {
+  /** Of so many of the likeliest ids, besides that of the one that is drawn: 0 to {@link MAX_CANDIDATES}. */
+  count: number
+  /** Scratch, float32 [N] in shared memory. */
+  copy: Float32Array
+}
+
+/** log softmax(logits)[id] for logits as they came, before they are adjusted. */
+export interface LogProbs {
+  /** Of the id that was drawn. */
+  logProb: number
+  /** Of the likeliest ids, the likeliest first. */
+  top: readonly { id: number; logProb: number }[]
 }
 
 /** What a probability is made of: e^(logit - maximum) / sum. */
@@ -66,12 +92,18 @@ export interface Score {
 /** What to do with each of M rows of logits, and what came of it: dp_pick [M] in shared memory. */
 export class PickRows {
   readonly words: Uint32Array
-  /** The ids to penalise in each row. */
-  readonly seen: Uint32Array[]
+  /** What is done to the logits of each row. */
+  readonly adjustments: Uint32Array[]
+  /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
+  readonly copies: Float32Array[]
+  /** dp_candidate [M, MAX_CANDIDATES]. */
+  readonly candidates: Uint32Array
   /** Where C finds the rows, and where they end. */
   readonly address: number
   readonly endAddress: number
   readonly #floats: Float32Array
+  readonly #candidatesAddress: number
+  readonly #candidateFloats: Float32Array
   readonly #pool: Pool
 
   /** @param count M; at first nothing is done with any row */
@@ -80,7 +112,13 @@ export class PickRows {
     const length = count * PickField.words
     this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, length)
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
-    this.seen = Array.from({ length: count }, () => new Uint32Array(0))
+    this.adjustments = Array.from({ length: count }, () => new Uint32Array(0))
+    this.copies = Array.from({ length: count }, () => new Float32Array(0))
+    const candidates = pool.memory.bytes(8 * count * MAX_CANDIDATES)
+    const { buffer, byteOffset } = candidates
+    this.candidates = new Uint32Array(buffer, byteOffset, 2 * count * MAX_CANDIDATES)
+    this.#candidateFloats = new Float32Array(buffer, byteOffset, 2 * count * MAX_CANDIDATES)
+    this.#candidatesAddress = pool.addressOf(candidates)
     this.#pool = pool
     this.address = pool.addressOf(bytes)
     this.endAddress = this.address + bytes.byteLength
@@ -93,11 +131,11 @@ export class PickRows {
 
   /** An id shall be drawn from row m, whose logits are written over. */
   draw(m: number, options: DrawOptions): void {
-    const { seen } = options
-    const address = this.#addressOf(seen)
+    const { adjustments, logProbs } = options
     const at = this.#at(m)
+    this.#setAddress(at + PickField.adjustments, this.#addressOf('adjustments', adjustments))
     this.words[at] = PickAction.draw
-    this.words[at + PickField.id] = NOBODY
+    this.words[at + PickField.id] = NONE
     this.words[at + PickField.outcome] = 0
     this.#floats[at + PickField.temperature] = options.temperature
     this.#floats[at + PickField.topP] = options.topP
@@ -105,15 +143,18 @@ export class PickRows {
     this.#floats[at + PickField.penalty] = options.penalty
     this.words[at + PickField.topK] = options.topK
     this.words[at + PickField.random] = options.random
-    this.words[at + PickField.seenCount] = seen.length
-    this.words[at + PickField.seen] = address
-    this.words[at + PickField.seen + 1] = address / 2 ** 32
-    this.seen[m] = seen
+    this.words[at + PickField.adjustmentCount] = adjustments.length / 2
+    this.adjustments[m] = adjustments
+    this.copies[m] = logProbs?.copy ?? nothing
+    this.#setAddress(at + PickField.copy, this.#addressOf('copy', this.copies[m]))
+    this.#setAddress(at + PickField.candidates, this.#candidatesAddress + 8 * m * MAX_CANDIDATES)
+    this.words[at + PickField.candidateCount] = logProbs?.count ?? 0
   }
 
-  /** It shall be found out how likely `id` is in row m. */
+  /** Scores `id` against the logits of row m. */
   score(m: number, id: number): void {
     const at = this.#at(m)
+    this.words[at + PickField.candidateCount] = 0
     this.words[at] = PickAction.score
     this.words[at + PickField.id] = id
     this.#floats[at + PickField.sum] = Number.NaN
@@ -123,6 +164,21 @@ export class PickRows {
   drawn(m: number): Drawn {
     const at = this.#at(m)
     return { outcome: this.words[at + PickField.outcome], id: this.words[at + PickField.id] }
+  }
+
+  /** What the draw from row m was made from; undefined where log probabilities were not asked for. */
+  logProbs(m: number): LogProbs | undefined {
+    if (this.copies[m].length === 0) return undefined
+    const { logit, maximum, sum } = this.scored(m)
+    const logSum = maximum === Infinity ? 0 : Math.log(sum)
+    const logProbOf = (logit: number) => (logit === maximum ? 0 : logit - maximum) - logSum
+    const top: { id: number; logProb: number }[] = []
+    for (let i = 0; i < this.words[this.#at(m) + PickField.candidateCount]; i++) {
+      const at = 2 * (m * MAX_CANDIDATES + i)
+      if (this.candidates[at] === NONE) break
+      top.push({ id: this.candidates[at], logProb: logProbOf(this.#candidateFloats[at + 1]) })
+    }
+    return { logProb: logProbOf(logit), top }
   }
 
   /** What was found out about row m; the sum is NaN if its logits hold one. */
@@ -136,14 +192,21 @@ export class PickRows {
   }
 
   /** 0 where there are none; they are to lie where workers see them. */
-  #addressOf(seen: Uint32Array): number {
-    if (seen.length === 0) return 0
-    if (this.#pool.memory.sees(seen)) return this.#pool.addressOf(seen)
-    throw new ArgumentError('seen', "the pool's memory", describe(seen.buffer))
+  #addressOf(argument: string, array: Uint32Array | Float32Array): number {
+    if (array.length === 0) return 0
+    if (this.#pool.memory.sees(array)) return this.#pool.addressOf(array)
+    throw new ArgumentError(argument, "the pool's memory", describe(array.buffer))
+  }
+
+  #setAddress(at: number, address: number): void {
+    this.words[at] = address
+    this.words[at + 1] = address / 2 ** 32
   }
 
   #at(m: number): number {
-    checkInteger('m', m, 0, this.seen.length - 1)
+    checkInteger('m', m, 0, this.adjustments.length - 1)
     return m * PickField.words
   }
 }
+
+const nothing = new Float32Array(0)

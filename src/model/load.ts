@@ -1,4 +1,12 @@
-import { ArgumentError, checkInteger, checkPath, describe, FormatError } from '../errors.js'
+import { freemem } from 'node:os'
+import {
+  ArgumentError,
+  checkBoolean,
+  checkInteger,
+  checkPath,
+  describe,
+  FormatError,
+} from '../errors.js'
 import type { CacheType } from '../layouts/kv-page.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
@@ -17,8 +25,16 @@ import {
   normSizes,
 } from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
+import type { DecoderParts } from './decoder/decoder.js'
 import { defaultOutliers, makeEach, type Projection } from './decoder/projection.js'
-import type { ModelParts } from './model.js'
+import type { Texts } from './text/texts.js'
+
+/** What a model is made of. */
+export interface ModelParts extends DecoderParts {
+  /** The checkpoint's folder, or GGUF file. */
+  readonly folder: string
+  readonly texts: Texts
+}
 
 export interface LoadOptions extends ReadOptions {
   /**
@@ -42,14 +58,22 @@ export interface LoadOptions extends ReadOptions {
    * W8A8 does, which real models lose much more by.
    */
   outliers?: number | undefined
-  /** The most ids of one text; by default what the model was made for. */
+  /** The most tokens of one sequence; by default what the model was made for. */
   maxContext?: number | undefined
   /**
-   * The most memory for keys and values that no running text needs, bytes: of texts that have ended, at
-   * most 256 of them, for prompts that begin alike, and free for the next texts. 0 keeps none; texts that
-   * run at the same time share all the same. 768 MiB by default.
+   * The most memory for keys and values, bytes: those of requests that run, and those of earlier ones, which prompts
+   * that begin alike share until the memory is needed. A request waits where there is none left for its prompt, and
+   * one that outgrows it waits for earlier ones to end. A quarter of the memory that is available by default; one
+   * sequence of `maxContext` tokens always fits.
    */
-  prefixCacheBytes?: number | undefined
+  kvBytes?: number | undefined
+  /**
+   * Whether a prompt may share what earlier ones have computed, so that only what is new in it takes time. From that
+   * time others can tell what was asked before. True by default.
+   */
+  prefixCache?: boolean | undefined
+  /** Requests that may wait for memory; more fail with a QueueFullError. 1024 by default. */
+  maxQueue?: number | undefined
 }
 
 const loadOptions: OptionNames<LoadOptions> = {
@@ -59,7 +83,9 @@ const loadOptions: OptionNames<LoadOptions> = {
   kv: true,
   outliers: true,
   maxContext: true,
-  prefixCacheBytes: true,
+  kvBytes: true,
+  prefixCache: checkBoolean,
+  maxQueue: true,
 }
 
 const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
@@ -84,9 +110,10 @@ export async function loadParts(
   const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
-  const { prefixCacheBytes = 768 << 20, outliers } = options
+  const { kvBytes = defaultKvBytes(), prefixCache = true, maxQueue = 1024, outliers } = options
   if (outliers !== undefined) checkOutliers(outliers)
-  checkInteger('prefixCacheBytes', prefixCacheBytes, 0, Number.MAX_SAFE_INTEGER)
+  checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
+  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
   const tensors = tensorsOfModel(checkpoint, linears)
   refuseOthers(checkpoint, tensors)
 
@@ -102,7 +129,15 @@ export async function loadParts(
   const network = { config, embedding, norms, projections }
   const texts = checkpoint.takeTexts()
   texts.endWith(pool)
-  return { pool, folder, network, cacheType, maxContext, prefixCacheBytes, texts }
+  const decoder = { pool, network, cacheType, maxContext, kvBytes, prefixCache, maxQueue }
+  return { ...decoder, folder, texts }
+}
+
+/** A quarter of the memory that this process may still have. */
+function defaultKvBytes(): number {
+  // since Node 20.13
+  const available = process.availableMemory?.() ?? freemem()
+  return Math.max(1, Math.floor(available / 4))
 }
 
 function chooseQuantize(

@@ -100,7 +100,7 @@ export async function quantizeLinears(
           count(float)
           return linear
         })
-  model.replaceProjections(linears)
+  model.decoder.replaceProjections(linears)
   const calibrationTokens = windows.reduce((sum, { length }) => sum + length, 0)
   return { replaced: [...linears.keys()], skipped, calibrationTokens }
 }
@@ -137,7 +137,7 @@ export async function replaceLinears(
   const linears = await makeEach(rest, (spec) =>
     toLinear(model.pool, reader, spec, outliersOf(spec)),
   )
-  model.replaceProjections(linears)
+  model.decoder.replaceProjections(linears)
   return { replaced: [...linears.keys()], skipped }
 }
 

@@ -7,20 +7,34 @@ import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save
 import { isStoredInt8, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
+import type { ModelConfig } from './config/config.js'
 import { EMBEDDING, type LinearSpec, linearSpecs } from './config/parameters.js'
-import type { Model } from './model.js'
+import type { Projection } from './decoder/projection.js'
 
 /** Unpacked at a time, bytes. */
 const CHUNK = 8 << 20
+
+/** What is saved of a model. */
+export interface SavedParts {
+  /** The checkpoint that it came from. */
+  readonly folder: string
+  readonly config: ModelConfig
+  /** Its Linears, by name. */
+  readonly projections: ReadonlyMap<string, Projection>
+}
 
 /**
  * Writes a model as a W8A8 checkpoint: its int8 Linears as they are, everything else as the checkpoint
  * that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
  * it is written beside the embedding, and tied no more.
  *
- * @throws as {@link Model.save}
+ * @throws as `Model.save`
  */
-export async function saveModel(model: Model, folder: string, given: SaveOptions): Promise<void> {
+export async function saveModel(
+  model: SavedParts,
+  folder: string,
+  given: SaveOptions,
+): Promise<void> {
   checkPath('folder', folder)
   const options = checkOptions(given, saveOptions)
   await using source = await Checkpoint.open(model.folder)

@@ -1,4 +1,10 @@
-import { PickAction, PickField, PickOutcome } from '../layouts/pick-rows.js'
+import {
+  MAX_CANDIDATES,
+  PENALISED,
+  PickAction,
+  PickField,
+  PickOutcome,
+} from '../layouts/pick-rows.js'
 import { BAD_ROW, type Share } from '../pool/program.js'
 import { exp } from './exp.js'
 import { rangeOf } from './share.js'
@@ -19,6 +25,9 @@ export const pickModule = import.meta.url
 
 const { fround } = Math
 
+/** The id of a candidate that there is not. */
+const NONE = 0xffffffff
+
 /** The weight of the best id. */
 const MOST = 2 ** 30
 
@@ -27,13 +36,17 @@ export interface PickTask extends Share {
   logits: Float32Array
   /** dp_pick [M]. */
   picks: Uint32Array
-  /** The ids to penalise in each row. */
-  seen: Uint32Array[]
+  /** What is done to the logits of each row: dp_adjustment []. */
+  adjustments: Uint32Array[]
+  /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
+  copies: Float32Array[]
+  /** dp_candidate [M, MAX_CANDIDATES] */
+  candidates: Uint32Array
 }
 
 /** Its share of the rows; the fault is the first of which nothing came. */
 export function pickShare(task: PickTask): number {
-  const { logits, picks, seen } = task
+  const { logits, picks } = task
   const M = picks.length / PickField.words
   const N = logits.length / M
   const [from, to] = rangeOf(task, M)
@@ -43,7 +56,7 @@ export function pickShare(task: PickTask): number {
     const pick = picks.subarray(m * PickField.words, (m + 1) * PickField.words)
     const action = pick[PickField.action]
     if (action === PickAction.nothing) continue
-    const outcome = action === PickAction.draw ? draw(row, pick, seen[m]) : score(row, pick)
+    const outcome = action === PickAction.draw ? tellAndDraw(task, m, row, pick) : score(row, pick)
     pick[PickField.outcome] = outcome
     if (outcome === PickOutcome.outside) fault ||= BAD_ROW + m
     else if (outcome !== PickOutcome.picked) fault ||= m + 1
@@ -51,11 +64,54 @@ export function pickShare(task: PickTask): number {
   return fault
 }
 
-function draw(logits: Float32Array, pick: Uint32Array, seen: Uint32Array): number {
+/** Draws an id, and tells what it was drawn from where that is asked for. */
+function tellAndDraw(task: PickTask, m: number, logits: Float32Array, pick: Uint32Array): number {
+  const adjustments = adjustmentsOf(task.adjustments[m])
+  if (adjustments.some(({ id }) => id >= logits.length)) return PickOutcome.outside
+  if (task.copies[m].length === 0) return draw(logits, pick, adjustments)
+  const copy = logits.slice()
+  pick[PickField.id] = 0
+  if (score(copy, pick) !== PickOutcome.picked) return PickOutcome.notANumber
+  const count = pick[PickField.candidateCount]
+  const from = 2 * m * MAX_CANDIDATES
+  tellBest(copy, task.candidates.subarray(from, from + 2 * count))
+  const outcome = draw(logits, pick, adjustments)
+  if (outcome === PickOutcome.picked) {
+    floatsOf(pick)[PickField.logit] = copy[pick[PickField.id]]
+  }
+  return outcome
+}
+
+/** The largest logits, the largest first, of equal ones the lower id; -Infinity is none. */
+function tellBest(logits: Float32Array, candidates: Uint32Array): void {
+  const ids = [...logits.keys()].filter((id) => logits[id] > Number.NEGATIVE_INFINITY)
+  const best = ids.sort((a, b) => logits[b] - logits[a] || a - b)
+  for (let i = 0; i < candidates.length / 2; i++) {
+    candidates[2 * i] = best[i] ?? NONE
+    floatsOf(candidates)[2 * i + 1] = logits[best[i]] ?? Number.NEGATIVE_INFINITY
+  }
+}
+
+/** What is done to a logit before an id is drawn. */
+interface Adjustment {
+  id: number
+  isPenalised: boolean
+  addend: number
+}
+
+function adjustmentsOf(words: Uint32Array): Adjustment[] {
+  const floats = floatsOf(words)
+  return Array.from({ length: words.length / 2 }, (_, i) => ({
+    id: words[2 * i] % PENALISED,
+    isPenalised: words[2 * i] >= PENALISED,
+    addend: floats[2 * i + 1],
+  }))
+}
+
+function draw(logits: Float32Array, pick: Uint32Array, adjustments: readonly Adjustment[]): number {
   const floats = floatsOf(pick)
   const temperature = floats[PickField.temperature]
-  if (seen.some((id) => id >= logits.length)) return PickOutcome.outside
-  penalise(logits, seen, floats[PickField.penalty])
+  adjust(logits, adjustments, floats[PickField.penalty])
   const maximum = maximumOf(logits)
   if (Number.isNaN(maximum)) return PickOutcome.notANumber
   if (maximum === Number.NEGATIVE_INFINITY) return PickOutcome.masked
@@ -95,9 +151,10 @@ function maximumOf(logits: Float32Array): number {
   return logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
 }
 
-function penalise(logits: Float32Array, seen: Uint32Array, penalty: number): void {
-  for (const id of seen) {
-    logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
+function adjust(logits: Float32Array, adjustments: readonly Adjustment[], penalty: number): void {
+  for (const { id, isPenalised, addend } of adjustments) {
+    if (isPenalised) logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
+    logits[id] += addend
   }
 }
 

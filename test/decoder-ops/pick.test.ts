@@ -1,7 +1,7 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type DrawOptions, PickOutcome, PickRows } from '#src/layouts/pick-rows.js'
+import { type DrawOptions, PENALISED, PickOutcome, PickRows } from '#src/layouts/pick-rows.js'
 import { BAD_ROW, OpKind } from '#src/pool/program.js'
 import { exp } from '#src/reference/exp.js'
 import { pickModule, pickShare } from '#src/reference/pick.js'
@@ -20,15 +20,20 @@ const plain: DrawOptions = {
   minP: 0,
   penalty: 1,
   random: 0,
-  seen: new Uint32Array(0),
+  adjustments: new Uint32Array(0),
 }
 
 /** The sampler written plainly, without regard for speed: sort, then cut the list three times. */
 function drawReference(source: Float32Array, options: DrawOptions): number {
   const logits = source.slice()
   const penalty = fround(options.penalty)
-  for (const id of options.seen) {
-    logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
+  const { adjustments } = options
+  const addends = new Float32Array(adjustments.buffer, adjustments.byteOffset, adjustments.length)
+  for (let i = 0; i < adjustments.length; i += 2) {
+    const id = adjustments[i] % PENALISED
+    const isPenalised = adjustments[i] >= PENALISED
+    if (isPenalised) logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
+    logits[id] = logits[id] + addends[i + 1]
   }
   const best = Math.max(...logits)
   if (best === -INFINITY) return -1
@@ -73,6 +78,8 @@ const logitsOf = {
   none: () => -INFINITY,
 }
 
+const addends = [0, 1.5, -2, -INFINITY]
+
 const cases = fc.record({
   m: fc.integer({ min: 1, max: 6 }),
   n: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1000, max: 1400 })),
@@ -86,12 +93,50 @@ const cases = fc.record({
   seed: fc.integer(),
 })
 
+/** A dp_adjustment [] of these, where workers see it. */
+function adjust(pool: Pool, list: readonly [id: number, addend: number][]): Uint32Array {
+  const words = shareWords(pool, new Array(2 * list.length).fill(0))
+  const floats = new Float32Array(words.buffer, words.byteOffset, words.length)
+  for (const [i, [id, addend]] of list.entries()) {
+    words[2 * i] = id
+    floats[2 * i + 1] = addend
+  }
+  return words
+}
+
+const argsOf = ({ words, adjustments, copies, candidates }: PickRows, logits: Float32Array) => ({
+  logits,
+  picks: words,
+  adjustments,
+  copies,
+  candidates,
+})
+
 function run(pool: Pool, logits: Float32Array, rows: PickRows): Promise<number> {
-  const m = rows.seen.length
+  const m = rows.adjustments.length
   const x = pool.addressOf(logits)
   const native = { kind: OpKind.pick, m, n: logits.length / m, x, rows: rows.address }
-  const args = { logits, picks: rows.words, seen: rows.seen }
+  const args = argsOf(rows, logits)
   return runOp(pool, native, { module: pickModule, run: pickShare, args })
+}
+
+/** Asserts what a row tells of logits as they came: the three likeliest ids, and the one that was drawn. */
+function expectLogProbs(rows: PickRows, m: number, logits: Float32Array, id: number): void {
+  const told = rows.logProbs(m)
+  const best = Math.max(...logits)
+  const total = logits.reduce((sum, logit) => sum + Math.exp(logit - best), 0)
+  const expected = (id: number) => {
+    if (best < INFINITY) return logits[id] - best - Math.log(total)
+    return logits[id] === best ? 0 : -INFINITY
+  }
+  const ids = [...logits.keys()].filter((id) => logits[id] > -INFINITY)
+  const top = ids.sort((a, b) => logits[b] - logits[a] || a - b).slice(0, 3)
+  expect(told?.top.map(({ id }) => id)).toEqual(top)
+  const drawn = { id, logProb: told?.logProb }
+  for (const { id, logProb } of [drawn, ...(told?.top ?? [])]) {
+    if (Number.isFinite(expected(id))) expect(logProb).toBeCloseTo(expected(id), 4)
+    else expect(logProb).toBe(expected(id))
+  }
 }
 
 describe.each(isas)('sampling on %s', (isa) => {
@@ -107,9 +152,15 @@ describe.each(isas)('sampling on %s', (isa) => {
         const random = randomNumbers(seed)
         const logits = new Float32Array(m * n).map(() => logitsOf[kind](random))
         const rows = new PickRows(pool, m)
-        const asked = rows.seen.map((_, i): DrawOptions => {
-          const seen = shareWords(pool, [...new Set([0, n - 1, Math.floor(random() * n)])])
-          return { ...options, random: (options.random + i) >>> 0, seen }
+        const asked = rows.adjustments.map((_, i): DrawOptions => {
+          const ids = [...new Set([0, n - 1, Math.floor(random() * n)])]
+          const adjustments = adjust(
+            pool,
+            ids.map((id) => [id + (random() < 0.5 ? PENALISED : 0), addends[id % addends.length]]),
+          )
+          const copy = share(pool, new Float32Array(n))
+          const logProbs = random() < 0.5 ? undefined : { count: 3, copy }
+          return { ...options, random: (options.random + i) >>> 0, adjustments, logProbs }
         })
         asked.forEach((draw, i) => {
           rows.draw(i, draw)
@@ -120,6 +171,10 @@ describe.each(isas)('sampling on %s', (isa) => {
         const ids = drawn.map(({ outcome, id }) => (outcome === PickOutcome.picked ? id : -1))
         expect(ids).toEqual(asked.map((draw, i) => drawReference(rowsOf[i], draw)))
         expect(fault > 0).toBe(ids.includes(-1))
+        for (const [i, { logProbs }] of asked.entries()) {
+          if (logProbs === undefined) expect(rows.logProbs(i)).toBeUndefined()
+          else if (ids[i] >= 0) expectLogProbs(rows, i, rowsOf[i], ids[i])
+        }
       }),
       { numRuns: isa === 'typescript' ? 15 : 120 },
     )
@@ -161,7 +216,7 @@ describe.each(isas)('sampling on %s', (isa) => {
       expected.score(i, i * 100)
     }
     await run(pool, logits, rows)
-    pickShare({ logits, picks: expected.words, seen: expected.seen, ...whole })
+    pickShare({ ...argsOf(expected, logits), ...whole })
     expectSameBits(new Float32Array(rows.words), new Float32Array(expected.words))
     for (let i = 0; i < m; i++) {
       const row = logits.subarray(i * n, (i + 1) * n)
@@ -199,7 +254,15 @@ describe.each(isas)('sampling on %s', (isa) => {
   it('names a row whose token has no logit, and skips it', async () => {
     const ask: Record<string, (rows: PickRows) => void> = {
       score: (rows) => rows.score(1, 2),
-      seen: (rows) => rows.draw(1, { ...plain, penalty: 2, seen: shareWords(pool, [0, 2]) }),
+      adjustment: (rows) => {
+        rows.draw(1, {
+          ...plain,
+          adjustments: adjust(pool, [
+            [0, 1],
+            [2 + PENALISED, 0],
+          ]),
+        })
+      },
     }
     for (const askFor of Object.values(ask)) {
       const logits = share(pool, Float32Array.of(1, 2, 3, 4))

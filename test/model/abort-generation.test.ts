@@ -35,7 +35,7 @@ describe('an AbortSignal', () => {
   it('that is already aborted rejects with its reason before any work runs', async () => {
     const signal = AbortSignal.abort(reason)
     await expect(collect(model.generate('O', { signal }))).rejects.toBe(reason)
-    await expect(collect(model.generateIds([5], { signal }))).rejects.toBe(reason)
+    await expect(collect(model.generateTokens([5], { signal }))).rejects.toBe(reason)
     await expect(model.logits([5], { signal })).rejects.toBe(reason)
     await expect(model.nll([5, 6], { signal })).rejects.toBe(reason)
     expect(model.stats().steps).toBe(0)
@@ -45,10 +45,10 @@ describe('an AbortSignal', () => {
   it('ends the prefill of a long prompt at once', async () => {
     const controller = new AbortController()
     const { signal } = controller
-    const call = errorOf(collect(model.generateIds(text, { signal })))
+    const call = errorOf(collect(model.generateTokens(text, { signal })))
     afterPrograms(pool, 1, () => controller.abort(reason))
     expect(await call).toBe(reason)
-    expect(model.stats().ids).toBeLessThan(1000)
+    expect(model.stats().tokens).toBeLessThan(1000)
     await expectUnharmed(signal)
   })
 
@@ -57,7 +57,7 @@ describe('an AbortSignal', () => {
       const controller = new AbortController()
       const { signal } = controller
       const call = errorOf(
-        collect(model.generateIds(prompt, { signal, maxTokens: 900, ignoreEnd: true })),
+        collect(model.generateTokens(prompt, { signal, maxTokens: 900, ignoreEnd: true })),
       )
       afterPrograms(pool, steps, () => controller.abort(reason))
       expect(await call).toBe(reason)
@@ -84,7 +84,7 @@ describe('an AbortSignal', () => {
     const controller = new AbortController()
     const { signal } = controller
     const processors = [() => controller.abort(reason)]
-    await expect(collect(model.generateIds(prompt, { signal, processors }))).rejects.toBe(reason)
+    await expect(collect(model.generateTokens(prompt, { signal, processors }))).rejects.toBe(reason)
     await expectUnharmed(signal)
   })
 

@@ -21,7 +21,7 @@ afterAll(async () => await pool.close())
 
 const text = [...readIds(join(fixture, 'val_ids.u16'))]
 const ids = (prompt: number[], maxTokens: number) =>
-  collect(model.generateIds(prompt, { maxTokens, ignoreEnd: true }))
+  collect(model.generateTokens(prompt, { maxTokens, ignoreEnd: true }))
 
 describe('concurrent requests', () => {
   it('share their steps', async () => {
@@ -33,12 +33,12 @@ describe('concurrent requests', () => {
     using fresh = await loadFixture(pool)
     const together = await Promise.all(
       prompts.map((prompt) =>
-        collect(fresh.generateIds(prompt, { maxTokens: 30, ignoreEnd: true })),
+        collect(fresh.generateTokens(prompt, { maxTokens: 30, ignoreEnd: true })),
       ),
     )
     expect(together).toEqual(alone)
     const after = fresh.stats()
-    expect(after.ids).toBe(before.ids)
+    expect(after.tokens).toBe(before.tokens)
     // the first step prefills the first prompt alone
     expect(after.steps).toBeLessThanOrEqual(33)
   })
@@ -58,7 +58,10 @@ describe('concurrent requests', () => {
     let long: Promise<number[]> | undefined
     let idsMeanwhile = 0
     let ended = false
-    for await (const _ of model.generateIds(text.slice(0, 4), { maxTokens: 40, ignoreEnd: true })) {
+    for await (const _ of model.generateTokens(text.slice(0, 4), {
+      maxTokens: 40,
+      ignoreEnd: true,
+    })) {
       long ??= ids(text.slice(100, 1000), 1).finally(() => {
         ended = true
       })
@@ -72,9 +75,9 @@ describe('concurrent requests', () => {
     using tiny = await loadFixture(pool, { maxContext: 8 })
     const prompts = Array.from({ length: 600 }, (_, i) => [5 + i])
     const write = (prompt: number[]) =>
-      collect(tiny.generateIds(prompt, { maxTokens: 3, ignoreEnd: true }))
+      collect(tiny.generateTokens(prompt, { maxTokens: 3, ignoreEnd: true }))
     const all = await Promise.all(prompts.map(write))
-    expect(tiny.stats().ids).toBe(600 * 3)
+    expect(tiny.stats().tokens).toBe(600 * 3)
     expect(tiny.stats().steps).toBeLessThan(12)
     for (const i of [0, 311, 599]) expect(await write(prompts[i])).toEqual(all[i])
   })
@@ -93,14 +96,17 @@ describe('concurrent requests', () => {
 
 describe('stats', () => {
   it('count steps, tokens and time', async () => {
-    expect(model.stats()).toEqual({ steps: 0, ids: 0, micros: 0 })
+    expect(model.stats()).toEqual({
+      ...{ steps: 0, tokens: 0, micros: 0 },
+      ...{ running: 0, waiting: 0, preemptions: 0, kvBytes: 0 },
+    })
     await ids(text.slice(0, 10), 5)
-    const { steps, ids: count, micros } = model.stats()
+    const { steps, tokens: count, micros } = model.stats()
     // a prompt of 10, and 4 generated tokens; the fifth is never fed back
     expect([steps, count]).toEqual([5, 14])
     expect(micros).toBeGreaterThan(0)
     await model.logits(text.slice(0, 7))
-    expect(model.stats()).toMatchObject({ steps: 6, ids: 21 })
+    expect(model.stats()).toMatchObject({ steps: 6, tokens: 21 })
   })
 
   it('a step takes 512 prompt tokens, or 128 while other requests decode', async () => {

@@ -25,14 +25,17 @@ const load = (where = pool) => loadMade(where, config, tensors)
 /** The sum of squares by which int8 weights change each Linear's outputs, on the calibration text. */
 async function changes(model: Model, float: Model): Promise<Map<string, number>> {
   const sums = new Map<string, number>()
-  await float.trace([Uint32Array.from(calibration.slice(0, 120))], async ({ name, x, y }) => {
-    const linear = model.projections.get(name) as Linear
-    const own = await linear.forward(x, { precision: 'float32' })
-    sums.set(
-      name,
-      own.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0),
-    )
-  })
+  await float.decoder.trace(
+    [Uint32Array.from(calibration.slice(0, 120))],
+    async ({ name, x, y }) => {
+      const linear = model.projections.get(name) as Linear
+      const own = await linear.forward(x, { precision: 'float32' })
+      sums.set(
+        name,
+        own.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0),
+      )
+    },
+  )
   return sums
 }
 
@@ -90,8 +93,8 @@ describe('quantizeLinears with a calibration', () => {
       expect(quantizeLinears(model, { calibration, skip })).rejects
     const expected = 'at least 60 tokens, as many as the widest Linear has inputs, got 59'
     await fails(calibration.slice(0, 59)).toThrow(`calibration: expected ${expected}`)
-    await fails([]).toThrow('calibration: expected at least one id, got none')
-    await fails([53]).toThrow('calibration[0]: expected an id in [0, 53), got 53')
+    await fails([]).toThrow('calibration: expected at least one token id, got none')
+    await fails([53]).toThrow('calibration[0]: expected a token id in [0, 53), got 53')
     await fails(7 as never).toThrow(ArgumentError)
   })
 

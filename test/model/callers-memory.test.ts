@@ -23,7 +23,7 @@ const tokens = [5, 99, 1000, 7, 512, 3, 4, 6, 11, 2000, 8, 100]
 const calls: Record<string, (ids: ArrayLike<number>) => Promise<unknown>> = {
   logits: (ids) => model.logits(ids),
   nll: (ids) => model.nll(ids, { window: 4 }),
-  generateIds: (ids) => collect(model.generateIds(ids, { maxTokens: 5, ignoreEnd: true })),
+  generateTokens: (ids) => collect(model.generateTokens(ids, { maxTokens: 5, ignoreEnd: true })),
   generate: (ids) => collect(model.generate(ids, { maxTokens: 5 })),
   compareModels: (ids) => compareModels(model, other, ids, { window: 6 }),
   compareLinears: (ids) => compareLinears(model, other, ids),
@@ -125,10 +125,10 @@ describe('a processor', () => {
       if (ids.length === tokens.length + 1) logits.fill(Number.NEGATIVE_INFINITY)
     }
     for (const temperature of [0, 0.8]) {
-      const options = { maxTokens: 4, ignoreEnd: true, sampling: { temperature }, seed: 1 }
-      const expected = await collect(model.generateIds(tokens, options))
-      const masked = collect(model.generateIds(tokens, { ...options, processors: [mask] }))
-      const others = collect(model.generateIds(tokens, options))
+      const options = { maxTokens: 4, ignoreEnd: true, sampling: { temperature, seed: 1 } }
+      const expected = await collect(model.generateTokens(tokens, options))
+      const masked = collect(model.generateTokens(tokens, { ...options, processors: [mask] }))
+      const others = collect(model.generateTokens(tokens, options))
       const error = await masked.catch((error) => error)
       expect(error).toBeInstanceOf(NoTokenError)
       expect(error).toMatchObject({ code: 'ERR_DOTPOOL_NO_TOKEN' })
@@ -147,7 +147,7 @@ describe('a processor', () => {
     // biome-ignore lint/suspicious/noThenProperty: as promises of other libraries have it
     const thenable = () => ({ then() {} })
     for (const [i, processors] of [[late], [() => {}, thenable as Any]].entries()) {
-      const generating = collect(model.generateIds(tokens, { processors }))
+      const generating = collect(model.generateTokens(tokens, { processors }))
       await expect(generating).rejects.toMatchObject({
         code: 'ERR_DOTPOOL_ARGUMENT',
         argument: 'processors',

@@ -202,7 +202,7 @@ describe('text files beside the tensors', () => {
     await using checkpoint = await Checkpoint.open(folder.path)
     expect(checkpoint.tokenizer).toBeUndefined()
     using model = await Model.load(pool, folder.path)
-    expect((await collect(model.generateIds([5], { maxTokens: 2 }))).length).toBeGreaterThan(0)
+    expect((await collect(model.generateTokens([5], { maxTokens: 2 }))).length).toBeGreaterThan(0)
     expect(() => model.generate('hi')).toThrow(/there is no tokenizer\.json/)
   })
 })

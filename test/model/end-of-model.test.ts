@@ -16,7 +16,7 @@ const endless = { maxTokens: 900, ignoreEnd: true }
 /** Requests in decode and in prefill, and other work. */
 function workOf(model: Model): Promise<unknown>[] {
   return [
-    ...[0, 1, 2].map((i) => collect(model.generateIds(text.slice(9 * i, 10 + 9 * i), endless))),
+    ...[0, 1, 2].map((i) => collect(model.generateTokens(text.slice(9 * i, 10 + 9 * i), endless))),
     collect(model.generate('O', endless)),
     trace(model, [7], { maxTokens: 900 }),
     model.logits(text),
@@ -74,7 +74,7 @@ describe('model.dispose()', () => {
     const model = await Model.load(pool, fixture)
     const given: number[] = []
     const run = async () => {
-      for await (const id of model.generateIds([5], endless)) {
+      for await (const id of model.generateTokens([5], endless)) {
         given.push(id)
         if (given.length === 4) model.dispose()
       }
@@ -106,7 +106,7 @@ describe('a request that its consumer leaves early', () => {
     const before = model.stats()
     for (let i = 0; i < 10; i++) await layer.forward(new Float32Array(4))
     expect(model.stats()).toEqual(before)
-    const never = model.generateIds(text.slice(0, 5))
+    const never = model.generateTokens(text.slice(0, 5))
     await never.return()
     expect(await collect(never)).toEqual([])
     expect(model.stats()).toEqual(before)
@@ -121,7 +121,7 @@ describe('a request that its consumer leaves early', () => {
     const whole = trace(model, prompt, { maxTokens: 60 })
     for (let i = 0; i < 10; i++) {
       let count = 0
-      for await (const _ of model.generateIds(prompt, endless)) if (++count > i) break
+      for await (const _ of model.generateTokens(prompt, endless)) if (++count > i) break
     }
     await expectSameLogits(model, prompt, await whole)
   })

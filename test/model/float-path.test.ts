@@ -48,7 +48,7 @@ describe.skipIf(!hasShared)(`Qwen3 in float32${skipNote}`, () => {
   it.each(cases)('reproduces the greedy tokens and texts of the reference: %o', async (options) => {
     using model = await Model.load(pool, qwen3, options)
     for (const { promptIds, greedyIds, completion } of qwen3Prompts()) {
-      const ids = await collect(model.generateIds(promptIds, { maxTokens: 64 }))
+      const ids = await collect(model.generateTokens(promptIds, { maxTokens: 64 }))
       expect(ids).toEqual(greedyIds)
       expect(model.tokenizer.decode(ids)).toBe(completion)
     }
@@ -88,7 +88,7 @@ describe.skipIf(!hasShared)(`Llama in float32${skipNote}`, () => {
     for (const prompt of storiesPrompts()) {
       const { promptIds, greedyIds } = prompt
       const maxTokens = decided(prompt, least)
-      const ids = await collect(model.generateIds(promptIds, { maxTokens }))
+      const ids = await collect(model.generateTokens(promptIds, { maxTokens }))
       expect(ids).toEqual(greedyIds.slice(0, maxTokens))
     }
   })

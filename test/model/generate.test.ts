@@ -20,7 +20,7 @@ const pieces = (prompt: Prompt, options: GenerateOptions) =>
 describe('generate', () => {
   it('streams the text of the tokens it generates, from text or tokens', async () => {
     const prompt = model.tokenizer.encode('ROMEO:')
-    const ids = await collect(model.generateIds(prompt, { maxTokens: 20 }))
+    const ids = await collect(model.generateTokens(prompt, { maxTokens: 20 }))
     const text = await pieces('ROMEO:', { maxTokens: 20 })
     expect(text.length).toBeGreaterThan(5)
     expect(text.join('')).toBe(model.tokenizer.decode(ids))
@@ -28,10 +28,10 @@ describe('generate', () => {
   })
 
   it('never splits a code point, even when the tokens are random bytes', async () => {
-    const options = { maxTokens: 60, sampling: { temperature: 1000 }, seed: 3, ignoreEnd: true }
+    const options = { maxTokens: 60, sampling: { temperature: 1000, seed: 3 }, ignoreEnd: true }
     const text = await pieces('O', options)
     expect(text.every((piece) => piece !== '' && !/\p{Surrogate}/u.test(piece))).toBe(true)
-    const ids = await collect(model.generateIds(model.tokenizer.encode('O'), options))
+    const ids = await collect(model.generateTokens(model.tokenizer.encode('O'), options))
     expect(ids.length).toBe(60)
     expect(text.join('')).toBe(model.tokenizer.decode(ids))
   })
@@ -58,7 +58,7 @@ describe('generate', () => {
 
   it('generates `maxTokens` tokens, 256 by default', async () => {
     const count = async (maxTokens?: number) =>
-      (await collect(model.generateIds([5], { maxTokens, ignoreEnd: true }))).length
+      (await collect(model.generateTokens([5], { maxTokens, ignoreEnd: true }))).length
     expect(await count(1)).toBe(1)
     expect(await count(70)).toBe(70)
     expect(await count()).toBe(256)
@@ -66,16 +66,16 @@ describe('generate', () => {
 
   it('refuses bad prompts at once', () => {
     for (const [prompt, message] of [
-      [[], 'prompt: expected at least one id, got none'],
-      [[2048], 'prompt[0]: expected an id in [0, 2048), got 2048'],
-      [[5, -1], 'prompt[1]: expected an id in [0, 2048), got -1'],
-      [[0.5], 'prompt[0]: expected an id in [0, 2048), got 0.5'],
-      [Float32Array.of(Number.NaN), 'prompt[0]: expected an id in [0, 2048), got NaN'],
+      [[], 'prompt: expected at least one token id, got none'],
+      [[2048], 'prompt[0]: expected a token id in [0, 2048), got 2048'],
+      [[5, -1], 'prompt[1]: expected a token id in [0, 2048), got -1'],
+      [[0.5], 'prompt[0]: expected a token id in [0, 2048), got 0.5'],
+      [Float32Array.of(Number.NaN), 'prompt[0]: expected a token id in [0, 2048), got NaN'],
       [
         new Array(1024).fill(5),
-        'prompt: expected at most 1023 ids, to leave room for one more, got 1024',
+        'prompt: expected at most 1023 tokens, to leave room for one more, got 1024',
       ],
-      [undefined, 'prompt: expected at least one id, got undefined'],
+      [undefined, 'prompt: expected at least one token id, got undefined'],
     ] as [Prompt, string][]) {
       expect(() => model.generate(prompt)).toThrow(ArgumentError)
       expect(() => model.generate(prompt)).toThrow(message)
@@ -83,10 +83,10 @@ describe('generate', () => {
   })
 
   it('refuses an empty or too long prompt at the first step', async () => {
-    const message = 'prompt: expected at least one id, got none'
+    const message = 'prompt: expected at least one token id, got none'
     await expect(model.generate('').next()).rejects.toThrow(message)
     const long = model.generate('a '.repeat(2000))
-    await expect(long.next()).rejects.toThrow(/prompt: expected at most 1023 ids/)
+    await expect(long.next()).rejects.toThrow(/prompt: expected at most 1023 tokens/)
   })
 
   it.each<[string, object]>([
@@ -96,7 +96,7 @@ describe('generate', () => {
     ['stop', { stop: ['\ud83d'] }],
     ['stop', { stop: 'end' }],
     ['topP', { sampling: { topP: 2 } }],
-    ['seed', { seed: -1 }],
+    ['seed', { sampling: { seed: -1 } }],
     ['signal', { signal: 'now' }],
     ['processors', { processors: () => {} }],
     ['processors', { processors: [3] }],
@@ -106,31 +106,33 @@ describe('generate', () => {
   })
 })
 
-it('generateIds blames the tokens, which its caller gave', () => {
-  expect(() => model.generateIds([])).toThrow('ids: expected at least one id, got none')
-  expect(() => model.generateIds([2048])).toThrow('ids[0]: expected an id in [0, 2048), got 2048')
+it('generateTokens blames the tokens, which its caller gave', () => {
+  expect(() => model.generateTokens([])).toThrow('tokens: expected at least one token id, got none')
+  expect(() => model.generateTokens([2048])).toThrow(
+    'tokens[0]: expected a token id in [0, 2048), got 2048',
+  )
 })
 
 describe('a request ends', () => {
   it('at the end of the context', async () => {
     using tiny = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
-    const ids = await collect(tiny.generateIds(new Array(29).fill(7), { maxTokens: 100 }))
+    const ids = await collect(tiny.generateTokens(new Array(29).fill(7), { maxTokens: 100 }))
     expect(ids.length).toBe(tinyConfig.max_position_embeddings - 29)
-    expect(() => tiny.generateIds(new Array(32).fill(7))).toThrow(/at most 31/)
+    expect(() => tiny.generateTokens(new Array(32).fill(7))).toThrow(/at most 31/)
     using half = await loadMade(pool, tinyConfig, undefined, { maxContext: 10 })
-    expect((await collect(half.generateIds([7, 8], { ignoreEnd: true }))).length).toBe(8)
-    expect(() => half.generateIds(new Array(10).fill(7))).toThrow(/at most 9/)
+    expect((await collect(half.generateTokens([7, 8], { ignoreEnd: true }))).length).toBe(8)
+    expect(() => half.generateTokens(new Array(10).fill(7))).toThrow(/at most 9/)
   })
 
   it('at an end-of-sequence token, which is not yielded, unless it is ignored', async () => {
-    const options = { maxTokens: 4, sampling: { temperature: 5 }, seed: 1 }
+    const options = { maxTokens: 4, sampling: { temperature: 5, seed: 1 } }
     using endless = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
-    const all = await collect(endless.generateIds([9], options))
+    const all = await collect(endless.generateTokens([9], options))
     const [first, second] = all
     expect(second).not.toBe(first)
     using ending = await loadMade(pool, { ...tinyConfig, eos_token_id: [3, second] })
-    expect(await collect(ending.generateIds([9], options))).toEqual([first])
+    expect(await collect(ending.generateTokens([9], options))).toEqual([first])
     const ignoring = { ...options, ignoreEnd: true }
-    expect(await collect(ending.generateIds([9], ignoring))).toEqual(all)
+    expect(await collect(ending.generateTokens([9], ignoring))).toEqual(all)
   })
 })

@@ -153,7 +153,7 @@ async function traceOf(model: Model, tokens: number[]): Promise<LinearTrace[]> {
 
 async function traceAll(model: Model, windows: Uint32Array[]): Promise<LinearTrace[]> {
   const traces: LinearTrace[] = []
-  await model.trace(windows, async (linear) => {
+  await model.decoder.trace(windows, async (linear) => {
     traces.push(linear)
   })
   return traces

@@ -43,10 +43,10 @@ describe('logits', () => {
       await expect(model.logits(wrong)).rejects.toThrow(ArgumentError)
     }
     await expect(model.logits([1, 2048])).rejects.toThrow(
-      'ids[1]: expected an id in [0, 2048), got 2048',
+      'tokens[1]: expected a token id in [0, 2048), got 2048',
     )
     await expect(model.logits(new Array(33).fill(1))).rejects.toThrow(
-      'ids: expected at most 32, the context, got 33',
+      'tokens: expected at most 32, the context, got 33',
     )
     const signal = AbortSignal.abort(new Error('enough'))
     await expect(model.logits([1], { signal })).rejects.toThrow('enough')
@@ -88,8 +88,8 @@ describe('nll', () => {
   })
 
   it('refuses bad arguments', async () => {
-    await expect(model.nll([1])).rejects.toThrow(/ids: expected at least 2/)
-    await expect(model.nll([1, 5000])).rejects.toThrow(/ids\[1\]/)
+    await expect(model.nll([1])).rejects.toThrow(/tokens: expected at least 2/)
+    await expect(model.nll([1, 5000])).rejects.toThrow(/tokens\[1\]/)
     await expect(model.nll([1, 2], { window: 1 })).rejects.toThrow(/window/)
     await expect(model.nll([1, 2], { window: 33 })).rejects.toThrow(/window/)
     const signal = AbortSignal.abort(new Error('enough'))
@@ -131,5 +131,5 @@ it('a disposed model throws DisposedError from every method', async () => {
   await expect(model.nll([1, 2])).rejects.toThrow(DisposedError)
   await expect(model.save('/nowhere')).rejects.toThrow(DisposedError)
   expect(() => model.generate('O')).toThrow(DisposedError)
-  expect(() => model.generateIds([1])).toThrow(DisposedError)
+  expect(() => model.generateTokens([1])).toThrow(DisposedError)
 })

@@ -30,10 +30,10 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
 
     /** Generates some tokens; returns how many tokens were computed for it. */
     const cost = async (prompt: number[], maxTokens = 3) => {
-      const before = model.stats().ids
+      const before = model.stats().tokens
       await expectSameLogits(model, prompt, await trace(model, prompt, { maxTokens }))
       // the check computes all tokens but the last once more
-      return model.stats().ids - before - (prompt.length + maxTokens - 1)
+      return model.stats().tokens - before - (prompt.length + maxTokens - 1)
     }
 
     it.each([1, 63, 64, 65, 200])('computes only what is new after %i tokens', async (shared) => {
@@ -46,7 +46,7 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
 
     it('computes only what is new after the answer, too', async () => {
       const prompt = text.slice(0, 70)
-      const answer = await collect(model.generateIds(prompt, { maxTokens: 20, ignoreEnd: true }))
+      const answer = await collect(model.generateTokens(prompt, { maxTokens: 20, ignoreEnd: true }))
       // the last token of the answer was sampled, but not computed
       expect(await cost([...prompt, ...answer, 9, 10])).toBe(3 + 2)
     })
@@ -70,9 +70,9 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
 
     it('keeps only computed tokens of sequences that were ended early', async () => {
       const prompt = text.slice(0, 300)
-      for await (const _ of model.generateIds(prompt)) break
+      for await (const _ of model.generateTokens(prompt)) break
       const signal = AbortSignal.timeout(1)
-      await collect(model.generateIds(text.slice(300, 900), { signal })).catch(() => {})
+      await collect(model.generateTokens(text.slice(300, 900), { signal })).catch(() => {})
       await cost([...prompt, 5])
       await cost(text.slice(300, 500))
       await cost(text.slice(300, 900))
@@ -80,20 +80,27 @@ describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
   },
 )
 
-describe('PrefixCache', () => {
-  /** A sequence of these tokens. */
-  const sequence = (pages: PagePool, ids: number[]) => {
-    const made = new Sequence(pool, pages, 1000)
-    made.reserve(ids.length)
-    made.ids.push(...ids)
-    return made
-  }
-  const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
+/** A sequence that has computed these tokens. */
+function computedSequence(pages: PagePool, tokens: number[]): Sequence {
+  const sequence = new Sequence(pool, pages, tokens, 1000)
+  expect(sequence.reserve(tokens.length)).toBe(true)
+  sequence.computed = tokens.length
+  return sequence
+}
 
-  it('finds the sequence with the longest common prefix', () => {
-    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(10)]
-    const all = [[1, 2, 3], [1, 2, 4, 5], [9]].map((ids) => sequence(pages, ids))
-    for (const one of all) cache.add(one)
+const range = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i)
+
+describe('PrefixCache', () => {
+  const fill = (cache: PrefixCache, pages: PagePool, texts: number[][]) =>
+    texts.map((tokens) => {
+      const sequence = computedSequence(pages, tokens)
+      cache.add(sequence)
+      return sequence
+    })
+
+  it('finds the sequence that has the most in common', () => {
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(true)]
+    const all = fill(cache, pages, [[1, 2, 3], [1, 2, 4, 5], [9]])
     cache.retire(all[1])
     expect(cache.find([1, 2, 4])).toEqual({ sequence: all[1], count: 3 })
     expect(cache.find([1, 2, 3, 9])).toEqual({ sequence: all[0], count: 3 })
@@ -102,119 +109,115 @@ describe('PrefixCache', () => {
     expect(cache.find([])).toBeUndefined()
   })
 
-  it('counts a shared page once', () => {
-    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(3)]
-    const first = sequence(pages, range(0, 128))
-    const forks = [1, 2, 3].map(() => new Sequence(pool, pages, 1000))
-    for (const fork of forks) fork.fork(first, 128)
-    for (const one of [first, ...forks, sequence(pages, range(500, 1))]) {
-      cache.add(one)
-      cache.retire(one)
-    }
-    expect(cache.find([500])?.count).toBe(1)
-    expect(cache.find(range(0, 128))?.sequence).toBe(first)
+  it('evicts the least recently used sequence, and none that runs', () => {
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(true)]
+    const [first, second, running] = fill(cache, pages, [range(0, 100), range(1000, 100), [7]])
+    cache.retire(first)
+    cache.retire(second)
+    expect(cache.find([0, 1])?.sequence).toBe(first)
+    expect(cache.evict()).toBe(true)
+    expect([first.pages.length, second.pages.length]).toEqual([2, 0])
+    expect(cache.find([1000])).toBeUndefined()
+    expect(cache.evict()).toBe(true)
+    expect(cache.evict()).toBe(false)
+    expect(cache.find([7])?.sequence).toBe(running)
+    expect(pages.held).toBe(1)
   })
 
-  it('evicts the oldest finished sequences, but no running one', () => {
-    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(4)]
-    const running = sequence(pages, range(0, 300))
-    cache.add(running)
-    // of two pages each
-    const ended = [1000, 2000, 3000].map((from) => sequence(pages, range(from, 100)))
-    for (const one of ended) {
-      cache.add(one)
-      cache.retire(one)
-    }
-    expect(cache.find([1000, 1001])).toBeUndefined()
-    expect(ended[0].pages).toEqual([])
-    expect(cache.find([2000, 2001])?.sequence).toBe(ended[1])
-    expect(cache.find([3000, 3001])?.sequence).toBe(ended[2])
-    expect(cache.find([0, 1])?.sequence).toBe(running)
-    cache.clear()
-    expect(cache.find([3000, 3001])).toBeUndefined()
+  it('evicts no sequence whose pages a step uses', () => {
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(true)]
+    const [sequence] = fill(cache, pages, [range(0, 100)])
+    sequence.enter()
+    cache.retire(sequence)
+    expect(cache.evict()).toBe(false)
+    sequence.leave()
+    expect(cache.evict()).toBe(true)
+  })
+
+  it('keeps and finds nothing where it is off', () => {
+    const [pages, cache] = [new PagePool(pool, 64, 10), new PrefixCache(false)]
+    const [first, second] = fill(cache, pages, [[1, 2, 3], [4]])
+    expect(cache.find([1, 2])).toBeUndefined()
+    cache.retire(first)
+    cache.retire(second)
+    expect(pages.held).toBe(0)
   })
 })
 
 describe('PagePool', () => {
-  it('keeps up to its limit of free pages for reuse', () => {
+  it('gives as many pages as its budget has, and those that were released again', () => {
     const pages = new PagePool(pool, 64, 2)
-    const given = [pages.take(), pages.take(), pages.take()]
-    for (const page of given) pages.give(page)
-    const taken = [pages.take(), pages.take(), pages.take()]
-    expect(taken.filter((page) => given.includes(page)).length).toBe(2)
+    const [first, second] = [pages.take(), pages.take()]
+    expect(first?.holders).toBe(1)
+    expect(pages.take()).toBeUndefined()
+    expect([pages.held, pages.releases]).toEqual([2, 0])
+    if (second !== undefined) pages.release(second)
+    expect(pages.take()).toBe(second)
+    expect([pages.held, pages.releases]).toEqual([2, 1])
   })
 })
 
-describe('prefixCacheBytes', () => {
-  /** The tokens computed for a prompt and one token, the first time and the second. */
-  const costs = async (prefixCacheBytes: number, prompts: number[][]) => {
-    using model = await loadFixture(pool, { prefixCacheBytes })
+describe('prefixCache', () => {
+  /** Tokens that run for each prompt and one token more, for the first time and once more. */
+  const costs = async (options: LoadOptions, prompts: number[][]) => {
+    using model = await loadFixture(pool, options)
     const ran: number[] = []
     for (const prompt of [...prompts, ...prompts]) {
-      const before = model.stats().ids
-      await collect(model.generateIds(prompt, { maxTokens: 1 }))
-      ran.push(model.stats().ids - before)
+      const before = model.stats().tokens
+      await collect(model.generateTokens(prompt, { maxTokens: 1 }))
+      ran.push(model.stats().tokens - before)
     }
     return ran
   }
   const long = text.slice(0, 100)
   const short = text.slice(500, 510)
 
-  it('of 0 keeps no finished sequence', async () => {
-    expect(await costs(0, [long, short])).toEqual([100, 10, 100, 10])
+  it('shares what earlier prompts have computed, unless it is off', async () => {
+    expect(await costs({}, [long, short])).toEqual([100, 10, 1, 1])
+    expect(await costs({ prefixCache: false }, [long, short])).toEqual([100, 10, 100, 10])
   })
 
-  it('keeps the last sequences whose pages fit', async () => {
+  it('keeps what the budget has room for', async () => {
     using model = await loadFixture(pool)
     const page = model.cacheBytes * 64
-    expect(await costs(page, [short])).toEqual([10, 1])
-    expect(await costs(page, [long])).toEqual([100, 100])
-    expect(await costs(page - 1, [short])).toEqual([10, 10])
-    // a third of it is for free pages
-    expect(await costs(4 * page, [short, long])).toEqual([10, 100, 1, 1])
-    expect(await costs(3 * page, [short, long])).toEqual([10, 100, 10, 100])
-  })
-
-  it('of 0 still shares the pages of a running sequence', async () => {
-    using model = await loadFixture(pool, { prefixCacheBytes: 0 })
-    const running = model.generateIds(long, { maxTokens: 20, ignoreEnd: true })
-    await running.next()
-    const before = model.stats().ids
-    await collect(model.generateIds([...long, 5], { maxTokens: 1 }))
-    expect(model.stats().ids - before).toBeLessThan(100)
-    await running.return()
-  })
-
-  it.each([-1, 0.5, NaN, '1 GiB'])('refuses %s', async (prefixCacheBytes) => {
-    const call = loadFixture(pool, { prefixCacheBytes: prefixCacheBytes as number })
-    await expect(call).rejects.toThrow(/^prefixCacheBytes: expected an integer in \[0, /)
+    // of 128 tokens: two pages
+    const options = { maxContext: 128, kvBytes: 2 * page }
+    expect(await costs(options, [long, short])).toEqual([100, 10, 100, 10])
+    expect(await costs({ ...options, kvBytes: 3 * page }, [long, short])).toEqual([100, 10, 1, 10])
+    expect(await costs({ ...options, kvBytes: 4 * page }, [long, short])).toEqual([100, 10, 1, 1])
   })
 })
 
 describe('Sequence', () => {
-  it('shares whole pages with its fork, and copies the last one', () => {
+  it('shares whole pages with another one, and copies the last one', () => {
     const pages = new PagePool(pool, 64, 10)
-    const first = new Sequence(pool, pages, 1000)
-    first.reserve(150)
-    first.ids.push(...text.slice(0, 150))
+    const first = computedSequence(pages, text.slice(0, 150))
     for (const [i, page] of first.pages.entries()) page.bytes.fill(i + 1)
-    const fork = new Sequence(pool, pages, 1000)
-    fork.fork(first, 140)
-    expect(fork.ids).toEqual(text.slice(0, 140))
-    expect(fork.pages.map((page, i) => page === first.pages[i])).toEqual([true, true, false])
-    expect(fork.pages[2].bytes).toEqual(first.pages[2].bytes)
+    const second = new Sequence(pool, pages, text.slice(0, 200), 1000)
+    second.share(first, 140)
+    expect(second.computed).toBe(140)
+    expect(second.pages.map((page, i) => page === first.pages[i])).toEqual([true, true, false])
+    expect(second.pages[2].bytes).toEqual(first.pages[2].bytes)
     expect(first.pages.map(({ holders }) => holders)).toEqual([2, 2, 1])
     const shared = first.pages.slice(0, 2)
     first.release()
     expect(shared.map(({ holders }) => holders)).toEqual([1, 1])
-    fork.release()
+    second.release()
     expect(shared.map(({ holders }) => holders)).toEqual([0, 0])
   })
 
-  it('keeps its pages while workers use them, even after release', () => {
+  it('shares whole pages only where there is none for a copy', () => {
+    const pages = new PagePool(pool, 64, 3)
+    const first = computedSequence(pages, text.slice(0, 150))
+    const second = new Sequence(pool, pages, text.slice(0, 150), 1000)
+    second.share(first, 150)
+    expect([second.computed, second.pages.length]).toEqual([128, 2])
+    expect(second.reserve(129)).toBe(false)
+  })
+
+  it('keeps its pages while a step uses them, though it was released', () => {
     const pages = new PagePool(pool, 64, 10)
-    const sequence = new Sequence(pool, pages, 100)
-    sequence.reserve(1)
+    const sequence = computedSequence(pages, [1])
     sequence.enter()
     sequence.release()
     expect(sequence.pages.length).toBe(1)

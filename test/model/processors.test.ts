@@ -15,7 +15,9 @@ afterAll(async () => await pool.close())
 const [{ promptIds }] = qwen3Prompts()
 
 const run = (processors: LogitsProcessor[], options = {}) =>
-  collect(model.generateIds(promptIds, { maxTokens: 12, ignoreEnd: true, processors, ...options }))
+  collect(
+    model.generateTokens(promptIds, { maxTokens: 12, ignoreEnd: true, processors, ...options }),
+  )
 
 describe('a logits processor', () => {
   it('sees the logits of every step, and all tokens so far', async () => {
@@ -73,7 +75,8 @@ describe('a logits processor', () => {
       const throws: LogitsProcessor = (_, ids) => {
         if (ids.length === promptIds.length + 3) throw reason
       }
-      for await (const id of model.generateIds(promptIds, { processors: [throws] })) given.push(id)
+      for await (const id of model.generateTokens(promptIds, { processors: [throws] }))
+        given.push(id)
     }
     const greedy = await run([])
     const other = run([])

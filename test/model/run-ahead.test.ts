@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type GenerateIdsOptions, Model, Pool, WorkerDiedError } from 'dotpool'
+import { type GenerateTokensOptions, Model, Pool, WorkerDiedError } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { needLibrary } from '../support/isas.js'
 import { fixture } from './support.js'
@@ -25,9 +25,9 @@ afterAll(async () => {
 const prompt = [5, 17, 300, 42]
 
 /** Generates tokens; the consumer waits `pause` milliseconds after each. */
-async function generate(options: GenerateIdsOptions, pause = 0): Promise<number[]> {
+async function generate(options: GenerateTokensOptions, pause = 0): Promise<number[]> {
   const ids: number[] = []
-  for await (const id of model.generateIds(prompt, { ignoreEnd: true, ...options })) {
+  for await (const id of model.generateTokens(prompt, { ignoreEnd: true, ...options })) {
     ids.push(id)
     if (pause > 0) await setTimeout(pause)
   }
@@ -35,20 +35,20 @@ async function generate(options: GenerateIdsOptions, pause = 0): Promise<number[
 }
 
 /** A processor that changes nothing, but needs the logits, so that no step runs ahead. */
-const looking: GenerateIdsOptions = { processors: [() => {}] }
+const looking: GenerateTokensOptions = { processors: [() => {}] }
 
 describe('steps that run ahead', () => {
   const sampling = { temperature: 1, topP: 0.9 }
 
   it('sample what single steps sample', async () => {
     for (const seed of [1, 2, 3]) {
-      const options = { maxTokens: 70, sampling, seed }
+      const options = { maxTokens: 70, sampling: { ...sampling, seed } }
       expect(await generate(options)).toEqual(await generate({ ...options, ...looking }))
     }
   })
 
   it('wait for a consumer that is slower than they are', async () => {
-    const options = { maxTokens: 8, sampling, seed: 4 }
+    const options = { maxTokens: 8, sampling: { ...sampling, seed: 4 } }
     const expected = await generate({ ...options, ...looking })
     const before = model.stats().steps
     expect(await generate(options, 15)).toEqual(expected)
@@ -57,7 +57,7 @@ describe('steps that run ahead', () => {
   })
 
   it('compute at most one token too many at the end of a request', async () => {
-    const ids = model.generateIds(prompt, { maxTokens: 500, ignoreEnd: true })
+    const ids = model.generateTokens(prompt, { maxTokens: 500, ignoreEnd: true })
     const before = model.stats().steps
     for (let i = 0; i < 5; i++) await ids.next()
     await ids.return()
@@ -66,7 +66,7 @@ describe('steps that run ahead', () => {
   })
 
   it('serve requests that start and end at any time', async () => {
-    const options = (seed: number) => ({ maxTokens: 5 + 9 * seed, sampling, seed })
+    const options = (seed: number) => ({ maxTokens: 5 + 9 * seed, sampling: { ...sampling, seed } })
     const seeds = [0, 1, 2, 3, 4]
     const alone: number[][] = []
     for (const seed of seeds) alone.push(await generate(options(seed)))
@@ -80,7 +80,7 @@ describe('steps that run ahead', () => {
   })
 
   it('are repeated after a worker dies, with the same samples', async () => {
-    const options = { maxTokens: 60, sampling, seed: 6 }
+    const options = { maxTokens: 60, sampling: { ...sampling, seed: 6 } }
     const expected = await generate(options)
     const run = pool.run.bind(pool)
     let calls = 0
@@ -99,7 +99,7 @@ describe('steps that run ahead', () => {
 
   it('end with the aborted request', async () => {
     const controller = new AbortController()
-    const ids = model.generateIds(prompt, { signal: controller.signal, ignoreEnd: true })
+    const ids = model.generateTokens(prompt, { signal: controller.signal, ignoreEnd: true })
     for (let i = 0; i < 3; i++) await ids.next()
     controller.abort(new Error('enough'))
     await expect(ids.next()).rejects.toThrow('enough')

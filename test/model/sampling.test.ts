@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { GenerateIdsOptions } from '#src/model/generation/generate.js'
 import type { Sampling } from '#src/model/generation/sampler.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
@@ -15,12 +14,21 @@ afterAll(async () => await pool.close())
 
 const prompt = qwen3Prompts()[0].promptIds
 
-const idsOf = (sampling: Sampling, options: GenerateIdsOptions = { seed: 1, maxTokens: 24 }) =>
-  collect(model.generateIds(prompt, { ...options, ignoreEnd: true, sampling }))
+const idsOf = (sampling: Sampling, maxTokens = 24) =>
+  collect(
+    model.generateTokens(prompt, {
+      maxTokens,
+      ignoreEnd: true,
+      sampling: { seed: 1, ...sampling },
+    }),
+  )
 
 /** How many logits are above that of each sampled token, over a generation. */
 async function ranks(sampling: Sampling): Promise<number[]> {
-  const { ids, logits } = await trace(model, prompt, { sampling, seed: 2, maxTokens: 60 })
+  const { ids, logits } = await trace(model, prompt, {
+    sampling: { ...sampling, seed: 2 },
+    maxTokens: 60,
+  })
   return ids.map((id, i) => logits[i].filter((logit) => logit > logits[i][id]).length)
 }
 
@@ -35,7 +43,7 @@ describe('sampling', () => {
   })
 
   it('repeats itself for a seed, and differs for another and without one', async () => {
-    const draw = (seed?: number) => idsOf({ temperature: 1 }, { seed, maxTokens: 24 })
+    const draw = (seed?: number) => idsOf({ temperature: 1, seed })
     const first = await draw(1)
     expect(await draw(1)).toEqual(first)
     expect(await draw(2)).not.toEqual(first)
@@ -45,10 +53,12 @@ describe('sampling', () => {
   it('samples the same alone, in a batch, and with processors that change nothing', async () => {
     const sampling = { temperature: 1, topK: 50, topP: 0.95, minP: 0.01, repetitionPenalty: 1.2 }
     const alone = await idsOf(sampling)
-    const others = [3, 4, 5].map((seed) => idsOf(sampling, { seed, maxTokens: 24 }))
+    const others = [3, 4, 5].map((seed) => idsOf({ ...sampling, seed }))
     expect(await idsOf(sampling)).toEqual(alone)
     await Promise.all(others)
-    expect((await trace(model, prompt, { sampling, seed: 1, maxTokens: 24 })).ids).toEqual(alone)
+    expect(
+      (await trace(model, prompt, { sampling: { ...sampling, seed: 1 }, maxTokens: 24 })).ids,
+    ).toEqual(alone)
   })
 })
 
@@ -72,7 +82,10 @@ describe('an option', () => {
 
   it('minP leaves only tokens that are likely relative to the best', async () => {
     const sampling = { temperature: 2, minP: 0.2 }
-    const { ids, logits } = await trace(model, prompt, { sampling, seed: 2, maxTokens: 60 })
+    const { ids, logits } = await trace(model, prompt, {
+      sampling: { ...sampling, seed: 2 },
+      maxTokens: 60,
+    })
     const ratios = ids.map((id, i) => Math.exp((logits[i][id] - Math.max(...logits[i])) / 2))
     expect(Math.min(...ratios)).toBeGreaterThanOrEqual(0.2 - 1e-6)
     expect(Math.min(...ratios)).toBeLessThan(0.6)
@@ -80,8 +93,7 @@ describe('an option', () => {
 
   it('topP leaves only the best tokens that reach this probability together', async () => {
     const { ids, logits } = await trace(model, prompt, {
-      sampling: { temperature: 1, topP: 0.5 },
-      seed: 2,
+      sampling: { temperature: 1, topP: 0.5, seed: 2 },
       maxTokens: 60,
     })
     const before = ids.map((id, i) => {
@@ -97,10 +109,10 @@ describe('an option', () => {
 
   it('repetitionPenalty makes repeated tokens less likely', async () => {
     const distinct = async (repetitionPenalty: number) =>
-      new Set(await idsOf({ repetitionPenalty }, { maxTokens: 60 })).size
+      new Set(await idsOf({ repetitionPenalty }, 60)).size
     expect(await distinct(1)).toBeLessThan(50)
     expect(await distinct(1e4)).toBe(60)
-    const all = await idsOf({ repetitionPenalty: 1e4 }, { maxTokens: 60 })
+    const all = await idsOf({ repetitionPenalty: 1e4 }, 60)
     expect(all.some((id) => prompt.includes(id))).toBe(false)
   })
 })

@@ -2,16 +2,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WorkerDiedError } from '#src/errors.js'
 import { headBytes } from '#src/layouts/kv-page.js'
 import { Batch } from '#src/model/decoder/batch.js'
-import { DrawJob, type LogitsProcessor } from '#src/model/decoder/jobs.js'
+import {
+  GenerateRequest,
+  type LogitsProcessor,
+  type TokenSink,
+} from '#src/model/decoder/generate-request.js'
 import { PagePool } from '#src/model/decoder/page.js'
+import { PrefixCache } from '#src/model/decoder/prefix-cache.js'
 import { Rotations } from '#src/model/decoder/rotations.js'
 import { Scheduler } from '#src/model/decoder/scheduler.js'
-import { Sequence } from '#src/model/decoder/sequence.js'
 import { Step, type StepContext } from '#src/model/decoder/step.js'
 import { Workspace } from '#src/model/decoder/workspace.js'
-import { Sampler } from '#src/model/generation/sampler.js'
-import { loadParts } from '#src/model/load.js'
-import type { ModelParts } from '#src/model/model.js'
+import { TokenSampler } from '#src/model/generation/sampler.js'
+import { loadParts, type ModelParts } from '#src/model/load.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
 import { fixture } from './support.js'
@@ -69,9 +72,23 @@ describe('a step in which a worker dies', () => {
     step.picksLeft = picks
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
-    const sequence = new Sequence(pool, new PagePool(pool, pageBytes, 0), 10)
-    const sampler = new Sampler(pool.memory, sampling, seed, ids, 10)
-    return await new Scheduler([step]).run(new DrawJob(sequence, ids, sampler, { processors }))
+    const pages = new PagePool(pool, pageBytes, 1)
+    const prefixes = new PrefixCache(false)
+    const scheduler = new Scheduler({ pool, steps: [step], pages, prefixes, maxQueue: 1 })
+    const sampler = new TokenSampler(pool.memory, { ...sampling, seed }, ids, 10, undefined)
+    return await new Promise<number>((resolve, reject) => {
+      const sink: TokenSink = {
+        room: 1,
+        push: (token) => {
+          resolve(token)
+          return true
+        },
+        end: () => {},
+        fail: reject,
+      }
+      const limits = { maxTokens: 1, maxContext, endTokens: [], signal: undefined }
+      scheduler.submit(new GenerateRequest(ids, { sampler, sink, processors, ...limits }))
+    })
   }
 
   it('is repeated, twice, with the same result', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { FormatError } from '#src/errors.js'
-import type { GenerateIdsOptions } from '#src/model/generation/generate.js'
+import type { GenerateTokensOptions } from '#src/model/generation/generate.js'
 import { seededRandom } from '#src/model/generation/random.js'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
@@ -257,14 +257,16 @@ export interface Trace {
 export async function trace(
   model: Model,
   prompt: ArrayLike<number>,
-  options: GenerateIdsOptions = {},
+  options: GenerateTokensOptions = {},
 ): Promise<Trace> {
   const logits: Float32Array[] = []
   const keep = (row: Float32Array) => {
     logits.push(row.slice())
   }
   const processors = [keep, ...(options.processors ?? [])]
-  const ids = await collect(model.generateIds(prompt, { ignoreEnd: true, ...options, processors }))
+  const ids = await collect(
+    model.generateTokens(prompt, { ignoreEnd: true, ...options, processors }),
+  )
   return { ids, logits }
 }
 

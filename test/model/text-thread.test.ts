@@ -212,7 +212,7 @@ describe('a model', () => {
 
   it('refuses a text that is too long by its length alone, at once', async () => {
     using model = await Model.load(await openPool(), fixture)
-    const message = /prompt: expected at most \d+ ids, .* got at least \d+/
+    const message = /prompt: expected at most \d+ tokens, .* got at least \d+/
     expect(() => model.generate('a'.repeat(1e6))).toThrow(message)
   })
 

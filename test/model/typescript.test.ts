@@ -10,8 +10,8 @@ it.skipIf(scripted)(`a model has the same bits without a native library${why}`, 
     await using pool = await createPool(isa, { threads: 2 })
     using model = await Model.load(pool, fixture, { kv: 'bf16' })
     const ids: number[] = []
-    const options = { maxTokens: 4, sampling: { temperature: 1, topP: 0.9 }, seed: 3 }
-    for await (const id of model.generateIds(promptIds, options)) ids.push(id)
+    const options = { maxTokens: 4, sampling: { temperature: 1, topP: 0.9, seed: 3 } }
+    for await (const id of model.generateTokens(promptIds, options)) ids.push(id)
     const { data } = await model.logits(promptIds)
     results.push({ ids, logits: Buffer.from(data.buffer).toString('base64') })
   }

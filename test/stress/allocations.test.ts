@@ -102,7 +102,7 @@ describe.each(some)('when memory cannot be allocated, with %s,', (isa) => {
 
   it('model loads and requests reject, and later ones give the same results as before', async () => {
     const prompt = Array.from({ length: 20 }, (_, i) => i + 1)
-    const generate = (model: Model) => collect(model.generateIds(prompt, { maxTokens: 8 }))
+    const generate = (model: Model) => collect(model.generateTokens(prompt, { maxTokens: 8 }))
     const load = async () => {
       const model = await Model.load(pool, folder.path)
       const tokens = await generate(model)
@@ -116,8 +116,8 @@ describe.each(some)('when memory cannot be allocated, with %s,', (isa) => {
     expect(await failEach(load, check)).toBeGreaterThan(20)
     expect(await load()).toEqual(expected)
     // the allocations of a running model: pages and tables of sequences
-    const options = { maxTokens: 8, sampling: { temperature: 1, repetitionPenalty: 1.1 }, seed: 1 }
-    await failEach(async () => await collect(model.generateIds(prompt, options)), check)
+    const options = { maxTokens: 8, sampling: { temperature: 1, repetitionPenalty: 1.1, seed: 1 } }
+    await failEach(async () => await collect(model.generateTokens(prompt, options)), check)
     model.dispose()
   })
 })

@@ -47,7 +47,7 @@ it('does not grow with requests, once the prefix cache is full', async () => {
   const bytes = await growth(
     fixture,
     `const model = await Model.load(pool, folder, { kv: 'f32' })`,
-    `for await (const _ of model.generateIds([i % 2048, 7], { maxTokens: 1, ignoreEnd: true }));`,
+    `for await (const _ of model.generateTokens([i % 2048, 7], { maxTokens: 1, ignoreEnd: true }));`,
     800,
   )
   expect(bytes).toBeLessThan(NOISE)
@@ -57,7 +57,7 @@ it('does not grow with requests that their consumers leave early', async () => {
   const bytes = await growth(
     fixture,
     `const model = await Model.load(pool, folder, { kv: 'f32', prefixCacheBytes: 0 })`,
-    `await model.generateIds([i % 2048, 7]).next()
+    `await model.generateTokens([i % 2048, 7]).next()
      await model.generate('O').next()`,
     100,
   )

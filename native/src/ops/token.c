@@ -136,10 +136,22 @@ const dp_op_type dp_op_dense = {
 /* Whether all ids that it names have a logit. */
 static bool names_ids_below(const dp_pick *pick, uint32_t n) {
   if (pick->action == DP_PICK_SCORE) return pick->id < n;
-  const uint32_t *seen = POINTER(const uint32_t, pick->seen);
+  const dp_adjustment *adjustments = POINTER(const dp_adjustment, pick->adjustments);
   bool below = true;
-  for (uint32_t i = 0; i < pick->seen_count; i++) below &= seen[i] < n;
+  for (uint32_t i = 0; i < pick->adjustment_count; i++) below &= (adjustments[i].id & ~DP_PENALISED) < n;
   return below;
+}
+
+/* Drawing uses the logits up, so what they were is told from a copy. */
+static dp_pick_outcome draw(const dp_kernels *kernels, float *logits, size_t n, dp_pick *pick) {
+  if (pick->copy == 0) return kernels->draw(logits, n, pick);
+  float *copy = POINTER(float, pick->copy);
+  memcpy(copy, logits, n * sizeof *copy);
+  pick->id = 0;
+  dp_pick_outcome outcome = kernels->score(copy, n, pick);
+  if (outcome == DP_PICKED) outcome = kernels->draw(logits, n, pick);
+  if (outcome == DP_PICKED) pick->logit = copy[pick->id];
+  return outcome;
 }
 
 static uint64_t run_pick(const dp_place *place, uint64_t first, uint64_t last) {
@@ -154,8 +166,8 @@ static uint64_t run_pick(const dp_place *place, uint64_t first, uint64_t last) {
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    pick->outcome =
-        pick->action == DP_PICK_DRAW ? kernels->draw(logits, op->n, pick) : kernels->score(logits, op->n, pick);
+    pick->outcome = pick->action == DP_PICK_DRAW ? draw(kernels, logits, op->n, pick)
+                                                 : kernels->score(logits, op->n, pick);
     if (pick->outcome != DP_PICKED) dp_note_fault(place, (uint32_t)m + 1);
   }
   return 0;

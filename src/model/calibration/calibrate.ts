@@ -25,14 +25,14 @@ export function calibrationWindows(
   floats: ReadonlyMap<string, FloatLinear>,
   tokens: ArrayLike<number>,
 ): Uint32Array[] {
-  const copy = model.copyTokens(tokens, 'calibration')
+  const copy = model.decoder.copyTokens(tokens, 'calibration')
   const widest = Math.max(1, ...[...floats.values()].map(({ inFeatures }) => inFeatures))
   if (copy.length < widest) {
     const expected = `at least ${widest} tokens, as many as the widest Linear has inputs`
     throw new ArgumentError('calibration', expected, `${copy.length}`)
   }
   const used = copy.subarray(0, TOKENS_PER_INPUT * widest)
-  const size = Math.min(WINDOW, model.mostTraced)
+  const size = Math.min(WINDOW, model.decoder.mostTraced)
   return Array.from({ length: Math.ceil(used.length / size) }, (_, w) =>
     used.subarray(w * size, (w + 1) * size),
   )
@@ -82,7 +82,7 @@ export async function calibrate(
     onLinear(float)
   }
   try {
-    await model.trace(windows, visit, signal)
+    await model.decoder.trace(windows, visit, signal)
     return linears
   } catch (error) {
     for (const linear of linears.values()) linear.dispose()

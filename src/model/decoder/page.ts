@@ -9,38 +9,48 @@ export interface Page {
   holders: number
 }
 
-/** The pages of one model. */
+/** The pages of one model: at most as many as its KV cache may have. */
 export class PagePool {
   readonly pageBytes: number
+  readonly maxPages: number
   readonly #pool: Pool
-  readonly #mostFree: number
+  /** Pages that no sequence holds. */
   readonly #free: Page[] = []
+  #held = 0
+  #releases = 0
 
-  /** @param mostFree how many free pages are kept for the next sequence rather than given back to the system */
-  constructor(pool: Pool, pageBytes: number, mostFree: number) {
+  constructor(pool: Pool, pageBytes: number, maxPages: number) {
     this.#pool = pool
     this.pageBytes = pageBytes
-    this.#mostFree = mostFree
+    this.maxPages = maxPages
   }
 
-  /** A page with anything in it. */
-  take(): Page {
+  /** Pages that sequences hold. */
+  get held(): number {
+    return this.#held
+  }
+
+  /** How often a page has become free: whoever found none need not ask again before that changes. */
+  get releases(): number {
+    return this.#releases
+  }
+
+  /** A page with anything in it; undefined where the budget is spent. Throws an OutOfMemoryError. */
+  take(): Page | undefined {
+    if (this.#held === this.maxPages) return undefined
     const page = this.#free.pop() ?? this.#make()
     page.holders = 1
+    this.#held++
     return page
   }
 
-  /** A page with the same in it, which the caller may write to. */
-  copy(page: Page): Page {
-    const copy = this.take()
-    copy.bytes.set(page.bytes)
-    return copy
-  }
-
-  /** Lets go of a page that {@link take} gave or that was shared. */
-  give(page: Page): void {
+  /** Releases a page that {@link take} gave or that was shared. */
+  release(page: Page): void {
     page.holders--
-    if (page.holders === 0 && this.#free.length < this.#mostFree) this.#free.push(page)
+    if (page.holders > 0) return
+    this.#held--
+    this.#releases++
+    this.#free.push(page)
   }
 
   #make(): Page {

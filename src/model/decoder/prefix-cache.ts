@@ -1,60 +1,69 @@
 import type { Sequence } from './sequence.js'
 
-/** Ended sequences that are kept at most: all are looked through for every prompt. */
-const MOST_ENDED = 256
+/** Kept sequences at most: all are searched for every prompt. */
+const MAX_KEPT = 256
 
-/**
- * Sequences whose beginnings others may share: those that run, and the last ones that have ended, as
- * far as their pages fit a budget.
- */
+/** Sequences whose beginnings others may share: those that run, and those that are kept until their pages are needed. */
 export class PrefixCache {
   readonly #running = new Set<Sequence>()
-  /** The one that ended last comes last. */
-  readonly #ended: Sequence[] = []
-  readonly #mostPages: number
+  /** The least recently used comes first. */
+  readonly #kept = new Set<Sequence>()
+  readonly #isEnabled: boolean
 
-  /** @param mostPages how many pages of ended sequences are kept; one that several share counts once */
-  constructor(mostPages: number) {
-    this.#mostPages = mostPages
+  /** @param isEnabled false: nothing is kept and nothing found */
+  constructor(isEnabled: boolean) {
+    this.#isEnabled = isEnabled
   }
 
-  /** The sequence that begins with the most of `ids`, and with how many. */
-  find(ids: ArrayLike<number>): { sequence: Sequence; count: number } | undefined {
+  /** The sequence that begins with the most of `tokens`, and with how many. */
+  find(tokens: readonly number[]): { sequence: Sequence; count: number } | undefined {
     let best: { sequence: Sequence; count: number } | undefined
-    for (const sequence of [...this.#running, ...this.#ended]) {
-      const count = commonPrefix(sequence.ids, ids)
+    for (const sequence of [...this.#running, ...this.#kept]) {
+      const count = commonPrefix(sequence, tokens)
       if (count > (best?.count ?? 0)) best = { sequence, count }
     }
+    if (best !== undefined && this.#kept.delete(best.sequence)) this.#kept.add(best.sequence)
     return best
   }
 
+  /** Lets others share what a running sequence has computed. */
   add(sequence: Sequence): void {
-    this.#running.add(sequence)
+    if (this.#isEnabled) this.#running.add(sequence)
   }
 
-  /** The sequence has ended; from now on its pages belong to the cache. */
+  /** Keeps a sequence that runs no more. */
   retire(sequence: Sequence): void {
-    if (!this.#running.delete(sequence)) return
-    this.#ended.push(sequence)
-    while (this.#ended.length > MOST_ENDED || this.#endedPages() > this.#mostPages) {
-      this.#ended.shift()?.release()
+    if (this.#running.delete(sequence)) this.#kept.add(sequence)
+    else sequence.release()
+    if (this.#kept.size > MAX_KEPT) this.evict()
+  }
+
+  /**
+   * Releases the least recently used of the kept sequences. False where there is none that no step uses.
+   *
+   * @param except is not to be released
+   */
+  evict(except?: Sequence): boolean {
+    for (const sequence of this.#kept) {
+      if (sequence.isBusy || sequence === except) continue
+      this.#kept.delete(sequence)
+      sequence.release()
+      return true
     }
+    return false
   }
 
-  /** Lets go of all sequences. */
+  /** Releases all kept sequences, and lets no one share what the running ones have computed. */
   clear(): void {
-    for (const sequence of [...this.#running, ...this.#ended.splice(0)]) sequence.release()
+    for (const sequence of this.#kept) sequence.release()
+    this.#kept.clear()
     this.#running.clear()
-  }
-
-  #endedPages(): number {
-    return new Set(this.#ended.flatMap(({ pages }) => pages)).size
   }
 }
 
-function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const most = Math.min(a.length, b.length)
+function commonPrefix(sequence: Sequence, tokens: readonly number[]): number {
+  const most = Math.min(sequence.computed, tokens.length)
   let count = 0
-  while (count < most && a[count] === b[count]) count++
+  while (count < most && sequence.tokens[count] === tokens[count]) count++
   return count
 }

@@ -1,347 +1,412 @@
 import { setImmediate } from 'node:timers/promises'
-import { WorkerDiedError } from '../../errors.js'
-import type { Drawn } from '../../layouts/pick-rows.js'
+import { OutOfMemoryError, QueueFullError, WorkerDiedError } from '../../errors.js'
+import type { Pool } from '../../pool/pool.js'
 import type { Pick } from './batch.js'
-import { type AnyJob, type Flight, isWanted, launch, type Part, touchDown } from './flight.js'
-import type { Job } from './job.js'
-import { DrawJob } from './jobs.js'
-import type { Sequence } from './sequence.js'
+import type { PagePool } from './page.js'
+import type { PrefixCache } from './prefix-cache.js'
+import type { Output, Request } from './request.js'
+import { Sequence } from './sequence.js'
 import type { Step } from './step.js'
+import { isWanted, launch, leave, type Part, type StepInFlight } from './step-in-flight.js'
 
-/** Rows of prompts that one step takes while other sequences wait for their next id. */
-const ROWS_BESIDE_DECODING = 128
+/** Rows of prompts that one step takes while other requests decode. */
+const PREFILL_ROWS_BESIDE_DECODING = 128
 
-/** A step is begun again so many times if a worker dies in it. */
+/** A step is run so many times, at most, where workers die in it. */
 const ATTEMPTS = 3
 
-/** What a model has done since it was loaded. */
+/** What a model has done since it was loaded, and what it does now. */
 export interface ModelStats {
-  /** Programs from ids to logits. */
+  /** Programs from tokens to logits. */
   steps: number
-  /** Ids that went through, over all steps. */
-  ids: number
+  /** Tokens that were computed, over all steps. */
+  tokens: number
   /** In steps, microseconds. */
   micros: number
+  /** Requests that have lost their pages to earlier ones, and were computed anew. */
+  preemptions: number
+  /** Requests that run now, and that wait for pages of the KV cache. */
+  running: number
+  waiting: number
+  /** Memory of the KV cache that running requests and kept prefixes hold, bytes. */
+  kvBytes: number
+}
+
+export interface SchedulerParts {
+  readonly pool: Pool
+  /** Taken in turn: three, each following the one before; or one, then none is queued behind another. */
+  readonly steps: readonly Step[]
+  readonly pages: PagePool
+  readonly prefixes: PrefixCache
+  /** Requests that may wait before they are first admitted. */
+  readonly maxQueue: number
 }
 
 /**
- * Runs jobs of any number of sequences through one network, all that wait together in one step: those
- * that draw their next id first, then as many ids of prompts as there is room for. Rows do not see each
- * other, so every sequence gets the bits it would get alone.
+ * Runs any number of requests through one network. A step takes a row of every request that decodes, and as many
+ * tokens of prompts as there is room for, first come, first served. Rows do not see each other, so every request gets
+ * the bits that it would get alone.
  *
- * While a step runs, the next one is queued behind it, with rows for the ids that it is about to draw: so
- * workers go on at once, and what this thread has to do for every id costs no time.
+ * While a step runs, the next one is queued behind it, with speculative rows for the tokens that are about to be
+ * sampled: so workers go on at once, and what this thread does for every token costs no time.
  */
 export class Scheduler {
-  /** Taken in turn. A step reads ids that the one before has drawn, so its batch must stay for a while. */
+  readonly #pool: Pool
   readonly #steps: readonly Step[]
+  readonly #pages: PagePool
+  readonly #prefixes: PrefixCache
+  readonly #maxQueue: number
+  /** In order of arrival, those that were preempted first. */
+  readonly #waiting: Request[] = []
+  /** In order of arrival. */
+  readonly #running: Request[] = []
+  /** The step that runs, and the one that is queued behind it. */
+  readonly #inFlight: StepInFlight[] = []
+  #isWorking = false
   #turn = 0
-  readonly #jobs: AnyJob[] = []
-  /** The step that runs, and the one behind it. */
-  readonly #flights: Flight[] = []
-  /** Ids that were drawn ahead, and not asked for yet. */
-  readonly #drawn = new WeakMap<Sequence, Drawn>()
-  readonly stats: ModelStats = { steps: 0, ids: 0, micros: 0 }
-  #running = false
+  /** Steps in a row in which a worker died. */
+  #deaths = 0
+  /** The pages' releases when no request could be admitted for want of pages. */
+  #releasesSeen: number | undefined
   #lastEnd = 0
-  /** Jobs that are not through, and one for each sequence that got an id and will ask for the next. */
-  #expected = 0
+  readonly #counts = { steps: 0, tokens: 0, micros: 0, preemptions: 0 }
 
-  /** @param steps three, each following the one before; or one, then nothing is queued behind it */
-  constructor(steps: readonly Step[]) {
+  constructor({ pool, steps, pages, prefixes, maxQueue }: SchedulerParts) {
+    this.#pool = pool
     this.#steps = steps
+    this.#pages = pages
+    this.#prefixes = prefixes
+    this.#maxQueue = maxQueue
   }
 
-  /** Queues a job. One sequence, one job at a time. */
-  run<Result>(job: Job<Result>): Promise<Result> {
-    if (job.settled) return job.result
-    job.onFail = () => this.#abortUnwanted()
-    if (this.#takeDrawn(job)) return job.result
-    this.#join(job)
-    this.#jobs.push(job)
-    if (!this.#running) this.#work()
-    return job.result
-  }
-
-  /** Nothing more is wanted of a sequence. */
-  drop(sequence: Sequence): void {
-    this.#drawn.delete(sequence)
-    for (const { parts } of this.#flights) {
-      for (const part of parts) if (part.sequence === sequence) part.dropped = true
+  /** Queues a request. It fails with a QueueFullError where too many wait already. */
+  submit(request: Request): void {
+    if (request.hasEnded) return
+    const queued = this.#waiting.filter(({ cachedTokens }) => cachedTokens === undefined).length
+    if (queued >= this.#maxQueue) {
+      request.fail(new QueueFullError(this.#maxQueue))
+      return
     }
-    this.#abortUnwanted()
+    request.onEnd = () => this.#release(request)
+    this.#waiting.push(request)
+    this.#releasesSeen = undefined
+    this.wake()
   }
 
-  /** Fails all jobs. */
+  /** Goes on where nothing could be done: a consumer has made room. */
+  wake(): void {
+    if (!this.#isWorking) void this.#work()
+  }
+
+  /** Fails all requests. */
   end(error: unknown): void {
-    for (const job of this.#jobs) job.fail(error)
+    for (const request of [...this.#running, ...this.#waiting]) request.fail(error)
+  }
+
+  get stats(): ModelStats {
+    return {
+      ...this.#counts,
+      running: this.#running.length,
+      waiting: this.#waiting.length,
+      kvBytes: this.#pages.held * this.#pages.pageBytes,
+    }
   }
 
   async #work(): Promise<void> {
-    this.#running = true
-    // others may ask at the same time
+    this.#isWorking = true
+    // requests of the same turn of the event loop share the first step
     await setImmediate()
-    while (await this.#takeOff()) {
-      const [flight] = this.#flights
-      this.#queueBehind(flight)
-      await flight.ended
-      this.#flights.shift()
-      await this.#land(flight)
-    }
-    this.#expected = 0
-    this.#running = false
-  }
-
-  // ---- sending steps off --------------------------------------------------------------------------
-
-  /** Sees to it that a step runs. False: there is nothing to do. */
-  async #takeOff(): Promise<boolean> {
     for (;;) {
-      // who got an id shall have the time to ask for the next
-      const isBehind = this.#flights.length > 0
-      if (isBehind || this.#jobs.length < this.#expected) await setImmediate()
-      if (isBehind) return true
-      this.#send(undefined)
-      if (this.#flights.length > 0) return true
-      await setImmediate()
-      if (this.#jobs.length === 0) return false
+      if (this.#inFlight.length === 0) this.#launch(undefined)
+      const [step] = this.#inFlight
+      if (step === undefined) {
+        if (this.#releasesSeen === undefined || this.#waiting.length === 0) break
+        // those that run have all stalled: their pages can be had
+        this.#releasesSeen = undefined
+        continue
+      }
+      if (isWanted(step)) this.#launchBehind(step)
+      const error = await step.ended
+      this.#inFlight.shift()
+      leave(step)
+      if (error === undefined) await this.#land(step)
+      else await this.#recover(step, error)
+    }
+    this.#isWorking = false
+  }
+
+  /** A request has ended: its rows are computed no more, and its pages may serve others. */
+  #release(request: Request): void {
+    remove(this.#waiting, request)
+    remove(this.#running, request)
+    const { sequence } = request
+    request.sequence = undefined
+    if (sequence !== undefined) this.#prefixes.retire(sequence)
+    // retired pages can be evicted
+    this.#releasesSeen = undefined
+    for (const step of this.#inFlight) if (!isWanted(step)) step.abort.abort()
+    if (this.#waiting.length > 0) this.wake()
+  }
+
+  // ---- admission and pages ------------------------------------------------------------------------
+
+  /** Admits waiting requests as long as there are pages for all their tokens. */
+  #admit(maxRunning: number): void {
+    if (this.#releasesSeen === this.#pages.releases) return
+    while (this.#running.length < maxRunning) {
+      const request = this.#waiting.find(({ hasRoom }) => hasRoom)
+      if (request === undefined) return
+      if (this.#start(request)) continue
+      this.#releasesSeen = this.#pages.releases
+      return
     }
   }
 
-  /** Queues the next step, unless this one leaves something behind that the next would write over. */
-  #queueBehind(flight: Flight): void {
-    const canFollow = this.#steps.length > 1 && flight.step.canFollow
-    if (canFollow && !flight.parts.some(({ job }) => job?.readsLogits)) this.#send(flight)
-  }
-
-  #send(behind: Flight | undefined): void {
-    const step = this.#steps[this.#turn % this.#steps.length]
-    const parts = this.#compose(step, behind)
-    if (parts.length === 0) return
-    this.#turn++
-    this.#flights.push(launch(step, parts))
-  }
-
-  /** Fills a step's batch. */
-  #compose(step: Step, behind: Flight | undefined): Part[] {
-    const { batch } = step
-    batch.clear()
-    this.#dropSettled()
-    const parts: Part[] = []
-    for (const part of behind?.parts ?? []) this.#addAhead(step, parts, part)
-    const decoding = this.#jobs.filter(({ remaining }) => remaining === 1)
-    const reading = this.#jobs.filter(({ remaining }) => remaining > 1)
-    for (const job of decoding) this.#add(step, parts, job, batch.maxRows - batch.rows)
-    const room = batch.maxRows - batch.rows
-    let left = parts.length === 0 ? room : Math.min(room, ROWS_BESIDE_DECODING)
-    for (const job of reading) left -= this.#add(step, parts, job, left)
-    return parts
-  }
-
-  #dropSettled(): void {
-    const open = this.#jobs.filter(({ settled }) => !settled)
-    this.#jobs.splice(0, this.#jobs.length, ...open)
-  }
-
-  /** Adds the next ids of a job, at most `room`. Returns how many. */
-  #add(step: Step, parts: Part[], job: AnyJob, room: number): number {
-    const { batch } = step
-    const { sequence, ids } = job
-    const most = Math.min(room, job.remaining)
-    if (most === 0 || !reserve(job, job.underWay + most)) return 0
-    const from = job.done + job.underWay
-    const part: Part = {
-      sequence,
-      job,
-      from,
-      count: 0,
-      outputs: [],
-      ahead: undefined,
-      dropped: false,
-    }
-    for (; part.count < most; part.count++) {
-      const i = from + part.count
-      const pick = job.pick(i)
-      if (pick !== undefined && batch.outputs === batch.maxOutputs) break
-      batch.addRow(ids[i], sequence.ids.length + job.underWay + part.count, sequence)
-      if (pick !== undefined) part.outputs.push({ i, output: batch.addOutput(pick) })
-    }
-    if (part.count > 0) parts.push(part)
-    return part.count
-  }
-
-  /** Adds a row for the id that a part of the step before is about to draw. */
-  #addAhead(step: Step, parts: Part[], { job, outputs, sequence }: Part): void {
-    const { batch } = step
-    const isFull = batch.rows === batch.maxRows || batch.outputs === batch.maxOutputs
-    if (job === undefined || job.settled || job.remaining > 0 || isFull) return
-    const draw = job.drawAhead()
-    if (draw === undefined) return
-    if (!reserve(job, job.underWay + 1)) return
-    batch.addDrawnRow(
-      outputs[outputs.length - 1].output,
-      sequence.ids.length + job.underWay,
-      sequence,
-    )
-    const output = batch.addOutput({ action: 'draw', draw })
-    const ahead = { after: job, draw }
-    parts.push({
-      sequence,
-      job: undefined,
-      from: 0,
-      count: 1,
-      outputs: [{ i: 0, output }],
-      ahead,
-      dropped: false,
-    })
-  }
-
-  // ---- rows ahead -----------------------------------------------------------------------------------
-
-  /** Gives the job the row that runs ahead for it, if there is one. */
-  #join(job: AnyJob): void {
-    for (const { parts } of this.#flights) {
-      const part = parts.find(({ sequence, job: owner }) => sequence === job.sequence && !owner)
-      if (part === undefined) continue
-      part.job = job
-      job.underWay = 1
-    }
-  }
-
-  /** Gives the job the id that was drawn ahead for it, if there is one. */
-  #takeDrawn(job: AnyJob): boolean {
-    const drawn = this.#drawn.get(job.sequence)
-    if (drawn === undefined || !(job instanceof DrawJob)) return false
-    this.#drawn.delete(job.sequence)
-    job.sequence.ids.push(job.ids[0])
-    job.done = 1
+  /** Gives a waiting request its pages. False where that must wait. */
+  #start(request: Request): boolean {
     try {
-      job.takeDrawn(drawn)
-      job.complete()
+      const sequence = new Sequence(this.#pool, this.#pages, request.tokens, request.capacity)
+      const known = this.#prefixes.find(request.tokens)
+      if (known !== undefined) {
+        const count = Math.min(known.count, request.firstOutput)
+        while (!sequence.share(known.sequence, count) && this.#prefixes.evict(known.sequence)) {
+          // there is a page for the copy now
+        }
+      }
+      while (!sequence.reserve(request.tokens.length)) {
+        if (this.#prefixes.evict() || this.#preemptStalled()) continue
+        sequence.release()
+        return this.#failIfAlone(request)
+      }
+      request.cachedTokens ??= sequence.computed
+      request.sequence = sequence
+      this.#prefixes.add(sequence)
     } catch (error) {
-      job.fail(error)
+      request.fail(error)
+      return true
     }
+    remove(this.#waiting, request)
+    request.status = 'running'
+    this.#running.push(request)
     return true
   }
 
-  /** Stops the step behind, as if it had never been sent off. */
-  async #callBack(): Promise<void> {
-    const flight = this.#flights.shift()
-    if (flight === undefined) return
-    flight.abort.abort()
-    await flight.ended
-    touchDown(flight)
-    for (const { ahead } of flight.parts) ahead?.after.drawAgain(ahead.draw)
+  /** Fails a request that lacks pages though no other has any. Returns whether it did. */
+  #failIfAlone(request: Request): boolean {
+    const isAlone = this.#running.every((other) => other === request) && this.#inFlight.length === 0
+    if (isAlone) request.fail(new OutOfMemoryError(this.#pages.pageBytes, undefined))
+    return isAlone
   }
 
-  #abortUnwanted(): void {
-    for (const flight of this.#flights) if (!isWanted(flight)) flight.abort.abort()
-  }
-
-  // ---- taking what came of them ----------------------------------------------------------------------
-
-  async #land(flight: Flight): Promise<void> {
-    const { step, parts, abort } = flight
+  /** Makes room for tokens of a running request, if need be at the cost of those that came after it. */
+  #reserve(request: Request, count: number): boolean {
+    const { sequence } = request
+    if (sequence === undefined) return false
     try {
-      await this.#complete(flight)
-      this.#count(flight)
-      this.#advance(parts)
+      while (!sequence.reserve(count)) {
+        if (this.#prefixes.evict()) continue
+        const last = this.#running[this.#running.length - 1]
+        if (last === request && !this.#failIfAlone(request)) this.#preempt(request)
+        if (last === request) return false
+        const { inFlight } = last
+        this.#preempt(last)
+        // its pages come back with its steps
+        if (inFlight > 0) return false
+      }
+      return true
+    } catch (error) {
+      request.fail(error)
+      return false
+    }
+  }
+
+  /** Takes the pages of a request whose consumer does not read. False where there is none. */
+  #preemptStalled(): boolean {
+    const stalled = this.#running.findLast(({ hasRoom, inFlight }) => !hasRoom && inFlight === 0)
+    if (stalled !== undefined) this.#preempt(stalled)
+    return stalled !== undefined
+  }
+
+  /** Has a request wait again. What it has computed is kept as long as nobody needs the pages. */
+  #preempt(request: Request): void {
+    const { sequence } = request
+    remove(this.#running, request)
+    request.status = 'waiting'
+    request.sequence = undefined
+    request.inFlight = 0
+    this.#waiting.unshift(request)
+    this.#counts.preemptions++
+    if (sequence !== undefined) this.#prefixes.retire(sequence)
+  }
+
+  // ---- launching steps ----------------------------------------------------------------------------
+
+  /** Queues the next step, unless this one leaves something behind that the next would overwrite. */
+  #launchBehind(before: StepInFlight): void {
+    const canFollow = this.#steps.length > 1 && before.step.canFollow
+    if (canFollow && !before.parts.some(({ request }) => request.readsLogits)) this.#launch(before)
+  }
+
+  #launch(before: StepInFlight | undefined): void {
+    const step = this.#steps[this.#turn % this.#steps.length]
+    this.#admit(step.batch.maxRows)
+    const parts = this.#compose(step, before)
+    if (parts.length === 0) return
+    this.#turn++
+    this.#inFlight.push(launch(step, parts))
+  }
+
+  /** Fills a step's batch. */
+  #compose(step: Step, before: StepInFlight | undefined): Part[] {
+    const { batch } = step
+    batch.clear()
+    const parts: Part[] = []
+    const add = (part: Part | undefined) => part !== undefined && parts.push(part)
+    // all pages before any row, for those that come late may be preempted
+    const decoding = this.#running
+      .filter(({ pending, hasRoom, canSpeculate }) => {
+        return pending === 1 ? hasRoom : pending === 0 && canSpeculate
+      })
+      .filter((request) => this.#reserve(request, request.next + 1))
+    for (const request of decoding) {
+      if (request.pending === 1) add(addRows(step, request, 1))
+      else if (request.pending === 0) add(addSpeculativeRow(step, request, before))
+    }
+    let room = batch.maxRows - batch.rows
+    if (parts.length > 0) room = Math.min(room, PREFILL_ROWS_BESIDE_DECODING)
+    for (const request of this.#running) {
+      if (request.pending > 1 && room > 0) {
+        const part = addRows(step, request, Math.min(room, request.pending))
+        add(part)
+        room -= part?.count ?? 0
+      }
+    }
+    return parts
+  }
+
+  // ---- taking outcomes ------------------------------------------------------------------------------
+
+  /** Takes the outcome of a step that has ended well. */
+  async #land(inFlight: StepInFlight): Promise<void> {
+    const { step, parts, abort } = inFlight
+    this.#deaths = 0
+    this.#count(inFlight)
+    for (const { request, sequence, count } of parts) {
+      if (request.sequence !== sequence) continue
+      request.inFlight -= count
+      sequence.computed += count
+    }
+    try {
       const again = this.#takeOutputs(step, parts)
       if (again.length > 0) {
-        // what is drawn from is written over, so every attempt begins with a copy
+        // drawing overwrites the logits, so every attempt begins with a copy
         const logits = step.copyLogits()
         await attempt(() => step.pickAgain(logits, abort.signal), ATTEMPTS)
         this.#takeOutputs(step, again)
       }
-      this.#settle(parts)
     } catch (error) {
-      for (const { job } of parts) job?.fail(error)
+      for (const { request } of parts) request.fail(error)
+    }
+    for (const { request } of parts) {
+      if (!request.hasEnded && request.pending === 0 && request.inFlight === 0) request.complete()
     }
   }
 
-  /** A step has no effect before it is taken as done: where a worker died in it, it is begun anew. */
-  async #complete(flight: Flight): Promise<void> {
-    try {
-      const error = await flight.ended
-      if (error === undefined) return
-      await this.#callBack()
-      if (!(error instanceof WorkerDiedError)) throw error
-      await attempt(() => flight.step.run(flight.abort.signal), ATTEMPTS - 1)
-    } finally {
-      touchDown(flight)
-    }
-  }
-
-  #count({ step, started }: Flight): void {
-    const now = performance.now()
-    this.stats.steps++
-    this.stats.ids += step.batch.rows
-    // it waited for the one before
-    this.stats.micros += (now - Math.max(started, this.#lastEnd)) * 1000
-    this.#lastEnd = now
-  }
-
-  #advance(parts: readonly Part[]): void {
-    for (const { job, from, count } of parts) {
-      if (job === undefined || job.settled) continue
-      for (let i = from; i < from + count; i++) job.sequence.ids.push(job.ids[i])
-      job.done += count
-    }
-  }
-
-  /** Gives every output to its job. Returns the parts whose logits want to be picked from again. */
+  /** Gives every output to its request. Returns the parts whose logits are to be picked from again. */
   #takeOutputs(step: Step, parts: readonly Part[]): Part[] {
     const { batch } = step
     const again: Part[] = []
-    const picks: { output: number; pick: Pick }[] = []
+    const picks: { index: number; pick: Pick }[] = []
     for (const part of parts) {
-      const { job, sequence, dropped } = part
-      if (job === undefined && !dropped) {
-        this.#drawn.set(sequence, batch.picks.drawn(part.outputs[0].output))
-      }
-      if (job === undefined || job.settled) continue
-      const open: Part['outputs'] = []
+      const { request, sequence } = part
+      if (request.sequence !== sequence) continue
+      const outputs: Part['outputs'] = []
       try {
-        for (const { i, output } of part.outputs) {
-          const pick = job.take(i, batch.picks, output, step.logits(output))
+        for (const { position, index } of part.outputs) {
+          const output: Output = { picks: batch.picks, index, logits: step.logits(index) }
+          const pick = request.take(position, output)
           if (pick === undefined) continue
-          open.push({ i, output })
-          picks.push({ output, pick })
+          outputs.push({ position, index })
+          picks.push({ index, pick })
         }
-        if (open.length > 0) again.push({ ...part, outputs: open })
+        if (outputs.length > 0) again.push({ ...part, outputs })
       } catch (error) {
-        job.fail(error)
+        request.fail(error)
       }
     }
     if (picks.length === 0) return again
-    for (let output = 0; output < batch.outputs; output++) {
-      batch.setPick(output, { action: 'nothing' })
-    }
-    for (const { output, pick } of picks) batch.setPick(output, pick)
+    for (let index = 0; index < batch.outputs; index++) batch.setPick(index, { action: 'nothing' })
+    for (const { index, pick } of picks) batch.setPick(index, pick)
     return again
   }
 
-  #settle(parts: readonly Part[]): void {
-    let through = 0
-    for (const { job } of parts) {
-      if (job === undefined || job.settled || job.remaining > 0 || job.underWay > 0) continue
-      through++
-      job.complete()
+  /**
+   * A step has come to nothing, and so has the one behind it. Neither has had an effect: where a worker died, their
+   * rows are computed again.
+   */
+  async #recover({ parts }: StepInFlight, error: unknown): Promise<void> {
+    const behind = this.#inFlight.shift()
+    behind?.abort.abort()
+    await behind?.ended
+    if (behind !== undefined) leave(behind)
+    for (const { request, sequence } of [...parts, ...(behind?.parts ?? [])]) {
+      if (request.sequence === sequence) request.inFlight = 0
     }
-    this.#dropSettled()
-    this.#expected = this.#jobs.length + through
+    const diedAgain = error instanceof WorkerDiedError && ++this.#deaths < ATTEMPTS
+    if (diedAgain) return
+    this.#deaths = 0
+    for (const { request, sequence } of parts) {
+      if (request.sequence === sequence) request.fail(error)
+    }
+  }
+
+  #count({ step, started }: StepInFlight): void {
+    const now = performance.now()
+    this.#counts.steps++
+    this.#counts.tokens += step.batch.rows
+    // it waited for the one before
+    this.#counts.micros += (now - Math.max(started, this.#lastEnd)) * 1000
+    this.#lastEnd = now
   }
 }
 
-/** Makes room for so many ids of the job's sequence; the job fails if there is no memory. */
-function reserve(job: AnyJob, count: number): boolean {
-  try {
-    job.sequence.reserve(count)
-    return true
-  } catch (error) {
-    job.fail(error)
-    return false
+/** Adds known tokens of a request, at most so many: fewer where the batch has no room for their outputs. */
+function addRows({ batch }: Step, request: Request, most: number): Part | undefined {
+  const { sequence, tokens, next } = request
+  if (sequence === undefined || batch.rows === batch.maxRows) return undefined
+  const outputs: Part['outputs'] = []
+  let count = 0
+  for (; count < most; count++) {
+    const position = next + count
+    const pick = request.pickAt(position)
+    if (pick !== undefined && batch.outputs === batch.maxOutputs) break
+    batch.addRow(tokens[position], position, sequence)
+    if (pick !== undefined) outputs.push({ position, index: batch.addOutput(pick) })
   }
+  return count === 0 ? undefined : { request, sequence, count, outputs }
+}
+
+/** Adds a row for the token that the step before is about to sample for a request. */
+function addSpeculativeRow(
+  { batch }: Step,
+  request: Request,
+  before: StepInFlight | undefined,
+): Part | undefined {
+  const { sequence, next } = request
+  const isFull = batch.rows === batch.maxRows || batch.outputs === batch.maxOutputs
+  if (sequence === undefined || isFull || !request.canSpeculate) return undefined
+  const part = before?.parts.find((part) => part.request === request && part.sequence === sequence)
+  const sampled = part?.outputs.find(({ position }) => position === next - 1)
+  const pick = request.pickAt(next)
+  if (sampled === undefined || pick === undefined) return undefined
+  batch.addDrawnRow(sampled.index, next, sequence)
+  const outputs = [{ position: next, index: batch.addOutput(pick) }]
+  return { request, sequence, count: 1, outputs }
+}
+
+function remove<Item>(items: Item[], item: Item): void {
+  const at = items.indexOf(item)
+  if (at >= 0) items.splice(at, 1)
 }
 
 async function attempt(run: () => Promise<void>, times: number): Promise<void> {

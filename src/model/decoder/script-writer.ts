@@ -141,7 +141,9 @@ export class ScriptWriter implements StepWriter {
     const args: ArgsOf<PickTask> = {
       logits: this.#rows(this.#workspace.logits, this.#network.config.vocabSize, 'outputs'),
       picks: picks.words.subarray(0, outputs * PickField.words),
-      seen: picks.seen.slice(0, outputs),
+      adjustments: picks.adjustments.slice(0, outputs),
+      copies: picks.copies.slice(0, outputs),
+      candidates: picks.candidates,
     }
     this.ops.push({ module: pickModule, run: pickShare, args })
   }

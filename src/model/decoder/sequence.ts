@@ -3,69 +3,95 @@ import { PAGE } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Page, PagePool } from './page.js'
 
-/** The ids that one text has run through the network so far, and where their keys and values lie. */
+/** Tokens, and the pages that hold the keys and values of the first of them. */
 export class Sequence {
-  /** The ids whose keys and values the pages hold. */
-  readonly ids: number[] = []
-  /** The most ids it may hold. */
-  readonly capacity: number
+  /** Grows with the request that owns it. */
+  readonly tokens: readonly number[]
+  /** How many of the tokens have keys and values in the pages. */
+  computed = 0
   readonly pages: Page[] = []
   /** Where C finds the table of the pages' addresses, dp_pages. */
   readonly tableAddress: number
+  readonly #capacity: number
   readonly #table: BigUint64Array
   readonly #pagePool: PagePool
   #steps = 0
-  #released = false
+  #isReleased = false
 
-  constructor(pool: Pool, pagePool: PagePool, capacity: number) {
+  /**
+   * @param capacity the most tokens it may hold
+   * @throws OutOfMemoryError
+   */
+  constructor(pool: Pool, pagePool: PagePool, tokens: readonly number[], capacity: number) {
     const most = Math.ceil(capacity / PAGE)
     const bytes = pool.memory.bytes((1 + most) * 8)
-    this.capacity = capacity
+    this.tokens = tokens
     this.tableAddress = pool.addressOf(bytes)
+    this.#capacity = capacity
     this.#table = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)
     this.#table[0] = BigInt(most)
     this.#pagePool = pagePool
   }
 
-  /** Begins with the first `count` ids of another sequence, sharing its pages. Of a new sequence. */
-  fork(other: Sequence, count: number): void {
+  /** Whether a step reads or writes its pages. */
+  get isBusy(): boolean {
+    return this.#steps > 0
+  }
+
+  /**
+   * Takes over the keys and values of another sequence that begins with the same tokens. Whole pages are shared; a
+   * last one is copied, for both write on. False where there is no page for the copy: the whole ones are shared then.
+   *
+   * @param count tokens that both begin with, of which `other` has keys and values
+   */
+  share(other: Sequence, count: number): boolean {
     const whole = Math.floor(count / PAGE)
-    for (const page of other.pages.slice(0, whole)) {
+    for (const page of other.pages.slice(this.pages.length, whole)) {
       page.holders++
       this.#append(page)
     }
-    // the last page is written on by both
-    if (count % PAGE > 0) this.#append(this.#pagePool.copy(other.pages[whole]))
-    for (let i = 0; i < count; i++) this.ids.push(other.ids[i])
+    this.computed = whole * PAGE
+    if (count === this.computed) return true
+    const copy = this.#pagePool.take()
+    if (copy === undefined) return false
+    copy.bytes.set(other.pages[whole].bytes)
+    this.#append(copy)
+    this.computed = count
+    return true
   }
 
-  /** Makes room for so many more ids. */
-  reserve(count: number): void {
-    if (this.ids.length + count > this.capacity) {
-      throw new InternalError(`${this.ids.length + count} tokens in a sequence of ${this.capacity}`)
+  /**
+   * Makes room for so many tokens in all. False where no page can be had; pages that could stay with the sequence.
+   *
+   * @throws OutOfMemoryError
+   */
+  reserve(count: number): boolean {
+    if (count > this.#capacity) {
+      throw new InternalError(`${count} tokens in a sequence of ${this.#capacity}`)
     }
-    while (this.pages.length * PAGE < this.ids.length + count) this.#append(this.#pagePool.take())
+    while (this.pages.length * PAGE < count) {
+      const page = this.#pagePool.take()
+      if (page === undefined) return false
+      this.#append(page)
+    }
+    return true
   }
 
-  /** Between this and {@link leave} workers read and write its pages. */
+  /** Between this and {@link leave} a step reads and writes its pages. */
   enter(): void {
     this.#steps++
   }
 
   leave(): void {
     this.#steps--
-    if (this.#steps === 0 && this.#released) this.#giveBack()
+    if (!this.isBusy && this.#isReleased) this.#releasePages()
   }
 
-  /** Lets go of the pages, as soon as no worker uses them. */
+  /** Releases the pages as soon as no step uses them. */
   release(): void {
-    if (this.#released) return
-    this.#released = true
-    if (this.#steps === 0) this.#giveBack()
-  }
-
-  [Symbol.dispose](): void {
-    this.release()
+    if (this.#isReleased) return
+    this.#isReleased = true
+    if (!this.isBusy) this.#releasePages()
   }
 
   #append(page: Page): void {
@@ -73,7 +99,7 @@ export class Sequence {
     this.pages.push(page)
   }
 
-  #giveBack(): void {
-    for (const page of this.pages.splice(0)) this.#pagePool.give(page)
+  #releasePages(): void {
+    for (const page of this.pages.splice(0)) this.#pagePool.release(page)
   }
 }

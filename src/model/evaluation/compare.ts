@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { ArgumentError, checkCallback, checkSignal, NotANumberError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
-import { LogitsJob } from '../decoder/jobs.js'
 import { cutWindows } from '../generation/nll.js'
 import { checkModel, type Model } from '../model.js'
 import { divergence } from './divergence.js'
@@ -63,20 +62,19 @@ export async function compareModels(
   const maxContext = Math.min(model.maxContext, reference.maxContext)
   const { vocabSize } = model.config
   const rows = Math.max(1, Math.floor(PIECE_BYTES / (4 * vocabSize)))
-  const copy = model.copyTokens(tokens, 'tokens')
-  const windows = cutWindows(copy, maxContext, window, 'tokens')
+  const copy = model.decoder.copyTokens(tokens)
+  const windows = cutWindows(copy, maxContext, window)
   const total = windows.length * windows[0].length
   const tally = new Tally(total)
-  for (const ids of windows) {
-    using own = model.beginAlone(ids.length)
-    using other = reference.beginAlone(ids.length)
-    for (let from = 0; from < ids.length; from += rows) {
-      const piece = ids.subarray(from, from + rows)
-      const logits = await model.run(new LogitsJob(own, piece, vocabSize, signal))
-      const expected = await reference.run(new LogitsJob(other, piece, vocabSize, signal))
-      for (let i = 0; i < piece.length; i++) {
+  for (const window of windows) {
+    for (let from = 0; from < window.length; from += rows) {
+      // what comes before the piece is in the prefix cache
+      const piece = window.subarray(0, from + rows)
+      const logits = await model.decoder.logits(piece, from, signal)
+      const expected = await reference.decoder.logits(piece, from, signal)
+      for (let i = 0; i < piece.length - from; i++) {
         const rowOf = (matrix: Float32Array) => matrix.subarray(i * vocabSize, (i + 1) * vocabSize)
-        tally.add(rowOf(logits), rowOf(expected), ids, from + i)
+        tally.add(rowOf(logits), rowOf(expected), window, from + i)
         // a row takes a millisecond or two, so other work gets its turn between rows
         await setImmediate()
         signal?.throwIfAborted()

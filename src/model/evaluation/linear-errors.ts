@@ -49,10 +49,10 @@ export async function compareLinears(
   checkModels(model, reference)
   const { signal, onProgress } = checkOptions(options, linearErrorOptions)
   checkShapes(model, reference)
-  const copy = reference.copyTokens(tokens, 'tokens')
+  const copy = reference.decoder.copyTokens(tokens, 'tokens')
   const { projections } = model
   const errors: LinearError[] = []
-  const first = copy.subarray(0, Math.min(TOKENS, reference.mostTraced))
+  const first = copy.subarray(0, Math.min(TOKENS, reference.decoder.mostTraced))
   const compare = async ({ name, x, y }: LinearTrace) => {
     const linear = projections.get(name) as Projection
     const rows = rowErrors(await linear.forward(x, { signal }), y, linear.outFeatures)
@@ -62,7 +62,7 @@ export async function compareLinears(
     errors.push({ name, ...placeOf(name), error })
     onProgress?.(errors.length, projections.size)
   }
-  await reference.trace([first], compare, signal)
+  await reference.decoder.trace([first], compare, signal)
   return errors
 }
 

@@ -1,185 +1,180 @@
 import { checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
+import { type LogProbOptions, MAX_CANDIDATES } from '../../layouts/pick-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
-import { DrawJob, type LogitsProcessor } from '../decoder/jobs.js'
-import type { Sequence } from '../decoder/sequence.js'
-import type { Model } from '../model.js'
+import type { Decoder } from '../decoder/decoder.js'
+import {
+  GenerateRequest,
+  type LogitsProcessor,
+  type TokenSink,
+} from '../decoder/generate-request.js'
 import { StopFinder } from '../text/stop-finder.js'
-import { encodePrompt, isText, type Prompt, tooManyTokens } from './prompt.js'
-import { copySampling, Sampler, type Sampling } from './sampler.js'
+import { type Detokenizer, Generation, type Start } from './generation.js'
+import { encodePrompt, isText, type Prompt, type PromptEncoder, tooManyTokens } from './prompt.js'
+import { copySampling, type Sampling, TokenSampler } from './sampler.js'
 
-export interface GenerateIdsOptions {
-  /** The most ids to generate; 256 by default. The model's context may end before. */
+export interface GenerateTokensOptions {
+  /** The most tokens to generate; 256 by default. The model's context may end before. */
   maxTokens?: number | undefined
-  /** How ids are chosen; by default always the best. */
+  /** How tokens are sampled; by default always the likeliest is taken. */
   sampling?: Sampling | undefined
-  /** Makes the draws repeatable: an integer in [0, 2^32). */
-  seed?: number | undefined
-  /** Called with the logits of every step, to change them before an id is drawn. */
+  /** Called with the logits of every step, to change them before a token is sampled. */
   processors?: readonly LogitsProcessor[] | undefined
-  /** Goes on behind ids that end a text. */
+  /** Goes on behind tokens that end a text. */
   ignoreEnd?: boolean | undefined
-  /** Stops the work; the next step rejects with its reason. */
+  /** Stops the work; the next read rejects with its reason. */
   signal?: AbortSignal | undefined
 }
 
-export interface GenerateOptions extends GenerateIdsOptions {
+export interface GenerateOptions extends GenerateTokensOptions {
   /** The text ends before the first of these. */
   stop?: readonly string[] | undefined
+  /**
+   * Tells how likely each token was, and so many of the likeliest ones: 0 to 20. Before any sampling parameter, but
+   * after `processors`.
+   */
+  logprobs?: number | undefined
 }
 
-const generateIdsOptions: OptionNames<GenerateIdsOptions> = {
+const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
   maxTokens: true,
   sampling: true,
-  seed: true,
   processors: true,
   ignoreEnd: checkBoolean,
   signal: checkSignal,
 }
 
-const generateOptions: OptionNames<GenerateOptions> = { ...generateIdsOptions, stop: true }
+const generateOptions: OptionNames<GenerateOptions> = {
+  ...generateTokensOptions,
+  stop: true,
+  logprobs: (name, value) => {
+    if (value !== undefined) checkInteger(name, value, 0, MAX_CANDIDATES)
+  },
+}
+
+/** A decoder that texts go into and come out of. */
+export interface TextDecoder extends PromptEncoder {
+  readonly decoder: Decoder
+}
 
 /**
- * Continues `ids`, one id at a time, until an id that ends a text, which is not given.
+ * Continues a prompt as text.
+ *
+ * @throws ArgumentError at once; the run rejects with what is found later
+ */
+export function generateText(
+  model: TextDecoder,
+  prompt: Prompt,
+  options: GenerateOptions,
+): Generation {
+  const { decoder } = model
+  const { stop, logprobs, ...others } = checkOptions(options, generateOptions)
+  const stops = copyStops(stop)
+  const settings = readSettings(decoder, others)
+  const { signal } = settings
+  const encoding = encode(model, prompt, signal)
+  const start: Start = async (sink) => {
+    const tokens = await encoding
+    const detokenizer: Detokenizer = {
+      stream: model.tokenizer.stream(tokens),
+      stops: new StopFinder(stops),
+    }
+    return { request: makeRequest(decoder, tokens, settings, sink, logprobs), detokenizer }
+  }
+  return new Generation(start, () => decoder.wake(), signal)
+}
+
+/**
+ * Continues tokens, until one that ends a text, which is not given.
  *
  * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
-export function generateIds(
-  model: Model,
-  ids: ArrayLike<number>,
-  options: GenerateIdsOptions,
+export function generateTokens(
+  decoder: Decoder,
+  prompt: ArrayLike<number>,
+  options: GenerateTokensOptions,
 ): AsyncGenerator<number, void, void> {
-  const settings = readSettings(checkOptions(options, generateIdsOptions))
-  return continueTokens(model, model.copyTokens(ids), settings, 'ids')
+  const settings = readSettings(decoder, checkOptions(options, generateTokensOptions))
+  const tokens = copyPrompt(decoder, prompt, 'tokens')
+  const start: Start = async (sink) => {
+    const request = makeRequest(decoder, tokens, settings, sink, undefined)
+    return { request, detokenizer: undefined }
+  }
+  return tokensOf(new Generation(start, () => decoder.wake(), settings.signal))
+}
+
+async function* tokensOf(generation: Generation): AsyncGenerator<number, void, void> {
+  for await (const { tokens } of generation.chunks()) yield* tokens
 }
 
 /** Options of a call, checked and copied: the caller may change theirs before the tokens of a text are known. */
 interface Settings {
   maxTokens: number
   sampling: Sampling
-  seed: number | undefined
   processors: readonly LogitsProcessor[]
   ignoreEnd: boolean
   signal: AbortSignal | undefined
 }
 
-function readSettings(options: GenerateIdsOptions): Settings {
-  const { maxTokens = 256, sampling = {}, seed, processors, ignoreEnd = false, signal } = options
+function readSettings({ config }: Decoder, options: GenerateTokensOptions): Settings {
+  const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal } = options
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
   return {
     maxTokens,
-    sampling: copySampling(sampling, seed),
-    seed,
+    sampling: copySampling(sampling, config.vocabSize),
     processors: copyProcessors(processors),
     ignoreEnd,
     signal,
   }
 }
 
-/** @param argument what the caller knows the tokens by */
-function continueTokens(
-  model: Model,
-  tokens: Uint32Array,
-  settings: Settings,
-  argument: string,
-): AsyncGenerator<number, void, void> {
-  const { maxTokens, sampling, seed } = settings
-  const { length } = tokens
-  const room = model.maxContext - length
-  if (room < 1) throw tooManyTokens(argument, model.maxContext, `${length}`)
-  const count = Math.min(maxTokens, room)
-  const sampler = new Sampler(model.pool.memory, sampling, seed, tokens, length + count)
-  const run: Run = { model, sequence: undefined }
-  const generator = steps(run, tokens, count, sampler, settings)
-  abandoned.register(generator, run)
-  return generator
-}
-
-/** What an iterator has under way. */
-interface Run {
-  readonly model: Model
-  sequence: Sequence | undefined
-}
-
-/** Ends the sequences of iterators that nobody can ask for more, though they were not ended either. */
-const abandoned = new FinalizationRegistry<Run>(({ model, sequence }) => {
-  if (sequence !== undefined) model.end(sequence)
-})
-
-async function* steps(
-  run: Run,
-  tokens: Uint32Array,
-  count: number,
-  sampler: Sampler,
-  { processors, ignoreEnd, signal }: Settings,
-): AsyncGenerator<number, void, void> {
-  const { model } = run
-  const sequence = model.begin(tokens, tokens.length + count)
-  run.sequence = sequence
-  try {
-    let next: ArrayLike<number> = tokens.subarray(sequence.ids.length)
-    for (let i = 0; i < count; i++) {
-      const goesOn = i + 1 < count
-      const id = await model.run(
-        new DrawJob(sequence, next, sampler, { processors, goesOn, signal }),
-      )
-      if (!ignoreEnd && model.config.eosTokenIds.includes(id)) return
-      yield id
-      sampler.accept(id)
-      next = [id]
-    }
-  } finally {
-    model.end(sequence)
-  }
-}
-
-/**
- * Continues a prompt as text. Each piece is whole code points; together they are the text that
- * follows the prompt's.
- *
- * @throws ArgumentError at once; at the first step where it needs the tokens of a text; whatever the pool throws,
- *   at the step where it does
- */
-export function generateText(
-  model: Model,
+/** The tokens of a prompt. Those of a text come later; a promise that rejects is first looked at by the run. */
+function encode(
+  model: TextDecoder,
   prompt: Prompt,
-  options: GenerateOptions,
-): AsyncGenerator<string, void, void> {
-  const { stop, ...others } = checkOptions(options, generateOptions)
-  const stops = new StopFinder(copyStops(stop))
-  const settings = readSettings(others)
-  if (!isText(prompt)) {
-    const tokens = model.copyTokens(prompt, 'prompt')
-    return pieces(model, tokens, continueTokens(model, tokens, settings, 'prompt'), stops)
-  }
-  const encoding = encodePrompt(model, prompt, settings.signal)
-  encoding.catch(() => {}) // the first step throws it
-  return textPieces(model, encoding, settings, stops)
+  signal: AbortSignal | undefined,
+): Uint32Array | Promise<Uint32Array> {
+  const { decoder } = model
+  if (!isText(prompt)) return copyPrompt(decoder, prompt, 'prompt')
+  const encoding = encodePrompt(model, prompt, signal).then((tokens) => {
+    return copyPrompt(decoder, tokens, 'prompt')
+  })
+  encoding.catch(() => {})
+  return encoding
 }
 
-async function* textPieces(
-  model: Model,
-  encoding: Promise<Uint32Array>,
-  settings: Settings,
-  stops: StopFinder,
-): AsyncGenerator<string, void, void> {
-  const tokens = model.copyTokens(await encoding, 'prompt')
-  yield* pieces(model, tokens, continueTokens(model, tokens, settings, 'prompt'), stops)
+/** @param argument what the caller knows the tokens by */
+function copyPrompt(decoder: Decoder, prompt: ArrayLike<number>, argument: string): Uint32Array {
+  const tokens = decoder.copyTokens(prompt, argument)
+  const { maxContext } = decoder
+  if (tokens.length >= maxContext) throw tooManyTokens(argument, maxContext, `${tokens.length}`)
+  return tokens
 }
 
-async function* pieces(
-  model: Model,
+function makeRequest(
+  decoder: Decoder,
   prompt: Uint32Array,
-  ids: AsyncGenerator<number, void, void>,
-  stops: StopFinder,
-): AsyncGenerator<string, void, void> {
-  const stream = model.tokenizer.stream(prompt)
-  for await (const id of ids) {
-    const piece = stops.push(stream.push(id))
-    if (piece !== '') yield piece
-    if (stops.found) return
-  }
-  const rest = stops.push(stream.end()) + stops.end()
-  if (rest !== '') yield rest
+  { maxTokens, sampling, processors, ignoreEnd, signal }: Settings,
+  sink: TokenSink,
+  logprobs: number | undefined,
+): GenerateRequest {
+  const { pool, maxContext, config } = decoder
+  const { memory } = pool
+  const capacity = Math.min(prompt.length + maxTokens, maxContext)
+  const logProbs: LogProbOptions | undefined =
+    logprobs === undefined
+      ? undefined
+      : { count: logprobs, copy: memory.array('float32', config.vocabSize) }
+  const request = new GenerateRequest(prompt, {
+    sampler: new TokenSampler(memory, sampling, prompt, capacity, logProbs),
+    sink,
+    processors,
+    maxTokens,
+    maxContext,
+    endTokens: ignoreEnd ? [] : config.eosTokenIds,
+    signal,
+  })
+  decoder.submit(request)
+  return request
 }
 
 function copyProcessors(processors: readonly LogitsProcessor[] = []): LogitsProcessor[] {

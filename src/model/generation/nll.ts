@@ -1,9 +1,9 @@
 import { ArgumentError, checkCallback, checkInteger, checkSignal } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
-import type { Model } from '../model.js'
+import type { Decoder } from '../decoder/decoder.js'
 
 export interface NllOptions {
-  /** Ids per window. 256 by default, or the context where that is shorter. */
+  /** Tokens per window. 256 by default, or the context where that is shorter. */
   window?: number | undefined
   /** Stops the work; the call rejects with its reason. */
   signal?: AbortSignal | undefined
@@ -18,23 +18,23 @@ const nllOptions: OptionNames<NllOptions> = {
 }
 
 /**
- * mean over predictions of -log softmax(logits)[next id], in nats: how surprised the model is by
- * `ids`, cut into windows without overlap, where the first id of each predicts the second, and so on.
+ * mean over predictions of -log softmax(logits)[next token], in nats: how surprised the model is by
+ * the tokens, cut into windows without overlap, where the first id of each predicts the second, and so on.
  * An incomplete last window is left out, unless it is the only one.
  *
  * @throws ArgumentError
  */
 export async function meanNll(
-  model: Model,
-  ids: ArrayLike<number>,
+  decoder: Decoder,
+  tokens: ArrayLike<number>,
   options: NllOptions,
 ): Promise<number> {
   const { window, signal, onProgress } = checkOptions(options, nllOptions)
-  const windows = cutWindows(model.copyTokens(ids), model.maxContext, window)
+  const windows = cutWindows(decoder.copyTokens(tokens), decoder.maxContext, window)
   let sum = 0
   let predicted = 0
   for (const [w, slice] of windows.entries()) {
-    sum += await model.score(slice, signal)
+    sum += await decoder.score(slice, signal)
     predicted += slice.length - 1
     onProgress?.(w + 1, windows.length)
   }
@@ -45,21 +45,21 @@ export async function meanNll(
  * Cuts a text into windows without overlap. An incomplete last one is left out, unless it is the only one.
  *
  * @param window tokens in each; 256 by default, or the context where that is shorter
- * @param argument what the caller knows `ids` by
+ * @param argument what the caller knows them by
  * @throws ArgumentError
  */
 export function cutWindows(
-  ids: Uint32Array,
+  tokens: Uint32Array,
   maxContext: number,
   window: number | undefined,
-  argument = 'ids',
+  argument = 'tokens',
 ): Uint32Array[] {
   if (window !== undefined) checkInteger('window', window, 2, maxContext)
-  if (ids.length < 2) {
-    throw new ArgumentError(argument, 'at least 2, to predict one', `${ids.length}`)
+  if (tokens.length < 2) {
+    throw new ArgumentError(argument, 'at least 2, to predict one', `${tokens.length}`)
   }
-  const size = Math.min(window ?? 256, maxContext, ids.length)
-  return Array.from({ length: Math.floor(ids.length / size) }, (_, w) =>
-    ids.subarray(w * size, (w + 1) * size),
+  const size = Math.min(window ?? 256, maxContext, tokens.length)
+  return Array.from({ length: Math.floor(tokens.length / size) }, (_, w) =>
+    tokens.subarray(w * size, (w + 1) * size),
   )
 }

@@ -1,9 +1,19 @@
 import { ArgumentError } from '../../errors.js'
-import type { Model } from '../model.js'
 import type { ChatMessage } from '../text/chat-messages.js'
+import type { ChatTemplate } from '../text/chat-template.js'
+import type { Tokenizer } from '../text/tokenizer.js'
 
-/** Text, a conversation, or the ids of either. */
+/** Text, a conversation, or the tokens of either. */
 export type Prompt = string | readonly ChatMessage[] | ArrayLike<number>
+
+/** What makes tokens of texts. */
+export interface PromptEncoder {
+  /** Throws an ArgumentError where there is none. */
+  readonly tokenizer: Tokenizer
+  readonly chatTemplate: ChatTemplate
+  /** The most tokens of a sequence. */
+  readonly maxContext: number
+}
 
 /** Whether a prompt has to be tokenised. */
 export function isText(prompt: Prompt): prompt is string | readonly ChatMessage[] {
@@ -19,7 +29,7 @@ export function isText(prompt: Prompt): prompt is string | readonly ChatMessage[
  *   signal's reason, DeadlineError
  */
 export function encodePrompt(
-  model: Model,
+  model: PromptEncoder,
   prompt: string | readonly ChatMessage[],
   signal?: AbortSignal,
 ): Promise<Uint32Array> {
@@ -34,7 +44,7 @@ export function encodePrompt(
   })
 }
 
-function checkLength({ tokenizer, maxContext }: Model, text: string): void {
+function checkLength({ tokenizer, maxContext }: PromptEncoder, text: string): void {
   const least = tokenizer.leastTokens(text)
   if (least >= maxContext) throw tooManyTokens('prompt', maxContext, `at least ${least}`)
 }
@@ -43,7 +53,7 @@ function checkLength({ tokenizer, maxContext }: Model, text: string): void {
 export function tooManyTokens(argument: string, maxContext: number, got: string): ArgumentError {
   return new ArgumentError(
     argument,
-    `at most ${maxContext - 1} ids, to leave room for one more`,
+    `at most ${maxContext - 1} tokens, to leave room for one more`,
     got,
   )
 }

@@ -39,7 +39,7 @@ function openSession(model: Model, length: number): Session {
     read: async (prompts) => {
       await close()
       texts = prompts.map((prompt) =>
-        model.generateIds(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
+        model.generateTokens(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
       )
       return step()
     },

@@ -1,6 +1,6 @@
 /*
- * draw.c: the next id, drawn from a row of logits: repetition penalty, temperature, then top-k, top-p and
- * min-p, in the order and with the meanings that Hugging Face's transformers gives them.
+ * draw.c: the next id, drawn from a row of logits: adjustments, temperature, then top-k, top-p and min-p, in the
+ * order and with the meanings that Hugging Face's transformers gives them.
  *
  * An id's weight is floor(e^((l - max l) / temperature) * 2^30). Weights are whole numbers, so that their
  * sums are the same in any order. float32 holds them exactly, because it held them before the floor, and so
@@ -27,12 +27,12 @@ static uint32_t first_equal(const float *logits, size_t n, float value) {
   return 0;
 }
 
-static void penalise(float *logits, const dp_pick *pick) {
-  if (pick->penalty == 1.0f) return;
-  const uint32_t *seen = (const uint32_t *)(uintptr_t)pick->seen;
-  for (uint32_t i = 0; i < pick->seen_count; i++) {
-    float *logit = logits + seen[i];
-    *logit = *logit > 0.0f ? *logit / pick->penalty : *logit * pick->penalty;
+static void adjust(float *logits, const dp_pick *pick) {
+  const dp_adjustment *adjustments = (const dp_adjustment *)(uintptr_t)pick->adjustments;
+  for (uint32_t i = 0; i < pick->adjustment_count; i++) {
+    float *logit = logits + (adjustments[i].id & ~DP_PENALISED);
+    if (adjustments[i].id & DP_PENALISED) *logit = *logit > 0.0f ? *logit / pick->penalty : *logit * pick->penalty;
+    *logit += adjustments[i].addend;
   }
 }
 
@@ -67,7 +67,7 @@ static uint32_t id_at(const float *weights, size_t n, float least, uint64_t targ
 }
 
 dp_pick_outcome DP_PER_ISA(dp_draw)(float *logits, size_t n, dp_pick *pick) {
-  penalise(logits, pick);
+  adjust(logits, pick);
   const float maximum = dp_maximum(logits, n);
   if (maximum != maximum) return DP_PICK_NAN;
   if (maximum == -dp_float_from_bits(DP_INFINITY_BITS)) return DP_PICK_MASKED;

@@ -1,0 +1,183 @@
+import { ArgumentError, checkList, DisposedError, describe } from '../../errors.js'
+import { type CacheType, PAGE, pageBytes } from '../../layouts/kv-page.js'
+import { newArray } from '../../pool/memory.js'
+import type { Pool } from '../../pool/pool.js'
+import type { ModelConfig } from '../config/config.js'
+import type { Network } from './network.js'
+import { PagePool } from './page.js'
+import { PrefixCache } from './prefix-cache.js'
+import type { Projection } from './projection.js'
+import type { Request } from './request.js'
+import { LogitsRequest, ScoreRequest } from './result-request.js'
+import { type ModelStats, Scheduler } from './scheduler.js'
+import { Sequence } from './sequence.js'
+import { makeContext, makeSteps, type Step } from './step.js'
+import { type LinearTrace, trace } from './trace.js'
+import { mostOutputs } from './workspace.js'
+
+/** What a decoder is made of. */
+export interface DecoderParts {
+  readonly pool: Pool
+  readonly network: Network
+  /** How keys and values are kept. */
+  readonly cacheType: CacheType
+  /** The most tokens of one sequence. */
+  readonly maxContext: number
+  /** The KV cache's budget; at least one sequence of {@link maxContext} tokens fits, whatever it says. */
+  readonly kvBytes: number
+  /** Whether prompts may share what earlier ones have computed. */
+  readonly prefixCache: boolean
+  /** Requests that may wait before they are first admitted. */
+  readonly maxQueue: number
+}
+
+/** A network, the KV cache of its sequences, and the scheduler that runs requests through it. */
+export class Decoder {
+  readonly pool: Pool
+  readonly config: ModelConfig
+  readonly maxContext: number
+  readonly #parts: DecoderParts
+  readonly #steps: readonly Step[]
+  readonly #scheduler: Scheduler
+  readonly #prefixes: PrefixCache
+  readonly #pageBytes: number
+  #isDisposed = false
+
+  constructor(parts: DecoderParts) {
+    const { pool, network, cacheType, maxContext, kvBytes } = parts
+    this.pool = pool
+    this.config = network.config
+    this.maxContext = maxContext
+    this.#parts = parts
+    this.#steps = makeSteps(pool, network, cacheType, maxContext)
+    const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
+    this.#pageBytes = pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
+    const maxPages = Math.max(Math.ceil(maxContext / PAGE), Math.floor(kvBytes / this.#pageBytes))
+    const pages = new PagePool(pool, this.#pageBytes, maxPages)
+    this.#prefixes = new PrefixCache(parts.prefixCache)
+    this.#scheduler = new Scheduler({
+      pool,
+      steps: this.#steps,
+      pages,
+      prefixes: this.#prefixes,
+      maxQueue: parts.maxQueue,
+    })
+  }
+
+  /** Every Linear, by name. */
+  get projections(): ReadonlyMap<string, Projection> {
+    return this.#parts.network.projections
+  }
+
+  get stats(): ModelStats {
+    return this.#scheduler.stats
+  }
+
+  /** Keys and values of one token, bytes. */
+  get cacheBytes(): number {
+    return this.#pageBytes / PAGE
+  }
+
+  /** Tokens of a window that {@link trace} takes, at most. */
+  get mostTraced(): number {
+    return Math.min(this.maxContext, mostOutputs(this.config))
+  }
+
+  /** Runs a request to its end. */
+  submit(request: Request): void {
+    if (this.#isDisposed) request.fail(new DisposedError('the model'))
+    this.#scheduler.submit(request)
+  }
+
+  /** Goes on with requests whose consumers have made room. */
+  wake(): void {
+    this.#scheduler.wake()
+  }
+
+  /** The sum of the NLLs of all tokens but the first, nats. */
+  async score(tokens: Uint32Array, signal?: AbortSignal): Promise<number> {
+    const request = new ScoreRequest(tokens, signal)
+    this.submit(request)
+    return await request.result
+  }
+
+  /** The logits of tokens from `from` on, float32 [tokens.length - from, vocabSize]. */
+  async logits(tokens: Uint32Array, from: number, signal?: AbortSignal): Promise<Float32Array> {
+    const request = new LogitsRequest(tokens, from, this.config.vocabSize, signal)
+    this.submit(request)
+    return await request.result
+  }
+
+  /** Runs windows of tokens through, and shows every Linear at work. */
+  async trace(
+    windows: readonly Uint32Array[],
+    visit: (linear: LinearTrace) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    this.check()
+    const { pool, network, cacheType } = this.#parts
+    const longest = Math.max(...windows.map(({ length }) => length))
+    const context = makeContext(pool, network, cacheType, longest)
+    // beside the KV cache, for as long as this takes
+    const pages = new PagePool(pool, this.#pageBytes, Infinity)
+    const sequences = windows.map((tokens) => new Sequence(pool, pages, [...tokens], tokens.length))
+    try {
+      const traced = windows.map((tokens, i) => ({ sequence: sequences[i], tokens }))
+      await trace(context, traced, visit, signal)
+    } finally {
+      for (const sequence of sequences) sequence.release()
+    }
+  }
+
+  /**
+   * Puts Linears in place of those of the same names and disposes of the old ones. Not while anything is being
+   * generated.
+   */
+  replaceProjections(projections: ReadonlyMap<string, Projection>): void {
+    const mine = this.#parts.network.projections
+    for (const [name, projection] of projections) {
+      mine.get(name)?.dispose()
+      mine.set(name, projection)
+    }
+    this.#prefixes.clear()
+    for (const step of this.#steps) step.recompile()
+  }
+
+  /**
+   * A copy of tokens, for the caller may change theirs as soon as the call has returned.
+   *
+   * @param argument what the caller knows them by
+   * @throws ArgumentError unless they are some of this model's, at least one; DisposedError
+   */
+  copyTokens(tokens: ArrayLike<number>, argument = 'tokens'): Uint32Array {
+    this.check()
+    const { vocabSize } = this.config
+    const length = checkList(argument, tokens, 'at least one token id')
+    if (length === 0) throw new ArgumentError(argument, 'at least one token id', 'none')
+    const read = (i: number): number => {
+      const token = tokens[i]
+      if (Number.isInteger(token) && token >= 0 && token < vocabSize) return token
+      const expected = `a token id in [0, ${vocabSize})`
+      throw new ArgumentError(`${argument}[${i}]`, expected, describe(token))
+    }
+    // before there is memory for them: an object may claim any length
+    for (let i = 0; i < length; i++) read(i)
+    const copy = newArray(Uint32Array, length)
+    for (let i = 0; i < length; i++) copy[i] = read(i)
+    return copy
+  }
+
+  /** @throws DisposedError */
+  check(): void {
+    if (this.#isDisposed) throw new DisposedError('the model')
+  }
+
+  /** Releases all weights. Requests fail with a DisposedError. */
+  dispose(): void {
+    this.#isDisposed = true
+    this.#scheduler.end(new DisposedError('the model'))
+    this.#prefixes.clear()
+    for (const step of this.#steps) step.recompile()
+    for (const projection of this.projections.values()) projection.dispose()
+  }
+}

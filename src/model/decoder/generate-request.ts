@@ -1,0 +1,146 @@
+import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
+import { type DrawOptions, type LogProbs, PickOutcome } from '../../layouts/pick-rows.js'
+import type { Pick } from './batch.js'
+import { type Output, Request } from './request.js'
+
+/**
+ * Changes logits in place before a token is sampled from them, and before it returns: it may not be async.
+ *
+ * @param logits float32 [vocabSize] of the next token
+ * @param tokens all tokens so far, the prompt's among them
+ */
+export type LogitsProcessor = (logits: Float32Array, tokens: readonly number[]) => void
+
+/**
+ * Why a text ended: at a token that ends a text or a stop string, after `maxTokens` tokens, with the model's context,
+ * or because its consumer wanted no more.
+ */
+export type FinishReason = 'stop' | 'length' | 'context' | 'aborted'
+
+/** Says how each token is drawn. */
+export interface Sampler {
+  /** How to draw the token at a position, given the tokens before it. */
+  at(position: number): DrawOptions
+  /** Whether draws do not depend on the tokens that were drawn before. */
+  readonly isForeseeable: boolean
+  /** The text has come to hold a token. */
+  accept(token: number): void
+}
+
+/** Takes the tokens of a request, in order. */
+export interface TokenSink {
+  /** How many tokens it takes before its consumer has read some. */
+  readonly room: number
+  /** Returns true where the text ends with it. */
+  push(token: number, logProbs: LogProbs | undefined): boolean
+  /** There are no more tokens. */
+  end(reason: FinishReason): void
+  /** There are no more tokens, for an error, or what a signal was aborted with. */
+  fail(error: unknown, reason: FinishReason | undefined): void
+}
+
+export interface GenerateSettings {
+  readonly sampler: Sampler
+  readonly sink: TokenSink
+  readonly processors: readonly LogitsProcessor[]
+  /** At least one. */
+  readonly maxTokens: number
+  /** The most tokens of the whole sequence. */
+  readonly maxContext: number
+  /** Tokens that end the text. */
+  readonly endTokens: readonly number[]
+  readonly signal: AbortSignal | undefined
+}
+
+/** Continues a prompt token by token. */
+export class GenerateRequest extends Request {
+  readonly promptTokens: number
+  readonly #settings: GenerateSettings
+  /** Drawn from logits that were processed, and of which position. */
+  #processed: number | undefined
+
+  /** @param prompt at least one token, and fewer than the context has */
+  constructor(prompt: ArrayLike<number> & Iterable<number>, settings: GenerateSettings) {
+    const { maxTokens, maxContext, signal } = settings
+    super(prompt, Math.min(prompt.length + maxTokens, maxContext), signal)
+    this.#settings = settings
+    this.promptTokens = prompt.length
+    if (signal?.aborted) this.abort(signal.reason)
+  }
+
+  get firstOutput(): number {
+    return this.tokens.length - 1
+  }
+
+  override get readsLogits(): boolean {
+    return this.#settings.processors.length > 0
+  }
+
+  override get hasRoom(): boolean {
+    return this.#settings.sink.room > 0
+  }
+
+  override get canSpeculate(): boolean {
+    const { sampler, sink } = this.#settings
+    const isWanted = this.tokens.length + 1 < this.capacity && sink.room > 1
+    return isWanted && sampler.isForeseeable && !this.readsLogits
+  }
+
+  pickAt(position: number): Pick | undefined {
+    if (position < this.firstOutput) return undefined
+    if (this.readsLogits) return { action: 'nothing' }
+    return { action: 'draw', draw: this.#settings.sampler.at(position + 1) }
+  }
+
+  take(position: number, output: Output): Pick | undefined {
+    if (this.readsLogits && this.#processed !== position) {
+      this.#process(output.logits)
+      this.#processed = position
+      return { action: 'draw', draw: this.#settings.sampler.at(position + 1) }
+    }
+    const { picks, index } = output
+    const { outcome, id } = picks.drawn(index)
+    if (outcome === PickOutcome.masked) throw new NoTokenError(position + 1)
+    if (outcome !== PickOutcome.picked) throw new NotANumberError('logits', position + 1)
+    this.#accept(id, picks.logProbs(index))
+    return undefined
+  }
+
+  abort(reason: unknown): void {
+    if (this.end()) this.#settings.sink.fail(reason, 'aborted')
+  }
+
+  fail(error: unknown): void {
+    if (this.end()) this.#settings.sink.fail(error, undefined)
+  }
+
+  #process(logits: Float32Array): void {
+    const tokens = [...this.tokens]
+    for (const [i, process] of this.#settings.processors.entries()) {
+      refuseThenable(i, process(logits, tokens))
+    }
+  }
+
+  #accept(token: number, logProbs: LogProbs | undefined): void {
+    const { sampler, sink, maxTokens, endTokens } = this.#settings
+    if (this.hasEnded) return // by a processor
+    this.tokens.push(token)
+    sampler.accept(token)
+    if (endTokens.includes(token) || sink.push(token, logProbs)) this.#finish('stop')
+    else if (this.tokens.length - this.promptTokens === maxTokens) this.#finish('length')
+    else if (this.tokens.length === this.capacity) this.#finish('context')
+  }
+
+  #finish(reason: FinishReason): void {
+    if (this.end()) this.#settings.sink.end(reason)
+  }
+}
+
+/** What an async processor changed would come after the draw. */
+function refuseThenable(i: number, returned: unknown): void {
+  if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== 'function') return
+  // its rejection is nobody else's to see
+  Promise.resolve(returned).catch(() => {})
+  const expected = 'functions that change logits before they return'
+  throw new ArgumentError('processors', expected, `a promise from the one at index ${i}`)
+}

@@ -1,0 +1,107 @@
+import { whenAborted } from '../../abort.js'
+import type { PickRows } from '../../layouts/pick-rows.js'
+import type { Pick } from './batch.js'
+import type { Sequence } from './sequence.js'
+
+/** What a step has made of one position of a request. */
+export interface Output {
+  readonly picks: PickRows
+  /** Its number among the step's outputs. */
+  readonly index: number
+  /** float32 [vocabSize], good until the next step; drawing overwrites them. */
+  readonly logits: Float32Array
+}
+
+/**
+ * What a caller asked of a decoder: tokens, and what is wanted of the logits at their positions. The logits at
+ * position i predict token i + 1.
+ *
+ * The scheduler owns it from {@link Scheduler.submit} to its end: it waits until there are pages for its tokens, runs,
+ * and may be preempted, which makes it wait again and compute its tokens anew.
+ */
+export abstract class Request {
+  /** The prompt's tokens, then those that were sampled. */
+  readonly tokens: number[]
+  /** The most tokens that it may come to have. */
+  readonly capacity: number
+  status: 'waiting' | 'running' | 'ended' = 'waiting'
+  /** While it runs. */
+  sequence: Sequence | undefined
+  /** Rows of it in steps that have not ended, a speculative one among them. */
+  inFlight = 0
+  /** Tokens whose keys and values were there when it was first admitted; undefined before. */
+  cachedTokens: number | undefined
+  /** Called once, when it ends. */
+  onEnd: (() => void) | undefined
+  readonly #stopListening: () => void
+
+  constructor(tokens: Iterable<number>, capacity: number, signal: AbortSignal | undefined) {
+    this.tokens = [...tokens]
+    this.capacity = capacity
+    this.#stopListening = whenAborted(signal, (reason) => this.abort(reason))
+  }
+
+  /** Tokens that have keys and values. */
+  get computed(): number {
+    return this.sequence?.computed ?? 0
+  }
+
+  /** The first position that is in no step yet. */
+  get next(): number {
+    return this.computed + this.inFlight
+  }
+
+  /** Known tokens that are in no step yet. */
+  get pending(): number {
+    return this.tokens.length - this.next
+  }
+
+  get hasEnded(): boolean {
+    return this.status === 'ended'
+  }
+
+  /** Whether it looks at logits, which the next step overwrites. */
+  get readsLogits(): boolean {
+    return false
+  }
+
+  /** The first position whose logits are wanted: what comes before may be taken from another sequence. */
+  abstract get firstOutput(): number
+
+  /** Whether its consumer takes the outcome of one more row. Others are not to wait for a consumer that does not. */
+  get hasRoom(): boolean {
+    return true
+  }
+
+  /** Whether a row may be computed for the token that a step is about to sample. */
+  get canSpeculate(): boolean {
+    return false
+  }
+
+  /** What to do with the logits at a position; undefined where they are not wanted. */
+  abstract pickAt(position: number): Pick | undefined
+
+  /**
+   * Takes the outcome of a position.
+   *
+   * @returns what to do with its logits besides, if anything
+   */
+  abstract take(position: number, output: Output): Pick | undefined
+
+  /** All tokens are computed, and every outcome was taken. */
+  complete(): void {}
+
+  /** The consumer wants no more of it. */
+  abstract abort(reason: unknown): void
+
+  abstract fail(error: unknown): void
+
+  /** Marks it as ended. False where it was. */
+  protected end(): boolean {
+    if (this.hasEnded) return false
+    this.status = 'ended'
+    this.#stopListening()
+    this.onEnd?.()
+    return true
+  }
+}

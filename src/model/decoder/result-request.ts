@@ -1,0 +1,108 @@
+import { NotANumberError } from '../../errors.js'
+import { newArray } from '../../pool/memory.js'
+import type { Pick } from './batch.js'
+import { type Output, Request } from './request.js'
+
+/** A request that comes to one result. */
+abstract class ResultRequest<Result> extends Request {
+  readonly result: Promise<Result>
+  #resolve!: (result: Result) => void
+  #reject!: (error: unknown) => void
+
+  constructor(tokens: Iterable<number>, capacity: number, signal: AbortSignal | undefined) {
+    super(tokens, capacity, signal)
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    if (signal?.aborted) this.abort(signal.reason)
+  }
+
+  protected abstract finish(): Result
+
+  override complete(): void {
+    if (this.end()) this.#resolve(this.finish())
+  }
+
+  abort(reason: unknown): void {
+    this.fail(reason)
+  }
+
+  fail(error: unknown): void {
+    if (this.end()) this.#reject(error)
+  }
+}
+
+/** How likely a model finds every token but the first, given those before it: the sum of the NLLs, nats. */
+export class ScoreRequest extends ResultRequest<number> {
+  readonly #targets: Uint32Array
+  #scored = 0
+  #sum = 0
+
+  /** @param tokens at least two */
+  constructor(tokens: Uint32Array, signal?: AbortSignal) {
+    super(tokens.subarray(0, -1), tokens.length - 1, signal)
+    this.#targets = tokens
+  }
+
+  get firstOutput(): number {
+    return this.#scored
+  }
+
+  pickAt(position: number): Pick | undefined {
+    if (position < this.#scored) return undefined
+    return { action: 'score', id: this.#targets[position + 1] }
+  }
+
+  take(position: number, { picks, index }: Output): undefined {
+    const { logit, maximum, sum } = picks.scored(index)
+    const nll = maximum + Math.log(sum) - logit
+    if (Number.isNaN(nll)) throw new NotANumberError('logits', position)
+    this.#sum += nll
+    this.#scored = position + 1
+  }
+
+  protected finish(): number {
+    return this.#sum
+  }
+}
+
+/** The logits of all tokens from one on. */
+export class LogitsRequest extends ResultRequest<Float32Array> {
+  readonly #from: number
+  readonly #logits: Float32Array
+  readonly #vocabSize: number
+  #taken: number
+
+  /**
+   * @param from the first token whose logits are wanted
+   * @throws OutOfMemoryError
+   */
+  constructor(tokens: Uint32Array, from: number, vocabSize: number, signal?: AbortSignal) {
+    super(tokens, tokens.length, signal)
+    this.#from = this.#taken = from
+    this.#logits = newArray(Float32Array, (tokens.length - from) * vocabSize)
+    this.#vocabSize = vocabSize
+  }
+
+  override get readsLogits(): boolean {
+    return true
+  }
+
+  get firstOutput(): number {
+    return this.#taken
+  }
+
+  pickAt(position: number): Pick | undefined {
+    return position < this.#taken ? undefined : { action: 'nothing' }
+  }
+
+  take(position: number, { logits }: Output): undefined {
+    this.#logits.set(logits, (position - this.#from) * this.#vocabSize)
+    this.#taken = position + 1
+  }
+
+  protected finish(): Float32Array {
+    return this.#logits
+  }
+}
