@@ -19,7 +19,7 @@ static int descending(const void *a, const void *b) {
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* As the op does it, before all else. */
+/* As in the op, before all else. */
 static void penalise(float *logits, const dp_pick *pick) {
   for (uint32_t i = 0; i < pick->seen_count; i++) {
     float *logit = &logits[((const uint32_t *)(uintptr_t)pick->seen)[i]];
@@ -74,13 +74,13 @@ static uint32_t draw(const float *logits, uint32_t n, const dp_pick *pick) {
 /* ---- cases ------------------------------------------------------------------------------------- */
 
 static void random_logits(float *logits, uint32_t n) {
-  const uint32_t character = random_between(0, 5);
+  const uint32_t distribution = random_between(0, 5);
   random_floats(logits, n);
   for (uint32_t i = 0; i < n; i++) {
     const float unit = (float)random_between(0, 1 << 20) / (1 << 20);
-    if (character < 3) logits[i] = unit * 20 - 10;
-    if (character == 3) logits[i] = (float)random_between(0, 5); /* ties */
-    if (character == 4 && one_in(9)) logits[i] = one_in(2) ? -INFINITY : 0;
+    if (distribution < 3) logits[i] = unit * 20 - 10;
+    if (distribution == 3) logits[i] = (float)random_between(0, 5); /* ties */
+    if (distribution == 4 && one_in(9)) logits[i] = one_in(2) ? -INFINITY : 0;
   }
   if (one_in(12)) logits[random_between(0, n - 1)] = INFINITY;
   if (one_in(30)) {
@@ -109,7 +109,7 @@ static dp_pick random_pick(uint32_t n, uint32_t *seen) {
   return pick;
 }
 
-/* Makes some of the ids that a pick names such that are not there. */
+/* Makes some of the tokens that a pick names out of range. */
 static void name_others(dp_pick *pick, uint32_t n) {
   uint32_t *seen = (uint32_t *)(uintptr_t)pick->seen;
   if (one_in(2)) pick->id = random_past(n);
@@ -118,7 +118,7 @@ static void name_others(dp_pick *pick, uint32_t n) {
   }
 }
 
-/* What must come of a pick from those logits, which it penalises. */
+/* The expected outcome of a pick from those logits, after penalties. */
 static dp_pick_outcome outcome_of(const dp_pick *asked, float *logits, uint32_t n) {
   const uint32_t *seen = (const uint32_t *)(uintptr_t)asked->seen;
   bool masked = true, outside = false;
@@ -137,7 +137,7 @@ static dp_pick_outcome outcome_of(const dp_pick *asked, float *logits, uint32_t 
 static void check_pick(const dp_pick *got, const dp_pick *asked, float *logits, uint32_t n) {
   if (asked->action == DP_PICK_DRAW) {
     const uint32_t id = draw(logits, n, asked);
-    check(got->id == id, "draw N %u, temperature %g, top_k %u, top_p %g, min_p %g: id %u, not %u", n,
+    check(got->id == id, "sample N %u, temperature %g, top_k %u, top_p %g, min_p %g: token %u, not %u", n,
           (double)asked->temperature, asked->top_k, (double)asked->top_p, (double)asked->min_p, got->id, id);
   } else if (asked->action == DP_PICK_SCORE) {
     const float maximum = maximum_of(logits, n), logit = logits[asked->id];
@@ -146,7 +146,7 @@ static void check_pick(const dp_pick *got, const dp_pick *asked, float *logits, 
               same_float(got->sum, oracle_sum16(logits, n)),
           "score N %u: %a, %a, %a", n, (double)got->logit, (double)got->maximum, (double)got->sum);
   } else {
-    check(memcmp(got, asked, sizeof *got) == 0, "a row was picked from that was not to be");
+    check(memcmp(got, asked, sizeof *got) == 0, "a skipped row was sampled");
   }
 }
 
@@ -183,7 +183,7 @@ static void test_case(uint32_t m, uint32_t n) {
       faulty = true;
       named |= fault == (outcome == DP_PICK_OUTSIDE ? DP_BAD_ROW | i : i + 1);
       wanted->outcome = outcome;
-      check(memcmp(pick, wanted, sizeof *pick) == 0, "something came of outcome %u", outcome);
+      check(memcmp(pick, wanted, sizeof *pick) == 0, "outcome %u has a token", outcome);
     } else {
       check_pick(pick, wanted, row, n);
     }
