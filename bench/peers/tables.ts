@@ -21,7 +21,7 @@ export function formatTables(report: PeersReport, chart: string): string {
     '## The event loop',
     'How late a timer of 1 ms is in the thread that awaits one long call after the other.',
     delays(report),
-    '## Who takes part',
+    '## Contenders',
     contendersSection(report),
   ]
   return `${blocks.join('\n\n')}\n`
@@ -37,8 +37,8 @@ function head({ machine, isa, compiler, threads, rooflines, peakRate, date }: Pe
     `Rooflines: ${bounds.join(', ')}.`,
     ...(peakRate === undefined ? [] : [`\`peak\` is ${describePeakRate(peakRate)}.`]),
     'A cell has the median time of one Linear and its fraction of the roofline: the median of 20',
-    'rounds, in which all take turns, and the least and the most of them. Results that differ from the int8',
-    'product are marked with their distance from the exact ones, as a share of their norm.',
+    'rounds, in which all take turns, and the least and the most of them. Wrong results, which int8 rounding',
+    'cannot explain, are marked with their distance from the exact ones, as a share of their norm.',
   ].join('\n')
 }
 

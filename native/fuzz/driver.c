@@ -1,7 +1,7 @@
 /*
- * driver.c: what libFuzzer calls. Its bytes are what the C tests draw at random: the ISA, shapes, types, tables, row
- * numbers, and how many workers share the work. Results are held against the oracle, faults against what is wrong,
- * and memory by ASan and by pages that may not be touched.
+ * driver.c: the entry point of libFuzzer. Its bytes replace the random choices of the C tests: the ISA, shapes, types,
+ * tables, row numbers, and how many workers share the work. Results are compared with the oracle, faults with the
+ * injected mistakes, and memory is guarded by ASan and by forbidden pages.
  */
 #include <stdint.h>
 #include <stdlib.h>

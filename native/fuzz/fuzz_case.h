@@ -1,8 +1,8 @@
-/* fuzz_case.h: what a file of targets/ gives the driver. */
+/* fuzz_case.h: the interface of a file in targets/ to the driver. */
 #ifndef DP_FUZZ_CASE_H
 #define DP_FUZZ_CASE_H
 
-/* Draws one case and checks it. */
+/* Runs and checks one random case. */
 void fuzz_case(void);
 
 #endif

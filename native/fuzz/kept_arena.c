@@ -1,4 +1,4 @@
-/* kept_arena.c: regions for arena.h that go on from one execution to the next, as they do in production. */
+/* kept_arena.c: regions for arena.h that persist from one execution to the next, as in production. */
 #include <string.h>
 
 #include "../src/kernel_table.h"

@@ -1,4 +1,4 @@
-/* kept_pages.c: pages for pages.h that are used again: to map some for every execution takes longer than the rest. */
+/* kept_pages.c: pages for pages.h that are reused: mapping new ones for every execution would take most of the time. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,12 +7,12 @@
 
 enum { LEAST_PAGES = 2, MOST_PAGES = 64 }; /* of a mapping that is kept; the last of them is forbidden */
 
-/* A mapping that nobody uses, at its beginning. */
+/* An unused mapping; this node lies at its beginning. */
 typedef struct kept_pages {
   struct kept_pages *next;
 } kept_pages;
 
-static kept_pages *kept[MOST_PAGES + 1]; /* by how many pages they are */
+static kept_pages *kept[MOST_PAGES + 1]; /* by the number of pages */
 
 size_t page_bytes(void) {
   static size_t bytes;

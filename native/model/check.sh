@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Checks region.pml with Spin: the protocol holds within these bounds, and every fault in it is found.
+# Checks region.pml with Spin: the protocol holds within these bounds, and every injected fault is found.
 set -euo pipefail
 cd "$(dirname "$0")"
 build=../build/model
 
-# Each line: bounds that are explored whole. `fair`: also that every program completes, if threads that can go on do.
+# Each line: bounds to explore completely. `fair`: also checks that every program completes if runnable threads run.
 protocols() {
   cat <<-END
 	-DPROGRAMS=3 -DUNITS=1 -DFREES_LIST
@@ -27,7 +27,7 @@ protocols() {
 	END
 }
 
-# Each line: a fault, and bounds within which it shows.
+# Each line: a fault, and bounds within which it is found.
 faults() {
   cat <<-END
 	RING_FIRST -DPROGRAMS=2
@@ -69,7 +69,7 @@ explore() {
   (
     cd "$folder"
     spin -a "$@" region.pml >/dev/null
-    # unoptimised: to compile the verifier better takes longer than it saves
+    # unoptimised: optimising the verifier takes longer than it saves
     # shellcheck disable=SC2086
     ${CC:-cc} -O0 -w -DCOLLAPSE -DMEMLIM=4000 $properties -o pan pan.c
     # shellcheck disable=SC2086
@@ -77,7 +77,7 @@ explore() {
   )
 }
 
-# A line of protocols: nothing is found, and nothing was left out.
+# A line of protocols: no error is found, and the search is complete.
 holds() {
   local report line=$1 properties='-DSAFETY -DNOCLAIM' how=''
   [[ $line != fair* ]] || { properties='-DNFAIR=3' how='-a -f'; }
@@ -90,7 +90,7 @@ holds() {
   echo "holds: $line ($(grep -o '[0-9.e+]* states, stored' <<<"$report"))"
 }
 
-# A line of faults: something is found.
+# A line of faults: an error is found.
 finds() {
   local fault=${1%% *} bounds=${1#* }
   [[ $bounds != "$fault" ]] || bounds=''

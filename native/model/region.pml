@@ -1,11 +1,10 @@
 /*
  * region.pml: the protocol of the region, for the model checker Spin; README.md says what is covered and how.
  *
- * Every statement here is one access to shared memory, or touches none. Inlines carry the names of the functions
- * that they stand for: those of native/src/region.c, of src/pool/worker.ts (park), crew.ts (wake, enlist,
- * dismiss_idle, send_home) and region.ts (publish, settle_completed, listen, fail, mourn, rest, run_sync, finish,
- * close).
- * `#ifdef FAULT_…` is a protocol with a fault, which the checker has to find.
+ * Every statement here is one access to shared memory, or none. Inlines have the names of the functions that they
+ * model: those of native/src/region.c, of src/pool/worker.ts (park), crew.ts (wake, enlist, dismiss_idle, send_home)
+ * and region.ts (publish, settle_completed, listen, fail, mourn, rest, run_sync, finish, close). `#ifdef FAULT_…`
+ * injects a fault that the checker has to find.
  */
 
 /* ---- bounds, which `make check-model` sets ------------------------------------------------------- */
@@ -39,8 +38,8 @@
 
 /*
  * The programs: the first is kept in a list of its own, one op long. The second lies in its slot and has two ops, one
- * after the other. The third takes the first one's slot; its two ops run together, after all programs before. Further
- * ones begin again.
+ * after the other. The third reuses the first one's slot; its two ops run together, after all programs before. Later
+ * programs repeat these three.
  */
 #define shape(e) ((e - 1) % 3)
 #define is_kept(e) (shape(e) == 0)
@@ -69,7 +68,7 @@ Slot slot[RING];
 typedef Range { byte epoch, first, last }
 Range range[LISTS * OPS * WORKERS];
 byte units_done[LISTS * OPS];
-bool freed; /* the kept list's memory is gone */
+bool freed; /* the kept list's memory is freed */
 
 /* Workers; the last is the publisher's thread. */
 mtype = { EMPTY, TAKEN, PARKED, DISMISSED };
@@ -83,7 +82,7 @@ bool asleep[WORKERS];  /* in Atomics.wait */
 bool task[WORKERS];    /* Piscina has a task for this seat */
 bool message[WORKERS]; /* posted, not yet received */
 byte deaths_left = DEATHS;
-bool dead[WORKERS];    /* its thread has ended, which the publisher's thread has not heard */
+bool dead[WORKERS];    /* its thread has ended, and the publisher's thread has not been notified */
 
 /* ---- what is checked ----------------------------------------------------------------------------- */
 
@@ -91,8 +90,8 @@ byte ran[(PROGRAMS + 1) * OPS]; /* units that were really run, a bit each */
 bool failed[PROGRAMS + 1];      /* the caller got an error */
 byte settled;                   /* programs settled, in order */
 bool is_over;                   /* the pool ends its threads */
-byte at_home;                   /* threads that are gone for good */
-bool released;                  /* the memory of all programs is gone */
+byte threads_gone;                   /* threads that have ended for good */
+bool released;                  /* the memory of all programs is freed */
 
 #define ALL_UNITS ((1 << UNITS) - 1)
 #define has_run(e, i) (ran[(e) * OPS + (i)] == ALL_UNITS)
@@ -100,13 +99,13 @@ bool released;                  /* the memory of all programs is gone */
 
 inline run_units(e, i, first, last) {
   d_step {
-    assert(settled < e && !released); /* its memory is still there */
+    assert(settled < e && !released); /* its memory still exists */
     u = (slot[e % RING].aborted -> last : first);
     assert(u == last || !is_after(e) || e == 1 || is_whole(e - 1) || failed[e - 1]);
     assert(u == last || is_together(e, i) || has_run(e, 0));
     do
     :: u < last ->
-       assert((ran[e * OPS + i] & (1 << u)) == 0); /* nobody has run it */
+       assert((ran[e * OPS + i] & (1 << u)) == 0); /* it has not run yet */
        ran[e * OPS + i] = ran[e * OPS + i] | (1 << u);
        u++
     :: else -> break
@@ -118,8 +117,8 @@ inline run_units(e, i, first, last) {
 /* ---- stores that could be late ------------------------------------------------------------------- */
 
 /*
- * Where the protocol needs a sequentially consistent store before a load, a weaker one may be seen late. A fault
- * weakens one of them: the store waits in a buffer until `buffers` lets it out.
+ * Where the protocol needs a sequentially consistent store before a load, a weaker store may become visible late. A
+ * fault weakens one of them: the store waits in a buffer until `buffers` flushes it.
  */
 #ifdef FAULT_EPOCH_RELEASED
 byte late_epoch;
@@ -163,12 +162,12 @@ bool late_parked[WORKERS];
 /* ---- region.c ------------------------------------------------------------------------------------ */
 
 /*
- * Where threads may end: any statement of JavaScript, and with WebAssembly any function's entry and any turn of a loop.
- * Native code is never interrupted. Of such places those are here that differ: one before each write that a
- * successor or the burial finds, and where a thread waits.
+ * Where threads may end: any statement of JavaScript, and with WebAssembly any function's entry and any iteration of a
+ * loop. Native code is never interrupted. The model has one such place before each write that a successor or `bury`
+ * reads, and where a thread waits; the others are equivalent.
  */
 #if DEATHS > 0
-/* A part of the whole: only worker VICTIM dies, only once it has left VICTIM_LEFT programs behind. */
+/* Restricts the search: only worker VICTIM dies, and only once it has left VICTIM_LEFT programs behind. */
 #ifdef VICTIM
 #define is_victim(w) (w == VICTIM && worker[w].cursor == VICTIM_LEFT)
 #else
@@ -209,10 +208,10 @@ inline find_program(e) {
   fi
 }
 
-/* An access to a list: it has this op, and is still there. */
+/* An access to a list: it has this op, and its memory still exists. */
 #define check_list(i) assert(list != KEPT || (i < 1 && !freed && !released))
 
-/* Whose units a worker claims first. */
+/* The worker whose units a worker claims first. */
 #define part_of(w) (w < WORKERS -> w : WORKERS - 1)
 
 #ifdef FAULT_CLAIM_WITHOUT_EPOCH
@@ -228,7 +227,7 @@ inline find_program(e) {
 #define note_claim(w) worker[w].held = share
 #endif
 
-/* Takes units that nobody has claimed, the worker's own first: `first` and `share` of them, 0 if there are none. */
+/* Claims free units, the worker's own first: `first` and `share` of them, 0 if there are none. */
 inline claim_units(w, e, i) {
   share = 0;
   o = 0;
@@ -273,14 +272,14 @@ inline claim_units(w, e, i) {
   od
 }
 #ifdef FAULT_NOTE_STAYS
-#define strike_note(w) skip
+#define clear_note(w) skip
 #else
-#define strike_note(w) worker[w].held = 0
+#define clear_note(w) worker[w].held = 0
 #endif
 
 /*
- * Counts a claim as done. No thread ends in here, nor between a claim and its note. Sets
- * `finished` if this was the program's last unit, `all` if it was the op's.
+ * Counts a claim as done. No thread ends in here, nor between a claim and its note. Sets `finished` if this was the
+ * program's last unit, `all` if it was the op's.
  */
 inline settle_claim(w, e, i, claimed) {
   all = false;
@@ -289,7 +288,7 @@ inline settle_claim(w, e, i, claimed) {
     check_list(i);
     units_done[progress_at(list, i)] = units_done[progress_at(list, i)] + claimed;
     all = units_done[progress_at(list, i)] == UNITS;
-    strike_note(w)
+    clear_note(w)
   }
   if
   :: all ->
@@ -305,8 +304,8 @@ inline settle_claim(w, e, i, claimed) {
   fi
 }
 /*
- * Reasons to leave a loop: `stop`, no seat any more, the end of a slice, which may come at any time. The publisher's
- * thread has only the last, and only within a turn of its event loop.
+ * Reasons to leave a loop: `stop`, a lost seat, the end of a slice, which may come at any time. The publisher's thread
+ * has only the last, and only within a turn of its event loop.
  */
 #ifdef SLICES
 #define slice_ends(w) (w < WORKERS || in_turn)
@@ -324,7 +323,7 @@ inline wait_until(w, condition) {
   fi
 }
 
-/* Runs what this worker can claim of op i. */
+/* Runs the units of op i that this worker can claim. */
 inline run_op(w, e, i) {
   do
   :: w == WORKERS && in_turn -> leaving = true; break /* even one unit takes too long */
@@ -358,7 +357,7 @@ inline run_op(w, e, i) {
 
 #define is_complete(e) (slot[(e) % RING].completed == e || slot[(e) % RING].epoch != e)
 
-/* Runs a worker's share of program e, from the op where it left off. Sets `leaving` or `finished`. */
+/* Runs a worker's share of program e, from the op where it stopped before. Sets `leaving` or `finished`. */
 inline run_program(w, e) {
   leaving = false;
   finished = false;
@@ -539,7 +538,7 @@ ended:
 #endif
   }
 gone:
-  at_home++
+  threads_gone++
 }
 
 #ifdef NO_REVIVAL
@@ -614,7 +613,7 @@ inline send_home() {
 
 /* ---- region.ts ----------------------------------------------------------------------------------- */
 
-/* Gives every worker its part of op i. */
+/* Gives every worker its share of op i. */
 inline share_out(e, i) {
   d_step {
     units_done[progress_at(list, i)] = 0;
@@ -655,7 +654,7 @@ inline publish(e) {
 #endif
 }
 
-/* Settles what is complete, the oldest first. What then finds room in the ring is published by the main loop. */
+/* Settles completed programs, the oldest first. The main loop publishes what then has room in the ring. */
 inline settle_completed() {
   do
   :: settled == last_published -> break
@@ -704,16 +703,16 @@ inline seat_all() {
 inline mourn(x) {
   seat[x] = EMPTY;
   e = (worker[x].entered == worker[x].cursor -> 0 : worker[x].entered);
-  casualty = e;
+  lost_program = e;
   listen();
 #ifdef FAULT_ABORT_AFTER_BURIAL
   bury(x);
 #endif
   if
-  :: casualty != 0 && flight[casualty % RING] == casualty -> fail(casualty)
+  :: lost_program != 0 && flight[lost_program % RING] == lost_program -> fail(lost_program)
   :: else
   fi;
-  casualty = 0;
+  lost_program = 0;
 #ifndef FAULT_ABORT_AFTER_BURIAL
   bury(x);
 #endif
@@ -724,7 +723,7 @@ inline mourn(x) {
   fi
 }
 
-/* Counts for a dead worker what it had claimed. */
+/* Counts a dead worker's claim as done. */
 inline bury(x) {
 #ifndef FAULT_NO_BURIAL
   if
@@ -742,7 +741,7 @@ inline bury(x) {
   worker[x].op = 0
 }
 
-/* dp_help and dp_help_briefly: works in the place of the last worker until program h is complete. */
+/* dp_help and dp_help_briefly: works in place of the last worker until program h is complete. */
 inline help(h) {
   do
   :: is_complete(h) -> break
@@ -791,7 +790,7 @@ inline run_sync(p) {
   fi
 }
 
-/* How many seats a call finds: this thread works in the place of the last worker, while it looks for results. */
+/* How many seats a call has: this thread works in place of the last worker while it polls for results. */
 #ifdef TAKES_PART
 #define seats_of_calls (WORKERS - looking)
 #else
@@ -819,7 +818,7 @@ inline run_async(p) {
 #endif
 }
 
-/* Rejects every call and sends the workers home. */
+/* Rejects every call and stops the workers. */
 inline finish() {
   v = 0;
   do
@@ -841,7 +840,7 @@ inline finish() {
 #endif
 }
 
-/* Ends the threads; of messages that still come it takes note, of deaths not. Then all memory may go. */
+/* Ends the threads; still receives messages, but no deaths. Then all memory may be freed. */
 inline close() {
   is_over = true;
 #ifndef FAULT_RELEASED_AT_ONCE
@@ -851,7 +850,7 @@ inline close() {
 #if WORKERS == 3
   :: atomic { message[1] -> message[1] = false }; listen()
 #endif
-  :: at_home == WORKERS -> break
+  :: threads_gone == WORKERS -> break
   od;
 #endif
   released = true;
@@ -870,7 +869,7 @@ inline close() {
 #else
 #define has_room(p) (flight[(p) % RING] == 0)
 #endif
-/* Control.release_lists: whether no worker can still be looking for something to claim in program p. */
+/* Control.release_lists: whether no worker can still look for units in program p. */
 #ifdef FAULT_FREED_WITH_SLOT
 #define all_left(p) true
 #else
@@ -878,7 +877,7 @@ inline close() {
 #define all_left(p) (has_left(0, p) && has_left(WORKERS - 1, p) && has_left(WORKERS / 2, p))
 #endif
 
-/* A kept program runs once at a time, and its list is not freed while it may run again. */
+/* A kept program is in flight only once at a time, and its list is not freed while it may run again. */
 #define may_publish(p) (has_room(p) && (!is_kept(p) || p == 1 || settled >= p - 3))
 
 #ifdef FAULT_REST_WAKES_FIRST
@@ -887,9 +886,9 @@ inline close() {
 #define rest_seats() seat_all()
 #endif
 
-/* What the thread of the pool's owner does, a turn of its event loop after the other. */
+/* The pool owner's thread, one turn of its event loop after the other. */
 proctype publisher() {
-  byte e, i, list, op_count, first, last, share, seen_epoch, owner, o, u, v, casualty;
+  byte e, i, list, op_count, first, last, share, seen_epoch, owner, o, u, v, lost_program;
   byte next, last_published, in_flight, aborts, dismissals;
   byte flight[RING];
   bool found, all, finished, leaving, looking;

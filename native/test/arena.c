@@ -19,7 +19,7 @@ uint32_t publish(const arena *arena, const dp_op *ops, uint32_t op_count, bool s
 uint32_t run_alone(const arena *arena, const dp_op *ops, uint32_t op_count) {
   const uint32_t epoch = publish(arena, ops, op_count, true);
   dp_help(arena->region, epoch, FOR_EVER);
-  check(is_complete(arena, epoch), "dp_help came back before program %u was complete", epoch);
+  check(is_complete(arena, epoch), "dp_help returned before program %u was complete", epoch);
   return epoch;
 }
 

@@ -1,4 +1,4 @@
-/* arena.h: a region in memory of its own, published to as JavaScript does it. */
+/* arena.h: a region in memory of its own; tests publish to it as JavaScript does. */
 #ifndef DP_ARENA_H
 #define DP_ARENA_H
 
@@ -10,7 +10,7 @@ typedef struct arena {
   dp_region *region;
 } arena;
 
-/* For dp_help, nanoseconds. */
+/* A time limit for dp_help, nanoseconds. */
 static const uint64_t FOR_EVER = 3600u * 1000000000ull;
 
 arena make_arena(uint32_t threads);
@@ -25,7 +25,7 @@ uint32_t run_alone(const arena *arena, const dp_op *ops, uint32_t op_count);
 dp_slot *slot_at(const arena *arena, uint32_t epoch);
 bool is_complete(const arena *arena, uint32_t epoch);
 
-/* Units that all workers have run, and those that the ops of a program have. */
+/* Units that all workers have run, and the units of a program's ops. */
 uint64_t units_run(const arena *arena);
 uint64_t units_of(const arena *arena, const dp_op *ops, uint32_t op_count);
 

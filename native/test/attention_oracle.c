@@ -7,7 +7,7 @@
 #include "../src/kernels/float/exp.h"
 #include "oracle.h"
 
-/* Sixteen running sums, added up in halves. */
+/* Sixteen running sums, added in halves. */
 static float sum16(const float *values, size_t count) {
   float lane[16] = {0};
   for (size_t i = 0; i < count; i++) lane[i % 16] = lane[i % 16] + values[i];
@@ -94,7 +94,7 @@ typedef struct part {
   float maximum, sum, values[256];
 } part;
 
-/* What positions [first, last) of one page give. */
+/* The partial result of positions [first, last) of one page. */
 static part attend_page(const dp_attention *a, const char *head, const float *q, uint32_t first,
                         uint32_t last) {
   part part = {.maximum = -INFINITY};

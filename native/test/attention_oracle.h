@@ -1,4 +1,4 @@
-/* attention_oracle.h: attention as its definition reads, one float32 operation after the other. */
+/* attention_oracle.h: attention by its definition, one float32 operation after the other. */
 #ifndef DP_ATTENTION_ORACLE_H
 #define DP_ATTENTION_ORACLE_H
 
@@ -11,7 +11,7 @@ void oracle_rotate(float *x, uint32_t head_dim, const float *norm, float eps, co
 /* Bytes of the heads of one layer in a page. */
 size_t oracle_page_bytes(const dp_attention *a);
 
-/* Puts a key and a value where they belong in a page. */
+/* Stores a key and a value at their place in a page. */
 void oracle_store_kv(const dp_attention *a, char *page, uint32_t kv_head, uint32_t position,
                      const float *k, const float *v);
 

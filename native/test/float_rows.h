@@ -1,4 +1,4 @@
-/* float_rows.h: float weights as EMBED and DENSE want them: rows padded to 16 elements with zeros. */
+/* float_rows.h: float weights in the layout of EMBED and DENSE: rows padded with zeros to 16 elements. */
 #ifndef DP_FLOAT_ROWS_H
 #define DP_FLOAT_ROWS_H
 
@@ -11,7 +11,7 @@ typedef struct float_rows {
   block memory;
 } float_rows;
 
-/* n rows of k values of many characters; one value in `bad_one_in` rows is no number. */
+/* n rows of k values of many distributions; one row in `bad_one_in` has a NaN or an infinity. */
 float_rows make_float_rows(uint32_t n, uint32_t k, uint32_t bad_one_in);
 
 /* w[n, k] as a float. */

@@ -27,7 +27,7 @@ static linear_case make_weights(uint32_t m, uint32_t n, uint32_t k) {
   return linear;
 }
 
-/* activation(x) * u of one row; test_gate.c tests the function that says what that is. */
+/* activation(x) * u of one row; test_gate.c tests the reference function. */
 static block gated_row(const linear_case *linear, uint32_t m) {
   const size_t size = size_of(linear->x_type), at = (size_t)m * linear->k * size;
   block row = make_input(linear->k * size, size);
@@ -131,7 +131,7 @@ void free_linear_case(linear_case *linear) {
 
 /* ---- calls ------------------------------------------------------------------------------------ */
 
-/* Rows of `width` bytes in reverse, and the table by which they are in order again. */
+/* Rows of `width` bytes in reverse, and the table that puts them in order again. */
 static block reverse_table(const block *rows, uint32_t m, size_t width) {
   block table = make_input(m * sizeof(uint64_t), 8);
   for (uint32_t i = 0; i < m; i++) ((uint64_t *)table.at)[i] = address_of(rows) + (m - 1 - i) * width;
@@ -143,7 +143,7 @@ static void push_op(linear_call *call, dp_op op, dp_op_kind kind) {
   call->ops[call->op_count++] = op;
 }
 
-/* What makes the input ready: nothing for the ops that do that themselves. Returns the multiplication. */
+/* Adds the ops that prepare the input: none for ops that do that themselves. Returns the multiplication. */
 static dp_op_kind push_quantize(linear_call *call, dp_op *op) {
   const linear_case *linear = call->linear;
   if (!linear->quantises) return DP_OP_FLOAT;

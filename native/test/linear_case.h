@@ -1,4 +1,4 @@
-/* linear_case.h: a random Linear with its expected result, and the programs that must give it. */
+/* linear_case.h: a random Linear with its expected result, and the programs that compute it. */
 #ifndef DP_LINEAR_CASE_H
 #define DP_LINEAR_CASE_H
 
@@ -9,8 +9,8 @@ typedef struct linear_case {
   uint32_t m, n, k;
   dp_type x_type, y_type;
   bool quantises;           /* or multiplies float activations as they are */
-  uint32_t outliers;        /* of a row, at most */
-  dp_activation activation; /* the input is activation(x) * u, unless it is none */
+  uint32_t outliers;        /* per row, at most */
+  dp_activation activation; /* the input is activation(x) * u, unless this is none */
   bool has_bias;
   block w, tiles, col_sum, scale, bias, x, u, expected;
 } linear_case;
@@ -30,15 +30,15 @@ typedef struct linear_call {
   const linear_case *linear;
   dp_op ops[CALL_OPS_MAX];
   uint32_t op_count;
-  uint32_t results; /* how often the multiplication is done, all of them together */
-  bool scattered;   /* rows lie in no order: tables tell where */
+  uint32_t results; /* how often the multiplication is done, with a result each */
+  bool scattered;   /* rows are shuffled: tables tell where each is */
   block y[CALL_RESULTS_MAX], y_table[CALL_RESULTS_MAX], x_copy, x_table;
   block xq, x_scale, tiles, col_sum;
 } linear_call;
 
 /*
- * One of the ways to run a case: one op or two, packing before or not, with tables of rows or not, the
- * multiplication once or several times.
+ * One of the ways to run a case: one op or two, packing before or not, with tables of rows or not, one multiplication
+ * or several.
  */
 linear_call make_linear_call(const linear_case *linear);
 void free_linear_call(linear_call *call);
@@ -46,10 +46,10 @@ void free_linear_call(linear_call *call);
 /* Checks results and edges. */
 void check_linear_call(const linear_call *call, const char *where);
 
-/* Whether the program wrote nothing at all of its results. */
+/* Whether the program wrote none of its results. */
 bool is_untouched(const linear_call *call);
 
-/* Only that nothing beside the memory of the call was written. */
+/* Checks only that nothing beside the call's memory was written. */
 void check_edges(const linear_call *call, const char *where);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * main.c: one tester for all kernels. Every kernel of every ISA that this CPU runs is held, bit by bit,
- * against oracle.c; then the region runs programs on threads. DP_TEST_SEED repeats a run.
+ * main.c: one tester for all kernels. It compares every kernel of every ISA that this CPU runs with oracle.c, bit by
+ * bit; then the region runs programs on threads. DP_TEST_SEED repeats a run.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static uint64_t choose_seed(void) {
   return (uint64_t)time(NULL);
 }
 
-/* Kernels have one thread each: nothing for the thread sanitizer to see, which makes them slow. */
+/* Kernels run on one thread each, so the thread sanitizer would only make them slow. */
 #ifdef __SANITIZE_THREAD__
 static void test_kernels(void) {}
 #else
@@ -42,7 +42,7 @@ static void test_kernels(void) {
 }
 #endif
 
-/* Threads of WebAssembly are JavaScript's to make. */
+/* Only JavaScript can create threads of WebAssembly. */
 #ifdef __wasm__
 void test_region_threads(void) {}
 #endif
@@ -59,7 +59,7 @@ int main(void) {
       printf("%s: %s\n", isa, dp_isa_obstacle(i));
       continue;
     }
-    if (!check(dp_select_isa(isa) == 0, "nothing is in the way of %s, but it cannot be selected", isa)) continue;
+    if (!check(dp_select_isa(isa) == 0, "nothing keeps %s from running, but it cannot be selected", isa)) continue;
     test_kernels();
     test_region();
     test_region_threads();

@@ -22,7 +22,7 @@ float oracle_load(const void *values, dp_type type, size_t i) {
   return value;
 }
 
-/* Of the two bfloat16 beside `value` the nearer, or the even one: compared as distances. */
+/* The nearer of the two bfloat16 beside `value`, or the even one: compares distances. */
 static uint16_t narrow(float value) {
   if (isnan(value)) return 0x7fc0;
   uint32_t bits;
@@ -64,7 +64,9 @@ static int32_t clamp(int32_t value, int32_t least, int32_t most) {
   return value < least ? least : value > most ? most : value;
 }
 
-/* The largest |x| below `bound`, or among those that are `bound` when `skip` of them are left out; 0 if none is left. */
+/*
+ * The largest |x| below `bound`, or among those equal to `bound` when `skip` of them are left out; 0 if none is left.
+ */
 static float next_largest(const void *x, dp_type type, size_t k, float bound, uint32_t skip) {
   float next = 0;
   for (size_t i = 0; i < k; i++) {

@@ -1,4 +1,4 @@
-/* oracle.h: what the kernels compute, written as the definition reads, without a thought for speed. */
+/* oracle.h: what the kernels compute, written by definition, without regard for speed. */
 #ifndef DP_ORACLE_H
 #define DP_ORACLE_H
 
@@ -21,8 +21,8 @@ int32_t oracle_round(float value);
 float oracle_quantize_row(const void *x, dp_type type, size_t k, int8_t *q);
 
 /*
- * The same with at most so many outliers: a as dotpool.h says beside DP_MAX_OUTLIERS; what is above it is clamped to
- * 127 * 128 instead.
+ * The same with at most `outliers` outliers: a as dotpool.h defines it beside DP_MAX_OUTLIERS; elements above it are
+ * clamped to 127 * 128 instead.
  */
 float oracle_quantize_row_with(const void *x, dp_type type, size_t k, uint32_t outliers, int32_t *q);
 
@@ -50,13 +50,13 @@ double oracle_activate(dp_activation activation, double g);
 /* sum_i values[i]: sixteen sums of i mod 16, then halves of them added until one is left. */
 float oracle_sum16(const float *values, size_t count);
 
-/* Where w[n, k] lies among the packed tiles. */
+/* Index of w[n, k] in the packed tiles. */
 size_t oracle_tile_index(size_t n, size_t k, size_t in_features);
 
 /* tiles, colSum (padded to whole blocks) of int8 w[N, K] */
 void oracle_pack(const int8_t *w, size_t n, size_t k, int8_t *tiles, int32_t *col_sum);
 
-/* The same bits; all NaN are one. */
+/* The same bits; all NaN are equal. */
 bool same_float(float a, float b);
 bool same_floats(const float *a, const float *b, size_t count);
 bool same_element(const void *a, const void *b, dp_type type, size_t i);

@@ -21,7 +21,7 @@ static void test_selection(void) {
   check(strcmp(dp_isa(), dp_isa_name(widest)) == 0, "%s is the default", dp_isa());
   for (const char *isa; (isa = dp_isa_name(length)) != NULL; length++) {
     const bool runs = dp_isa_obstacle(length) == NULL;
-    check((dp_select_isa(isa) == 0) == runs, "selecting %s, which runs: %d", isa, runs);
+    check((dp_select_isa(isa) == 0) == runs, "selecting %s, which can run: %d", isa, runs);
   }
   check(dp_isa_obstacle(length) == NULL && dp_isa_name(UINT32_MAX) == NULL, "an ISA past the last");
   check(dp_select_isa(PLAINEST) == 0 && strcmp(dp_isa(), PLAINEST) == 0, PLAINEST " was not selected");
@@ -43,7 +43,7 @@ static void test_layout(void) {
   check(words[5] == sizeof(dp_worker) && words[17] == sizeof(dp_op), "sizes in the layout");
   check(words[18] == DP_RING && words[19] == DP_SLOT_OPS, "lengths in the layout");
   check(offsetof(dp_worker, stats) % 8 == 0, "64-bit counters are misaligned");
-  check(sizeof(dp_op) % 64 == 0, "ops do not lie on cache lines");
+  check(sizeof(dp_op) % 64 == 0, "ops are not aligned to cache lines");
 }
 
 static void test_region_memory(void) {
@@ -57,7 +57,7 @@ static void test_region_memory(void) {
       const uint64_t scratch = region->workers[w].scratch - (uint64_t)(uintptr_t)region;
       check(scratch % DP_CACHE_LINE == 0 && scratch >= sizeof *region &&
                 scratch + dp_row_stride(dp_active_kernels(), DP_MAX_K) <= bytes,
-            "scratch of worker %u of %u lies at %llu", w, threads, (unsigned long long)scratch);
+            "scratch of worker %u of %u is at %llu", w, threads, (unsigned long long)scratch);
     }
     free_block(&memory);
   }

@@ -1,7 +1,7 @@
 /*
- * test_attention.c: ROTATE, ATTEND and MERGE against the definition, bit by bit: rows of several sequences,
- * alone and in stretches, windows, every type of cache, pages that hold junk where no row looks. Some rows have
- * positions or tables of pages that are not sound: such a row is named, and left out.
+ * test_attention.c: ROTATE, ATTEND and MERGE against the definition, bit by bit: rows of several sequences, alone and
+ * in runs, windows, every type of cache, pages with junk where no row looks. Some rows have invalid positions or page
+ * tables: the fault names such a row, and the op skips it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef struct attention_case {
   uint32_t m;
   block rows;
   uint32_t sequence_of[MOST_ROWS];
-  block own_tables[MOST_ROWS]; /* of rows whose table is not that of their sequence */
+  block own_tables[MOST_ROWS]; /* of rows whose table differs from their sequence's */
   uint32_t sequences, lengths[MOST_SEQUENCES];
   block pages[MOST_SEQUENCES][MOST_PAGES];
   block tables[MOST_SEQUENCES]; /* dp_pages */
@@ -38,7 +38,7 @@ static block make_table(uint64_t count) {
   return table;
 }
 
-/* Mostly such that sums stay finite. */
+/* Mostly small enough for finite sums. */
 static void fill(const attention_case *c, float *values, size_t count) {
   if (c->wild) {
     random_floats(values, count);
@@ -54,7 +54,7 @@ static block random_input(const attention_case *c, size_t count) {
   return floats;
 }
 
-/* Pages where every byte is 0xff: NaN in float types, and NaN scales. */
+/* Fills pages with bytes 0xff: NaN in float types, and NaN scales. */
 static void make_pages(attention_case *c) {
   const size_t bytes = c->attention.page_offset + oracle_page_bytes(&c->attention);
   for (uint32_t s = 0; s < c->sequences; s++) {
@@ -90,7 +90,7 @@ static uint32_t border_or_any(uint32_t most) {
   return near >= 1 && near <= most && one_in(3) ? near : random_extent(most);
 }
 
-/* Stretches of rows of one sequence, and the odd row of any. */
+/* Runs of rows of one sequence, and single rows of any. */
 static void make_rows(attention_case *c) {
   c->rows = make_input(c->m * sizeof(dp_row), 8);
   uint32_t s = 0, position = 0;
@@ -113,7 +113,7 @@ static void make_own_table(attention_case *c, uint32_t m) {
   row_of(c, m)->pages = address_of(&c->own_tables[m]);
 }
 
-/* Makes some rows such that they may see what is not there. */
+/* Makes some rows see positions that do not exist. */
 static void spoil_rows(attention_case *c) {
   dp_pages *pages = c->tables[random_between(0, c->sequences - 1)].at;
   if (one_in(4)) pages->at[random_between(0, (uint32_t)pages->count - 1)] = 0;
@@ -123,7 +123,7 @@ static void spoil_rows(attention_case *c) {
   }
 }
 
-/* Whether all is there that a row needs for its position's page, or for all that it sees. */
+/* Whether all pages exist that a row needs: that of its position, or all that it sees. */
 static bool is_sound(const attention_case *c, uint32_t m, bool sees) {
   const dp_attention *a = &c->attention;
   const dp_row *row = row_of(c, m);
@@ -136,7 +136,7 @@ static bool is_sound(const attention_case *c, uint32_t m, bool sees) {
   return sound;
 }
 
-/* A fault names a row that is not sound, if there is one. */
+/* A fault names an invalid row, if there is one. */
 static void check_fault(const attention_case *c, uint32_t fault, bool sees, const char *what) {
   bool all_sound = true;
   for (uint32_t m = 0; m < c->m; m++) all_sound &= is_sound(c, m, sees);
@@ -213,7 +213,7 @@ static block copy_of(const block *original) {
   return copy;
 }
 
-/* Whether the pages hold the same; the bits of a NaN do not matter. */
+/* Whether the pages hold the same; NaN may differ in bits. */
 static bool same_pages(const attention_case *c, const block *got, const block *expected) {
   if (c->attention.cache_type == DP_F32) {
     return same_floats(got->at, expected->at, got->bytes / sizeof(float));
@@ -279,7 +279,7 @@ static void test_attend(attention_case *c) {
     for (uint32_t m = 0; m < c->m; m++) {
       const float *out = (const float *)c->out.at + m * width;
       const bool sound = is_sound(c, m, true), left_out = memcmp(out, untouched.at, untouched.bytes) == 0;
-      /* unsplit, rows are left out whose tile holds one that is not sound */
+      /* unsplit, rows are skipped if their tile holds an invalid one */
       if (left_out && (!sound || (!a->split && fault != 0))) continue;
       check(sound && same_floats(out, (const float *)expected.at + m * width, width),
             "attend %u rows, heads %u/%u, D %u, window %u, type %u, split %u: row %u differs", c->m,
@@ -292,7 +292,7 @@ static void test_attend(attention_case *c) {
   free_block(&expected), free_block(&untouched);
 }
 
-/* Positions of a sequence may stand only once in what is rotated: two rows would write the same place. */
+/* A position of a sequence may occur only once in ROTATE: two rows would write the same place. */
 static void make_positions_differ(attention_case *c) {
   bool taken[MOST_SEQUENCES][MOST_POSITIONS] = {0};
   uint32_t kept = 0;

@@ -1,4 +1,4 @@
-/* test_dense.c: float weights, in the one order of summing, whatever the tile. */
+/* test_dense.c: float weights, in the one fixed order of summing, for every tile. */
 #include <string.h>
 
 #include "arena.h"
@@ -17,7 +17,7 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   block bias = make_input(n * sizeof(float), 4);
   block y = make_output((size_t)m * n * sizeof(float), random_offset(4));
   random_floats(bias.at, n);
-  /* the table names the rows backwards */
+  /* the table lists the rows backwards */
   for (uint32_t i = 0; i < m; i++) {
     float *row = (float *)x.at + (size_t)i * k;
     random_floats(row, k);

@@ -1,4 +1,4 @@
-/* test_embed.c: rows of a float embedding, widened, and those that name no row of it. */
+/* test_embed.c: rows of a float embedding, widened, and tokens out of range. */
 #include <string.h>
 
 #include "arena.h"
@@ -19,13 +19,13 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   block y = make_output((size_t)m * k * sizeof(float), random_offset(4)), untouched = make_output(y.bytes, 0);
   dp_row *row = rows.at;
   dp_pick *pick = picks.at;
-  /* some draws came to nothing */
+  /* some tokens were not sampled */
   for (uint32_t i = 0; i < pick_count; i++) {
     pick[i] = (dp_pick){.id = one_in(3) ? random_past(n) : random_between(0, n - 1)};
   }
   const bool sound = one_in(2);
   for (uint32_t i = 0; i < m; i++) {
-    /* some ids are known, some were drawn, and there may be some that are not there */
+    /* some tokens are given, some were sampled, and some may be out of range */
     const bool drawn = pick_count > 0 && one_in(2);
     uint32_t id = drawn ? DP_DRAWN | random_between(0, pick_count - 1) : random_between(0, n - 1);
     if (!sound && one_in(4)) id = random_past(one_in(2) ? n : DP_DRAWN);

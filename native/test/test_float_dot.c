@@ -1,4 +1,4 @@
-/* test_float_dot.c: float activations times int8 weights, in the one order of summing that is agreed on. */
+/* test_float_dot.c: float activations times int8 weights, in the one fixed order of summing. */
 #include <string.h>
 
 #include "../src/kernel_table.h"
@@ -39,7 +39,7 @@ static void test_case(uint32_t k) {
           (double)((float *)acc.at)[n], (double)dot);
     oracle_store(expected.at, y_type, n,
                  oracle_dequantize_float(dot, w_scale[n], with == NULL ? NULL : with + n));
-    check(same_element(y.at, expected.at, y_type, n), "finish type %d, K %u, channel %u differs", y_type,
+    check(same_element(y.at, expected.at, y_type, n), "epilogue type %d, K %u, channel %u differs", y_type,
           k, n);
   }
   check(edges_hold(&x) && edges_hold(&acc) && edges_hold(&y), "dot_float K %u wrote past its end", k);

@@ -1,6 +1,6 @@
 /*
- * test_gate.c: activation(g) * u. The portable kernel must be near the formula, every other one must give
- * its bits; TypeScript's tests hold them against the same steps in TypeScript.
+ * test_gate.c: activation(g) * u. The portable kernel must be near the formula, and every other one must give its bits;
+ * TypeScript's tests compare them with the same steps in TypeScript.
  */
 #include <math.h>
 

@@ -1,4 +1,4 @@
-/* test_gemm.c: exact sums of as many rows as a tile takes, and fewer, with a block. */
+/* test_gemm.c: exact sums of as many rows as a tile takes, and of fewer, with a block. */
 #include <string.h>
 
 #include "../src/kernel_table.h"
@@ -10,7 +10,7 @@ enum { CASES = 120 };
 
 static void test_case(const dp_gemm_tile *tile, uint32_t rows, uint32_t k, bool extreme) {
   const dp_kernels *kernels = dp_active_kernels();
-  /* rows may lie further apart than one needs */
+  /* rows may be further apart than their length */
   const size_t stride = dp_row_stride(dp_active_kernels(), k) + 64 * random_between(0, 2);
   block x = make_input((size_t)rows * k, 64), w = make_input((size_t)DP_NR * k, 64);
   block tiles = make_input(dp_block_bytes(k), 64);
@@ -29,7 +29,7 @@ static void test_case(const dp_gemm_tile *tile, uint32_t rows, uint32_t k, bool 
     kernels->load_row_s8((int8_t *)x.at + (size_t)m * k, k, (char *)xq.at + m * stride);
   }
 
-  /* what it reads ahead is only a hint: there is nothing past the block */
+  /* it may prefetch past the block, but must not read there */
   tile->run(xq.at, stride, rows, tiles.at, dp_quads(k), col_sum.at, acc.at,
             (int8_t *)tiles.at + tiles.bytes);
   if (tile->end != NULL && one_in(2)) tile->end();

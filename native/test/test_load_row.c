@@ -1,6 +1,6 @@
 /*
- * test_load_row.c: int8 rows into the activation format. Nobody but the kernels knows the format, so a
- * row is read back by multiplying it with weights that are zero but for one.
+ * test_load_row.c: int8 rows into the activation format. Only the kernels know the format, so the test reads a row back
+ * by multiplying it with weights that are zero but for one.
  */
 #include <string.h>
 

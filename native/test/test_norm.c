@@ -35,7 +35,7 @@ static void norm_row(float *x, const float *u, const float *w, uint32_t k, float
   }
 }
 
-/* `total` rows of x and u, of which the op takes m, all in turn or those of an index. */
+/* `total` rows of x and u, of which the op takes m, all in order or those of an index. */
 static void test_case(uint32_t total, uint32_t k) {
   const dp_kernels *kernels = dp_active_kernels();
   const size_t bytes = k * sizeof(float), stride = dp_row_stride(kernels, k);
@@ -51,7 +51,7 @@ static void test_case(uint32_t total, uint32_t k) {
   block xq = make_output(m * stride, 0), x_scale = make_output(m * 4, 0);
   memcpy(x.at, source.at, x.bytes);
   memcpy(expected_x.at, source.at, x.bytes);
-  /* the last m rows, from the back: each once */
+  /* the last m rows, from the end: each once */
   uint32_t *row = index.at;
   for (uint32_t i = 0; i < m; i++) row[i] = total - 1 - i;
   const bool picks = m < total || one_in(2);
@@ -75,7 +75,7 @@ static void test_case(uint32_t total, uint32_t k) {
       .x_scale = quantizes ? address_of(&x_scale) : 0,
       .outliers = outliers,
   };
-  /* some may not be there: they are left out */
+  /* some may be out of range: the op skips them */
   bool faulty = false, named = false;
   if (picks && one_in(3)) {
     for (uint32_t i = 0; i < m; i++) {
@@ -94,7 +94,7 @@ static void test_case(uint32_t total, uint32_t k) {
   check(faulty ? named : fault == 0, "norm M %u of %u: fault %x", m, total, fault);
   check(same_floats(x.at, expected_x.at, (size_t)total * k), "norm M %u, K %u: x differs", m, k);
   check(!floats || same_floats(y.at, expected.at, (size_t)m * k), "norm M %u, K %u: y differs", m, k);
-  /* nobody but the kernels knows how a quantised row is stored */
+  /* only the kernels know how a quantised row is stored */
   for (uint32_t i = 0; quantizes && i < m; i++) {
     if (picks && row[i] >= total) continue;
     block wanted = make_output(stride, 0);

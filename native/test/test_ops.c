@@ -1,6 +1,6 @@
 /*
- * test_ops.c: whole ops, cut into units for any number of threads and run by one. All shapes have
- * tails; some are so large that a unit is more than one piece.
+ * test_ops.c: whole ops, divided into units for any number of threads and run by one. All shapes have tails; some are
+ * so large that a unit is more than one piece.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void test_shapes(void) {
   run_case(make_linear_case(203, 65, 33)); /* rows in chunks */
 }
 
-/* A range counts units in 16 bits: where there are more pieces, a unit is several. */
+/* A range counts units in 16 bits: where there are more pieces, a unit has several. */
 static void test_many_pieces(void) {
   run_case(make_linear_case(1, DP_MAX_UNITS * DP_COLUMN + 100, 3));
   run_case(make_linear_case(DP_MAX_UNITS + 100, 3, 2));
@@ -117,7 +117,7 @@ void packing_case(void) {
   const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
   if (faulty) {
     check(fault >= 1 && fault <= n && isnan(((float *)scales.at)[fault - 1]),
-          "packing %u x %u: fault %u is no faulty channel", n, k, fault);
+          "packing %u x %u: fault %u names no faulty channel", n, k, fault);
   } else {
     oracle_pack(q.at, n, k, expected.at, sums.at);
     check(fault == 0, "packing %u x %u: fault %u", n, k, fault);

@@ -1,6 +1,6 @@
 /*
- * test_outliers.c: which elements of a row are outliers, what is left of them in the row, and what they add to the
- * sums of a block. Whole Linears with outliers are among the cases of test_ops.c.
+ * test_outliers.c: which elements of a row are outliers, what remains of them in the row, and what they add to the sums
+ * of a block. test_ops.c tests whole Linears with outliers.
  */
 #include <math.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static void enlarge(float *values, uint32_t k) {
   }
 }
 
-/* q of a row is its low parts, which stand in xq, and 128 times the high ones of the outliers. */
+/* q of a row is its low parts, stored in xq, plus 128 times the high parts of the outliers. */
 static void test_split(uint32_t k, uint32_t most) {
   const dp_kernels *kernels = dp_active_kernels();
   block x = make_output(k * sizeof(float), random_offset(4)), q = make_input(k * sizeof(int32_t), 4);

@@ -80,13 +80,13 @@ static uint32_t draw(const float *logits, uint32_t n, const dp_pick *pick) {
 /* ---- cases ------------------------------------------------------------------------------------- */
 
 static void random_logits(float *logits, uint32_t n) {
-  const uint32_t character = random_between(0, 5);
+  const uint32_t distribution = random_between(0, 5);
   random_floats(logits, n);
   for (uint32_t i = 0; i < n; i++) {
     const float unit = (float)random_between(0, 1 << 20) / (1 << 20);
-    if (character < 3) logits[i] = unit * 20 - 10;
-    if (character == 3) logits[i] = (float)random_between(0, 5); /* ties */
-    if (character == 4 && one_in(9)) logits[i] = one_in(2) ? -INFINITY : 0;
+    if (distribution < 3) logits[i] = unit * 20 - 10;
+    if (distribution == 3) logits[i] = (float)random_between(0, 5); /* ties */
+    if (distribution == 4 && one_in(9)) logits[i] = one_in(2) ? -INFINITY : 0;
   }
   if (one_in(12)) logits[random_between(0, n - 1)] = INFINITY;
   if (one_in(30)) {
@@ -127,7 +127,7 @@ static dp_pick random_pick(uint32_t n, surroundings around) {
   return pick;
 }
 
-/* Makes some of the ids that a pick names such that are not there. */
+/* Makes some of the tokens that a pick names out of range. */
 static void name_others(dp_pick *pick, uint32_t n) {
   if (one_in(2)) pick->id = random_past(n);
   for (uint32_t i = 0; i < pick->adjustment_count; i++) {
@@ -187,12 +187,12 @@ static void check_pick(const dp_pick *got, const dp_pick *asked, const float *ra
   if (asked->action == DP_PICK_DRAW) {
     if (asked->copy != 0) check_score(got, raw, n);
     const uint32_t id = draw(logits, n, asked);
-    check(got->id == id, "draw N %u, temperature %g, top_k %u, top_p %g, min_p %g: id %u, not %u", n,
+    check(got->id == id, "sample N %u, temperature %g, top_k %u, top_p %g, min_p %g: token %u, not %u", n,
           (double)asked->temperature, asked->top_k, (double)asked->top_p, (double)asked->min_p, got->id, id);
   } else if (asked->action == DP_PICK_SCORE) {
     check_score(got, raw, n);
   } else {
-    check(memcmp(got, asked, sizeof *got) == 0, "a row was picked from that was not to be");
+    check(memcmp(got, asked, sizeof *got) == 0, "a skipped row was sampled");
   }
 }
 

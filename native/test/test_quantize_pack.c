@@ -1,4 +1,4 @@
-/* test_quantize_pack.c: float weights to int8 tiles and their scales; a NaN or an infinity is found. */
+/* test_quantize_pack.c: float weights to int8 tiles and their scales; finds a NaN or an infinity. */
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * test_quantize_row.c: scale and integers of a row. The integers are compared in the activation
- * format, where load_row, tested by itself, puts the expected ones.
+ * test_quantize_row.c: scale and integers of a row. The integers are compared in the activation format; load_row, which
+ * has a test of its own, stores the expected ones.
  */
 #include <string.h>
 

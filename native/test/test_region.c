@@ -1,6 +1,6 @@
 /*
- * test_region.c: the region's rules, one thread playing all workers in turn, so that every state can be
- * reached on purpose: why a worker leaves, what an abort skips, what a late worker finds.
+ * test_region.c: the region's rules; one thread plays all workers in turn, so that every state can be reached on
+ * purpose: why a worker leaves, what an abort skips, what a late worker finds.
  */
 #include <string.h>
 
@@ -20,27 +20,27 @@ static void test_reasons_to_leave(void) {
   check(serve(&arena, 0) == DP_LEAVE_IDLE, "an idle worker does not park");
 
   publish(&arena, empty, 1, false);
-  check(serve(&arena, 1) == DP_LEAVE_NOTICE, "the last finisher does not bring the notice");
+  check(serve(&arena, 1) == DP_LEAVE_NOTICE, "the last finisher does not return a notice");
   check(serve(&arena, 0) == DP_LEAVE_IDLE, "a worker with nothing to do does not park");
 
   const uint32_t second = publish(&arena, empty, DP_SLOT_OPS, false);
   check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, second),
-        "a second notice is brought while one is under way");
+        "a second notice is returned while one is pending");
   atomic_store(&arena.region->notice, 0);
 
   publish(&arena, empty, 1, true);
   check(serve(&arena, 0) == DP_LEAVE_IDLE && atomic_load(&arena.region->notice) == 0,
-        "a silent program brings a notice");
+        "a silent program returns a notice");
 
   /* the publisher's thread takes the last worker's seat */
   atomic_store(&arena.region->seats, 1);
   const uint32_t silent = publish(&arena, empty, 1, true);
   check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, silent),
         "a worker without a seat works");
-  check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, silent), "nobody does its work");
+  check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, silent), "no other worker does its work");
   atomic_store(&arena.region->seats, 2);
   publish(&arena, empty, 1, false);
-  check(serve(&arena, 1) == DP_LEAVE_NOTICE, "a seat was not given back");
+  check(serve(&arena, 1) == DP_LEAVE_NOTICE, "a seat was not returned");
   atomic_store(&arena.region->notice, 0);
 
   const uint32_t last = publish(&arena, empty, 1, false);
@@ -49,7 +49,7 @@ static void test_reasons_to_leave(void) {
   free_arena(&arena);
 }
 
-/* An op of which every worker has to do its own part. */
+/* An op with a unit for every worker that no other can claim. */
 static void test_meeting(void) {
   arena arena = make_arena(3);
   const dp_op meet[] = {{.kind = DP_OP_MEET}, {.kind = DP_OP_MEET, .flags = DP_TOGETHER}};
@@ -60,7 +60,7 @@ static void test_meeting(void) {
   free_arena(&arena);
 }
 
-/* A program that waits for those before it: no matter which of them, nor how they end. */
+/* A program that waits for those before it, whichever they are and however they end. */
 static void test_after(void) {
   arena arena = make_arena(2);
   const dp_op meet = {.kind = DP_OP_MEET}, empty = {.kind = DP_OP_EMPTY};
@@ -79,7 +79,7 @@ static void test_after(void) {
   free_arena(&arena);
 }
 
-/* A program that is kept outside of its slot has any number of ops and may run again and again. */
+/* A program in memory outside of its slot has any number of ops and may run again and again. */
 static void test_kept_program(void) {
   enum { OPS = 5 * DP_SLOT_OPS };
   arena arena = make_arena(random_between(1, 5));
@@ -96,14 +96,14 @@ static void test_kept_program(void) {
     check_linear_call(&call, "kept");
     atomic_store(&arena.region->notice, 0);
   }
-  check(edges_hold(&progress), "a kept program's progress goes past its memory");
+  check(edges_hold(&progress), "a kept program's progress overflows its memory");
   free_block(&progress);
   free_linear_call(&call);
   free_linear_case(&linear);
   free_arena(&arena);
 }
 
-/* However short its stays, a worker gets on with the program. */
+/* A worker makes progress with the program, however short its slices. */
 static void test_slices(void) {
   arena arena = make_arena(1);
   linear_case linear = make_linear_case(20, 300, 20);
@@ -115,7 +115,7 @@ static void test_slices(void) {
     const int why = dp_serve(arena.region, 0, AT_ONCE, 1);
     if (is_complete(&arena, epoch)) break;
     check(why == DP_LEAVE_SLICE, "a slice ends with %d", why);
-    /* how JavaScript tells that a worker was in the middle of a program */
+    /* JavaScript reads these to tell that a worker was in the middle of a program */
     check(worker->entered == epoch && worker->cursor == epoch - 1, "a worker lost its place");
     slices++;
   }
@@ -126,13 +126,13 @@ static void test_slices(void) {
   free_arena(&arena);
 }
 
-/* A turn of the publisher's thread, to which no unit seems long, however slow this machine is. */
+/* A turn of the publisher's thread, which considers no unit long, however slow this machine is. */
 static uint32_t take_turn(const arena *arena, uint32_t epoch, uint64_t turn_ns) {
   for (int kind = 0; kind < DP_OP_KINDS; kind++) atomic_store(&arena->region->pace[kind], 0);
   return dp_help_briefly(arena->region, epoch, turn_ns);
 }
 
-/* The publisher's thread, a turn at a time: however short its turns, it gets on with the program. */
+/* The publisher's thread makes progress with the program turn by turn, however short its turns. */
 static void test_turns(void) {
   arena arena = make_arena(2);
   linear_case linear = make_linear_case(20, 300, 200);
@@ -143,41 +143,42 @@ static void test_turns(void) {
     check(take_turn(&arena, epoch, 1) == 1, "units of unknown length are long");
   }
   check(turns > 1 && is_complete(&arena, epoch), "a program needed %d turns", turns);
-  check(serve(&arena, 0) == DP_LEAVE_IDLE, "the publisher's thread left something to do");
+  check(serve(&arena, 0) == DP_LEAVE_IDLE, "the publisher's thread left work behind");
   check_linear_call(&call, "turns");
   free_linear_call(&call);
   free_linear_case(&linear);
   free_arena(&arena);
 }
 
-/* A turn ends, whatever the others do: where they do not come, and where one died over its claim. */
+/* A turn ends whatever other workers do: if they are absent, and if one died holding a claim. */
 static void test_turns_end(void) {
   arena arena = make_arena(2);
   const dp_op ops[] = {{.kind = DP_OP_MEET}, {.kind = DP_OP_EMPTY}};
   const uint32_t epoch = publish(&arena, ops, 2, false);
   for (int i = 0; i < 3; i++) check(take_turn(&arena, epoch, 1000) == 1, "waiting is long");
   check(!is_complete(&arena, epoch), "an op did not wait for the one before it");
-  check(serve(&arena, 0) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "a worker does not end it");
+  check(serve(&arena, 0) == DP_LEAVE_NOTICE && is_complete(&arena, epoch), "a worker does not finish it");
   free_arena(&arena);
 }
 
-/* What takes long is left to the workers: as far as one knows from claims of the same kind. */
+/* Long units are left to the workers, as far as claims of the same kind have shown how long they take. */
 static void test_long_units(void) {
   arena arena = make_arena(2);
   const dp_op empty = {.kind = DP_OP_EMPTY};
   _Atomic uint64_t *pace = &arena.region->pace[DP_OP_EMPTY];
   uint32_t epoch = publish(&arena, &empty, 1, false);
   serve(&arena, 0);
-  check(atomic_load(pace) > 0 && is_complete(&arena, epoch), "nobody learns how long units take");
+  check(atomic_load(pace) > 0 && is_complete(&arena, epoch), "the length of units is not recorded");
   atomic_store(pace, 1000000000);
   epoch = publish(&arena, &empty, 1, false);
-  check(dp_help_briefly(arena.region, epoch, 50000) == 0 && !is_complete(&arena, epoch), "a long unit is run");
+  check(dp_help_briefly(arena.region, epoch, 50000) == 0 && !is_complete(&arena, epoch), "a long unit was run");
   for (int i = 0; i < 100; i++) {
     publish(&arena, &empty, 1, false);
     serve(&arena, 0);
   }
   epoch = publish(&arena, &empty, 1, false);
-  check(dp_help_briefly(arena.region, epoch, 50000) == 1 && is_complete(&arena, epoch), "once long, long for good");
+  check(dp_help_briefly(arena.region, epoch, 50000) == 1 && is_complete(&arena, epoch),
+        "units once long stay long for ever");
   free_arena(&arena);
 }
 
@@ -203,7 +204,7 @@ static void test_abort(void) {
   free_arena(&arena);
 }
 
-/* Aborted between two ops of a program: the second is skipped, the slot becomes free all the same. */
+/* Aborts between two ops of a program: the second is skipped, and the slot becomes free nevertheless. */
 static void test_abort_between_ops(void) {
   arena arena = make_arena(1);
   linear_case linear = make_linear_case(3, 100, 30);
@@ -220,7 +221,7 @@ static void test_abort_between_ops(void) {
   free_arena(&arena);
 }
 
-/* A worker that slept while the ring went round: finds nothing to do, disturbs nothing, is up to date. */
+/* A worker that slept while the ring wrapped around: finds no work, disturbs nothing, and catches up. */
 static void test_late_worker(void) {
   arena arena = make_arena(2);
   linear_case linear = make_linear_case(2, 70, 10);
@@ -244,8 +245,8 @@ static void test_late_worker(void) {
   free_arena(&arena);
 }
 
-/* Claims a unit of the op that the worker stands at, as a thread that dies over it. False: none is left. */
-static bool die_over_claim(const arena *arena, dp_worker *worker, uint32_t epoch) {
+/* Claims a unit of the worker's current op, like a thread that dies holding it. False: no unit is left. */
+static bool die_holding_claim(const arena *arena, dp_worker *worker, uint32_t epoch) {
   const uint32_t threads = arena->region->threads;
   char *progresses = (char *)slot_at(arena, epoch)->own_progress;
   dp_progress *progress = (dp_progress *)(progresses + worker->op * dp_progress_bytes(threads));
@@ -260,7 +261,7 @@ static bool die_over_claim(const arena *arena, dp_worker *worker, uint32_t epoch
   return false;
 }
 
-/* A thread that dies while it holds a claim: its program is lost, but ends, and what follows goes on. */
+/* A thread dies while it holds a claim: its program is lost, but ends, and the next program runs. */
 static void test_death(void) {
   uint32_t deaths = 0;
   for (int round = 0; round < 100; round++) {
@@ -270,17 +271,17 @@ static void test_death(void) {
     const uint32_t epoch = publish(&arena, lost.ops, lost.op_count, false);
     for (uint32_t i = random_between(0, 20); i > 0; i--) dp_serve(arena.region, 1, AT_ONCE, 1);
     dp_worker *worker = &arena.region->workers[1];
-    if (!is_complete(&arena, epoch) && die_over_claim(&arena, worker, epoch)) {
+    if (!is_complete(&arena, epoch) && die_holding_claim(&arena, worker, epoch)) {
       deaths++;
       atomic_store(&slot_at(&arena, epoch)->aborted, 1);
       const uint32_t following = publish(&arena, next.ops, next.op_count, false);
-      /* over its last op, which nothing waits for, the others can go on before it is buried */
+      /* nothing waits for its last op, so the others can continue before its claims are released */
       if (worker->op + 1 == lost.op_count && one_in(2)) {
         for (int i = 0; i < 10; i++) serve(&arena, i % 2 * 2);
         check(!is_complete(&arena, epoch), "a program is complete without a claim");
       }
       dp_bury(arena.region, 1);
-      check(worker->op == 0 && atomic_load(&worker->held) == 0, "a dead worker left something behind");
+      check(worker->op == 0 && atomic_load(&worker->held) == 0, "a dead worker left claims behind");
       for (int i = 0; i < 100 && !is_complete(&arena, following); i++) serve(&arena, random_between(0, 2));
       check(is_complete(&arena, epoch) && is_complete(&arena, following), "a lost claim hangs");
       check_edges(&lost, "death");
@@ -291,10 +292,10 @@ static void test_death(void) {
     free_linear_case(&linear);
     free_arena(&arena);
   }
-  check(deaths > 0, "nobody died");
+  check(deaths > 0, "no worker died");
 }
 
-/* A full ring, begun by one worker and ended by another, or by the caller. */
+/* A full ring, begun by one worker and finished by another, or by the caller. */
 static void test_full_ring(void) {
   for (int round = 0; round < 2; round++) {
     arena arena = make_arena(3);
@@ -312,7 +313,7 @@ static void test_full_ring(void) {
       notices++;
       if (!check(why == DP_LEAVE_NOTICE, "a worker left a full ring with %d", why)) break;
     }
-    /* nobody takes the first notice, so there is only one; none if the caller was the last each time */
+    /* the first notice stays pending, so there is only one; none if the caller was the last each time */
     check(notices == 1 || (round == 0 && notices == 0), "%d notices of a full ring", notices);
     for (int i = 0; i < DP_RING; i++) {
       check(is_complete(&arena, epoch - DP_RING + 1 + (uint32_t)i), "program %d of a full ring hangs", i);
@@ -324,7 +325,7 @@ static void test_full_ring(void) {
   }
 }
 
-/* Epochs begin again at 0, which is what a slot's words hold that nobody wrote since the region was made. */
+/* Epochs wrap to 0, the value of words in a slot that has not been written since the region was made. */
 static void test_epochs_wrap(void) {
   arena arena = make_arena(2);
   linear_case linear = make_linear_case(2, 70, 10);

@@ -1,4 +1,4 @@
-/* test_rooflines.c: that the reading kernel reads all, and the multiplying one counts what it does. */
+/* test_rooflines.c: the reading kernel reads all, and the multiplying kernel counts what it does. */
 #include <string.h>
 
 #include "../src/kernel_table.h"

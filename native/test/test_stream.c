@@ -1,4 +1,4 @@
-/* test_stream.c: that streamed rows arrive whole wherever they go, and that nothing beside them changes. */
+/* test_stream.c: streamed rows arrive whole at any alignment, and nothing beside them changes. */
 #include <string.h>
 
 #include "../src/kernel_table.h"

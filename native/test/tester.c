@@ -65,7 +65,7 @@ void script_random(const uint8_t *bytes, size_t count) {
   state = state << 8 | (random_bits() & 0xff);
 }
 
-/* splitmix64; for values, of which a script would not last long, and for the rest of what it decides */
+/* splitmix64: for values, which would use up a script quickly, and for the rest of the script's decisions */
 static uint64_t next_bits(void) {
   uint64_t z = state += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -102,10 +102,10 @@ uint32_t random_past(uint32_t bound) {
 }
 
 void random_bytes(int8_t *values, size_t count) {
-  const uint32_t character = random_between(0, 5);
+  const uint32_t distribution = random_between(0, 5);
   const int8_t same = (int8_t)random_bits();
   for (size_t i = 0; i < count; i++) {
-    switch (character) {
+    switch (distribution) {
       case 0: values[i] = next_bits() % 2 == 0 ? -128 : 127; break;
       case 1: values[i] = -128; break;
       case 2: values[i] = same; break;
@@ -132,10 +132,10 @@ static float random_finite(void) {
 }
 
 void random_floats(float *values, size_t count) {
-  const uint32_t character = random_between(0, 11);
+  const uint32_t distribution = random_between(0, 11);
   const float same = random_finite();
   for (size_t i = 0; i < count; i++) {
-    switch (character) {
+    switch (distribution) {
       case 0: values[i] = 0; break;
       case 1: values[i] = next_bits() % 2 == 0 ? same : -same; break;
       /* with 127 among them the scale is 1, and these lie half-way between two integers */
@@ -164,7 +164,7 @@ void spoil(float *values, size_t count) {
 
 enum { EDGE = 64, EDGE_BYTE = 0xa5 };
 
-/* Whole pages for `bytes`, and one more that must not be touched. */
+/* Whole pages for `bytes`, and a forbidden one after them. */
 static block allocate(size_t bytes) {
   const size_t page = page_bytes(), usable = (bytes + page - 1) / page * page;
   block block = {.bytes = bytes, .page_bytes = usable + page};

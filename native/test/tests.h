@@ -1,4 +1,4 @@
-/* tests.h: the groups of tests; each runs with the ISA that dp_select_isa chose last. */
+/* tests.h: the groups of tests; each runs with the ISA last chosen by dp_select_isa. */
 #ifndef DP_TESTS_H
 #define DP_TESTS_H
 
@@ -24,7 +24,7 @@ void test_norm(void);
 void test_dense(void);
 void test_pick(void);
 
-/* One random case of each kind of op, against its oracle. */
+/* One random case of each kind of op, compared with its oracle. */
 void linear_op_case(void);
 void packing_case(void);
 void attend_case(void);

@@ -95,7 +95,7 @@ describe('a checkpoint in several files', () => {
       (index) => ({ ...index, x: '../y.safetensors' }),
       /index\.json: .* tensor x in "\.\./,
     ],
-    ['another kind of file', () => ({ x: 'config.json' }), /tensor x in "config\.json", no \.safe/],
+    ['another kind of file', () => ({ x: 'config.json' }), /tensor x in "config\.json", which is not a \.safe/],
     ['no name', () => ({ x: 3 }), /weight_map places tensor x in 3/],
     ['no map', () => undefined, /index\.json: weight_map is not an object/],
   ])('is refused for %s', async (_, change, message) => {
@@ -149,7 +149,7 @@ describe('a checkpoint in several files', () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path)
     await rm(join(folder.path, 'model.safetensors'))
-    const message = /model\.safetensors: neither it nor model\.safetensors\.index\.json is there/
+    const message = /model\.safetensors: neither it nor model\.safetensors\.index\.json exists/
     await expectFormatError(Checkpoint.open(folder.path), message)
   })
 })

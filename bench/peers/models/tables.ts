@@ -16,7 +16,7 @@ export function formatTables(report: ModelsReport): string {
       speeds(run),
       loadingAndEventLoop(run),
     ]),
-    '## Who takes part',
+    '## Contenders',
     contendersSection(report),
   ]
   return `${blocks.join('\n\n')}\n`

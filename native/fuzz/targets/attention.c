@@ -1,4 +1,4 @@
-/* attention.c: ROTATE, ATTEND and MERGE, with positions and page tables that are not all sound. */
+/* attention.c: ROTATE, ATTEND and MERGE, some with invalid positions and page tables. */
 #include "../../test/tests.h"
 #include "../fuzz_case.h"
 

@@ -1,4 +1,4 @@
-/* pack.c: Weights into tiles: int8 by rows and by columns, floats quantised on the way, a channel that holds a NaN. */
+/* pack.c: weights into tiles: int8 by rows and by columns, floats quantised on the way, a channel that holds a NaN. */
 #include "../../test/tests.h"
 #include "../fuzz_case.h"
 

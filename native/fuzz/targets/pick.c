@@ -1,4 +1,4 @@
-/* pick.c: The sampler and scores: any logits and parameters, token ids that are not there. */
+/* pick.c: the sampler and scores: any logits and parameters, token ids out of range. */
 #include "../../test/tests.h"
 #include "../fuzz_case.h"
 

@@ -1,4 +1,4 @@
-/* token.c: EMBED, NORM and DENSE, with token ids, drawn ones and rows that are not all there. */
+/* token.c: EMBED, NORM and DENSE, with token ids, sampled ones and rows, some of them out of range. */
 #include "../../test/tester.h"
 #include "../../test/tests.h"
 #include "../fuzz_case.h"

@@ -5,7 +5,7 @@
 
 size_t page_bytes(void) { return 65536; }
 
-/* No page can be forbidden: what reads too far is for the other systems to tell. */
+/* Pages cannot be forbidden here: other systems find reads past the end. */
 char *map_pages(size_t usable, size_t forbidden) {
   char *pages = aligned_alloc(page_bytes(), usable + forbidden);
   return pages == NULL ? NULL : memset(pages, 0, usable + forbidden);

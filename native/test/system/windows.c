@@ -8,7 +8,7 @@ size_t page_bytes(void) {
   return system.dwPageSize;
 }
 
-/* What is reserved and not committed nobody may touch. */
+/* Reserved memory that is not committed traps on access. */
 char *map_pages(size_t usable, size_t forbidden) {
   char *pages = VirtualAlloc(NULL, usable + forbidden, MEM_RESERVE, PAGE_NOACCESS);
   return pages == NULL ? NULL : VirtualAlloc(pages, usable, MEM_COMMIT, PAGE_READWRITE);
