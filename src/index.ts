@@ -7,6 +7,15 @@ export {
   floatToBf16,
 } from './bf16.js'
 export type { Cores } from './cpus/usable.js'
+export type {
+  DiagnosticsMessages,
+  LoadMessage,
+  RequestAdmittedMessage,
+  RequestFinishedMessage,
+  StepMessage,
+  WorkerDeathMessage,
+  WorkerRecoveryMessage,
+} from './diagnostics.js'
 export {
   ArgumentError,
   DeadlineError,
