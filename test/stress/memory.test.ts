@@ -47,7 +47,7 @@ it('of many texts does not grow, once the prefixes that are kept have their shar
   // each takes a page of 0.8 MB, of 512 MB that are kept
   const bytes = await growth(
     fixture,
-    `const model = await Model.load(pool, folder, { kv: 'f32' })`,
+    `const model = await Model.load(pool, folder, { kv: 'float32' })`,
     `for await (const _ of model.generateIds([i % 2048, 7], { maxTokens: 1, ignoreEnd: true }));`,
     800,
   )
@@ -57,7 +57,7 @@ it('of many texts does not grow, once the prefixes that are kept have their shar
 it('of texts that are left alone in the midst does not grow', async () => {
   const bytes = await growth(
     fixture,
-    `const model = await Model.load(pool, folder, { kv: 'f32', prefixCacheBytes: 0 })`,
+    `const model = await Model.load(pool, folder, { kv: 'float32', prefixCacheBytes: 0 })`,
     `await model.generateIds([i % 2048, 7]).next()
      await model.generate('O').next()`,
     100,
@@ -68,7 +68,7 @@ it('of texts that are left alone in the midst does not grow', async () => {
 it('of texts that are aborted does not grow', async () => {
   const bytes = await growth(
     fixture,
-    `const model = await Model.load(pool, folder, { kv: 'f32' })`,
+    `const model = await Model.load(pool, folder, { kv: 'float32' })`,
     `const signal = AbortSignal.timeout(3)
      const ids = Array.from({ length: 900 }, (_, j) => (i + j) % 2048)
      await model.logits(ids, { signal }).catch(() => {})`,
