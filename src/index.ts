@@ -7,6 +7,15 @@ export {
   floatToBf16,
 } from './bf16.js'
 export type { Cores } from './cpus/usable.js'
+export type {
+  DiagnosticsMessages,
+  LoadMessage,
+  RequestAdmittedMessage,
+  RequestFinishedMessage,
+  StepMessage,
+  WorkerDeathMessage,
+  WorkerRecoveryMessage,
+} from './diagnostics.js'
 export {
   ArgumentError,
   DeadlineError,
@@ -35,8 +44,8 @@ export type {
   LinearRope,
   Llama3Rope,
   LongRope,
-  Rope,
   RopeConfig,
+  RopeParameters,
   YarnRope,
 } from './model/config/rope-config.js'
 export type { Skip } from './model/config/skip.js'
@@ -80,18 +89,18 @@ export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages
 export type { ChatTemplate, RenderOptions } from './model/text/chat-template.js'
 export type { TextStream } from './model/text/text-stream.js'
 export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
-export type { ActivationType, ForwardOptions, Sync } from './ops/activations.js'
+export type { ActivationType, ForwardOptions, ForwardSyncOptions } from './ops/activations.js'
 export { FloatLinear, type FloatLinearOptions } from './ops/float-linear.js'
 export { FusedMlp, type FusedMlpOptions } from './ops/fused-mlp.js'
 export { intMatmul } from './ops/int-matmul.js'
 export {
   Linear,
   type LinearForwardOptions,
-  type LinearOptions,
+  type LinearForwardSyncOptions,
   type Precision,
 } from './ops/linear.js'
 export { LinearGroup } from './ops/linear-group.js'
-export type { PackOptions, WeightOptions } from './ops/weight.js'
+export type { LinearOptions } from './ops/weight.js'
 export type { AbortOptions } from './options.js'
 export { Pool, type PoolOptions } from './pool/pool.js'
 export type { PoolStats, WorkerStats } from './pool/stats.js'

@@ -350,7 +350,7 @@ const slowCalls: Record<string, Call> = {
         ...reads,
         quantize: () => 'w8a8',
         skip: () => ['lm_head'],
-        kv: () => 'bf16',
+        kv: () => 'bfloat16',
         outliers: () => 8,
         maxContext: () => 64,
         prefixCacheBytes: () => 0,

@@ -39,7 +39,7 @@ const SAMPLINGS = [
   { sampling: { temperature: 1, topP: 0.9, seed: 5 } },
   { sampling: { temperature: 0.8, topK: 20, repetitionPenalty: 1.1, seed: 6 } },
 ]
-const CACHES = /** @type {const} */ (['bf16', 'int8'])
+const CACHES = /** @type {const} */ (['bfloat16', 'int8'])
 const TOKENS = 12
 
 /** Makes random calls and computes their results. */

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
+import { cacheTypes } from '../layouts/kv-page.js'
 import { describeOutliers } from '../model/decoder/projection.js'
 import type { LoadOptions } from '../model/load.js'
 import { collect, number, threadsOption } from './options.js'
@@ -36,9 +37,10 @@ export function precisionOptions(): Option[] {
       '--outliers <n>',
       `the most elements of a row of activations that int8 Linears keep exact (default: ${describeOutliers()})`,
     ).argParser(number),
-    new Option('--kv <type>', 'dtype of the KV cache (default: bf16; f32 if nothing is quantised)')
-      .choices(cacheTypes)
-      .argParser(cacheType),
+    new Option(
+      '--kv <type>',
+      'dtype of the KV cache (default: bfloat16; float32 if nothing is quantised)',
+    ).choices(cacheTypes),
   ]
 }
 
@@ -60,17 +62,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
   return { quantize, skip, outliers, kv, maxContext }
 }
 
-const cacheTypes = ['f32', 'bf16', 'int8']
-const longNames: Record<string, string> = { float32: 'f32', bfloat16: 'bf16' }
-
-/** Parses a KV cache dtype, by its short or long name. */
-function cacheType(text: string): string {
-  const type = longNames[text] ?? text
-  if (cacheTypes.includes(type)) return type
-  throw new InvalidArgumentError(`Allowed choices are ${cacheTypes.join(', ')}.`)
-}
-
-/** Parses the path of a checkpoint. The library checks its content. */
+/** Reads the path of a checkpoint. The library says what is wrong inside of it. */
 export function checkpointPath(path: string): string {
   if (existsSync(join(path, 'config.json'))) return path
   if (existsSync(path) && statSync(path).isFile()) return path

@@ -15,8 +15,10 @@ export const PAGE = 64
 /** Positions whose keys lie side by side. */
 export const GROUP = 16
 
-/** How keys and values are kept; int8 has a scale for each position and head. */
-export type CacheType = 'float32' | 'bfloat16' | 'int8'
+/** Dtypes of the KV cache; int8 has a scale for each position and head. */
+export const cacheTypes = ['float32', 'bfloat16', 'int8'] as const
+
+export type CacheType = (typeof cacheTypes)[number]
 
 /** Bytes of an element. */
 export const elementBytes: Record<CacheType, number> = { float32: 4, bfloat16: 2, int8: 1 }

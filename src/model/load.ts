@@ -7,7 +7,7 @@ import {
   describe,
   FormatError,
 } from '../errors.js'
-import type { CacheType } from '../layouts/kv-page.js'
+import { type CacheType, cacheTypes } from '../layouts/kv-page.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { checkOutliers } from '../reference/quantize.js'
@@ -48,10 +48,10 @@ export interface LoadOptions extends ReadOptions {
    */
   skip?: Skip | undefined
   /**
-   * How keys and values are kept: `int8` takes half the memory of `bf16`, and half the time where texts
-   * are long. By default `bf16`, and `f32` where nothing is quantised.
+   * The dtype of the KV cache: `int8` takes half the memory of `bfloat16`, and half the time where sequences
+   * are long. By default `bfloat16`, and `float32` where nothing is quantised.
    */
-  kv?: 'f32' | 'bf16' | 'int8' | undefined
+  kv?: 'float32' | 'bfloat16' | 'int8' | undefined
   /**
    * The most elements of a row of activations that int8 Linears keep exact, while the others set the row's step: by
    * default 8, and 15 of rows shorter than 1024, the most there can be. 0 quantises each row by its largest element, as plain
@@ -87,8 +87,6 @@ const loadOptions: OptionNames<LoadOptions> = {
   prefixCache: checkBoolean,
   maxQueue: true,
 }
-
-const cacheTypes = { f32: 'float32', bf16: 'bfloat16', int8: 'int8' } as const
 
 /**
  * What {@link Model.load} loads.
@@ -149,9 +147,9 @@ function chooseQuantize(
 }
 
 function chooseCacheType(quantize: 'w8a8' | 'none', { kv }: LoadOptions): CacheType {
-  const name = kv === undefined ? (quantize === 'none' ? 'f32' : 'bf16') : kv
-  if (typeof name === 'string' && Object.hasOwn(cacheTypes, name)) return cacheTypes[name]
-  throw new ArgumentError('kv', `one of ${Object.keys(cacheTypes).join(', ')}`, describe(kv))
+  const type = kv ?? (quantize === 'none' ? 'float32' : 'bfloat16')
+  if (cacheTypes.includes(type)) return type
+  throw new ArgumentError('kv', `one of ${cacheTypes.join(', ')}`, describe(kv))
 }
 
 function chooseContext(most: number, { maxContext = most }: LoadOptions): number {

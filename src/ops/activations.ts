@@ -17,9 +17,8 @@ export type ActivationType = 'float32' | 'bfloat16'
 /** float32 [M * K], or a tensor [..., K]. */
 export type Activations = Float32Array | Tensor<ActivationType>
 
-export interface ForwardOptions<Out> {
-  /** Rejects the call when aborted; workers skip what they have not begun. */
-  signal?: AbortSignal | undefined
+/** Options of `forwardSync`, which cannot be aborted. */
+export interface ForwardSyncOptions<Out> {
   /**
    * Where to write the result instead of into new memory; of the input's kind and the result's size.
    * In shared memory (see `pool.tensor`) workers write it directly.
@@ -27,13 +26,16 @@ export interface ForwardOptions<Out> {
   out?: Out | undefined
 }
 
-/** What `forwardSync` knows of them: it cannot be stopped. */
-export type Sync<Options> = Omit<Options, 'signal'>
+/** Options of `forward`. */
+export interface ForwardOptions<Out> extends ForwardSyncOptions<Out> {
+  /** Rejects the call when aborted; workers skip what they have not begun. */
+  signal?: AbortSignal | undefined
+}
 
-export const syncForwardOptions: OptionNames<Sync<ForwardOptions<unknown>>> = { out: true }
+export const forwardSyncOptions: OptionNames<ForwardSyncOptions<unknown>> = { out: true }
 
 export const forwardOptions: OptionNames<ForwardOptions<unknown>> = {
-  ...syncForwardOptions,
+  ...forwardSyncOptions,
   signal: checkSignal,
 }
 

@@ -20,11 +20,11 @@ import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
+  type ForwardSyncOptions,
   forwardOptions,
+  forwardSyncOptions,
   Input,
   Result,
-  type Sync,
-  syncForwardOptions,
 } from './activations.js'
 import type { Linear } from './linear.js'
 import { checkFit, checkTogether } from './linear-group.js'
@@ -86,13 +86,13 @@ export class FusedMlp {
   }
 
   /** The same, blocking; see {@link Linear.forwardSync}. */
-  forwardSync(x: Float32Array, options?: Sync<ForwardOptions<Float32Array>>): Float32Array
+  forwardSync(x: Float32Array, options?: ForwardSyncOptions<Float32Array>): Float32Array
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,
-    options?: Sync<ForwardOptions<Tensor<T>>>,
+    options?: ForwardSyncOptions<Tensor<T>>,
   ): Tensor<T>
-  forwardSync(x: Activations, options: Sync<ForwardOptions<Activations>> = {}): Activations {
-    const { out } = checkOptions(options, syncForwardOptions)
+  forwardSync(x: Activations, options: ForwardSyncOptions<Activations> = {}): Activations {
+    const { out } = checkOptions(options, forwardSyncOptions)
     const call = new MlpCall(this, x, out)
     this.gate.pool.runSync(call)
     return call.result.finish()

@@ -7,11 +7,11 @@ import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
+  type ForwardSyncOptions,
   forwardOptions,
+  forwardSyncOptions,
   Input,
   Result,
-  type Sync,
-  syncForwardOptions,
 } from './activations.js'
 import { Linear } from './linear.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
@@ -70,13 +70,13 @@ export class LinearGroup {
   }
 
   /** The same, blocking; see {@link Linear.forwardSync}. */
-  forwardSync(x: Float32Array, options?: Sync<ForwardOptions<Float32Array[]>>): Float32Array[]
+  forwardSync(x: Float32Array, options?: ForwardSyncOptions<Float32Array[]>): Float32Array[]
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,
-    options?: Sync<ForwardOptions<Tensor<T>[]>>,
+    options?: ForwardSyncOptions<Tensor<T>[]>,
   ): Tensor<T>[]
-  forwardSync(x: Activations, options: Sync<ForwardOptions<Activations[]>> = {}): Activations[] {
-    const { out } = checkOptions(options, syncForwardOptions)
+  forwardSync(x: Activations, options: ForwardSyncOptions<Activations[]> = {}): Activations[] {
+    const { out } = checkOptions(options, forwardSyncOptions)
     const call = new GroupCall(this.linears, x, out)
     this.linears[0].pool.runSync(call)
     return call.results.map((result) => result.finish())

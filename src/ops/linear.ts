@@ -15,18 +15,17 @@ import {
   type Activations,
   type ActivationType,
   type ForwardOptions,
+  type ForwardSyncOptions,
   forwardOptions,
-  type Sync,
-  syncForwardOptions,
+  forwardSyncOptions,
 } from './activations.js'
 import { Coalescer } from './coalescer.js'
 import { FloatCall, LinearCall } from './linear-call.js'
 import {
   checkWeightLength,
   copyChannels,
-  type PackOptions,
+  type LinearOptions,
   Weight,
-  type WeightOptions,
   type WeightSource,
   wholeWeight,
 } from './weight.js'
@@ -43,8 +42,6 @@ function maxInFeatures(outliers: number): number {
   return Math.min(131072, 132104 - 127 * outliers)
 }
 
-export interface LinearOptions extends PackOptions, WeightOptions {}
-
 const linearOptions: OptionNames<LinearOptions> = {
   inFeatures: true,
   outFeatures: true,
@@ -57,7 +54,8 @@ const linearOptions: OptionNames<LinearOptions> = {
 /** How activations are multiplied: quantised to int8, or as float32 with the dequantised weight. */
 export type Precision = 'int8' | 'float32'
 
-export interface LinearForwardOptions<Out> extends ForwardOptions<Out> {
+/** Options of {@link Linear.forwardSync}, which cannot be aborted. */
+export interface LinearForwardSyncOptions<Out> extends ForwardSyncOptions<Out> {
   /**
    * `float32` leaves the activations as they are: for accuracy checks, and for callers who must not
    * quantise them. Much slower for many rows. Default `int8`.
@@ -65,8 +63,13 @@ export interface LinearForwardOptions<Out> extends ForwardOptions<Out> {
   precision?: Precision | undefined
 }
 
-const syncLinearForwardOptions: OptionNames<Sync<LinearForwardOptions<unknown>>> = {
-  ...syncForwardOptions,
+/** Options of {@link Linear.forward}. */
+export interface LinearForwardOptions<Out>
+  extends LinearForwardSyncOptions<Out>,
+    ForwardOptions<Out> {}
+
+const linearForwardSyncOptions: OptionNames<LinearForwardSyncOptions<unknown>> = {
+  ...forwardSyncOptions,
   precision: true,
 }
 
@@ -208,13 +211,13 @@ export class Linear {
    * command-line programs and for callers that are themselves worker threads; a server's event loop
    * stands still meanwhile.
    */
-  forwardSync(x: Float32Array, options?: Sync<LinearForwardOptions<Float32Array>>): Float32Array
+  forwardSync(x: Float32Array, options?: LinearForwardSyncOptions<Float32Array>): Float32Array
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,
-    options?: Sync<LinearForwardOptions<Tensor<T>>>,
+    options?: LinearForwardSyncOptions<Tensor<T>>,
   ): Tensor<T>
-  forwardSync(x: Activations, options: Sync<LinearForwardOptions<Activations>> = {}): Activations {
-    const call = this.#call(x, checkOptions(options, syncLinearForwardOptions))
+  forwardSync(x: Activations, options: LinearForwardSyncOptions<Activations> = {}): Activations {
+    const call = this.#call(x, checkOptions(options, linearForwardSyncOptions))
     this.pool.runSync(call)
     return call.result.finish()
   }
@@ -240,7 +243,7 @@ export class Linear {
     return this.#weight
   }
 
-  #call(x: Activations, options: Sync<LinearForwardOptions<Activations>>): LinearCall {
+  #call(x: Activations, options: LinearForwardSyncOptions<Activations>): LinearCall {
     const { precision = 'int8', out } = options
     if (precision === 'int8') return new LinearCall(this.pool, this.weight, x, out)
     if (precision === 'float32') return new FloatCall(this.pool, this.weight, x, out)

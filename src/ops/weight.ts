@@ -47,14 +47,8 @@ export function wholeWeight(weight: WeightArray, inFeatures: number): WeightSour
   }
 }
 
-export interface PackOptions {
-  signal?: AbortSignal | undefined
-  /** Told after every chunk how many of the output channels are packed. */
-  onProgress?: ((done: number, total: number) => void) | undefined
-}
-
-/** What a Linear is made of, besides its weights. */
-export interface WeightOptions extends WeightShape {
+/** What a Linear is made of besides its weights, and how it is made. */
+export interface LinearOptions extends WeightShape {
   /** float32 [N], finite. */
   bias?: Float32Array | undefined
   /**
@@ -63,6 +57,10 @@ export interface WeightOptions extends WeightShape {
    * largest element; at most 15.
    */
   outliers?: number | undefined
+  /** Stops the packing of the weights; the call rejects with its reason. */
+  signal?: AbortSignal | undefined
+  /** Called after every chunk with the number of output channels that are packed. */
+  onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 /** Packed weights and what the epilogue needs, all in shared memory and read-only from here on. */
@@ -83,7 +81,7 @@ export class Weight {
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
   /** Memory for weights of this shape, not packed yet. */
-  constructor(pool: Pool, { inFeatures, outFeatures, bias, outliers = 0 }: WeightOptions) {
+  constructor(pool: Pool, { inFeatures, outFeatures, bias, outliers = 0 }: LinearOptions) {
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
     this.outliers = outliers
@@ -114,7 +112,11 @@ export class Weight {
    * @throws ArgumentError where a float source holds a NaN or an infinity, or is shorter meanwhile; what the
    *   source throws
    */
-  async pack(pool: Pool, source: WeightSource, options: PackOptions): Promise<void> {
+  async pack(
+    pool: Pool,
+    source: WeightSource,
+    { signal, onProgress }: Pick<LinearOptions, 'signal' | 'onProgress'>,
+  ): Promise<void> {
     const { inFeatures: K, outFeatures: N } = this
     const rows = Math.max(1, Math.floor(CHUNK / (K * source.bytesPerElement) / NR)) * NR
     const read = async (first: number) => await source.read(first, Math.min(first + rows, N))
@@ -127,9 +129,9 @@ export class Weight {
       if (last < N) next = read(last)
       // who awaits it comes later
       next.catch(() => {})
-      const fault = await pool.run(new PackProgram(pool, this, chunk, first, last), options.signal)
+      const fault = await pool.run(new PackProgram(pool, this, chunk, first, last), signal)
       if (fault > 0) throw notFinite('weight', first + fault - 1)
-      options.onProgress?.(last, N)
+      onProgress?.(last, N)
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Control } from './control.js'
 import { closeGate, openGate } from './gate.js'
 import { Thread } from './threads.js'
 import type { Residency, WorkerMessage, WorkerStart } from './worker.js'
+import { WorkerReports } from './worker-reports.js'
 
 /** A worker leaves C at least this often, so that terminate() and process.exit() are prompt. */
 const SLICE_NANOS = 10e6
@@ -51,6 +52,7 @@ export class Crew {
   readonly #allUp: Promise<void>
   #resolveAllUp: () => void = () => {}
   readonly #isIdle: () => boolean
+  #reports: WorkerReports | undefined
   #dismissal: NodeJS.Timeout | undefined
   #ended = false
 
@@ -68,6 +70,12 @@ export class Crew {
   /** Resolves once every seat has had a worker, or the crew is sent home. */
   get allUp(): Promise<void> {
     return this.#allUp
+  }
+
+  /** Starts a worker on every seat, for the first time. */
+  start(pool: object): void {
+    this.#reports = new WorkerReports(pool)
+    this.wake(this.#control.threads)
   }
 
   get isUp(): boolean {
@@ -116,6 +124,7 @@ export class Crew {
       this.#events.onNotice()
     } else {
       this.#up.add(message)
+      this.#reports?.serves(message)
       if (this.isUp) this.#resolveAllUp()
     }
   }
@@ -160,6 +169,7 @@ export class Crew {
     Atomics.store(this.#control.words, this.#control.seat(w), Seat.empty)
     if (thread.started) {
       void thread.end()
+      this.#reports?.died(w, cause)
       this.#events.onDeath(w, cause)
     } else {
       this.#refusedUntil = performance.now() + REFUSED_MILLIS

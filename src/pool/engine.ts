@@ -7,6 +7,13 @@ export interface Engine {
   readonly threads: number
   /** Which kernels run, e.g. `avx512vnni`; `wasm` or `typescript` without a native library. */
   readonly isa: string
+  /**
+   * Starts the worker threads; resolves once all are up. Called before anything else.
+   *
+   * @param pool whose workers they are, for diagnostics
+   * @throws PoolBrokenError if they die as they start
+   */
+  start(pool: object): Promise<void>
   /** Bytes from one quantised row of K activations to the next; 0 where there is no C. */
   rowStride(k: number): number
   /**

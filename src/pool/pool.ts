@@ -97,8 +97,10 @@ export class Pool {
     const engine =
       native === null
         ? new ScriptEngine(threads)
-        : await Region.start(native, { threads, spinMicros, workerUrl, cpus })
-    return new Pool(engine, native)
+        : new Region(native, { threads, spinMicros, workerUrl, cpus })
+    const pool = new Pool(engine, native)
+    await engine.start(pool)
+    return pool
   }
 
   /** Worker threads. */

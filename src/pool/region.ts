@@ -71,7 +71,7 @@ export class Region implements Engine {
   #lookUntil = 0
   #end: PoolClosedError | PoolBrokenError | undefined
 
-  private constructor(native: Native, options: RegionOptions) {
+  constructor(native: Native, options: RegionOptions) {
     const { threads, spinMicros, workerUrl, cpus } = options
     this.threads = threads
     this.isa = native.isa()
@@ -87,16 +87,13 @@ export class Region implements Engine {
     })
   }
 
-  /** Starts the workers and waits until all are up. */
-  static async start(native: Native, options: RegionOptions): Promise<Region> {
-    const region = new Region(native, options)
-    region.#crew.wake(options.threads)
-    await region.#crew.allUp
-    if (region.#end !== undefined) {
-      await region.#crew.end()
-      throw region.#end
+  async start(pool: object): Promise<void> {
+    this.#crew.start(pool)
+    await this.#crew.allUp
+    if (this.#end !== undefined) {
+      await this.#crew.end()
+      throw this.#end
     }
-    return region
   }
 
   rowStride(k: number): number {

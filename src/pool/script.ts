@@ -4,6 +4,7 @@ import { type Engine, QUEUE_LIMIT } from './engine.js'
 import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
 import { Thread, threadsModule } from './threads.js'
+import { WorkerReports } from './worker-reports.js'
 
 /** A call until its program has ended. */
 interface Call {
@@ -21,6 +22,7 @@ export class ScriptEngine implements Engine {
   readonly isa = 'typescript'
   /** By part, from when it is first needed. */
   readonly #workers: (Thread | undefined)[] = []
+  #reports: WorkerReports | undefined
   readonly #stats: WorkerStats = { ...noStats }
   /** Calls whose programs have not ended. */
   readonly #calls = new Set<Call>()
@@ -39,6 +41,11 @@ export class ScriptEngine implements Engine {
       )
     }
     this.threads = threads
+  }
+
+  /** Threads start when they are first needed. */
+  async start(pool: object): Promise<void> {
+    this.#reports = new WorkerReports(pool)
   }
 
   rowStride(): number {
@@ -116,8 +123,11 @@ export class ScriptEngine implements Engine {
     const share: Share = { part, parts: this.threads }
     try {
       const task = { filename: op.module, name: op.run.name }
-      return (await worker.run({ ...op.args, ...share }, task)) as number
+      const fault = (await worker.run({ ...op.args, ...share }, task)) as number
+      this.#reports?.serves(part)
+      return fault
     } catch (error) {
+      if (this.#end === undefined) this.#reports?.died(part, error)
       this.#workers[part] = undefined
       await worker.end()
       throw error

@@ -76,7 +76,7 @@ test.concurrent('models with the same options do not differ', async () => {
 })
 
 test.concurrent('another checkpoint can be the reference', async () => {
-  const { kl } = await compare('--kv', 'bf16', '--against', `model=${fixture},kv=bf16`)
+  const { kl } = await compare('--kv', 'bfloat16', '--against', `model=${fixture},kv=bfloat16`)
   expect(kl.max).toBe(0)
 })
 
@@ -101,7 +101,7 @@ test.concurrent('--chart draws a bar for every Linear', async () => {
 
 test.concurrent.each([
   [['--against', 'flaot'], '--against: expected float, got the unknown option flaot'],
-  [['--against', 'kv=int9'], 'Allowed choices are f32, bf16, int8.'],
+  [['--against', 'kv=int9'], 'Allowed choices are float32, bfloat16, int8.'],
   [['--against', 'skip=down'], 'skip: expected names of Linears'],
   [['--against', 'model=nowhere'], 'There is no such folder or file.'],
   [['--chart', 'c.svg'], '--chart: expected --against'],
@@ -122,12 +122,16 @@ function reference(text: string, own: LoadOptions = {}): LoadOptions {
 
 test.each<[string, LoadOptions, LoadOptions]>([
   ['float', { quantize: 'w8a8', skip: ['lm_head'], kv: 'int8' }, { quantize: 'none' }],
-  ['quantize=none,kv=f32', { kv: 'int8' }, { quantize: 'none', kv: 'f32' }],
+  ['quantize=none,kv=float32', { kv: 'int8' }, { quantize: 'none', kv: 'float32' }],
   ['float', { maxContext: 9 }, { quantize: 'none', maxContext: 9 }],
   [`model=${fixture}`, { quantize: 'w8a8', kv: 'int8', maxContext: 9 }, { maxContext: 9 }],
-  ['kv=float32', { quantize: 'w8a8', kv: 'int8' }, { quantize: 'w8a8', kv: 'f32' }],
-  ['kv=bfloat16', {}, { kv: 'bf16' }],
-  ['skip=lm_head, skip=down_proj', { kv: 'f32' }, { kv: 'f32', skip: ['lm_head', 'down_proj'] }],
+  ['kv=float32', { quantize: 'w8a8', kv: 'int8' }, { quantize: 'w8a8', kv: 'float32' }],
+  ['kv=bfloat16', {}, { kv: 'bfloat16' }],
+  [
+    'skip=lm_head, skip=down_proj',
+    { kv: 'float32' },
+    { kv: 'float32', skip: ['lm_head', 'down_proj'] },
+  ],
 ])('--against %s of %o is %o', (text, own, expected) => {
   expect(reference(text, own)).toEqual(expected)
 })

@@ -40,7 +40,7 @@ test.concurrent('--stop ends the text and can be repeated', async () => {
 test.concurrent.each([
   [['--min-p', '1']],
   [['--top-k', '1']],
-  [['--temperature', '0', '--kv', 'f32']],
+  [['--temperature', '0', '--kv', 'float32']],
   [['--temperature', '0', '--quantize', 'none']],
 ])('generate %j writes the likeliest text', async (options) => {
   const { code, stdout } = await dotpool([...short, ...options])
@@ -84,7 +84,7 @@ test.concurrent.each([
   ],
   [['--model', 'package.json'], 'package.json: is not a GGUF file'],
   [['--model', 'src'], 'It has no config.json.'],
-  [['--kv', 'int4'], 'Allowed choices are f32, bf16, int8.'],
+  [['--kv', 'int4'], 'Allowed choices are float32, bfloat16, int8.'],
   [['--max-context', '1000000'], 'maxContext: expected'],
   [['--threads', '0'], 'threads: expected'],
 ])('generate %j fails with one line', async (args, message) => {

@@ -18,7 +18,7 @@ const ids = Array.from({ length: 150 }, (_, i) => (i * i * 7 + i) % 53)
 async function errorOf(
   { config, tensors }: MadeCheckpoint,
   options: PlainOptions,
-  kv: 'f32' | 'bf16' | 'int8' = 'f32',
+  kv: 'float32' | 'bfloat16' | 'int8' = 'float32',
 ): Promise<number> {
   await using folder = await temporaryFolder()
   await writeCheckpoint(folder.path, config, tensors)
@@ -80,7 +80,7 @@ describe.each<[string, MadeCheckpoint, PlainOptions]>([
 ])('%s', (_, checkpoint, options) => {
   it('gives the logits of a plain decoder with every KV cache dtype', async () => {
     expect(await errorOf(checkpoint, options)).toBeLessThan(1e-5)
-    expect(await errorOf(checkpoint, options, 'bf16')).toBeLessThan(0.02)
+    expect(await errorOf(checkpoint, options, 'bfloat16')).toBeLessThan(0.02)
     expect(await errorOf(checkpoint, options, 'int8')).toBeLessThan(0.05)
   })
 })

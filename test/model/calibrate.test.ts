@@ -134,7 +134,7 @@ describe('a calibrated model after save and load', () => {
     const changes = { tie_word_embeddings: isTied }
     const made = randomCheckpoint('LlamaForCausalLM', changes)
     await writeCheckpoint(folder.path, made.config, made.tensors)
-    using model = await Model.load(pool, folder.path, { kv: 'bf16' })
+    using model = await Model.load(pool, folder.path, { kv: 'bfloat16' })
     await quantizeLinears(model, { calibration, skip })
     const saved = join(folder.path, 'saved')
     await model.save(saved)

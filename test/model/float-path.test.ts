@@ -34,8 +34,8 @@ afterAll(async () => await pool.close())
 
 /** With a bfloat16 KV cache, a token may differ where the reference hardly prefers its own. */
 const cases: [LoadOptions, number][] = [
-  [{ kv: 'f32' }, 0],
-  [{ kv: 'bf16' }, 0.005],
+  [{ kv: 'float32' }, 0],
+  [{ kv: 'bfloat16' }, 0.005],
 ]
 
 /** How many tokens come before the first whose margin over the next best is smaller. */

@@ -84,14 +84,14 @@ it('reports progress up to all bytes, and can be aborted', async () => {
   await expect(aborted).rejects.toThrow('enough')
 })
 
-it.each(['f32', 'bf16', 'int8'] as const)('keeps keys and values as %s', async (kv) => {
+it.each(['float32', 'bfloat16', 'int8'] as const)('keeps keys and values as %s', async (kv) => {
   using model = await loadMade(pool, tinyConfig, tinyTensors(), { kv })
   const scales = kv === 'int8' ? 2 * 2 * 2 * 4 : 0
-  const bytes = { f32: 4, bf16: 2, int8: 1 }[kv]
+  const bytes = { float32: 4, bfloat16: 2, int8: 1 }[kv]
   expect(model.cacheBytes).toBe(2 * 2 * 2 * 6 * bytes + scales)
-  const wrong = { kv: 'f16' as 'bf16' }
+  const wrong = { kv: 'f16' as 'bfloat16' }
   await expect(loadMade(pool, tinyConfig, tinyTensors(), wrong)).rejects.toThrow(
-    'kv: expected one of f32, bf16, int8, got "f16"',
+    'kv: expected one of float32, bfloat16, int8, got "f16"',
   )
 })
 

@@ -89,7 +89,7 @@ describe('quantizeLinears', () => {
     using loaded = await Model.load(pool, folder.path, {
       quantize: 'w8a8',
       skip: ['lm_head'],
-      kv: 'f32',
+      kv: 'float32',
     })
     using model = await tiny()
     await quantizeLinears(model)
@@ -134,7 +134,7 @@ describe('replaceLinears', () => {
     expect(report.replaced.length).toBe(42)
     expect(report.skipped).toEqual([{ name: 'lm_head', reason: 'is stored as BF16' }])
     expect(progress.at(-1)?.[0]).toBe(progress.at(-1)?.[1])
-    using loaded = await loadFixture(pool, { skip: ['lm_head'], kv: 'f32' })
+    using loaded = await loadFixture(pool, { skip: ['lm_head'], kv: 'float32' })
     const ids = readIds(join(fixture, 'val_ids.u16')).subarray(0, 40)
     expectSameBits(await logits(model, ids), await logits(loaded, ids))
   })

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(async () => await pool.close())
 
 const ids = Array.from({ length: 40 }, (_, i) => (i * 7) % 53)
-const kv = 'bf16'
+const kv = 'bfloat16'
 
 const int8 = ({ projections }: Model) =>
   [...projections].filter(([, projection]) => projection instanceof Linear).map(([name]) => name)

@@ -50,7 +50,7 @@ describe('a tied head that is stored as lm_head.weight only', () => {
   it('is saved that way, and loaded again', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path, tinyConfig, headOnly)
-    using model = await Model.load(pool, folder.path, { quantize: 'w8a8', kv: 'bf16' })
+    using model = await Model.load(pool, folder.path, { quantize: 'w8a8', kv: 'bfloat16' })
     const saved = join(folder.path, 'saved')
     await model.save(saved)
     using again = await Model.load(pool, saved)

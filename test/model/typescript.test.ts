@@ -8,7 +8,7 @@ it.skipIf(scripted)(`a model has the same bits without a native library${why}`, 
   const results: unknown[] = []
   for (const isa of [isas[0], 'typescript']) {
     await using pool = await createPool(isa, { threads: 2 })
-    using model = await Model.load(pool, fixture, { kv: 'bf16' })
+    using model = await Model.load(pool, fixture, { kv: 'bfloat16' })
     const ids: number[] = []
     const options = { maxTokens: 4, sampling: { temperature: 1, topP: 0.9, seed: 3 } }
     for await (const id of model.generateTokens(promptIds, options)) ids.push(id)

@@ -7,7 +7,7 @@ import { canRun, folder, readBook, readReference, skipNote } from './support.js'
 /** The windows that both models run on. */
 const WINDOWS = 6
 
-const caches: LoadOptions['kv'][] = ['bf16', 'int8']
+const caches: LoadOptions['kv'][] = ['bfloat16', 'int8']
 
 needLibrary()
 
@@ -32,7 +32,7 @@ describe.skipIf(!canRun)(`a real model in int8${skipNote}`, { timeout: 900_000 }
 
   it("is nearer to float32 than llama.cpp's Q8_0 after calibration on another text", async () => {
     const { window } = readReference()
-    using model = await Model.load(pool, folder, { quantize: 'none', kv: 'bf16' })
+    using model = await Model.load(pool, folder, { quantize: 'none', kv: 'bfloat16' })
     const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
     const calibration = model.tokenizer.encode(readme)
     await quantizeLinears(model, { calibration, skip: [] })

@@ -19,7 +19,7 @@ describe.each(['w8a8', 'none'] as const)('keys and values, with weights %s,', (q
   it('is nearly as good in bfloat16 and in int8 as in float32', async () => {
     const nll: number[] = []
     const logits: Float32Array[] = []
-    for (const kv of ['f32', 'bf16', 'int8'] as const) {
+    for (const kv of ['float32', 'bfloat16', 'int8'] as const) {
       using model = await Model.load(pool, fixture, { quantize, kv })
       nll.push(await model.nll(text, { window: 512 }))
       logits.push(await logitsOf(model, text.subarray(0, 200)))

@@ -46,7 +46,7 @@ it('does not grow with requests, once the prefix cache is full', async () => {
   // each takes a page of 0.8 MB, of the 512 MB that are kept
   const bytes = await growth(
     fixture,
-    `const model = await Model.load(pool, folder, { kv: 'f32' })`,
+    `const model = await Model.load(pool, folder, { kv: 'float32' })`,
     `for await (const _ of model.generateTokens([i % 2048, 7], { maxTokens: 1, ignoreEnd: true }));`,
     800,
   )
@@ -56,7 +56,7 @@ it('does not grow with requests, once the prefix cache is full', async () => {
 it('does not grow with requests that their consumers leave early', async () => {
   const bytes = await growth(
     fixture,
-    `const model = await Model.load(pool, folder, { kv: 'f32', prefixCacheBytes: 0 })`,
+    `const model = await Model.load(pool, folder, { kv: 'float32', prefixCache: false })`,
     `await model.generateTokens([i % 2048, 7]).next()
      await model.generate('O').next()`,
     100,
@@ -67,7 +67,7 @@ it('does not grow with requests that their consumers leave early', async () => {
 it('does not grow with aborted requests', async () => {
   const bytes = await growth(
     fixture,
-    `const model = await Model.load(pool, folder, { kv: 'f32' })`,
+    `const model = await Model.load(pool, folder, { kv: 'float32' })`,
     `const signal = AbortSignal.timeout(3)
      const ids = Array.from({ length: 900 }, (_, j) => (i + j) % 2048)
      await model.logits(ids, { signal }).catch(() => {})`,

@@ -31,8 +31,8 @@ const machines = Array.from({ length: Math.max(3, nativeIsas.length) }, (_, i) =
 
 /** All Linears in int8, some, and none, with each KV cache dtype. */
 const variants: LoadOptions[] = [
-  { kv: 'bf16' },
-  { kv: 'f32', skip: ['lm_head', 'mlp.*'] },
+  { kv: 'bfloat16' },
+  { kv: 'float32', skip: ['lm_head', 'mlp.*'] },
   { kv: 'int8', quantize: 'none' },
 ]
 
@@ -102,7 +102,7 @@ it('requests of any length and prefix do not affect each other, whenever they st
   )
   await using pool = await Pool.create({ threads: 2 })
   const models = await Promise.all(
-    (['f32', 'bf16', 'int8'] as const).map((kv) => Model.load(pool, fixture, { kv })),
+    (['float32', 'bfloat16', 'int8'] as const).map((kv) => Model.load(pool, fixture, { kv })),
   )
   await fc.assert(
     fc.asyncProperty(texts, async (all) => {

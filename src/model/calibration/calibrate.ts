@@ -1,6 +1,7 @@
 import { ArgumentError, NotANumberError } from '../../errors.js'
 import type { FloatLinear } from '../../ops/float-linear.js'
-import { Linear, type LinearOptions } from '../../ops/linear.js'
+import { Linear } from '../../ops/linear.js'
+import type { LinearOptions } from '../../ops/weight.js'
 import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
 import type { Factor } from './compensated-rounding.js'

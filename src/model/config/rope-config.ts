@@ -8,27 +8,27 @@ import { type Fields, show } from '../json/fields.js'
 export type RopeConfig = DefaultRope | LinearRope | DynamicRope | Llama3Rope | YarnRope | LongRope
 
 /** What all kinds have. */
-export interface Rope<Type extends string> {
+export interface RopeParameters<Type extends string> {
   readonly type: Type
   readonly theta: number
 }
 
 /** https://arxiv.org/abs/2104.09864 unchanged. */
-export type DefaultRope = Rope<'default'>
+export type DefaultRope = RopeParameters<'default'>
 
 /** Positions divided by `factor`, https://arxiv.org/abs/2306.15595 */
-export interface LinearRope extends Rope<'linear'> {
+export interface LinearRope extends RopeParameters<'linear'> {
   readonly factor: number
 }
 
 /** NTK-aware: theta grows with the length of the sequence, once that exceeds the original one. */
-export interface DynamicRope extends Rope<'dynamic'> {
+export interface DynamicRope extends RopeParameters<'dynamic'> {
   readonly factor: number
   readonly originalMaxPositionEmbeddings: number
 }
 
 /** Llama 3.1: long waves are divided by `factor`, short ones stay, those between are blended. */
-export interface Llama3Rope extends Rope<'llama3'> {
+export interface Llama3Rope extends RopeParameters<'llama3'> {
   readonly factor: number
   readonly originalMaxPositionEmbeddings: number
   /** Waves longer than the original length divided by this are long. */
@@ -38,7 +38,7 @@ export interface Llama3Rope extends Rope<'llama3'> {
 }
 
 /** https://arxiv.org/abs/2309.00071 */
-export interface YarnRope extends Rope<'yarn'> {
+export interface YarnRope extends RopeParameters<'yarn'> {
   readonly factor: number
   readonly originalMaxPositionEmbeddings: number
   /** The factor of cosines and sines; by default it follows from `factor` and the two mscales. */
@@ -57,7 +57,7 @@ export interface YarnRope extends Rope<'yarn'> {
  * Each frequency is divided by a factor of its own, https://arxiv.org/abs/2402.13753; the same factors for short and
  * long texts.
  */
-export interface LongRope extends Rope<'longrope'> {
+export interface LongRope extends RopeParameters<'longrope'> {
   /** One for each pair of a head. */
   readonly factors: readonly number[]
 }
