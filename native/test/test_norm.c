@@ -63,17 +63,19 @@ static void test_case(uint32_t total, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_NORM,
       .m = m,
-      .n = total,
-      .k = k,
-      .x = address_of(&x),
-      .u = adds ? address_of(&u) : 0,
-      .scale = address_of(&w),
-      .eps = eps,
-      .rows = picks ? address_of(&index) : 0,
-      .y = floats ? address_of(&y) : 0,
-      .xq = quantizes ? address_of(&xq) : 0,
-      .x_scale = quantizes ? address_of(&x_scale) : 0,
-      .outliers = outliers,
+      .norm = {
+          .x = address_of(&x),
+          .u = adds ? address_of(&u) : 0,
+          .rows = picks ? address_of(&index) : 0,
+          .scale = address_of(&w),
+          .y = floats ? address_of(&y) : 0,
+          .xq = quantizes ? address_of(&xq) : 0,
+          .x_scale = quantizes ? address_of(&x_scale) : 0,
+          .n = total,
+          .k = k,
+          .outliers = outliers,
+          .eps = eps,
+      },
   };
   /* some may not be there: they are left out */
   bool faulty = false, named = false;

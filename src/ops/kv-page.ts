@@ -1,4 +1,5 @@
 import { bf16ToFloat, floatToBf16 } from '../bf16.js'
+import { PAGE } from '../native/layout.js'
 import { quantizeRow } from './quantize.js'
 
 /*
@@ -12,8 +13,7 @@ import { quantizeRow } from './quantize.js'
  * is cheap to take apart; 1 otherwise. native/src/kv_page.h has the same in C.
  */
 
-/** Positions of a page. */
-export const PAGE = 64
+export { PAGE }
 
 const GROUP = 16
 

@@ -1,5 +1,6 @@
 import { usableCpus } from '../cpus/usable.js'
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
+import { RING } from '../native/layout.js'
 import type { Native } from '../native/native.js'
 import { heed } from './abort.js'
 import { Control } from './control.js'
@@ -90,7 +91,7 @@ export class Region implements Engine {
     this.isa = native.isa()
     this.#takesPart = threads >= usableCpus()
     this.#lookMillis = this.#takesPart ? Infinity : (OWN_CORE_LOOK * spinMicros) / 1000
-    this.#ring = new Array(native.layout.ringLength).fill(undefined)
+    this.#ring = new Array(RING).fill(undefined)
     this.#control = new Control(native, threads)
     const work = { workerUrl, cpus, spinNanos: spinMicros * 1000 }
     this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {

@@ -1,3 +1,4 @@
+import { RowLayout } from '../../native/layout.js'
 import {
   type AttendTask,
   type AttentionGeometry,
@@ -5,12 +6,7 @@ import {
   attendShare,
   attentionModule,
 } from '../../ops/attention.js'
-import {
-  type EmbeddingTask,
-  embeddingModule,
-  embeddingShare,
-  ROW_WORDS,
-} from '../../ops/embedding.js'
+import { type EmbeddingTask, embeddingModule, embeddingShare } from '../../ops/embedding.js'
 import { denseScript } from '../../ops/float-linear.js'
 import { type CacheType, pageBytes } from '../../ops/kv-page.js'
 import { Linear } from '../../ops/linear.js'
@@ -63,7 +59,7 @@ export class ScriptWriter implements StepWriter {
 
   embed(): void {
     const { data, inFeatures: width } = this.#network.embedding
-    const rows = this.#batch.rowWords.subarray(0, this.#batch.rows * ROW_WORDS)
+    const rows = this.#batch.rowWords.subarray(0, this.#batch.rows * RowLayout.words)
     const y = this.#rows(this.#workspace.residual, width, 'rows')
     const args: ArgsOf<EmbeddingTask> = { rows, weight: data, y, width }
     this.ops.push({ module: embeddingModule, run: embeddingShare, args })
