@@ -132,7 +132,7 @@ const dp_op_type dp_op_quantize = {
 /* ---- GEMM: xq[M, K], tiles, scale, bias -> y[M, N]; pieces are a chunk of rows times a block --- */
 
 typedef struct gemm_shape {
-  dp_gemm_tile tile;
+  const dp_gemm_tile *tile;
   uint32_t chunks; /* of rows */
   bool rows_stay;  /* pieces of one chunk follow each other, not those of one block */
 } gemm_shape;
@@ -143,14 +143,14 @@ typedef struct gemm_shape {
  */
 static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
-  if (op->m <= FEW_ROWS && !(shape.tile.symmetric && op->linear.y_type == DP_S32)) return shape;
+  if (op->m <= FEW_ROWS && !(shape.tile->symmetric && op->linear.y_type == DP_S32)) return shape;
   shape.tile = kernels->gemm;
   const size_t stride = dp_row_stride(kernels, op->linear.input.k), l2_bytes = dp_l2_bytes();
-  shape.rows_stay = shape.tile.rows_stay && op->m * stride > l2_bytes;
-  uint64_t rows = dp_at_least(l2_bytes / (shape.rows_stay ? 2 : 4) / stride, shape.tile.mr);
+  shape.rows_stay = shape.tile->rows_stay && op->m * stride > l2_bytes;
+  uint64_t rows = dp_at_least(l2_bytes / (shape.rows_stay ? 2 : 4) / stride, shape.tile->mr);
   uint64_t for_cache = dp_divide_up(op->m, rows);
   uint64_t for_sharing = dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->linear.n));
-  uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile.mr);
+  uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile->mr);
   if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
   shape.chunks = (uint32_t)(for_cache > for_sharing ? for_cache : for_sharing);
   return shape;
@@ -202,29 +202,29 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     const uint64_t chunk = shape.rows_stay ? piece / blocks : piece % shape.chunks;
     const int8_t *w = POINTER(const int8_t, p->tiles) + block * bytes;
     const int32_t *col_sum = POINTER(const int32_t, p->col_sum) + n;
-    const uint32_t unit = shape.tile.unit;
+    const uint32_t unit = shape.tile->unit;
     const uint64_t start = cut(op->m, unit, chunk, shape.chunks);
     const uint64_t height = cut(op->m, unit, chunk + 1, shape.chunks) - start;
     /*
      * Tiles of even height: five and five rows are faster than six and four. Each tile asks for its
      * part of the next block, so that memory is read all the time.
      */
-    const uint64_t panels = dp_divide_up(height, shape.tile.mr);
+    const uint64_t panels = dp_divide_up(height, shape.tile->mr);
     const uint64_t passed = shape.rows_stay ? 0 : chunk * panels;
     const uint64_t all = shape.rows_stay ? panels : shape.chunks * panels;
     uint32_t m = (uint32_t)start;
     for (uint64_t panel = 0, rows; panel < panels; panel++, m += (uint32_t)rows) {
       rows = start + cut(height, unit, panel + 1, panels) - m;
       const char *xq = POINTER(const char, p->input.xq) + m * stride;
-      shape.tile.run(xq, stride, (uint32_t)rows, w, quads, col_sum, acc, w + bytes + (passed + panel) * bytes / all);
-      for (uint64_t i = 0; !shape.tile.wide && i < rows; i++) {
+      shape.tile->run(xq, stride, (uint32_t)rows, w, quads, col_sum, acc, w + bytes + (passed + panel) * bytes / all);
+      for (uint64_t i = 0; shape.tile->widen_outliers == NULL && i < rows; i++) {
         const dp_outliers *outliers = outliers_of(place, xq + i * stride);
         if (outliers != NULL) place->kernels->add_outliers(outliers, w, DP_COLUMNS, acc + i * DP_NR);
       }
-      write_rows(place, &shape.tile, m, (uint32_t)rows, n, acc);
+      write_rows(place, shape.tile, m, (uint32_t)rows, n, acc);
     }
   }
-  if (shape.tile.end != NULL) shape.tile.end();
+  if (shape.tile->end != NULL) shape.tile->end();
   return (last - first) * bytes;
 }
 
@@ -255,7 +255,7 @@ static uint64_t run_float(const dp_place *place, uint64_t first, uint64_t last) 
     const size_t n = block * DP_NR, count = DP_NR < p->n - n ? DP_NR : p->n - n;
     const char *row = dp_input_row(op, m);
     kernels->load_row_float(row, (dp_type)p->input.x_type, p->input.k, x);
-    kernels->dot_float(x, POINTER(const int8_t, p->tiles) + block * bytes, dp_quads(p->input.k), acc);
+    kernels->dot_float_64c4(x, POINTER(const int8_t, p->tiles) + block * bytes, dp_quads(p->input.k), acc);
     const float *bias = p->bias == 0 ? NULL : POINTER(const float, p->bias) + n;
     finish(acc, count, POINTER(const float, p->scale) + n, bias, dp_output_row(op, m) + n * y_bytes);
   }

@@ -13,7 +13,7 @@ static inline float dp_quantize_floats(const dp_kernels *kernels, float *x, size
   dp_outliers *outliers = dp_row_outliers(kernels, xq, k);
   const float least = kernels->split_outliers(x, k, most, outliers);
   const float scale = kernels->quantize_row_f32(x, k, least, xq);
-  if (kernels->widen_outliers != NULL) kernels->widen_outliers(outliers, k, xq);
+  if (kernels->gemm->widen_outliers != NULL) kernels->gemm->widen_outliers(outliers, k, xq);
   return scale;
 }
 
