@@ -104,7 +104,11 @@ describe('an unknown option is refused, with the nearest known one', () => {
     ['Model.save', () => model.save('nowhere', { shard_bytes: 9 } as Any), 'shardBytes'],
     ['Model.generate', () => model.generate('x', { max_tokens: 3 } as Any), 'maxTokens'],
     ['Model.generate, stop', () => model.generate('x', { stops: ['a'] } as Any), 'stop'],
-    ['Model.generateTokens', () => model.generateTokens([1], { max_new_tokens: 3 } as Any), 'maxTokens'],
+    [
+      'Model.generateTokens',
+      () => model.generateTokens([1], { max_new_tokens: 3 } as Any),
+      'maxTokens',
+    ],
     ['Model.nll', () => model.nll([1, 2], { windows: 3 } as Any), 'window'],
     ['compareModels', () => compareModels(model, floats, [1, 2], { windows: 3 } as Any), 'window'],
     ['compareLinears', () => compareLinears(model, floats, [1], { sinal: 3 } as Any), 'signal'],

@@ -1,7 +1,7 @@
 import { Pool } from '../../src/index.js'
 import { emptyProgram } from '../../src/measure/region.js'
 import { summarize, timeSync } from '../../src/measure/samples.js'
-import { MAX_THREADS } from '../../src/pool/pool.js'
+import { MAX_WORKERS } from '../../src/native/layout.js'
 import { dotpoolRunner } from '../dotpool.js'
 import { timeByTurns } from '../rounds.js'
 import { shapes } from '../runner.js'
@@ -15,7 +15,7 @@ export const oversubscribed: Suite = {
   name: 'oversubscribed',
   title: `${FACTOR} times as many threads, so that each waits for a core, against the usual pool`,
   async *run({ pool }) {
-    await using large = await Pool.create({ threads: Math.min(FACTOR * pool.threads, MAX_THREADS) })
+    await using large = await Pool.create({ threads: Math.min(FACTOR * pool.threads, MAX_WORKERS) })
     const shape = shapes[2]
     const { k, n } = shape
     const rotation = await dotpoolRunner(large).rotation(shape)

@@ -49,18 +49,18 @@ typedef enum dp_op_kind {
   DP_OP_PACK = 4,         /* tiles, colSum = pack(w[N, K] int8) */
   DP_OP_QUANTIZE_PACK = 5,/* tiles, colSum, wScale = pack(quantise(w[N, K])) */
   DP_OP_PACK_TRANSPOSED = 6, /* tiles, colSum = pack(transpose(w[K, N] int8)) */
-  DP_OP_READ = 7,         /* sum of x, n MiB, by m streams, asking k bytes ahead: read bandwidth */
+  DP_OP_READ = 7,         /* sum of x: read bandwidth */
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
-  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where none was drawn; [x, u): dp_pick [] */
-  DP_OP_NORM = 12,        /* x += u; y or (xq, xScale) = x / rms(x) * scale */
+  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where none was drawn */
+  DP_OP_NORM = 12,        /* x += u; y and (xq, xScale) = x / rms(x) * scale */
   DP_OP_DENSE = 13,       /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
   DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
   DP_OP_ATTEND = 15,      /* out = softmax(q . keys) . values, or parts of it, a page each */
   DP_OP_MERGE = 16,       /* out = those parts put together */
-  DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_PICK = 17,        /* the next id of each row of logits, or how likely a given one was */
+  DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_CLOCK = 19,       /* additions that wait for each other, one a cycle: the clock */
   DP_OP_KINDS = 20,
 } dp_op_kind;
@@ -177,32 +177,136 @@ typedef enum dp_pick_outcome {
  */
 #define DP_BAD_ROW 0x80000000u
 
-/*
- * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
- * the program is complete. Which fields an op reads stands beside its runner in src/ops.
- */
-typedef struct dp_op {
-  uint32_t kind;   /* dp_op_kind */
-  uint32_t x_type; /* dp_type of x */
-  uint32_t y_type; /* dp_type of y */
-  uint32_t m, n, k;
-  uint32_t flags;      /* dp_op_flags */
+/* ---- ops, and the parameters of each kind ---------------------------------------------------- */
+
+/* GEMV where it quantises for itself, QUANTIZE: xq[M, K], x_scale[M] = quantise(activation(x) * u) */
+typedef struct dp_quantize_params {
+  uint64_t x;          /* x_type [M, K], or a table of rows */
+  uint64_t u;          /* x_type [M, K], or 0: see dp_activation */
+  uint64_t xq;         /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned; 0: GEMV quantises x */
+  uint64_t x_scale;    /* float32 [M] */
+  uint32_t k;
+  uint32_t x_type;     /* dp_type: float32, bfloat16, or int8, which is taken as it is */
   uint32_t activation; /* dp_activation */
-  uint64_t x;       /* activations, or the weights to pack */
-  uint64_t y;       /* results */
-  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned; or other weights */
+  uint32_t outliers;   /* of a row, at most: see DP_MAX_OUTLIERS */
+} dp_quantize_params;
+
+/* GEMV, GEMM, FLOAT: y[M, N] = dequantise(input[M, K] . w[N, K]) + bias */
+typedef struct dp_linear_params {
+  dp_quantize_params input;
+  uint64_t y;       /* y_type [M, N], or a table of rows */
+  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned */
   uint64_t col_sum; /* int32 [N] padded to 64: sum over k of w[n, k] */
   uint64_t scale;   /* float32 [N] padded to 64 */
   uint64_t bias;    /* float32 [N] padded to 64, or 0 */
-  uint64_t xq;      /* quantised rows, or 0; dp_row_stride(K) bytes each, 64-byte aligned */
-  uint64_t x_scale; /* float32 [M] */
-  uint64_t u;       /* [M, K] of x's type, or 0: see dp_activation; for EMBED where x ends */
-  uint64_t rows;    /* dp_row [M], dp_pick [M]; for NORM uint32 [M]: which rows of x and u, or 0 */
-  uint64_t attention; /* dp_attention */
+  uint32_t n;
+  uint32_t y_type; /* dp_type: float32, bfloat16, or int32, the sums themselves */
+} dp_linear_params;
+
+/* PACK, PACK_TRANSPOSED, QUANTIZE_PACK: tiles, col_sum (, scale) = pack(w[N, K]) */
+typedef struct dp_pack_params {
+  uint64_t w;       /* w_type [N, K]; int8 [K, N] for PACK_TRANSPOSED */
+  uint64_t tiles;   /* as in dp_linear_params */
+  uint64_t col_sum;
+  uint64_t scale;   /* written by QUANTIZE_PACK */
+  uint32_t n, k;
+  uint32_t w_type;  /* dp_type: float32 or bfloat16 for QUANTIZE_PACK */
+  uint32_t padding;
+} dp_pack_params;
+
+/* DENSE: y[M, N] = x[M, K] . float(w[N, K]) + bias */
+typedef struct dp_dense_params {
+  uint64_t x;      /* float32 [M, K], or a table of rows */
+  uint64_t w;      /* w_type [N][K padded to 16 with zeros] */
+  uint64_t bias;   /* float32 [N], or 0 */
+  uint64_t y;      /* float32 [M, N], or a table of rows */
+  uint32_t n, k;
+  uint32_t w_type; /* dp_type: float32 or bfloat16 */
+  uint32_t padding;
+} dp_dense_params;
+
+/* EMBED: y[M, K] = float(w[id[M], K]), zeros where none was drawn */
+typedef struct dp_embed_params {
+  uint64_t rows;  /* dp_row [M] */
+  uint64_t picks; /* dp_pick [pick_count]: those that DP_DRAWN means, or 0 */
+  uint64_t w;     /* w_type [N][K padded to 16 with zeros] */
+  uint64_t y;     /* float32 [M, K] */
+  uint32_t pick_count;
+  uint32_t n, k;
+  uint32_t w_type; /* dp_type: float32 or bfloat16 */
+} dp_embed_params;
+
+/* NORM: x += u; y and (xq, x_scale) = x / rms(x) * scale */
+typedef struct dp_norm_params {
+  uint64_t x;       /* float32 [N, K]; the sum with u is written back */
+  uint64_t u;       /* float32 [N, K], or 0 */
+  uint64_t rows;    /* uint32 [M]: which rows of x and u, each once; or 0: the first M */
+  uint64_t scale;   /* float32 [K] */
+  uint64_t y;       /* float32 [M, K], or 0 */
+  uint64_t xq;      /* as in dp_quantize_params, or 0 */
+  uint64_t x_scale;
+  uint32_t n, k;
+  uint32_t outliers;
   float eps;
-  uint16_t w_type;   /* dp_type of weights that are no tiles: rows of K padded to 16 with zeros */
-  uint16_t outliers; /* of a quantised row, at most: see DP_MAX_OUTLIERS */
+} dp_norm_params;
+
+/* ROTATE: q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages. ATTEND, MERGE: see dp_attention */
+typedef struct dp_attention_params {
+  uint64_t rows;  /* dp_row [M] */
+  uint64_t layer; /* dp_attention */
+} dp_attention_params;
+
+/* GATE: y[M, K] = activation(x[M, K]) * u[M, K] */
+typedef struct dp_gate_params {
+  uint64_t x, u, y;    /* of one type */
+  uint32_t k;
+  uint32_t type;       /* dp_type: float32 or bfloat16 */
+  uint32_t activation; /* dp_activation */
+  uint32_t padding;
+} dp_gate_params;
+
+/* PICK: what the rows of logits ask for */
+typedef struct dp_pick_params {
+  uint64_t logits; /* float32 [M, N] */
+  uint64_t picks;  /* dp_pick [M] */
+  uint32_t n;
+  uint32_t padding;
+} dp_pick_params;
+
+/* READ: the sum of x, by `streams` streams, asking `ahead` bytes ahead. PEAK: multiplies. CLOCK: additions. */
+typedef struct dp_roofline_params {
+  uint64_t x;     /* READ: `pieces` MiB */
+  uint64_t count; /* uint64, to which bytes, multiply-adds or cycles are added */
+  uint32_t pieces;
+  uint32_t streams, ahead;
+  uint32_t padding;
+} dp_roofline_params;
+
+/*
+ * One op as JavaScript writes it. Addresses point into buffers that JavaScript keeps alive until
+ * the program is complete.
+ */
+typedef struct dp_op {
+  alignas(DP_CACHE_LINE) uint32_t kind; /* dp_op_kind */
+  uint32_t flags;                       /* dp_op_flags */
+  uint32_t m;                           /* rows; not of packing, nor of rooflines */
+  uint32_t padding;
+  union {
+    dp_quantize_params quantize;
+    dp_linear_params linear;
+    dp_pack_params pack;
+    dp_dense_params dense;
+    dp_embed_params embed;
+    dp_norm_params norm;
+    dp_attention_params attention;
+    dp_gate_params gate;
+    dp_pick_params pick;
+    dp_roofline_params roofline;
+  };
 } dp_op;
+
+_Static_assert(sizeof(dp_op) == 2 * DP_CACHE_LINE, "an op is two cache lines");
+_Static_assert(offsetof(dp_op, quantize) == offsetof(dp_op, linear.input), "the input of a Linear is that of QUANTIZE");
 
 /*
  * How far the workers have come with one op. Written by dp_publish, then only by workers. One follows
@@ -278,10 +382,6 @@ typedef struct dp_region {
 } dp_region;
 
 /* ---- setting up ------------------------------------------------------------------------------ */
-
-/* Byte offsets and sizes that JavaScript needs, in the order of RegionLayout in src/native/native.ts. */
-#define DP_LAYOUT_WORDS 20
-DP_EXPORT void dp_layout(uint32_t out[DP_LAYOUT_WORDS]);
 
 /* Bytes of shared memory that a region of `threads` workers needs, its base 64-byte aligned. */
 DP_EXPORT uint64_t dp_region_bytes(uint32_t threads);

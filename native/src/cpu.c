@@ -2,6 +2,9 @@
 
 #include <stddef.h>
 
+#define DP_LIST_ISA(isa, ...) dp_obstacle_fn dp_obstacle_##isa;
+#include "isas.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <stdint.h>
@@ -19,11 +22,20 @@
 #include <sys/auxv.h>
 #endif
 
-const char *dp_obstacle_none(void) { return NULL; }
-
 const char *dp_obstacle_unbuilt(void) {
+#if defined(__wasm__)
+  return "this module is for engines without relaxed SIMD";
+#else
   return "not in this library: its compiler did not know it, or no one has tried it on this system";
+#endif
 }
+
+/* Portable code, and what every CPU of an architecture has. */
+#if defined(__wasm__)
+const char *dp_obstacle_wasm(void) { return NULL; }
+#else
+const char *dp_obstacle_scalar(void) { return NULL; }
+#endif
 
 #if defined(__x86_64__)
 enum { EAX, EBX, ECX, EDX };
@@ -55,7 +67,7 @@ const char *dp_obstacle_avx512vnni(void) {
   return unsaved;
 }
 
-/* Its registers are AVX2's, which the system saves if it saves those. Older builtins have no name for it. */
+/* It takes AVX2, too. Its registers are AVX2's, which the system saves if it saves those. Older builtins have no name for it. */
 const char *dp_obstacle_avxvnni(void) {
   const char *obstacle = dp_obstacle_avx2();
   if (obstacle != NULL) return obstacle;
@@ -80,6 +92,7 @@ static int may_use_tiles(void) {
   return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
+/* It takes AVX-512 VNNI, too; asks Linux to let this process use tiles. */
 const char *dp_obstacle_amx(void) {
   if (!has(0, EDX, 24)) return "the CPU lacks amx_tile";
   if (!has(0, EDX, 25)) return "the CPU lacks amx_int8";
@@ -117,15 +130,16 @@ static int has_dotprod(void) { return (getauxval(AT_HWCAP) & DOTPROD) != 0; }
 static int has_i8mm(void) { return (getauxval(AT_HWCAP2) & I8MM) != 0; }
 #endif
 
+const char *dp_obstacle_neon(void) { return NULL; }
+
 const char *dp_obstacle_dotprod(void) {
   return has_dotprod() ? NULL : "the CPU lacks asimddp, or the system hides it";
 }
 
+/* It takes dotprod, too: no core has one without the other. */
 const char *dp_obstacle_i8mm(void) {
   const char *obstacle = dp_obstacle_dotprod();
   if (obstacle != NULL) return obstacle;
   return has_i8mm() ? NULL : "the CPU lacks i8mm, or the system hides it";
 }
-#elif defined(__wasm__) && !defined(DP_BUILT_wasmrelaxed)
-const char *dp_obstacle_wasmrelaxed(void) { return "this module is for engines without relaxed SIMD"; }
 #endif

@@ -8,15 +8,8 @@
  */
 typedef const char *dp_obstacle_fn(void);
 
-dp_obstacle_fn dp_obstacle_none;    /* of portable code */
-dp_obstacle_fn dp_obstacle_unbuilt; /* of kernels that are not in this library */
-dp_obstacle_fn dp_obstacle_avx2;
-dp_obstacle_fn dp_obstacle_avxvnni; /* takes AVX2, too */
-dp_obstacle_fn dp_obstacle_avx512vnni;
-dp_obstacle_fn dp_obstacle_amx; /* takes AVX-512 VNNI, too; asks Linux to let this process use tiles */
-dp_obstacle_fn dp_obstacle_dotprod;
-dp_obstacle_fn dp_obstacle_i8mm; /* takes dotprod, too: no core has one without the other */
-dp_obstacle_fn dp_obstacle_wasmrelaxed;
+/* Of kernels that are not in this library. Each ISA of isas.h has one of its own: dp_obstacle_ISA. */
+dp_obstacle_fn dp_obstacle_unbuilt;
 
 /* Tells the core that this is a spin loop. */
 static inline void dp_relax(void) {

@@ -103,7 +103,7 @@ typedef void dp_finish_fn(const float *acc, size_t count, const float *w_scale, 
                           void *y);
 
 /*
- * x = rope(norm(x)) * scale, in place; see ops/rotate.c.
+ * x = rope(norm(x)) * scale, in place; see float/rotate.c.
  * x: float32 [D]. norm: float32 [D], or NULL: x is not normed. rotation: [2][D / 2], cosines, then sines.
  */
 typedef void dp_rotate_fn(float *x, uint32_t head_dim, const float *norm, float eps,
@@ -133,7 +133,7 @@ typedef struct dp_page_queries {
   const char *ahead;            /* the head that will be read next, or any other */
 } dp_page_queries;
 
-/* Writes the parts of one page; see ops/attention.c. */
+/* Writes the parts of one page; see float/attention.c. */
 typedef void dp_attend_page_fn(const dp_page_queries *queries, dp_kv_head head);
 
 /* Adds a part to the total of those before it. */
@@ -209,115 +209,79 @@ typedef struct dp_gemm_tile {
   uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
   bool rows_stay; /* where not all rows fit the L2 cache, some stay there and blocks pass by */
   bool symmetric; /* takes activations of -127 to 127 only, as quantised ones are */
-  bool wide;      /* multiplies outliers, too: dp_widen_outliers_fn has put them into the row */
+  dp_widen_outliers_fn *widen_outliers; /* puts outliers into rows, for it multiplies them, too; or NULL */
   dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
   dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
+
+/*
+ * The kernels by what they need to know of an ISA, a line each: X(isa, type, name) stands for the function
+ * dp_NAME_ISA of type dp_TYPE_fn, which the table has as NAME. One file each, or one for both types of element.
+ */
+
+/* How a quantised activation is stored. */
+#define DP_ACTIVATION_KERNELS(X, isa)                                                    \
+  X(isa, quantize_row, quantize_row_f32)                                                 \
+  X(isa, quantize_row, quantize_row_bf16)                                                \
+  X(isa, load_row, load_row_s8)
+
+/* Only its registers. Those in kernels/float are portable C, compiled once for each ISA. */
+#define DP_ROW_KERNELS(X, isa)                                                           \
+  X(isa, epilogue, epilogue_f32)                                                         \
+  X(isa, epilogue, epilogue_bf16)                                                        \
+  X(isa, split_outliers, split_outliers)                                                 \
+  X(isa, add_outliers, add_outliers)                                                     \
+  X(isa, gate, gate_f32)                                                                 \
+  X(isa, gate, gate_bf16)                                                                \
+  X(isa, load_row_float, load_row_float)                                                 \
+  X(isa, dot_float, dot_float_64c4)                                                      \
+  X(isa, finish, finish_f32)                                                             \
+  X(isa, finish, finish_bf16)                                                            \
+  X(isa, rotate, rotate)                                                                 \
+  X(isa, store_kv, store_kv)                                                             \
+  X(isa, attend_page, attend_page)                                                       \
+  X(isa, merge_part, merge_part)                                                         \
+  X(isa, finish_part, finish_part)                                                       \
+  X(isa, pack_block, pack_block_s8)                                                      \
+  X(isa, pack_block, pack_block_transposed_s8) /* of transpose(w), where w is int8 [K, N] */ \
+  X(isa, quantize_pack_block, quantize_pack_block)                                       \
+  X(isa, embed, embed)                                                                   \
+  X(isa, rms_norm, rms_norm)                                                             \
+  X(isa, dense, dense_f32)                                                               \
+  X(isa, dense, dense_bf16)                                                              \
+  X(isa, draw, draw)                                                                     \
+  X(isa, score, score)                                                                   \
+  X(isa, read, read)
+
+#define DP_FIELD(isa, type, name) dp_##type##_fn *name;
+#define DP_DECLARE(isa, type, name) dp_##type##_fn dp_##name##_##isa;
 
 typedef struct dp_kernels {
   const char *isa;
   dp_obstacle_fn *obstacle;  /* with no kernels beside it where they are not built */
   uint32_t activation_bytes; /* of one quantised activation */
-  dp_quantize_row_fn *quantize_row_f32, *quantize_row_bf16;
-  dp_load_row_fn *load_row_s8;
-  dp_widen_outliers_fn *widen_outliers; /* or NULL */
-  dp_split_outliers_fn *split_outliers;
-  dp_add_outliers_fn *add_outliers;
   dp_gemv_fn *gemv;
-  dp_gemm_tile gemm;     /* many rows: keeps the multiplier busy */
-  dp_gemm_tile gemm_few; /* few rows: reads each weight once for as many rows as it can */
-  dp_epilogue_fn *epilogue_f32, *epilogue_bf16;
-  dp_gate_fn *gate_f32, *gate_bf16;
-  dp_load_row_float_fn *load_row_float;
-  dp_dot_float_fn *dot_float;
-  dp_finish_fn *finish_f32, *finish_bf16;
-  dp_rotate_fn *rotate;
-  dp_store_kv_fn *store_kv;
-  dp_attend_page_fn *attend_page;
-  dp_merge_part_fn *merge_part;
-  dp_finish_part_fn *finish_part;
-  dp_pack_block_fn *pack_block_s8;
-  dp_pack_block_fn *pack_block_transposed_s8; /* of transpose(w), where w is int8 [K, N] */
-  dp_quantize_pack_block_fn *quantize_pack_block;
-  dp_read_fn *read;
+  const dp_gemm_tile *gemm;     /* many rows: keeps the multiplier busy */
+  const dp_gemm_tile *gemm_few; /* few rows: reads each weight once for as many rows as it can */
   dp_peak_fn *peak;
-  dp_embed_fn *embed;
-  dp_rms_norm_fn *rms_norm;
-  dp_dense_fn *dense_f32, *dense_bf16;
-  dp_draw_fn *draw;
-  dp_score_fn *score;
+  DP_ACTIVATION_KERNELS(DP_FIELD, )
+  DP_ROW_KERNELS(DP_FIELD, )
 } dp_kernels;
 
-/*
- * The kernels themselves: one file each, named by what they do, their tile (rows x channels, c4 for
- * quads of k) and their ISA. Kernels of float ops are portable C in ops/, compiled once for each ISA.
- */
-#define DP_DECLARE_KERNELS(isa)                                                          \
-  dp_quantize_row_fn dp_quantize_row_f32_##isa, dp_quantize_row_bf16_##isa;              \
-  dp_load_row_fn dp_load_row_s8_##isa;                                                   \
-  dp_split_outliers_fn dp_split_outliers_##isa;                                          \
-  dp_add_outliers_fn dp_add_outliers_##isa;                                              \
-  dp_gemv_fn dp_gemv_s8_1x64c4_##isa;                                                    \
-  dp_epilogue_fn dp_epilogue_f32_##isa, dp_epilogue_bf16_##isa;                          \
-  dp_gate_fn dp_gate_f32_##isa, dp_gate_bf16_##isa;                                      \
-  dp_load_row_float_fn dp_load_row_float_##isa;                                          \
-  dp_dot_float_fn dp_dot_float_64c4_##isa;                                               \
-  dp_finish_fn dp_finish_f32_##isa, dp_finish_bf16_##isa;                                \
-  dp_pack_block_fn dp_pack_block_s8_##isa, dp_pack_block_transposed_s8_##isa;            \
-  dp_quantize_pack_block_fn dp_quantize_pack_block_##isa;                                \
-  dp_rotate_fn dp_rotate_##isa;                                                          \
-  dp_store_kv_fn dp_store_kv_##isa;                                                      \
-  dp_attend_page_fn dp_attend_page_##isa;                                                \
-  dp_merge_part_fn dp_merge_part_##isa;                                                  \
-  dp_finish_part_fn dp_finish_part_##isa;                                                \
-  dp_read_fn dp_read_##isa;                                                              \
+#define DP_LIST_GEMM(tile, isa, ...) dp_gemm_fn dp_gemm_s8_##tile##_##isa;
+#define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, ...)                      \
+  dp_obstacle_fn dp_obstacle_##isa;                                                      \
+  dp_gemv_fn dp_gemv_s8_1x64c4_##gemv;                                                   \
   dp_peak_fn dp_peak_##isa;                                                              \
-  dp_embed_fn dp_embed_##isa;                                                            \
-  dp_rms_norm_fn dp_rms_norm_##isa;                                                      \
-  dp_dense_fn dp_dense_f32_##isa, dp_dense_bf16_##isa;                                   \
-  dp_draw_fn dp_draw_##isa;                                                              \
-  dp_score_fn dp_score_##isa
+  DP_ACTIVATION_KERNELS(DP_DECLARE, activations)                                         \
+  DP_ROW_KERNELS(DP_DECLARE, rows)
+#define DP_PORTABLE_TOO /* which tests compare with, in WebAssembly too */
+#include "isas.h"
+#undef DP_PORTABLE_TOO
 
-DP_DECLARE_KERNELS(scalar);
-dp_gemm_fn dp_gemm_s8_1x64c4_scalar;
-
-DP_DECLARE_KERNELS(avx2);
 dp_widen_outliers_fn dp_widen_outliers_avx2;
-dp_gemm_fn dp_gemm_s8_6x16c4_avx2, dp_gemm_s8_4x16c4_avx2;
-
-DP_DECLARE_KERNELS(avx512vnni);
-dp_gemm_fn dp_gemm_s8_6x64c4_avx512vnni, dp_gemm_s8_12x32c4_avx512vnni;
-
-/* AVX-VNNI multiplies, and stores activations as it wants them; the rest is AVX2's. */
-dp_quantize_row_fn dp_quantize_row_f32_avxvnni, dp_quantize_row_bf16_avxvnni;
-dp_load_row_fn dp_load_row_s8_avxvnni;
-dp_gemv_fn dp_gemv_s8_1x64c4_avxvnni;
-dp_gemm_fn dp_gemm_s8_6x16c4_avxvnni;
-dp_peak_fn dp_peak_avxvnni;
-
-/* AMX multiplies many rows; the rest is that of AVX-512 VNNI. */
-dp_gemm_fn dp_gemm_s8_32x64c4_amx;
 dp_stream_row_fn dp_stream_row_amx;
 dp_end_gemm_fn dp_end_gemm_amx;
-dp_peak_fn dp_peak_amx;
-
-/* Of Arm's ISAs dotprod and i8mm only multiply: everything else is the same in all. */
-DP_DECLARE_KERNELS(neon);
-dp_gemm_fn dp_gemm_s8_3x16c4_neon;
-
-dp_gemv_fn dp_gemv_s8_1x64c4_dotprod;
-dp_gemm_fn dp_gemm_s8_6x16c4_dotprod, dp_gemm_s8_12x8c4_i8mm;
-dp_peak_fn dp_peak_dotprod, dp_peak_i8mm;
-
-DP_DECLARE_KERNELS(wasm);
-dp_gemm_fn dp_gemm_s8_4x4c4_wasm;
-
-/* Relaxed SIMD multiplies, and stores activations as the engine wants them; the rest is the same. */
-dp_quantize_row_fn dp_quantize_row_f32_wasmrelaxed, dp_quantize_row_bf16_wasmrelaxed;
-dp_load_row_fn dp_load_row_s8_wasmrelaxed;
-dp_gemv_fn dp_gemv_s8_1x64c4_wasmrelaxed;
-dp_gemm_fn dp_gemm_s8_6x8c4_wasmrelaxed;
-dp_peak_fn dp_peak_wasmrelaxed;
 
 /* The kernels that dp_select_isa chose last. */
 const dp_kernels *dp_active_kernels(void);

@@ -559,16 +559,3 @@ void dp_region_init(dp_region *region, uint32_t threads) {
 uint64_t dp_region_row_stride(const dp_region *region, uint32_t k) {
   return dp_row_stride(kernels_of(region), k);
 }
-
-void dp_layout(uint32_t out[DP_LAYOUT_WORDS]) {
-  const uint32_t words[DP_LAYOUT_WORDS] = {
-      offsetof(dp_region, epoch),   offsetof(dp_region, stop),      offsetof(dp_region, seats),
-      offsetof(dp_region, notice),  offsetof(dp_region, workers),   sizeof(dp_worker),
-      offsetof(dp_worker, seat),    offsetof(dp_worker, cursor),    offsetof(dp_worker, entered),
-      offsetof(dp_worker, scratch), offsetof(dp_worker, stats),     offsetof(dp_region, ring),
-      sizeof(dp_slot),              offsetof(dp_slot, completed),   offsetof(dp_slot, aborted),
-      offsetof(dp_slot, fault),     offsetof(dp_slot, own_ops),     sizeof(dp_op),
-      DP_RING,                      DP_SLOT_OPS,
-  };
-  memcpy(out, words, sizeof words);
-}

@@ -149,7 +149,7 @@ static dp_op_kind push_quantize(linear_call *call, dp_op *op) {
   if (!linear->quantises) return DP_OP_FLOAT;
   const bool single = linear->m == 1 && linear->x_type != DP_S8;
   if (single && !one_in(3)) {
-    op->xq = 0;
+    op->linear.input.xq = 0;
     return DP_OP_GEMV;
   }
   push_op(call, *op, DP_OP_QUANTIZE);
@@ -165,7 +165,7 @@ static void scatter_input(linear_call *call, dp_op *op) {
     memcpy((char *)(uintptr_t)((uint64_t *)call->x_table.at)[m],
            (const char *)linear->x.at + m * width, width);
   }
-  op->x = address_of(&call->x_table);
+  op->linear.input.x = address_of(&call->x_table);
   op->flags |= DP_X_ROWS;
 }
 
@@ -174,10 +174,10 @@ static void push_multiply(linear_call *call, dp_op op, dp_op_kind kind) {
   const size_t size = size_of(linear->y_type);
   const uint32_t r = call->results++;
   call->y[r] = make_output(linear->expected.bytes, random_offset(size));
-  op.y = address_of(&call->y[r]);
+  op.linear.y = address_of(&call->y[r]);
   if (call->scattered) {
     call->y_table[r] = reverse_table(&call->y[r], linear->m, linear->n * size);
-    op.y = address_of(&call->y_table[r]);
+    op.linear.y = address_of(&call->y_table[r]);
     op.flags |= DP_Y_ROWS;
   }
   if (r > 0) op.flags |= DP_TOGETHER;
@@ -191,30 +191,40 @@ linear_call make_linear_call(const linear_case *linear) {
   call.xq = make_output(linear->m * dp_row_stride(dp_active_kernels(), linear->k), 0);
   call.x_scale = make_output(linear->m * sizeof(float), 0);
   dp_op op = {
-      .x_type = linear->x_type,
-      .y_type = linear->y_type,
       .m = linear->m,
-      .n = linear->n,
-      .k = linear->k,
-      .activation = linear->activation,
-      .x = address_of(&linear->x),
-      .u = linear->activation == DP_ACT_NONE ? 0 : address_of(&linear->u),
-      .tiles = address_of(&linear->tiles),
-      .col_sum = address_of(&linear->col_sum),
-      .scale = address_of(&linear->scale),
-      .bias = linear->has_bias ? address_of(&linear->bias) : 0,
-      .xq = address_of(&call.xq),
-      .x_scale = address_of(&call.x_scale),
-      .outliers = linear->outliers,
+      .linear = {
+          .input = {
+              .x = address_of(&linear->x),
+              .u = linear->activation == DP_ACT_NONE ? 0 : address_of(&linear->u),
+              .xq = address_of(&call.xq),
+              .x_scale = address_of(&call.x_scale),
+              .k = linear->k,
+              .x_type = linear->x_type,
+              .activation = linear->activation,
+              .outliers = linear->outliers,
+          },
+          .tiles = address_of(&linear->tiles),
+          .col_sum = address_of(&linear->col_sum),
+          .scale = address_of(&linear->scale),
+          .bias = linear->has_bias ? address_of(&linear->bias) : 0,
+          .n = linear->n,
+          .y_type = linear->y_type,
+      },
   };
   if (packs) {
     call.tiles = make_output(linear->tiles.bytes, 0);
     call.col_sum = make_output(linear->col_sum.bytes, 0);
-    op.tiles = address_of(&call.tiles);
-    op.col_sum = address_of(&call.col_sum);
-    dp_op pack = op;
-    pack.x = address_of(&linear->w);
-    push_op(&call, pack, DP_OP_PACK);
+    op.linear.tiles = address_of(&call.tiles);
+    op.linear.col_sum = address_of(&call.col_sum);
+    const dp_pack_params pack = {
+        .w = address_of(&linear->w),
+        .tiles = op.linear.tiles,
+        .col_sum = op.linear.col_sum,
+        .n = linear->n,
+        .k = linear->k,
+        .w_type = DP_S8,
+    };
+    push_op(&call, (dp_op){.pack = pack}, DP_OP_PACK);
   }
   if (call.scattered) scatter_input(&call, &op);
   const dp_op_kind kind = push_quantize(&call, &op);

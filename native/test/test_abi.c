@@ -1,4 +1,4 @@
-/* test_abi.c: what JavaScript relies on before anything runs: names, strides, offsets, alignment. */
+/* test_abi.c: what JavaScript relies on before anything runs: names, strides, alignment. */
 #include <string.h>
 
 #include "../src/kernel_table.h"
@@ -36,16 +36,6 @@ static void test_strides(void) {
   }
 }
 
-static void test_layout(void) {
-  uint32_t words[DP_LAYOUT_WORDS];
-  dp_layout(words);
-  for (int i = 0; i < 18; i++) check(words[i] % 4 == 0, "offset %d of the layout is %u", i, words[i]);
-  check(words[5] == sizeof(dp_worker) && words[17] == sizeof(dp_op), "sizes in the layout");
-  check(words[18] == DP_RING && words[19] == DP_SLOT_OPS, "lengths in the layout");
-  check(offsetof(dp_worker, stats) % 8 == 0, "64-bit counters are misaligned");
-  check(sizeof(dp_op) % 64 == 0, "ops are not aligned to cache lines");
-}
-
 static void test_region_memory(void) {
   for (uint32_t threads = 1; threads <= DP_MAX_WORKERS; threads *= 4) {
     const uint64_t bytes = dp_region_bytes(threads);
@@ -74,7 +64,6 @@ static void test_huge_pages(void) {
 void test_abi(void) {
   test_selection();
   test_strides();
-  test_layout();
   test_region_memory();
   test_huge_pages();
   report("abi");

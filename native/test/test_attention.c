@@ -202,8 +202,7 @@ static dp_op op_of(const attention_case *c, dp_op_kind kind) {
   return (dp_op){
       .kind = kind,
       .m = c->m,
-      .rows = address_of(&c->rows),
-      .attention = (uint64_t)(uintptr_t)&c->attention,
+      .attention = {.rows = address_of(&c->rows), .layer = (uint64_t)(uintptr_t)&c->attention},
   };
 }
 

@@ -28,14 +28,16 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_DENSE,
       .m = m,
-      .n = n,
-      .k = k,
       .flags = tabled ? DP_X_ROWS : 0,
-      .x = tabled ? address_of(&table) : address_of(&x),
-      .y = address_of(&y),
-      .tiles = address_of(&w.memory),
-      .w_type = w.type,
-      .bias = biased ? address_of(&bias) : 0,
+      .dense = {
+          .x = tabled ? address_of(&table) : address_of(&x),
+          .w = address_of(&w.memory),
+          .bias = biased ? address_of(&bias) : 0,
+          .y = address_of(&y),
+          .n = n,
+          .k = k,
+          .w_type = w.type,
+      },
   };
   run_alone(&arena, &op, 1);
   for (uint32_t i = 0; i < m; i++) {

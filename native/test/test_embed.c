@@ -34,14 +34,16 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_EMBED,
       .m = m,
-      .n = n,
-      .k = k,
-      .x = pick_count == 0 ? 0 : address_of(&picks),
-      .u = pick_count == 0 ? 0 : address_of(&picks) + picks.bytes,
-      .tiles = address_of(&w.memory),
-      .w_type = w.type,
-      .rows = address_of(&rows),
-      .y = address_of(&y),
+      .embed = {
+          .rows = address_of(&rows),
+          .picks = pick_count == 0 ? 0 : address_of(&picks),
+          .w = address_of(&w.memory),
+          .y = address_of(&y),
+          .pick_count = pick_count,
+          .n = n,
+          .k = k,
+          .w_type = w.type,
+      },
   };
   const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
   bool faulty = false, named = false;

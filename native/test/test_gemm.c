@@ -59,7 +59,7 @@ static void test_tile(const dp_gemm_tile *tile) {
 }
 
 void test_gemm(void) {
-  test_tile(&dp_active_kernels()->gemm);
-  test_tile(&dp_active_kernels()->gemm_few);
+  test_tile(dp_active_kernels()->gemm);
+  test_tile(dp_active_kernels()->gemm_few);
   report("gemm %s", dp_isa());
 }

@@ -63,17 +63,19 @@ static void test_case(uint32_t total, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_NORM,
       .m = m,
-      .n = total,
-      .k = k,
-      .x = address_of(&x),
-      .u = adds ? address_of(&u) : 0,
-      .scale = address_of(&w),
-      .eps = eps,
-      .rows = picks ? address_of(&index) : 0,
-      .y = floats ? address_of(&y) : 0,
-      .xq = quantizes ? address_of(&xq) : 0,
-      .x_scale = quantizes ? address_of(&x_scale) : 0,
-      .outliers = outliers,
+      .norm = {
+          .x = address_of(&x),
+          .u = adds ? address_of(&u) : 0,
+          .rows = picks ? address_of(&index) : 0,
+          .scale = address_of(&w),
+          .y = floats ? address_of(&y) : 0,
+          .xq = quantizes ? address_of(&xq) : 0,
+          .x_scale = quantizes ? address_of(&x_scale) : 0,
+          .n = total,
+          .k = k,
+          .outliers = outliers,
+          .eps = eps,
+      },
   };
   /* some may be out of range: the op skips them */
   bool faulty = false, named = false;
@@ -102,7 +104,7 @@ static void test_case(uint32_t total, uint32_t k) {
     dp_outliers *list = dp_row_outliers(kernels, wanted.at, k);
     if (outliers > 0) least = kernels->split_outliers(row, k, outliers, list);
     const float scale = kernels->quantize_row_f32(row, k, least, wanted.at);
-    if (outliers > 0 && kernels->widen_outliers != NULL) kernels->widen_outliers(list, k, wanted.at);
+    if (outliers > 0 && kernels->gemm->widen_outliers != NULL) kernels->gemm->widen_outliers(list, k, wanted.at);
     check(same_float(((float *)x_scale.at)[i], scale), "norm M %u, K %u: scale %u differs", m, k, i);
     check(memcmp((char *)xq.at + i * stride, wanted.at, stride) == 0,
           "norm M %u, K %u: quantised row %u differs", m, k, i);

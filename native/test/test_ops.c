@@ -55,15 +55,16 @@ static void test_weight_bytes(void) {
   block y = make_output(linear.expected.bytes, 0);
   const dp_op gemv = {
       .kind = DP_OP_GEMV,
-      .x_type = linear.x_type,
-      .y_type = linear.y_type,
-      .n = 70,
-      .k = 9,
-      .x = address_of(&linear.x),
-      .y = address_of(&y),
-      .tiles = address_of(&linear.tiles),
-      .col_sum = address_of(&linear.col_sum),
-      .scale = address_of(&linear.scale),
+      .m = 1,
+      .linear = {
+          .input = {.x = address_of(&linear.x), .k = 9, .x_type = linear.x_type},
+          .y = address_of(&y),
+          .tiles = address_of(&linear.tiles),
+          .col_sum = address_of(&linear.col_sum),
+          .scale = address_of(&linear.scale),
+          .n = 70,
+          .y_type = linear.y_type,
+      },
   };
   run_alone(&arena, &gemv, 1);
   const uint64_t bytes = atomic_load(&arena.region->workers[3].stats.weight_bytes);
@@ -105,13 +106,15 @@ void packing_case(void) {
   }
   dp_op op = {
       .kind = transposes ? DP_OP_PACK_TRANSPOSED : DP_OP_QUANTIZE_PACK,
-      .x_type = type,
-      .n = n,
-      .k = k,
-      .x = address_of(&x),
-      .tiles = address_of(&tiles),
-      .col_sum = address_of(&col_sum),
-      .scale = address_of(&scale),
+      .pack = {
+          .w = address_of(&x),
+          .tiles = address_of(&tiles),
+          .col_sum = address_of(&col_sum),
+          .scale = address_of(&scale),
+          .n = n,
+          .k = k,
+          .w_type = type,
+      },
   };
   const uint32_t epoch = run_alone(&arena, &op, 1);
   const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
@@ -136,11 +139,13 @@ static void test_rooflines_count(void) {
   arena arena = make_arena(2);
   block x = make_input(3 << 20, 64);
   uint64_t read = 0, macs = 0, cycles = 0;
+  const dp_roofline_params reading = {
+      .x = address_of(&x), .count = (uint64_t)(uintptr_t)&read, .pieces = 3, .streams = 4, .ahead = 512};
   memset(x.at, 0, x.bytes);
   const dp_op ops[] = {
-      {.kind = DP_OP_READ, .m = 4, .n = 3, .k = 512, .x = address_of(&x), .y = (uint64_t)(uintptr_t)&read},
-      {.kind = DP_OP_PEAK, .n = 2, .y = (uint64_t)(uintptr_t)&macs},
-      {.kind = DP_OP_CLOCK, .n = 2, .y = (uint64_t)(uintptr_t)&cycles},
+      {.kind = DP_OP_READ, .roofline = reading},
+      {.kind = DP_OP_PEAK, .roofline = {.count = (uint64_t)(uintptr_t)&macs, .pieces = 2}},
+      {.kind = DP_OP_CLOCK, .roofline = {.count = (uint64_t)(uintptr_t)&cycles, .pieces = 2}},
       {.kind = DP_OP_EMPTY},
   };
   run_alone(&arena, ops, 4);

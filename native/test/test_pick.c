@@ -223,9 +223,7 @@ static void test_case(uint32_t m, uint32_t n) {
   const dp_op op = {
       .kind = DP_OP_PICK,
       .m = m,
-      .n = n,
-      .x = address_of(&logits),
-      .rows = address_of(&picks),
+      .pick = {.logits = address_of(&logits), .picks = address_of(&picks), .n = n},
   };
   const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
   bool named = false, faulty = false;

@@ -18,7 +18,7 @@ static void test_row(const dp_gemm_tile *tile, size_t bytes, size_t offset) {
 }
 
 void test_stream(void) {
-  const dp_gemm_tile *tile = &dp_active_kernels()->gemm;
+  const dp_gemm_tile *tile = dp_active_kernels()->gemm;
   check(tile->stream_row == NULL || tile->end != NULL, "a stream that does not end");
   if (tile->stream_row != NULL) {
     for (size_t lines = 1; lines <= LINES; lines++) test_row(tile, lines * DP_CACHE_LINE, 0);

@@ -1,3 +1,5 @@
+import { PAGE } from '../native/layout.js'
+
 /*
  * A page holds the keys and values of 64 positions, for each layer one head after the other, each:
  *
@@ -10,7 +12,7 @@
  */
 
 /** Positions of a page. */
-export const PAGE = 64
+export { PAGE }
 
 /** Positions whose keys lie side by side. */
 export const GROUP = 16

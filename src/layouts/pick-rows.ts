@@ -1,39 +1,11 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { PENALISED, PickAction, PickLayout as PickField, PickOutcome } from '../native/layout.js'
 import type { Pool } from '../pool/pool.js'
 
-/** dp_pick_action in C. */
-export const PickAction = { nothing: 0, draw: 1, score: 2 } as const
-
-/** Where the fields of a dp_pick in C are, in 32-bit words. */
-export const PickField = {
-  action: 0,
-  id: 1,
-  logit: 2,
-  maximum: 3,
-  sum: 4,
-  temperature: 5,
-  topP: 6,
-  minP: 7,
-  penalty: 8,
-  topK: 9,
-  random: 10,
-  adjustmentCount: 11,
-  adjustments: 12,
-  outcome: 14,
-  candidateCount: 15,
-  candidates: 16,
-  copy: 18,
-  words: 20,
-} as const
-
-/** dp_pick_outcome in C; 0 until there is one. */
-export const PickOutcome = { picked: 1, notANumber: 2, masked: 3, outside: 4 } as const
+export { PENALISED, PickAction, PickField, PickOutcome }
 
 /** The id of a row from which none is drawn yet, and of a candidate that there is not. */
 const NONE = 0xffffffff
-
-/** DP_PENALISED in C: marks the id of an adjustment whose logit the penalty changes, too. */
-export const PENALISED = 0x80000000
 
 /** Candidates of a row, at most. */
 export const MAX_CANDIDATES = 20

@@ -6,60 +6,6 @@ import type * as wasm from './wasm-api.js'
  * cheaper to pass than a bigint.
  */
 
-/** Byte offsets and sizes in the region's shared memory, as C laid it out. */
-export interface RegionLayout {
-  epoch: number
-  stop: number
-  seats: number
-  notice: number
-  workers: number
-  workerBytes: number
-  workerSeat: number
-  workerCursor: number
-  workerEntered: number
-  workerScratch: number
-  workerStats: number
-  ring: number
-  slotBytes: number
-  slotCompleted: number
-  slotAborted: number
-  slotFault: number
-  slotOps: number
-  opBytes: number
-  ringLength: number
-  opsPerSlot: number
-}
-
-/** In the order in which dp_layout writes them. */
-const layoutFields: (keyof RegionLayout)[] = [
-  'epoch',
-  'stop',
-  'seats',
-  'notice',
-  'workers',
-  'workerBytes',
-  'workerSeat',
-  'workerCursor',
-  'workerEntered',
-  'workerScratch',
-  'workerStats',
-  'ring',
-  'slotBytes',
-  'slotCompleted',
-  'slotAborted',
-  'slotFault',
-  'slotOps',
-  'opBytes',
-  'ringLength',
-  'opsPerSlot',
-]
-
-/** Why a worker came back from {@link Native.serve}; dp_leave in C. */
-export const Leave = { idle: 0, notice: 1, slice: 2, unseated: 3, stop: 4 } as const
-
-/** State of a worker's seat; dp_seat in C. */
-export const Seat = { empty: 0, taken: 1, parked: 2, dismissed: 3 } as const
-
 /** The kernels of one ISA. */
 export interface Kernels {
   isa: string
@@ -69,20 +15,20 @@ export interface Kernels {
 
 /** What a worker thread calls. */
 export interface Servant {
-  readonly layout: RegionLayout
   /**
    * Lets the calling thread run on these CPUs only; does nothing where C cannot do that.
    *
    * @throws Error where the system does not allow it
    */
   pinThread(cpus: readonly number[]): void
+  /** Returns a {@link Leave}. */
   serve(region: number, index: number, spinNanos: number, sliceNanos: number): number
 }
 
 /** What a worker thread needs to reach the same C: posted to it as it starts. */
 export type Handle =
   | { kind: 'library'; path: string }
-  | { kind: 'wasm'; module: wasm.Module; memory: wasm.Memory; layout: RegionLayout }
+  | { kind: 'wasm'; module: wasm.Module; memory: wasm.Memory }
 
 /** The functions of native/include/dotpool.h, which says what each does, and the memory that they see. */
 export interface Native extends Servant {
@@ -132,13 +78,4 @@ export function listKernels(
   }
   const isas = () => kernels().flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : []))
   return { kernels, isas }
-}
-
-/** The layout that dp_layout writes. */
-export function readLayout(write: (words: Uint32Array) => void): RegionLayout {
-  const words = new Uint32Array(32)
-  write(words)
-  return Object.fromEntries(
-    layoutFields.map((field, i) => [field, words[i]]),
-  ) as unknown as RegionLayout
 }

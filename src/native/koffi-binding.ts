@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
-import { listKernels, type Native, readLayout } from './abi.js'
+import { listKernels, type Native } from './abi.js'
 
 /* The native library; the only file that knows koffi. */
 
@@ -26,7 +26,6 @@ export function bindLibrary(path: string): Native {
   const address = (view: ArrayBufferView) => Number(api.address(view))
   return {
     handle: { kind: 'library', path },
-    layout: readLayout(library.func('void dp_layout(_Out_ uint32_t *out)')),
     compiler: library.func('const char *dp_compiler()') as Native['compiler'],
     isa: library.func('const char *dp_isa()') as Native['isa'],
     ...listKernels(isaName, isaObstacle),

@@ -1,4 +1,5 @@
-import { type Handle, listKernels, type Native, readLayout, type Servant } from './abi.js'
+import { type Handle, listKernels, type Native, type Servant } from './abi.js'
+import { RegionLayout, WorkerLayout } from './layout.js'
 import * as wasm from './wasm-api.js'
 import { WasmHeap } from './wasm-heap.js'
 
@@ -15,7 +16,6 @@ const FIRST_PAGES = 64
 interface Exports {
   __heap_base: wasm.Global
   __stack_pointer: wasm.Global
-  dp_layout(words: number): void
   dp_compiler(): number
   dp_isa(): number
   dp_isa_name(index: number): number
@@ -47,12 +47,6 @@ export function bindWasm(module: wasm.Module): Native {
   })
   const c = instantiate(module, memory)
   const heap = new WasmHeap(memory, c.__heap_base.value)
-
-  const layout = readLayout((words) => {
-    const bytes = heap.allocate(words.byteLength)
-    c.dp_layout(bytes.byteOffset)
-    words.set(new Uint32Array(bytes.buffer, bytes.byteOffset, words.length))
-  })
   /** A C string in memory; null for NULL. */
   const textAt = (address: number) => {
     if (address === 0) return null
@@ -68,7 +62,7 @@ export function bindWasm(module: wasm.Module): Native {
   }
 
   return {
-    handle: { kind: 'wasm', module, memory, layout },
+    handle: { kind: 'wasm', module, memory },
     compiler: () => textAt(c.dp_compiler()) as string,
     isa: () => textAt(c.dp_isa()) as string,
     ...listKernels(
@@ -93,22 +87,25 @@ export function bindWasm(module: wasm.Module): Native {
     help: (region, epoch, sliceNanos) => c.dp_help(region, epoch, BigInt(sliceNanos)),
     helpBriefly: (region, epoch, turnNanos) => c.dp_help_briefly(region, epoch, BigInt(turnNanos)),
     bury: c.dp_bury,
-    ...servantOf(c, memory, layout),
+    ...servantOf(c, memory),
   }
 }
 
 /** What a worker thread has of it. */
-export function joinWasm({ module, memory, layout }: Handle & { kind: 'wasm' }): Servant {
-  return servantOf(instantiate(module, memory), memory, layout)
+export function joinWasm({ module, memory }: Handle & { kind: 'wasm' }): Servant {
+  return servantOf(instantiate(module, memory), memory)
 }
 
-function servantOf(c: Exports, memory: wasm.Memory, layout: Servant['layout']): Servant {
+function servantOf(c: Exports, memory: wasm.Memory): Servant {
   return {
-    layout,
     serve: (region, index, spinNanos, sliceNanos) => {
       // a worker's stack ends where its scratch memory begins
-      const worker = region + layout.workers + index * layout.workerBytes
-      const [stack] = new Uint32Array(memory.buffer, worker + layout.workerScratch, 1)
+      const worker = RegionLayout.workers + index * WorkerLayout.words
+      const [stack] = new Uint32Array(
+        memory.buffer,
+        region + (worker + WorkerLayout.scratch) * 4,
+        1,
+      )
       c.__stack_pointer.value = stack
       return c.dp_serve(region, index, BigInt(spinNanos), BigInt(sliceNanos))
     },

@@ -6,6 +6,7 @@ import {
   DisposedError,
   describe,
 } from '../errors.js'
+import { MAX_K } from '../native/layout.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
 import { checkOutliers } from '../reference/quantize.js'
@@ -39,7 +40,7 @@ import {
  * to eight, K is bounded by what the kernels have room for.
  */
 function maxInFeatures(outliers: number): number {
-  return Math.min(131072, 132104 - 127 * outliers)
+  return Math.min(MAX_K, 132104 - 127 * outliers)
 }
 
 const linearOptions: OptionNames<LinearOptions> = {

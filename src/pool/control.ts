@@ -1,4 +1,5 @@
-import { type Native, Seat } from '../native/abi.js'
+import type { Native } from '../native/abi.js'
+import { OpLayout, RegionLayout, RING, Seat, SlotLayout, WorkerLayout } from '../native/layout.js'
 import { OpList } from './op-list.js'
 import { type Program, writeOp } from './program.js'
 import type { WorkerStats } from './stats.js'
@@ -35,14 +36,13 @@ export class Control {
 
   /** Index of the word that worker `w` parks on. */
   seat(w: number): number {
-    return this.#worker(w) + this.native.layout.workerSeat / 4
+    return this.#worker(w) + WorkerLayout.seat
   }
 
   /** The program that worker `w` was in when it was last seen; undefined if it was between programs. */
   programOf(w: number): number | undefined {
-    const { workerEntered, workerCursor } = this.native.layout
-    const entered = this.#unsigned[this.#worker(w) + workerEntered / 4]
-    const left = this.#unsigned[this.#worker(w) + workerCursor / 4]
+    const entered = this.#unsigned[this.#worker(w) + WorkerLayout.entered]
+    const left = this.#unsigned[this.#worker(w) + WorkerLayout.cursor]
     return entered === left ? undefined : entered
   }
 
@@ -53,7 +53,7 @@ export class Control {
 
   /** What worker `w` has done; w = threads is the calling thread. */
   stats(w: number): WorkerStats {
-    const at = (this.#worker(w) * 4 + this.native.layout.workerStats) / 8
+    const at = (this.#worker(w) + WorkerLayout.stats) / 2
     const [regions, busy, wait, units, weightBytes] = this.#counters.subarray(at, at + 5)
     return {
       regions: Number(regions),
@@ -66,18 +66,17 @@ export class Control {
 
   /** Writes the program into the slot of `epoch`, the next, and rings the doorbell. */
   publish(program: Program, epoch: number, silent: boolean): void {
-    const { slotOps, opBytes, ringLength } = this.native.layout
     const ops = program.native()
     const kept = ops instanceof OpList
-    const slot = epoch % ringLength
+    const slot = epoch % RING
     const before = this.#lists[slot]
-    if (before !== undefined) this.#replaced.set(before, epoch - ringLength)
+    if (before !== undefined) this.#replaced.set(before, epoch - RING)
     this.#lists[slot] = kept ? ops : undefined
     if (kept) {
       this.native.publish(this.address, ops.address, ops.progress, ops.length, Number(silent))
     } else {
-      const at = this.#slot(epoch, slotOps)
-      for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + (i * opBytes) / 4, ops[i])
+      const at = this.#slot(epoch, SlotLayout.ownOps)
+      for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + i * OpLayout.words, ops[i])
       this.native.publish(this.address, 0, 0, ops.length, Number(silent))
     }
     this.#releaseReplaced()
@@ -97,8 +96,7 @@ export class Control {
   #allLeft(epoch: number): boolean {
     for (let w = 0; w < this.threads; w++) {
       if (Atomics.load(this.words, this.seat(w)) !== Seat.taken) continue
-      const { workerCursor } = this.native.layout
-      const cursor = Atomics.load(this.#unsigned, this.#worker(w) + workerCursor / 4)
+      const cursor = Atomics.load(this.#unsigned, this.#worker(w) + WorkerLayout.cursor)
       // epochs wrap
       if (((cursor - epoch) | 0) < 0) return false
     }
@@ -116,43 +114,40 @@ export class Control {
   }
 
   isComplete(epoch: number): boolean {
-    const { slotCompleted } = this.native.layout
-    return Atomics.load(this.#unsigned, this.#slot(epoch, slotCompleted)) === epoch
+    return Atomics.load(this.#unsigned, this.#slot(epoch, SlotLayout.completed)) === epoch
   }
 
   /** What an op found wrong: 1 + an index, or BAD_ROW + a row, or 0. Of a program that is complete. */
   fault(epoch: number): number {
-    return this.#unsigned[this.#slot(epoch, this.native.layout.slotFault)]
+    return this.#unsigned[this.#slot(epoch, SlotLayout.fault)]
   }
 
   /** Lets workers skip what they have not yet claimed of the program, which is in its slot. */
   abort(epoch: number): void {
-    Atomics.store(this.words, this.#slot(epoch, this.native.layout.slotAborted), 1)
+    Atomics.store(this.words, this.#slot(epoch, SlotLayout.aborted), 1)
   }
 
   /** Lets workers leave, whatever they do. */
   stop(): void {
-    Atomics.store(this.words, this.native.layout.stop / 4, 1)
+    Atomics.store(this.words, RegionLayout.stop, 1)
   }
 
   /** Workers at or above this number sit out. Written only where it changes: they read it all the time. */
   set seats(count: number) {
-    const at = this.native.layout.seats / 4
+    const at = RegionLayout.seats
     if (this.words[at] !== count) Atomics.store(this.words, at, count)
   }
 
   /** Whether workers shall take it that JavaScript knows of what completes, and send no message. */
   set noticed(yes: boolean) {
-    Atomics.store(this.words, this.native.layout.notice / 4, Number(yes))
+    Atomics.store(this.words, RegionLayout.notice, Number(yes))
   }
 
   #worker(w: number): number {
-    const { workers, workerBytes } = this.native.layout
-    return (workers + w * workerBytes) / 4
+    return RegionLayout.workers + w * WorkerLayout.words
   }
 
   #slot(epoch: number, offset: number): number {
-    const { ring, ringLength, slotBytes } = this.native.layout
-    return (ring + (epoch % ringLength) * slotBytes + offset) / 4
+    return RegionLayout.ring + (epoch % RING) * SlotLayout.words + offset
   }
 }

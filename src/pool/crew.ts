@@ -1,4 +1,4 @@
-import { Seat } from '../native/abi.js'
+import { Seat } from '../native/layout.js'
 import type { Control } from './control.js'
 import { closeGate, openGate } from './gate.js'
 import { Thread } from './threads.js'

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Cores, chooseCpus, usableThreads } from '../cpus/usable.js'
 import { ArgumentError, checkInteger, describe, PoolClosedError } from '../errors.js'
 import type { Native } from '../native/abi.js'
+import { MAX_WORKERS } from '../native/layout.js'
 import { chooseNative } from '../native/load.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkType, copyDims, sizeOf, Tensor, type TensorType } from '../tensor.js'
@@ -55,9 +56,6 @@ export interface Dependent {
   end(reason: PoolClosedError): Promise<void>
 }
 
-/** More workers than this the region has no room for. */
-export const MAX_THREADS = 256
-
 /**
  * Worker threads that run int8 Linear layers together: one parallel region for every call. Idle, a
  * pool burns no CPU and does not keep the process alive.
@@ -90,7 +88,7 @@ export class Pool {
     const { cores, spinMicros = 50, nativeLibrary } = checked
     const cpus = chooseCpus(cores)
     const { threads = usableThreads(cpus) } = checked
-    checkInteger('threads', threads, 1, MAX_THREADS)
+    checkInteger('threads', threads, 1, MAX_WORKERS)
     checkInteger('spinMicros', spinMicros, 0, 1_000_000)
     const workerUrl = checkWorkerUrl(checked.workerUrl ?? new URL('./worker.js', import.meta.url))
     const native = chooseNative(nativeLibrary)

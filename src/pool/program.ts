@@ -1,3 +1,21 @@
+import {
+  Activation,
+  BAD_ROW,
+  OpFlags,
+  OpKind,
+  OpLayout,
+  Type,
+  writeAttentionParams,
+  writeDenseParams,
+  writeEmbedParams,
+  writeGateParams,
+  writeLinearParams,
+  writeNormParams,
+  writePackParams,
+  writePickParams,
+  writeQuantizeParams,
+  writeRooflineParams,
+} from '../native/layout.js'
 import type { OpList } from './op-list.js'
 
 /*
@@ -5,47 +23,7 @@ import type { OpList } from './op-list.js'
  * TypeScript functions for machines without the native library.
  */
 
-/** dp_op_kind in C. */
-export const OpKind = {
-  empty: 0,
-  gemv: 1,
-  quantize: 2,
-  gemm: 3,
-  pack: 4,
-  quantizePack: 5,
-  packTransposed: 6,
-  read: 7,
-  peak: 8,
-  meet: 9,
-  float: 10,
-  embed: 11,
-  norm: 12,
-  dense: 13,
-  rotate: 14,
-  attend: 15,
-  merge: 16,
-  pick: 17,
-  gate: 18,
-  clock: 19,
-} as const
-
-/**
- * dp_op_flags in C: together with the op before; x, y are tables of row addresses; after all programs
- * before.
- */
-export const OpFlag = { together: 1, xRows: 2, yRows: 4, after: 8 } as const
-
-/** dp_activation in C. */
-export const NativeActivation = { silu: 1, gelu: 2, relu2: 3 } as const
-
-/** dp_type in C. */
-export const NativeType = { float32: 0, bfloat16: 1, int8: 2, int32: 3 } as const
-
-/**
- * DP_BAD_ROW in C: the fault of an op whose row, the rest of the number, names a token, a position or a page
- * that is not there.
- */
-export const BAD_ROW = 2 ** 31
+export { Activation as NativeActivation, BAD_ROW, OpFlags as OpFlag, OpKind, Type as NativeType }
 
 /** One op as C reads it; dp_op says which fields an op uses. Addresses are numbers. */
 export interface NativeOp {
@@ -108,39 +86,54 @@ export interface Program {
 
 /** Writes an op where C reads it: `at` counts 32-bit words. */
 export function writeOp(words: Uint32Array, at: number, op: NativeOp): void {
-  words[at] = op.kind
-  words[at + 1] = op.xType ?? 0
-  words[at + 2] = op.yType ?? 0
-  words[at + 3] = op.m ?? 0
-  words[at + 4] = op.n ?? 0
-  words[at + 5] = op.k ?? 0
-  words[at + 6] = op.flags ?? 0
-  words[at + 7] = op.activation ?? 0
-  writeAddress(words, at + 8, op.x)
-  writeAddress(words, at + 10, op.y)
-  writeAddress(words, at + 12, op.tiles)
-  writeAddress(words, at + 14, op.colSum)
-  writeAddress(words, at + 16, op.scale)
-  writeAddress(words, at + 18, op.bias)
-  writeAddress(words, at + 20, op.xq)
-  writeAddress(words, at + 22, op.xScale)
-  writeAddress(words, at + 24, op.u)
-  writeAddress(words, at + 26, op.rows)
-  writeAddress(words, at + 28, op.attention)
-  words[at + 30] = floatBits(op.eps)
-  words[at + 31] = (op.wType ?? 0) | ((op.outliers ?? 0) << 16)
-}
-
-const float = new Float32Array(1)
-const floatWord = new Uint32Array(float.buffer)
-
-function floatBits(value = 0): number {
-  float[0] = value
-  return floatWord[0]
-}
-
-function writeAddress(words: Uint32Array, at: number, address = 0): void {
-  // both conversions take the integer part modulo 2^32
-  words[at] = address
-  words[at + 1] = address / 2 ** 32
+  const { kind, m = 0, n = 0, k = 0, flags = 0, activation = 0, outliers = 0, eps = 0 } = op
+  const { xType = 0, yType = 0, wType = 0 } = op
+  const { x = 0, y = 0, u = 0, tiles = 0, colSum = 0, scale = 0, bias = 0, rows = 0 } = op
+  const { xq = 0, xScale = 0, attention = 0 } = op
+  words[at + OpLayout.kind] = kind
+  words[at + OpLayout.flags] = flags
+  words[at + OpLayout.m] = m
+  const params = at + OpLayout.linear
+  const input = { x, u, xq, xScale, k, xType, activation, outliers }
+  switch (kind) {
+    case OpKind.quantize:
+      writeQuantizeParams(words, params, input)
+      break
+    case OpKind.gemv:
+    case OpKind.gemm:
+    case OpKind.float:
+      writeLinearParams(words, params, { ...input, y, tiles, colSum, scale, bias, n, yType })
+      break
+    case OpKind.pack:
+    case OpKind.packTransposed:
+    case OpKind.quantizePack:
+      writePackParams(words, params, { w: x, tiles, colSum, scale, n, k, wType: xType })
+      break
+    case OpKind.dense:
+      writeDenseParams(words, params, { x, w: tiles, bias, y, n, k, wType })
+      break
+    case OpKind.embed: {
+      const pickCount = (u - x) / 64
+      writeEmbedParams(words, params, { rows, picks: x, pickCount, w: tiles, y, n, k, wType })
+      break
+    }
+    case OpKind.norm:
+      writeNormParams(words, params, { x, u, rows, scale, y, xq, xScale, n, k, outliers, eps })
+      break
+    case OpKind.rotate:
+    case OpKind.attend:
+    case OpKind.merge:
+      writeAttentionParams(words, params, { rows, layer: attention })
+      break
+    case OpKind.gate:
+      writeGateParams(words, params, { x, u, y, k, type: xType, activation })
+      break
+    case OpKind.pick:
+      writePickParams(words, params, { logits: x, picks: rows, n })
+      break
+    case OpKind.read:
+    case OpKind.peak:
+    case OpKind.clock:
+      writeRooflineParams(words, params, { x, count: y, pieces: n, streams: m, ahead: k })
+  }
 }

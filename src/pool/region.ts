@@ -2,6 +2,7 @@ import { AbortableDeferred } from '../abort.js'
 import { usableCpus } from '../cpus/usable.js'
 import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
 import type { Native } from '../native/abi.js'
+import { RING } from '../native/layout.js'
 import { Control } from './control.js'
 import { Crew } from './crew.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
@@ -77,7 +78,7 @@ export class Region implements Engine {
     this.isa = native.isa()
     this.#takesPart = threads >= usableCpus()
     this.#lookMillis = this.#takesPart ? Infinity : (OWN_CORE_LOOK * spinMicros) / 1000
-    this.#ring = new Array(native.layout.ringLength).fill(undefined)
+    this.#ring = new Array(RING).fill(undefined)
     this.#control = new Control(native, threads)
     const work = { workerUrl, cpus, spinNanos: spinMicros * 1000 }
     this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Handle, Leave, Seat } from '../native/abi.js'
+import type { Handle } from '../native/abi.js'
+import { Leave, RegionLayout, Seat, WorkerLayout } from '../native/layout.js'
 import { openServant } from '../native/load.js'
 import { type Gate, inside } from './gate.js'
 
@@ -46,15 +47,14 @@ if (cpus !== null) native.pinThread(cpus)
 export default function reside(task: Residency): void {
   if (parentPort === null) throw new Error('not a worker thread')
   const { control, address, index, spinNanos, sliceNanos } = task
-  const { layout } = native
-  const own = (layout.workers + index * layout.workerBytes) / 4
-  const seat = own + layout.workerSeat / 4
-  const cursor = own + layout.workerCursor / 4
+  const own = RegionLayout.workers + index * WorkerLayout.words
+  const seat = own + WorkerLayout.seat
+  const cursor = own + WorkerLayout.cursor
 
   const hasWork = () =>
-    Atomics.load(control, layout.stop / 4) === 1 ||
-    (Atomics.load(control, layout.epoch / 4) !== control[cursor] &&
-      index < Atomics.load(control, layout.seats / 4))
+    Atomics.load(control, RegionLayout.stop) === 1 ||
+    (Atomics.load(control, RegionLayout.epoch) !== control[cursor] &&
+      index < Atomics.load(control, RegionLayout.seats))
 
   /** Sleeps until there is work. False: it is dismissed instead, and its seat is free. */
   const park = (): boolean => {

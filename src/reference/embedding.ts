@@ -1,5 +1,6 @@
 import { bf16ToFloat32 } from '../bf16.js'
 import { denseStride } from '../layouts/dense-weight.js'
+import { RowLayout } from '../native/layout.js'
 import { BAD_ROW, type Share } from '../pool/program.js'
 import { rangeOf } from './share.js'
 
@@ -9,9 +10,6 @@ import { rangeOf } from './share.js'
 
 /** This module, for workers to import. */
 export const embeddingModule = import.meta.url
-
-/** 32-bit words of a dp_row in C; its id is the first. */
-export const ROW_WORDS = 4
 
 export interface EmbeddingTask extends Share {
   /** dp_row [M]: which row of the weights each is. */
@@ -27,9 +25,9 @@ export interface EmbeddingTask extends Share {
 /** Its share of the rows; the fault is one whose id has no weights. */
 export function embeddingShare(task: EmbeddingTask): number {
   const { rows, weight, y, width: K } = task
-  const [from, to] = rangeOf(task, rows.length / ROW_WORDS)
+  const [from, to] = rangeOf(task, rows.length / RowLayout.words)
   for (let m = from; m < to; m++) {
-    const at = rows[m * ROW_WORDS] * denseStride(K)
+    const at = rows[m * RowLayout.words + RowLayout.id] * denseStride(K)
     if (at >= weight.length) return BAD_ROW + m
     const row = weight.subarray(at, at + K)
     y.set(row instanceof Float32Array ? row : bf16ToFloat32(row), m * K)

@@ -1,5 +1,6 @@
 import { bf16ToFloat32 } from '../bf16.js'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { MAX_OUTLIERS } from '../native/layout.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { newArray } from '../pool/memory.js'
 import { readFloats, Tensor } from '../tensor.js'
@@ -30,9 +31,6 @@ function absmaxOf(values: Float32Array): number {
   }
   return absmax
 }
-
-/** DP_MAX_OUTLIERS in C: the most outliers of a row. */
-export const MAX_OUTLIERS = 15
 
 /** An outlier's integer is at most so many times 127. */
 const MOST_TIMES = 128

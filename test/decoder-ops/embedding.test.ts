@@ -2,8 +2,9 @@ import { bf16ToFloat32, type Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DenseWeight } from '#src/layouts/dense-weight.js'
+import { RowLayout } from '#src/native/layout.js'
 import { BAD_ROW, NativeType, OpKind } from '#src/pool/program.js'
-import { embeddingModule, embeddingShare, ROW_WORDS } from '#src/reference/embedding.js'
+import { embeddingModule, embeddingShare } from '#src/reference/embedding.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -35,7 +36,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
         const ids = Array.from({ length: m }, () => Math.floor(random() * n))
         const rows = shareWords(
           pool,
-          ids.flatMap((id) => [id, ...new Array(ROW_WORDS - 1).fill(9)]),
+          ids.flatMap((id) => [id, ...new Array(RowLayout.words - 1).fill(9)]),
         )
         const y = pool.memory.array('float32', m * k)
         const op = { kind: OpKind.embed, m, n, k, wType: NativeType[type], tiles: weight.address }

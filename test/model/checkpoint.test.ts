@@ -95,7 +95,11 @@ describe('a checkpoint in several files', () => {
       (index) => ({ ...index, x: '../y.safetensors' }),
       /index\.json: .* tensor x in "\.\./,
     ],
-    ['another kind of file', () => ({ x: 'config.json' }), /tensor x in "config\.json", which is not a \.safe/],
+    [
+      'another kind of file',
+      () => ({ x: 'config.json' }),
+      /tensor x in "config\.json", which is not a \.safe/,
+    ],
     ['no name', () => ({ x: 3 }), /weight_map places tensor x in 3/],
     ['no map', () => undefined, /index\.json: weight_map is not an object/],
   ])('is refused for %s', async (_, change, message) => {

@@ -8,13 +8,12 @@ import { runScript } from '../support/child.js'
  */
 const script = `
   import { loadNative } from '#src/native/load.js'
-  import { Seat } from '#src/native/abi.js'
+  import { RegionLayout, RING, Seat, WorkerLayout } from '#src/native/layout.js'
   import { Control } from '#src/pool/control.js'
   import { OpList } from '#src/pool/op-list.js'
 
   const native = loadNative()
   const control = new Control(native, 1)
-  const { workers, workerCursor, ringLength } = native.layout
   const empty = { kind: 0 }
   let epoch = 0
   const run = (ops) => {
@@ -30,11 +29,11 @@ const script = `
   let list = new WeakRef(new OpList(native, 1, [empty]))
   run(list.deref())
   Atomics.store(control.words, control.seat(0), Seat.taken)
-  for (let i = 0; i < 2 * ringLength; i++) run([empty])
+  for (let i = 0; i < 2 * RING; i++) run([empty])
   const whileItMayRead = await collected()
 
   if (process.env.HOW === 'parks') Atomics.store(control.words, control.seat(0), Seat.parked)
-  else Atomics.store(control.words, (workers + workerCursor) / 4, epoch)
+  else Atomics.store(control.words, RegionLayout.workers + WorkerLayout.cursor, epoch)
   run([empty])
   console.log(JSON.stringify({ whileItMayRead, afterwards: await collected() }))
 `

@@ -10,10 +10,10 @@
 enum { TILE_QUERIES = 32, TILES_PER_THREAD = 4, FLOAT_MACS = 16 };
 
 static const dp_attention *attention_of(const dp_op *op) {
-  return POINTER(const dp_attention, op->attention);
+  return POINTER(const dp_attention, op->attention.layer);
 }
 
-static const dp_row *rows_of(const dp_op *op) { return POINTER(const dp_row, op->rows); }
+static const dp_row *rows_of(const dp_op *op) { return POINTER(const dp_row, op->attention.rows); }
 
 static dp_kv_head head_at(const dp_attention *a, const dp_row *row, uint32_t page, uint64_t head) {
   const dp_type type = (dp_type)a->cache_type;

@@ -50,12 +50,14 @@ static inline char *dp_row_at(uint64_t base, uint32_t is_table, uint64_t m, size
                   : POINTER(char, base) + m * row_bytes;
 }
 
-static inline char *dp_x_row(const dp_op *op, uint64_t m) {
-  return dp_row_at(op->x, op->flags & DP_X_ROWS, m, op->k * dp_type_bytes(op->x_type));
+static inline char *dp_input_row(const dp_op *op, uint64_t m) {
+  const dp_quantize_params *p = &op->quantize;
+  return dp_row_at(p->x, op->flags & DP_X_ROWS, m, p->k * dp_type_bytes(p->x_type));
 }
 
-static inline char *dp_y_row(const dp_op *op, uint64_t m) {
-  return dp_row_at(op->y, op->flags & DP_Y_ROWS, m, op->n * dp_type_bytes(op->y_type));
+static inline char *dp_output_row(const dp_op *op, uint64_t m) {
+  const dp_linear_params *p = &op->linear;
+  return dp_row_at(p->y, op->flags & DP_Y_ROWS, m, p->n * dp_type_bytes(p->y_type));
 }
 
 /* Notes what is wrong with what the program was given: 1 + an index, or DP_BAD_ROW and a row. */

@@ -8,19 +8,19 @@ enum {
   CHAIN = 16,             /* additions of a round */
 };
 
-/* ---- rooflines: n pieces; y is a uint64 that counts bytes, multiply-adds or cycles -------------- */
+/* ---- rooflines: `count` counts bytes, multiply-adds or cycles -------------- */
 
 static uint64_t run_read(const dp_place *place, uint64_t first, uint64_t last) {
   static _Atomic uint64_t sink;
-  const dp_op *op = place->op;
-  const dp_read_order order = {.streams = op->m, .ahead = op->k};
+  const dp_roofline_params *p = &place->op->roofline;
+  const dp_read_order order = {.streams = p->streams, .ahead = p->ahead};
   uint64_t sum = 0;
   for (uint64_t i = first; i < last; i++) {
-    sum += place->kernels->read(POINTER(const char, op->x) + i * READ_BYTES, READ_BYTES, order);
+    sum += place->kernels->read(POINTER(const char, p->x) + i * READ_BYTES, READ_BYTES, order);
   }
   const uint64_t bytes = (last - first) * READ_BYTES;
   atomic_fetch_xor_explicit(&sink, sum, memory_order_relaxed);
-  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, op->y), bytes, memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, p->count), bytes, memory_order_relaxed);
   return 0;
 }
 
@@ -29,7 +29,7 @@ static uint64_t run_peak(const dp_place *place, uint64_t first, uint64_t last) {
   int32_t result = 0;
   uint64_t macs = place->kernels->peak((last - first) * PEAK_ROUNDS, &result);
   atomic_fetch_xor_explicit(&sink, result, memory_order_relaxed);
-  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), macs, memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->roofline.count), macs, memory_order_relaxed);
   return 0;
 }
 
@@ -48,13 +48,15 @@ static uint64_t run_clock(const dp_place *place, uint64_t first, uint64_t last) 
       __asm__ volatile("" : "+r"(sum));
     }
   }
-  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->y), rounds * CHAIN, memory_order_relaxed);
+  atomic_fetch_add_explicit(POINTER(_Atomic uint64_t, place->op->roofline.count), rounds * CHAIN, memory_order_relaxed);
   return 0;
 }
 
 static uint64_t run_nothing(const dp_place *place, uint64_t first, uint64_t last) { return 0; }
 
-static uint64_t n_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return op->n; }
+static uint64_t given_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return op->roofline.pieces;
+}
 
 static uint64_t one_piece(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return 1; }
 
@@ -70,10 +72,10 @@ static uint64_t whole_claim(const dp_op *op, const dp_kernels *kernels, uint32_t
   return DP_CLAIM_MACS;
 }
 
-const dp_op_type dp_op_read = {.pieces = n_pieces, .cost = read_cost, .run = run_read, .grain = 1};
-const dp_op_type dp_op_peak = {.pieces = n_pieces, .cost = whole_claim, .run = run_peak, .grain = 1};
+const dp_op_type dp_op_read = {.pieces = given_pieces, .cost = read_cost, .run = run_read, .grain = 1};
+const dp_op_type dp_op_peak = {.pieces = given_pieces, .cost = whole_claim, .run = run_peak, .grain = 1};
 const dp_op_type dp_op_clock = {
-    .pieces = n_pieces, .cost = whole_claim, .run = run_clock, .grain = 1};
+    .pieces = given_pieces, .cost = whole_claim, .run = run_clock, .grain = 1};
 const dp_op_type dp_op_empty = {
     .pieces = one_piece, .cost = whole_claim, .run = run_nothing, .grain = 1};
 const dp_op_type dp_op_meet = {

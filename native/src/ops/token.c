@@ -9,40 +9,40 @@ enum {
   UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
 };
 
-/* ---- EMBED: rows[M] (, [x, u) (dp_pick[])), tiles (w[N, K]) -> y[M, K]; pieces are rows -------- */
+/* ---- EMBED: rows[M] (, picks), w[N, K] -> y[M, K]; pieces are rows ------------------------------ */
 
 /* The id of a row, or the one drawn for it, which is past all where none could be. False: nothing was drawn there. */
-static bool find_id(const dp_op *op, const dp_row *row, uint32_t *id) {
-  const uint64_t picks = (op->u - op->x) / sizeof(dp_pick), pick = row->id & ~DP_DRAWN;
+static bool find_id(const dp_embed_params *p, const dp_row *row, uint32_t *id) {
+  const uint32_t pick = row->id & ~DP_DRAWN;
   *id = row->id;
-  if (!(row->id & DP_DRAWN)) return row->id < op->n;
-  if (pick >= picks) return false;
-  *id = POINTER(const dp_pick, op->x)[pick].id;
+  if (!(row->id & DP_DRAWN)) return row->id < p->n;
+  if (pick >= p->pick_count) return false;
+  *id = POINTER(const dp_pick, p->picks)[pick].id;
   return true;
 }
 
 static uint64_t run_embed(const dp_place *place, uint64_t first, uint64_t last) {
-  const dp_op *op = place->op;
-  const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
+  const dp_embed_params *p = &place->op->embed;
+  const size_t bytes = dp_dense_stride(p->k) * dp_type_bytes(p->w_type);
   for (uint64_t m = first; m < last; m++) {
-    const dp_row *row = POINTER(const dp_row, op->rows) + m;
+    const dp_row *row = POINTER(const dp_row, p->rows) + m;
     uint32_t id;
-    if (!find_id(op, row, &id)) {
+    if (!find_id(p, row, &id)) {
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    float *y = POINTER(float, op->y) + m * op->k;
-    if (id < op->n) {
-      place->kernels->embed(POINTER(const char, op->tiles) + id * bytes, (dp_type)op->w_type, op->k, y);
+    float *y = POINTER(float, p->y) + m * p->k;
+    if (id < p->n) {
+      place->kernels->embed(POINTER(const char, p->w) + id * bytes, (dp_type)p->w_type, p->k, y);
     } else {
-      memset(y, 0, op->k * sizeof *y);
+      memset(y, 0, p->k * sizeof *y);
     }
   }
   return (last - first) * bytes;
 }
 
 static uint64_t embed_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return (uint64_t)op->k * 8;
+  return (uint64_t)op->embed.k * 8;
 }
 
 const dp_op_type dp_op_embed = {
@@ -51,67 +51,69 @@ const dp_op_type dp_op_embed = {
 /* ---- NORM: x[N, K] (, u[N, K], rows[M]), scale -> x, y[M, K] or xq, x_scale[M]; pieces are rows -- */
 
 static uint64_t run_norm(const dp_place *place, uint64_t first, uint64_t last) {
-  const dp_op *op = place->op;
+  const dp_norm_params *p = &place->op->norm;
   const dp_kernels *kernels = place->kernels;
-  const size_t k = op->k, stride = dp_row_stride(kernels, k);
+  const size_t k = p->k, stride = dp_row_stride(kernels, k);
   for (uint64_t m = first; m < last; m++) {
-    const uint64_t row = op->rows == 0 ? m : POINTER(const uint32_t, op->rows)[m];
-    if (op->rows != 0 && row >= op->n) {
+    const uint64_t row = p->rows == 0 ? m : POINTER(const uint32_t, p->rows)[m];
+    if (p->rows != 0 && row >= p->n) {
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    const float *u = op->u == 0 ? NULL : POINTER(const float, op->u) + row * k;
-    float *normed = op->y == 0 ? dp_scratch_floats(place) : POINTER(float, op->y) + m * k;
-    kernels->rms_norm(POINTER(float, op->x) + row * k, u, POINTER(const float, op->scale), k, op->eps, normed);
-    if (op->xq == 0) continue;
-    if (op->y != 0 && op->outliers > 0) normed = memcpy(dp_scratch_floats(place), normed, k * sizeof *normed);
-    POINTER(float, op->x_scale)[m] = dp_quantize_floats(place, normed, POINTER(char, op->xq) + m * stride);
+    const float *u = p->u == 0 ? NULL : POINTER(const float, p->u) + row * k;
+    float *normed = p->y == 0 ? dp_scratch_floats(place) : POINTER(float, p->y) + m * k;
+    kernels->rms_norm(POINTER(float, p->x) + row * k, u, POINTER(const float, p->scale), k, p->eps, normed);
+    if (p->xq == 0) continue;
+    if (p->y != 0 && p->outliers > 0) normed = memcpy(dp_scratch_floats(place), normed, k * sizeof *normed);
+    void *xq = POINTER(char, p->xq) + m * stride;
+    POINTER(float, p->x_scale)[m] = dp_quantize_floats(kernels, normed, k, p->outliers, xq);
   }
   return 0;
 }
 
 static uint64_t norm_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return (uint64_t)op->k * 32;
+  return (uint64_t)op->norm.k * 32;
 }
 
 const dp_op_type dp_op_norm = {
     .pieces = dp_row_pieces, .cost = norm_cost, .run = run_norm, .grain = 1};
 
-/* ---- DENSE: x[M, K], tiles (w[N, K]), bias -> y[M, N]; pieces are a chunk of rows times channels - */
+/* ---- DENSE: x[M, K], w[N, K], bias -> y[M, N]; pieces are a chunk of rows times channels - */
 
 /* Chunk c is rows [M * c / chunks, M * (c + 1) / chunks): see shape_gemm. */
 static uint32_t dense_chunks(const dp_op *op, uint32_t threads) {
-  const uint64_t rows = dp_at_least(dp_l2_bytes() / 4 / (op->k * sizeof(float)), DP_DENSE_ROWS);
+  const uint64_t rows = dp_at_least(dp_l2_bytes() / 4 / (op->dense.k * sizeof(float)), DP_DENSE_ROWS);
   const uint64_t for_cache = dp_divide_up(op->m, rows);
   const uint64_t most_for_sharing = dp_divide_up(op->m, DP_DENSE_ROWS);
   uint64_t for_sharing =
-      dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_divide_up(op->n, CHANNELS));
+      dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_divide_up(op->dense.n, CHANNELS));
   if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
   return dp_at_least(for_cache > for_sharing ? for_cache : for_sharing, 1);
 }
 
 static uint64_t run_dense(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
-  dp_dense_fn *dense = op->w_type == DP_BF16 ? place->kernels->dense_bf16 : place->kernels->dense_f32;
-  const size_t bytes = dp_dense_stride(op->k) * dp_type_bytes(op->w_type);
+  const dp_dense_params *p = &op->dense;
+  dp_dense_fn *dense = p->w_type == DP_BF16 ? place->kernels->dense_bf16 : place->kernels->dense_f32;
+  const size_t bytes = dp_dense_stride(p->k) * dp_type_bytes(p->w_type);
   const uint32_t chunks = dense_chunks(op, place->threads);
   uint64_t read = 0;
   for (uint64_t piece = first; piece < last; piece++) {
     /* chunks of the same channels follow each other, so that those are read from memory once */
     const uint64_t n = piece / chunks * CHANNELS, chunk = piece % chunks;
-    const uint32_t count = op->n - n < CHANNELS ? (uint32_t)(op->n - n) : CHANNELS;
-    const char *w = POINTER(const char, op->tiles) + n * bytes;
-    const float *bias = op->bias == 0 ? NULL : POINTER(const float, op->bias) + n;
+    const uint32_t count = p->n - n < CHANNELS ? (uint32_t)(p->n - n) : CHANNELS;
+    const char *w = POINTER(const char, p->w) + n * bytes;
+    const float *bias = p->bias == 0 ? NULL : POINTER(const float, p->bias) + n;
     const uint64_t end = op->m * (chunk + 1) / chunks;
     for (uint64_t m = op->m * chunk / chunks; m < end; m += DP_DENSE_ROWS) {
       const uint32_t rows = end - m < DP_DENSE_ROWS ? (uint32_t)(end - m) : DP_DENSE_ROWS;
       const float *x[DP_DENSE_ROWS];
       float *y[DP_DENSE_ROWS];
       for (uint32_t i = 0; i < rows; i++) {
-        x[i] = (const float *)dp_x_row(op, m + i);
-        y[i] = (float *)dp_y_row(op, m + i) + n;
+        x[i] = (const float *)dp_row_at(p->x, op->flags & DP_X_ROWS, m + i, p->k * sizeof(float));
+        y[i] = (float *)dp_row_at(p->y, op->flags & DP_Y_ROWS, m + i, p->n * sizeof(float)) + n;
       }
-      dense(x, rows, w, count, op->k, bias, y);
+      dense(x, rows, w, count, p->k, bias, y);
     }
     read += count * bytes;
   }
@@ -119,19 +121,19 @@ static uint64_t run_dense(const dp_place *place, uint64_t first, uint64_t last) 
 }
 
 static uint64_t dense_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return (uint64_t)dense_chunks(op, threads) * dp_divide_up(op->n, CHANNELS);
+  return (uint64_t)dense_chunks(op, threads) * dp_divide_up(op->dense.n, CHANNELS);
 }
 
 /* Reading, then multiplying. */
 static uint64_t dense_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
   const uint64_t rows = dp_divide_up(op->m, dense_chunks(op, threads));
-  return (uint64_t)op->k * CHANNELS * (dp_type_bytes(op->w_type) + rows);
+  return (uint64_t)op->dense.k * CHANNELS * (dp_type_bytes(op->dense.w_type) + rows);
 }
 
 const dp_op_type dp_op_dense = {
     .pieces = dense_pieces, .cost = dense_cost, .run = run_dense, .grain = 4};
 
-/* ---- PICK: x (logits[M, N]), rows[M] -> rows; pieces are rows ---------------------------------- */
+/* ---- PICK: logits[M, N], picks[M] -> picks; pieces are rows ---------------------------------- */
 
 /* Whether all ids that it names have a logit. */
 static bool names_ids_below(const dp_pick *pick, uint32_t n) {
@@ -155,26 +157,26 @@ static dp_pick_outcome draw(const dp_kernels *kernels, float *logits, size_t n, 
 }
 
 static uint64_t run_pick(const dp_place *place, uint64_t first, uint64_t last) {
-  const dp_op *op = place->op;
+  const dp_pick_params *p = &place->op->pick;
   const dp_kernels *kernels = place->kernels;
   for (uint64_t m = first; m < last; m++) {
-    dp_pick *pick = POINTER(dp_pick, op->rows) + m;
-    float *logits = POINTER(float, op->x) + m * op->n;
+    dp_pick *pick = POINTER(dp_pick, p->picks) + m;
+    float *logits = POINTER(float, p->logits) + m * p->n;
     if (pick->action == DP_PICK_NOTHING) continue;
-    if (!names_ids_below(pick, op->n)) {
+    if (!names_ids_below(pick, p->n)) {
       pick->outcome = DP_PICK_OUTSIDE;
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    pick->outcome = pick->action == DP_PICK_DRAW ? draw(kernels, logits, op->n, pick)
-                                                 : kernels->score(logits, op->n, pick);
+    pick->outcome =
+        pick->action == DP_PICK_DRAW ? draw(kernels, logits, p->n, pick) : kernels->score(logits, p->n, pick);
     if (pick->outcome != DP_PICKED) dp_note_fault(place, (uint32_t)m + 1);
   }
   return 0;
 }
 
 static uint64_t pick_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return (uint64_t)op->n * 32;
+  return (uint64_t)op->pick.n * 32;
 }
 
 const dp_op_type dp_op_pick = {

@@ -1,17 +1,11 @@
 import { type CacheType, pageBytes } from '../../layouts/kv-page.js'
+import { AttentionLayout as Layout, Type, writeAttention } from '../../native/layout.js'
 import type { Pool } from '../../pool/pool.js'
-import { NativeType } from '../../pool/program.js'
 import { layerName } from '../config/parameters.js'
 import type { Network } from './network.js'
 import type { Workspace } from './workspace.js'
 
-/** dp_attention, in 32-bit words. */
-const WORDS = 28
-const SPLIT = 7
-const PART_PAGES = 26
-const POSITIONS = 27
-/** In 64-bit words. */
-const PARTS = 12
+const { words: WORDS } = Layout
 
 /** What every layer's attention works with, where C reads it: dp_attention [layers]. */
 export class AttentionTable {
@@ -31,30 +25,34 @@ export class AttentionTable {
     const bytes = pool.memory.bytes(layers * WORDS * 4)
     this.#base = pool.addressOf(bytes)
     this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
-    const floats = new Float32Array(bytes.buffer, bytes.byteOffset, layers * WORDS)
     this.#addresses = new BigUint64Array(bytes.buffer, bytes.byteOffset, (layers * WORDS) / 2)
     const addressOf = (view: ArrayBufferView | undefined) =>
-      BigInt(view === undefined ? 0 : pool.addressOf(view))
+      view === undefined ? 0 : pool.addressOf(view)
     const { numAttentionHeads, numKeyValueHeads, headDim } = config
     for (let i = 0; i < layers; i++) {
       const name = `${layerName(i)}.self_attn`
       const at = i * WORDS
-      const window = config.windows[i] ?? 0
-      this.#words.set([numAttentionHeads, numKeyValueHeads, headDim, window], at)
-      this.#words[at + 4] = NativeType[cacheType]
-      this.#words[at + POSITIONS] = rotations.length / headDim
-      floats.set([config.rmsNormEps, 1 / Math.sqrt(headDim)], at + 5)
-      this.#addresses.set(
-        [
-          ...[workspace.q, workspace.k, workspace.v].map(addressOf),
-          addressOf(norms.get(`${name}.q_norm`)),
-          addressOf(norms.get(`${name}.k_norm`)),
-          addressOf(rotations),
-          BigInt(pageBytes(cacheType, headDim, numKeyValueHeads, i)),
-          addressOf(workspace.attended),
-        ],
-        at / 2 + 4,
-      )
+      writeAttention(this.#words, at, {
+        queryHeads: numAttentionHeads,
+        kvHeads: numKeyValueHeads,
+        headDim,
+        window: config.windows[i] ?? 0,
+        cacheType: Type[cacheType],
+        eps: config.rmsNormEps,
+        scale: 1 / Math.sqrt(headDim),
+        split: 0,
+        q: pool.addressOf(workspace.q),
+        k: pool.addressOf(workspace.k),
+        v: pool.addressOf(workspace.v),
+        qNorm: addressOf(norms.get(`${name}.q_norm`)),
+        kNorm: addressOf(norms.get(`${name}.k_norm`)),
+        rotation: pool.addressOf(rotations),
+        pageOffset: pageBytes(cacheType, headDim, numKeyValueHeads, i),
+        out: pool.addressOf(workspace.attended),
+        parts: 0,
+        partPages: 0,
+        positions: rotations.length / headDim,
+      })
     }
   }
 
@@ -66,9 +64,9 @@ export class AttentionTable {
   /** Has attention write its parts, of so many pages a row, to memory at `parts`; 0: whole rows. */
   split(parts: number, pages: number): void {
     for (let at = 0; at < this.#words.length; at += WORDS) {
-      this.#words[at + SPLIT] = parts === 0 ? 0 : 1
-      this.#words[at + PART_PAGES] = pages
-      this.#addresses[at / 2 + PARTS] = BigInt(parts)
+      this.#words[at + Layout.split] = parts === 0 ? 0 : 1
+      this.#words[at + Layout.partPages] = pages
+      this.#addresses[(at + Layout.parts) / 2] = BigInt(parts)
     }
   }
 }

@@ -1,10 +1,7 @@
 import { type DrawOptions, PickRows } from '../../layouts/pick-rows.js'
+import { DRAWN, RowLayout } from '../../native/layout.js'
 import type { Pool } from '../../pool/pool.js'
-import { ROW_WORDS } from '../../reference/embedding.js'
 import type { Sequence } from './sequence.js'
-
-/** Says that a row's id is the one that an output of the batch before has drawn; DP_DRAWN in C. */
-const DRAWN = 0x80000000
 
 /** What is wanted of a row's logits: themselves, an id drawn from them, or how likely one is. */
 export type Pick =
@@ -37,10 +34,14 @@ export class Batch {
   constructor(pool: Pool, maxRows: number, maxOutputs: number) {
     this.maxRows = maxRows
     this.maxOutputs = maxOutputs
-    const rows = pool.memory.bytes(maxRows * ROW_WORDS * 4)
+    const rows = pool.memory.bytes(maxRows * RowLayout.words * 4)
     const outputs = pool.memory.bytes(maxOutputs * 4)
-    this.rowWords = new Uint32Array(rows.buffer, rows.byteOffset, maxRows * ROW_WORDS)
-    this.#rowPages = new BigUint64Array(rows.buffer, rows.byteOffset, (maxRows * ROW_WORDS) / 2)
+    this.rowWords = new Uint32Array(rows.buffer, rows.byteOffset, maxRows * RowLayout.words)
+    this.#rowPages = new BigUint64Array(
+      rows.buffer,
+      rows.byteOffset,
+      (maxRows * RowLayout.words) / 2,
+    )
     this.rowsAddress = pool.addressOf(rows)
     this.outputRows = new Uint32Array(outputs.buffer, outputs.byteOffset, maxOutputs)
     this.outputsAddress = pool.addressOf(outputs)
@@ -59,9 +60,9 @@ export class Batch {
   /** Adds an id at a position of a sequence. */
   addRow(id: number, position: number, sequence: Sequence): void {
     const row = this.rows++
-    this.rowWords[row * ROW_WORDS] = id
-    this.rowWords[row * ROW_WORDS + 1] = position
-    this.#rowPages[(row * ROW_WORDS) / 2 + 1] = BigInt(sequence.tableAddress)
+    this.rowWords[row * RowLayout.words + RowLayout.id] = id
+    this.rowWords[row * RowLayout.words + RowLayout.position] = position
+    this.#rowPages[(row * RowLayout.words + RowLayout.pages) / 2] = BigInt(sequence.tableAddress)
     this.sequences.push(sequence)
   }
 
@@ -80,6 +81,6 @@ export class Batch {
   }
 
   position(row: number): number {
-    return this.rowWords[row * ROW_WORDS + 1]
+    return this.rowWords[row * RowLayout.words + RowLayout.position]
   }
 }

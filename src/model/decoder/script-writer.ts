@@ -1,5 +1,6 @@
 import { type CacheType, pageBytes } from '../../layouts/kv-page.js'
 import { PickField } from '../../layouts/pick-rows.js'
+import { RowLayout } from '../../native/layout.js'
 import { denseScript } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
 import { linearScript } from '../../ops/linear-program.js'
@@ -11,12 +12,7 @@ import {
   attendShare,
   attentionModule,
 } from '../../reference/attention.js'
-import {
-  type EmbeddingTask,
-  embeddingModule,
-  embeddingShare,
-  ROW_WORDS,
-} from '../../reference/embedding.js'
+import { type EmbeddingTask, embeddingModule, embeddingShare } from '../../reference/embedding.js'
 import { type GateTask, gateModule, gateShare } from '../../reference/gate.js'
 import { type PickTask, pickModule, pickShare } from '../../reference/pick.js'
 import { type RmsNormTask, rmsNormModule, rmsNormShare } from '../../reference/rms-norm.js'
@@ -63,7 +59,7 @@ export class ScriptWriter implements StepWriter {
 
   embed(): void {
     const { data, inFeatures: width } = this.#network.embedding
-    const rows = this.#batch.rowWords.subarray(0, this.#batch.rows * ROW_WORDS)
+    const rows = this.#batch.rowWords.subarray(0, this.#batch.rows * RowLayout.words)
     const y = this.#rows(this.#workspace.residual, width, 'rows')
     const args: ArgsOf<EmbeddingTask> = { rows, weight: data, y, width }
     this.ops.push({ module: embeddingModule, run: embeddingShare, args })

@@ -1,0 +1,66 @@
+/**
+ * @typedef {{ isa: string, gemv: string, gemm: string, few: string }} Isa kernels by their tile and ISA
+ * @typedef {{ isas: Isa[], gemms: string[] }} List
+ */
+
+/** What native/src/isas.h lists. @returns {List} */
+export function readList(/** @type {string} */ source) {
+  const lines = (/** @type {string} */ macro) =>
+    [...source.matchAll(new RegExp(`^${macro}\\((.*)\\)$`, 'gm'))].map(([, args]) =>
+      args.split(',').map((arg) => arg.trim()),
+    )
+  return {
+    isas: lines('DP_LIST_ISA').map(([isa, , , , gemv, gemm, few]) => ({ isa, gemv, gemm, few })),
+    gemms: lines('DP_LIST_GEMM').map(([tile, isa]) => `${tile}_${isa}`),
+  }
+}
+
+const KINDS = 'epilogue|quantize_row|roofline|stream|probe|gemv_s8_1x64c4|gemm_s8_\\d+x\\d+c4'
+
+/**
+ * What is wrong with the names of the files in src/kernels, a sentence each: KIND_ISA.c, where the tile of a GEMM is
+ * part of its kind, and a GEMM or GEMV is one of the list.
+ * @param {string[]} files
+ * @param {List} list
+ */
+export function misnamed(files, { isas, gemms }) {
+  const names = isas.map(({ isa }) => isa)
+  const listed = [
+    ...gemms.map((kernel) => `gemm_s8_${kernel}.c`),
+    ...isas.map(({ gemv }) => `gemv_s8_1x64c4_${gemv}.c`),
+  ]
+  const grammar = new RegExp(`^(${KINDS})_(${names.join('|')})\\.c$`)
+  return [
+    ...files.filter((file) => !grammar.test(file)).map((file) => `${file}: no KIND_ISA.c`),
+    ...files
+      .filter((file) => /^gem/.test(file) && !listed.includes(file))
+      .map((file) => `${file}: isas.h does not list it`),
+    ...listed.filter((file) => !files.includes(file)).map((file) => `${file}: it is not there`),
+  ]
+}
+
+/** The column of the page's first table that the list tells. */
+const TILES = 3
+
+/** The page with the list's GEMM tiles in its first table, whose rows are the list's ISAs and `typescript`. */
+export function writeTiles(/** @type {string} */ page, /** @type {List} */ { isas }) {
+  const rows = page.match(/^\| `.*\|$/gm)?.slice(0, isas.length + 1) ?? []
+  for (const [i, row] of rows.entries()) {
+    const cells = row.split('|')
+    const name = isas[i]?.isa ?? 'typescript'
+    if (cells[1].trim() !== `\`${name}\``) {
+      throw new Error(`ISAS.md: expected a row of ${name}, in the order of isas.h, not ${row}`)
+    }
+    cells[1 + TILES] = ` ${tilesOf(isas[i])}`.padEnd(cells[1 + TILES].length)
+    page = page.replace(row, cells.join('|'))
+  }
+  return page
+}
+
+function tilesOf(/** @type {Isa | undefined} */ isa) {
+  if (isa === undefined) return ''
+  const [many, few] = [isa.gemm, isa.few].map((kernel) =>
+    kernel.replace(/^(\d+)x(\d+).*/, '$1 x $2'),
+  )
+  return many === few ? many : `${many} (${few})`
+}
