@@ -25,7 +25,7 @@ prompts.forEach((prompt, i) => {
   console.log(JSON.stringify({ prompt, text: texts[i] }))
 })
 
-const { steps, ids } = model.stats()
-console.error(`${ids} tokens in ${steps} steps`)
+const { steps, tokens } = model.stats()
+console.error(`${tokens} tokens in ${steps} steps`)
 
 await pool.close()

@@ -49,8 +49,9 @@ export type {
   YarnRope,
 } from './model/config/rope-config.js'
 export type { Skip } from './model/config/skip.js'
-export type { FinishReason, LogitsProcessor } from './model/decoder/generate-request.js'
+export type { LogitsProcessor } from './model/decoder/generate-request.js'
 export type { Projection } from './model/decoder/projection.js'
+export type { FinishReason } from './model/decoder/request.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
 export {
   type CompareOptions,

@@ -180,7 +180,6 @@ const matrix = () => new Tensor('int8', new Int8Array(16), [4, 4])
 const generates = {
   maxTokens: () => 2,
   sampling: () => ({ temperature: 0.5 }),
-  seed: () => 1,
   processors: () => [() => {}],
   ignoreEnd: () => true,
   signal,
@@ -192,6 +191,10 @@ const samplings = {
   topP: () => 0.5,
   minP: () => 0.1,
   repetitionPenalty: () => 1.5,
+  frequencyPenalty: () => 0.5,
+  presencePenalty: () => 0.5,
+  logitBias: () => ({ 3: 1 }),
+  seed: () => 1,
 }
 
 /** The first items of a generation. */
@@ -314,7 +317,7 @@ const calls: Record<string, Call> = {
   },
   'Model.generate': {
     call: (prompt, options) => take(model.generate(prompt, options)),
-    args: [() => 'text', { ...generates, stop: () => ['a'] }],
+    args: [() => 'text', { ...generates, stop: () => ['a'], logprobs: () => 2 }],
   },
   sampling: {
     call: (sampling) => take(model.generateTokens([1], { maxTokens: 2, sampling })),
@@ -353,7 +356,9 @@ const slowCalls: Record<string, Call> = {
         kv: () => 'bfloat16',
         outliers: () => 8,
         maxContext: () => 64,
-        prefixCacheBytes: () => 0,
+        kvBytes: () => 1 << 20,
+        prefixCache: () => false,
+        maxQueue: () => 10,
       },
     ],
   },

@@ -1,3 +1,4 @@
+import { loadChannel } from '../diagnostics.js'
 import { ArgumentError, DisposedError, describe } from '../errors.js'
 import { Linear } from '../ops/linear.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
@@ -43,7 +44,7 @@ export class Model {
     this.config = freezeConfig(parts.network.config)
     this.folder = parts.folder
     this.maxContext = parts.maxContext
-    this.decoder = new Decoder(parts)
+    this.decoder = new Decoder(parts, this)
     this.#texts = parts.texts
     Object.freeze(this)
   }
@@ -59,7 +60,14 @@ export class Model {
    *   throws; nothing stays allocated then
    */
   static async load(pool: Pool, folder: string, options: LoadOptions = {}): Promise<Model> {
-    return new Model(await loadParts(pool, folder, options))
+    const start = performance.now()
+    const model = new Model(await loadParts(pool, folder, options))
+    if (loadChannel.hasSubscribers) {
+      const { weightBytes } = model
+      const millis = performance.now() - start
+      loadChannel.publish({ model, pool, path: folder, weightBytes, millis })
+    }
+    return model
   }
 
   /** @throws ArgumentError if the checkpoint has no tokenizer.json */

@@ -74,7 +74,14 @@ describe('a step in which a worker dies', () => {
     const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
     const pages = new PagePool(pool, pageBytes, 1)
     const prefixes = new PrefixCache(false)
-    const scheduler = new Scheduler({ pool, steps: [step], pages, prefixes, maxQueue: 1 })
+    const scheduler = new Scheduler({
+      model: {},
+      pool,
+      steps: [step],
+      pages,
+      prefixes,
+      maxQueue: 1,
+    })
     const sampler = new TokenSampler(pool.memory, { ...sampling, seed }, ids, 10, undefined)
     return await new Promise<number>((resolve, reject) => {
       const sink: TokenSink = {

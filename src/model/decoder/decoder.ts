@@ -43,7 +43,8 @@ export class Decoder {
   readonly #pageBytes: number
   #isDisposed = false
 
-  constructor(parts: DecoderParts) {
+  /** @param model as diagnostics name it */
+  constructor(parts: DecoderParts, model: object) {
     const { pool, network, cacheType, maxContext, kvBytes } = parts
     this.pool = pool
     this.config = network.config
@@ -56,6 +57,7 @@ export class Decoder {
     const pages = new PagePool(pool, this.#pageBytes, maxPages)
     this.#prefixes = new PrefixCache(parts.prefixCache)
     this.#scheduler = new Scheduler({
+      model,
       pool,
       steps: this.#steps,
       pages,

@@ -1,7 +1,7 @@
 import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
 import { type DrawOptions, type LogProbs, PickOutcome } from '../../layouts/pick-rows.js'
 import type { Pick } from './batch.js'
-import { type Output, Request } from './request.js'
+import { type FinishReason, type Output, Request } from './request.js'
 
 /**
  * Changes logits in place before a token is sampled from them, and before it returns: it may not be async.
@@ -10,12 +10,6 @@ import { type Output, Request } from './request.js'
  * @param tokens all tokens so far, the prompt's among them
  */
 export type LogitsProcessor = (logits: Float32Array, tokens: readonly number[]) => void
-
-/**
- * Why a text ended: at a token that ends a text or a stop string, after `maxTokens` tokens, with the model's context,
- * or because its consumer wanted no more.
- */
-export type FinishReason = 'stop' | 'length' | 'context' | 'aborted'
 
 /** Says how each token is drawn. */
 export interface Sampler {
@@ -54,7 +48,6 @@ export interface GenerateSettings {
 
 /** Continues a prompt token by token. */
 export class GenerateRequest extends Request {
-  readonly promptTokens: number
   readonly #settings: GenerateSettings
   /** Drawn from logits that were processed, and of which position. */
   #processed: number | undefined
@@ -64,7 +57,6 @@ export class GenerateRequest extends Request {
     const { maxTokens, maxContext, signal } = settings
     super(prompt, Math.min(prompt.length + maxTokens, maxContext), signal)
     this.#settings = settings
-    this.promptTokens = prompt.length
     if (signal?.aborted) this.abort(signal.reason)
   }
 
@@ -107,11 +99,11 @@ export class GenerateRequest extends Request {
   }
 
   abort(reason: unknown): void {
-    if (this.end()) this.#settings.sink.fail(reason, 'aborted')
+    if (this.end('aborted')) this.#settings.sink.fail(reason, 'aborted')
   }
 
   fail(error: unknown): void {
-    if (this.end()) this.#settings.sink.fail(error, undefined)
+    if (this.end(undefined, error)) this.#settings.sink.fail(error, undefined)
   }
 
   #process(logits: Float32Array): void {
@@ -127,12 +119,12 @@ export class GenerateRequest extends Request {
     this.tokens.push(token)
     sampler.accept(token)
     if (endTokens.includes(token) || sink.push(token, logProbs)) this.#finish('stop')
-    else if (this.tokens.length - this.promptTokens === maxTokens) this.#finish('length')
+    else if (this.completionTokens === maxTokens) this.#finish('length')
     else if (this.tokens.length === this.capacity) this.#finish('context')
   }
 
   #finish(reason: FinishReason): void {
-    if (this.end()) this.#settings.sink.end(reason)
+    if (this.end(reason)) this.#settings.sink.end(reason)
   }
 }
 

@@ -3,6 +3,12 @@ import type { PickRows } from '../../layouts/pick-rows.js'
 import type { Pick } from './batch.js'
 import type { Sequence } from './sequence.js'
 
+/**
+ * Why a request ended: it has all that was asked for, or came to a token that ends a text or to a stop string; it has
+ * `maxTokens` tokens; it has filled the model's context; or its consumer wanted no more.
+ */
+export type FinishReason = 'stop' | 'length' | 'context' | 'aborted'
+
 /** What a step has made of one position of a request. */
 export interface Output {
   readonly picks: PickRows
@@ -22,8 +28,11 @@ export interface Output {
 export abstract class Request {
   /** The prompt's tokens, then those that were sampled. */
   readonly tokens: number[]
+  readonly promptTokens: number
   /** The most tokens that it may come to have. */
   readonly capacity: number
+  /** When it was made, milliseconds. */
+  readonly madeAt = performance.now()
   status: 'waiting' | 'running' | 'ended' = 'waiting'
   /** While it runs. */
   sequence: Sequence | undefined
@@ -31,12 +40,16 @@ export abstract class Request {
   inFlight = 0
   /** Tokens whose keys and values were there when it was first admitted; undefined before. */
   cachedTokens: number | undefined
+  /** Why it ended; undefined where it has not, and where `error` says why. */
+  finishReason: FinishReason | undefined
+  error: unknown
   /** Called once, when it ends. */
   onEnd: (() => void) | undefined
   readonly #stopListening: () => void
 
   constructor(tokens: Iterable<number>, capacity: number, signal: AbortSignal | undefined) {
     this.tokens = [...tokens]
+    this.promptTokens = this.tokens.length
     this.capacity = capacity
     this.#stopListening = whenAborted(signal, (reason) => this.abort(reason))
   }
@@ -54,6 +67,11 @@ export abstract class Request {
   /** Known tokens that are in no step yet. */
   get pending(): number {
     return this.tokens.length - this.next
+  }
+
+  /** Tokens that were sampled, one that ends the text among them. */
+  get completionTokens(): number {
+    return this.tokens.length - this.promptTokens
   }
 
   get hasEnded(): boolean {
@@ -97,9 +115,11 @@ export abstract class Request {
   abstract fail(error: unknown): void
 
   /** Marks it as ended. False where it was. */
-  protected end(): boolean {
+  protected end(reason: FinishReason | undefined, error?: unknown): boolean {
     if (this.hasEnded) return false
     this.status = 'ended'
+    this.finishReason = reason
+    this.error = error
     this.#stopListening()
     this.onEnd?.()
     return true

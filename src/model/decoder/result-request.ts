@@ -21,15 +21,15 @@ abstract class ResultRequest<Result> extends Request {
   protected abstract finish(): Result
 
   override complete(): void {
-    if (this.end()) this.#resolve(this.finish())
+    if (this.end('stop')) this.#resolve(this.finish())
   }
 
   abort(reason: unknown): void {
-    this.fail(reason)
+    if (this.end('aborted')) this.#reject(reason)
   }
 
   fail(error: unknown): void {
-    if (this.end()) this.#reject(error)
+    if (this.end(undefined, error)) this.#reject(error)
   }
 }
 

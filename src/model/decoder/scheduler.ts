@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { requestAdmittedChannel, requestFinishedChannel, stepChannel } from '../../diagnostics.js'
 import { OutOfMemoryError, QueueFullError, WorkerDiedError } from '../../errors.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Pick } from './batch.js'
@@ -33,6 +34,8 @@ export interface ModelStats {
 }
 
 export interface SchedulerParts {
+  /** The model, as diagnostics name it. */
+  readonly model: object
   readonly pool: Pool
   /** Taken in turn: three, each following the one before; or one, then none is queued behind another. */
   readonly steps: readonly Step[]
@@ -51,6 +54,7 @@ export interface SchedulerParts {
  * sampled: so workers go on at once, and what this thread does for every token costs no time.
  */
 export class Scheduler {
+  readonly #model: object
   readonly #pool: Pool
   readonly #steps: readonly Step[]
   readonly #pages: PagePool
@@ -71,7 +75,8 @@ export class Scheduler {
   #lastEnd = 0
   readonly #counts = { steps: 0, tokens: 0, micros: 0, preemptions: 0 }
 
-  constructor({ pool, steps, pages, prefixes, maxQueue }: SchedulerParts) {
+  constructor({ model, pool, steps, pages, prefixes, maxQueue }: SchedulerParts) {
+    this.#model = model
     this.#pool = pool
     this.#steps = steps
     this.#pages = pages
@@ -83,11 +88,11 @@ export class Scheduler {
   submit(request: Request): void {
     if (request.hasEnded) return
     const queued = this.#waiting.filter(({ cachedTokens }) => cachedTokens === undefined).length
+    request.onEnd = () => this.#release(request)
     if (queued >= this.#maxQueue) {
       request.fail(new QueueFullError(this.#maxQueue))
       return
     }
-    request.onEnd = () => this.#release(request)
     this.#waiting.push(request)
     this.#releasesSeen = undefined
     this.wake()
@@ -129,6 +134,7 @@ export class Scheduler {
       const error = await step.ended
       this.#inFlight.shift()
       leave(step)
+      this.#publish(step, error)
       if (error === undefined) await this.#land(step)
       else await this.#recover(step, error)
     }
@@ -141,6 +147,7 @@ export class Scheduler {
     remove(this.#running, request)
     const { sequence } = request
     request.sequence = undefined
+    publishFinished(this.#model, request)
     if (sequence !== undefined) this.#prefixes.retire(sequence)
     // retired pages can be evicted
     this.#releasesSeen = undefined
@@ -178,7 +185,10 @@ export class Scheduler {
         sequence.release()
         return this.#failIfAlone(request)
       }
-      request.cachedTokens ??= sequence.computed
+      if (request.cachedTokens === undefined) {
+        request.cachedTokens = sequence.computed
+        publishAdmitted(this.#model, request)
+      }
       request.sequence = sequence
       this.#prefixes.add(sequence)
     } catch (error) {
@@ -360,6 +370,17 @@ export class Scheduler {
     }
   }
 
+  #publish({ step, parts, started }: StepInFlight, error: unknown): void {
+    if (!stepChannel.hasSubscribers) return
+    stepChannel.publish({
+      model: this.#model,
+      requests: parts.length,
+      tokens: step.batch.rows,
+      millis: performance.now() - started,
+      error,
+    })
+  }
+
   #count({ step, started }: StepInFlight): void {
     const now = performance.now()
     this.#counts.steps++
@@ -402,6 +423,21 @@ function addSpeculativeRow(
   batch.addDrawnRow(sampled.index, next, sequence)
   const outputs = [{ position: next, index: batch.addOutput(pick) }]
   return { request, sequence, count: 1, outputs }
+}
+
+function publishAdmitted(model: object, request: Request): void {
+  if (!requestAdmittedChannel.hasSubscribers) return
+  const { promptTokens, cachedTokens = 0, madeAt } = request
+  const millis = performance.now() - madeAt
+  requestAdmittedChannel.publish({ model, request, promptTokens, cachedTokens, millis })
+}
+
+function publishFinished(model: object, request: Request): void {
+  if (!requestFinishedChannel.hasSubscribers) return
+  const { finishReason, error, promptTokens, cachedTokens = 0, completionTokens } = request
+  const usage = { promptTokens, cachedTokens, completionTokens }
+  const millis = performance.now() - request.madeAt
+  requestFinishedChannel.publish({ model, request, finishReason, ...usage, millis, error })
 }
 
 function remove<Item>(items: Item[], item: Item): void {

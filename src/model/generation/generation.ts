@@ -1,6 +1,7 @@
 import { DisposedError } from '../../errors.js'
 import type { LogProbs } from '../../layouts/pick-rows.js'
-import type { FinishReason, GenerateRequest, TokenSink } from '../decoder/generate-request.js'
+import type { GenerateRequest, TokenSink } from '../decoder/generate-request.js'
+import type { FinishReason } from '../decoder/request.js'
 import type { StopFinder } from '../text/stop-finder.js'
 import type { TextStream } from '../text/text-stream.js'
 import { Channel } from './channel.js'
@@ -29,6 +30,7 @@ export interface Usage {
   readonly promptTokens: number
   /** Those of the prompt that an earlier request had computed. */
   readonly cachedTokens: number
+  /** Tokens that were sampled, one that ends the text among them. */
   readonly completionTokens: number
 }
 
@@ -227,7 +229,7 @@ class Run implements TokenSink {
     const usage = {
       promptTokens: this.#request?.promptTokens ?? 0,
       cachedTokens: this.#request?.cachedTokens ?? 0,
-      completionTokens: this.#tokens.length,
+      completionTokens: this.#request?.completionTokens ?? 0,
     }
     const logprobs = this.#logprobs.length === 0 ? undefined : this.#logprobs
     this.#resolve({ text: this.#text, tokens: this.#tokens, finishReason, usage, logprobs })
