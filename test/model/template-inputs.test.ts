@@ -109,7 +109,7 @@ describe('a JSON value of a caller', () => {
           () => copyMessages(value),
           () => copyMessages([{ role: 'assistant', content: '', tool_calls: value }]),
           () => copyTemplateInputs({ tools: value as object[] }),
-          () => copyTemplateInputs({ templateOptions: value as object }),
+          () => copyTemplateInputs({ templateOptions: value as Record<string, unknown> }),
         ]) {
           try {
             JSON.stringify(call())
