@@ -153,8 +153,18 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   const kind = kindOf(value)
   if (kind !== undefined) return `${kind}(${lengthOf(value)})`
-  if (typeof value === 'object') return `${value.constructor?.name ?? 'object'}`
+  if (typeof value === 'object') return classOf(value)
   return typeof value === 'function' ? 'a function' : String(value)
+}
+
+/** The name of an object's class, whatever it has for a `constructor`. */
+function classOf(value: object): string {
+  try {
+    const { name } = value.constructor
+    return typeof name === 'string' ? name : 'object'
+  } catch {
+    return 'object'
+  }
 }
 
 /** Throws an {@link ArgumentError} unless `value` is an AbortSignal, or left out. */

@@ -86,8 +86,9 @@ export {
   replaceLinears,
   type SkippedLinear,
 } from './model/replace.js'
-export type { ChatMessage, ChatRole, TextPart } from './model/text/chat-messages.js'
+export type { ChatMessage, ChatRole, TextPart, ToolCall } from './model/text/chat-messages.js'
 export type { ChatTemplate, RenderOptions } from './model/text/chat-template.js'
+export type { FunctionTool, TemplateInputs } from './model/text/template-inputs.js'
 export type { TextStream } from './model/text/text-stream.js'
 export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
 export type { ActivationType, ForwardOptions, ForwardSyncOptions } from './ops/activations.js'

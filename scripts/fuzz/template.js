@@ -12,7 +12,7 @@ const templates = [
 {{- message.content if message.content is string else message.content | map(attribute='text') | join(' ') }}
 {%- endif %}{% endfor %}`,
   `{% macro m(a, b='x') %}{{ a | upper ~ b }}{% endmacro %}{% for m in messages if m.role != 'system' %}
-{{- loop.index }}{{ m.role | title | replace('U', 'u') }}{% if m.calls is defined %}{{ raise_exception('no') }}
+{{- loop.index }}{{ m.tool_calls[0].function.arguments | tojson if m.tool_calls }}{{ m.role | title | replace('U', 'u') }}{% if m.calls is defined %}{{ raise_exception('no') }}
 {%- endif %}{% endfor %}{{ strftime_now('%Y') | length }}{{ [1, [2]] | join }}{{ {'a': 1}.items() | list }}`,
 ]
 
@@ -23,6 +23,11 @@ const pieces = [
     '{% endfor %}',
     '{{ messages | tojson }}',
     '{{ x.y.z }}',
+    '{{ tools }}',
+    '{{ documents | tojson }}',
+    '.tool_calls',
+    ' == messages[0]',
+    ' | trim',
     '{% break %}',
   ],
   ...[

@@ -14,6 +14,17 @@ const messages = [
   },
   { role: /** @type {const} */ ('assistant'), content: '<think>a</think>b' },
 ]
+const call = { id: 'a', function: { name: 'f', arguments: '{"b":[1]}' } }
+/** @type {import('../../dist/src/model/text/chat-messages.js').ChatMessage[]} */
+const calling = [
+  { role: 'user', content: '?' },
+  { role: 'assistant', content: null, reasoning_content: 'c', tool_calls: [call] },
+  { role: 'tool', tool_call_id: 'a', name: 'f', content: '{}' },
+]
+const inputs = {
+  tools: [{ type: 'function', function: { name: 'f', parameters: { type: ['object', 'null'] } } }],
+  templateOptions: { enable_thinking: false, documents: [{ title: 't' }], x: { y: [null, 0.5] } },
+}
 const sentences = ['', 'abab <|end|> É\u0301 😀', '  a\n\nhey 12345, it\u2019s \ud800 ▁b']
 
 /**
@@ -26,7 +37,11 @@ export function useTexts(documents) {
   const { tokenizer, chatTemplate } = new Texts(service, service.callSync({ kind: 'contents' }))
   const encodings = sentences.map((text) => () => tokenizer?.decode(tokenizer.encode(text)))
   if (documents.template === undefined && !hasTemplate(documents.config)) return encodings
-  return [...encodings, () => chatTemplate.render(messages)]
+  const renderings = [
+    () => chatTemplate.render(messages),
+    () => chatTemplate.render(calling, inputs),
+  ]
+  return [...encodings, ...renderings]
 }
 
 /** @param {unknown} config */

@@ -77,7 +77,7 @@ export class FloatLinear {
   }
 
   /**
-   * y = x W^T (+ bias). The input is as {@link Linear.forward} has it.
+   * y = x W^T (+ bias). The input is as `Linear.forward` has it.
    *
    * @param x float32 [M * K]
    * @returns float32 [M * N]

@@ -71,7 +71,7 @@ export class FusedMlp {
 
   /**
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
-   * @returns float32 [M * N], or a tensor [..., N]; all as {@link Linear.forward} has it
+   * @returns float32 [M * N], or a tensor [..., N]; all as `Linear.forward` has it
    */
   forward(x: Float32Array, options?: ForwardOptions<Float32Array>): Promise<Float32Array>
   forward<T extends ActivationType>(
@@ -85,7 +85,7 @@ export class FusedMlp {
     return call.result.finish()
   }
 
-  /** The same, blocking; see {@link Linear.forwardSync}. */
+  /** The same, blocking; see `Linear.forwardSync`. */
   forwardSync(x: Float32Array, options?: ForwardSyncOptions<Float32Array>): Float32Array
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,

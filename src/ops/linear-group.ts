@@ -49,7 +49,7 @@ export class LinearGroup {
   }
 
   /**
-   * One result for each Linear, in order; all as {@link Linear.forward} has it.
+   * One result for each Linear, in order; all as `Linear.forward` has it.
    *
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
    * @param options `out` is an array with a place for each result
@@ -69,7 +69,7 @@ export class LinearGroup {
     return call.results.map((result) => result.finish())
   }
 
-  /** The same, blocking; see {@link Linear.forwardSync}. */
+  /** The same, blocking; see `Linear.forwardSync`. */
   forwardSync(x: Float32Array, options?: ForwardSyncOptions<Float32Array[]>): Float32Array[]
   forwardSync<T extends ActivationType>(
     x: Tensor<T>,

@@ -134,7 +134,7 @@ export class Linear {
   /**
    * From float weights, quantised symmetrically per output channel as {@link quantizeWeight} does.
    *
-   * @param weight float32 [N * K], or a float32 or bfloat16 tensor [N, K]; as for {@link fromInt8}
+   * @param weight float32 [N * K], or a float32 or bfloat16 tensor [N, K]; as for {@link Linear.fromInt8}
    * @throws ArgumentError if an argument does not fit, a weight is NaN or infinite, or its buffer is detached or
    *   shrinks meanwhile; OutOfMemoryError
    */

@@ -125,7 +125,7 @@ export class Pool {
     return new Tensor(type, this.#memory.array(type, sizeOf(sizes)), sizes)
   }
 
-  /** What the workers have done since the start or the last {@link resetStats}. */
+  /** What the workers have done since the start or the last {@link Pool.resetStats}. */
   stats(): PoolStats {
     const all = this.#engine
       .stats()
@@ -134,7 +134,7 @@ export class Pool {
     return { ...total, workers: all.slice(0, -1), caller: all[all.length - 1] }
   }
 
-  /** Lets {@link stats} count from now. */
+  /** Lets {@link Pool.stats} count from now. */
   resetStats(): void {
     this.#statsAtReset = this.#engine.stats()
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
-import type { ChatMessage } from '#src/model/text/chat-messages.js'
+import type { ChatMessage, ToolCall } from '#src/model/text/chat-messages.js'
 import type { RenderOptions } from '#src/model/text/chat-template.js'
 import { calls, chatMl, headers, instructions, parted, signatures } from './chat-templates.js'
 import { parseTemplate } from './texts.js'
@@ -13,7 +13,11 @@ const render = (source: string, messages: ChatMessage[], options?: RenderOptions
 const question: ChatMessage = { role: 'user', content: 'Who?' }
 const answer: ChatMessage = { role: 'assistant', content: 'Romeo.' }
 const result: ChatMessage = { role: 'tool', content: 'a window', tool_call_id: 'x' }
-const call = { id: 'x', type: 'function', function: { name: 'see', arguments: '{"who": 1}' } }
+const call: ToolCall = {
+  id: 'x',
+  type: 'function',
+  function: { name: 'see', arguments: '{"who": 1}' },
+}
 const asked: ChatMessage = { role: 'assistant', tool_calls: [call] }
 const parts = (...texts: string[]) => texts.map((text) => ({ type: 'text' as const, text }))
 
@@ -25,7 +29,7 @@ describe('a message without content', () => {
     const rendered = render(calls, [question, { ...asked, content }, result, answer])
     expect(rendered).toBe(
       '[INST] Who?[/INST][CALLS] [{"id": "x", "type": "function", "function": ' +
-        '{"name": "see", "arguments": "{\\"who\\": 1}"}}] a window</s> Romeo.</s>',
+        '{"name": "see", "arguments": {"who": 1}}}] a window</s> Romeo.</s>',
     )
   })
 
@@ -137,6 +141,8 @@ describe('Jinja as on Python', () => {
     ['{{ 1 is not iterable }}', 'true'],
     ['{% for x in nothing %}a{% else %}b{% endfor %}', 'b'],
     ['{% for x in nothing.at if x %}a{% endfor %}c', 'c'],
+    ['{{ nothing | trim }}{{ nothing | length }}{{ nothing | map(attribute="a") | join }}', '0'],
+    ['{{ {"a": [1]} == {"a": [1]} }} {% set a = {"b": 1} %}{{ a != {"b": 2} }}', 'true true'],
     ['{% set ns = namespace(a=1) %}{% set ns.a = 2 %}{{ ns["a"] }}', '2'],
   ])('%s', (source, expected) => {
     expect(render(source, [question])).toBe(expected)

@@ -28,10 +28,12 @@ describe('ChatML', () => {
   })
 
   it('reads further variables', () => {
-    expect(render(chatMl, [question], { enable_thinking: false })).toMatch(
+    expect(render(chatMl, [question], { templateOptions: { enable_thinking: false } })).toMatch(
       /assistant\n<think>\n\n<\/think>\n\n$/,
     )
-    expect(render(chatMl, [question], { enable_thinking: true })).toMatch(/assistant\n$/)
+    expect(render(chatMl, [question], { templateOptions: { enable_thinking: true } })).toMatch(
+      /assistant\n$/,
+    )
   })
 
   it('drops the reasoning of past turns, and no white space but line breaks', () => {
@@ -92,7 +94,11 @@ describe('headers, as of Llama 3', () => {
   })
 
   it('writes tools, and takes another date', () => {
-    const options = { tools: [{ a: [] }], date_string: '1 Jan', addGenerationPrompt: false }
+    const options = {
+      tools: [{ a: [] }],
+      templateOptions: { date_string: '1 Jan' },
+      addGenerationPrompt: false,
+    }
     expect(render(headers, [question], options)).toBe(
       '<s><|start_header_id|>system<|end_header_id|>\n\nToday: 1 Jan\n{\n    "a": []\n}\n<|eot_id|>\n' +
         '<|start_header_id|>user<|end_header_id|>\n\nWho?<|eot_id|>',
@@ -127,7 +133,8 @@ describe('str.strip', () => {
         const end = new RegExp(`[${chars}]+$`, 'u')
         const lstripped = content.replace(start, '')
         const expected = ['', lstripped.replace(end, ''), lstripped, content.replace(end, '')]
-        expect(render(template, [{ role: 'user', content }], { chars })).toBe(expected.join('|'))
+        const options = { templateOptions: { chars } }
+        expect(render(template, [{ role: 'user', content }], options)).toBe(expected.join('|'))
       }),
     )
   })
@@ -168,9 +175,6 @@ describe('parse', () => {
 })
 
 describe('render refuses', () => {
-  const cycle: unknown[] = []
-  cycle.push(cycle)
-
   it.each<[string, unknown, Record<string, unknown>, RegExp]>([
     ['no array', 'hi', {}, /messages: expected an array of at least one message, got "hi"/],
     ['no message', [], {}, /messages: expected an array of at least one message, got none/],
@@ -178,9 +182,7 @@ describe('render refuses', () => {
     ['a role', [{ ...question, role: 'bard' }], {}, /messages\[0\]\.role: .*got "bard"/],
     ['no content', [{ role: 'user' }], {}, /messages\[0\]\.content: expected a string/],
     ['a flag', [question], { addGenerationPrompt: 1 }, /addGenerationPrompt: expected true or/],
-    ['tools', [question], { tools: ['see'] }, /tools: expected an array of objects/],
-    ['a bigint', [question], { seed: 1n }, /seed: expected what a chat template can read, got 1/],
-    ['a cycle', [question], { list: cycle }, /list: expected what a chat template can read/],
+    ['an unknown option', [question], { tool: [] }, /options: expected tools, got the unknown/],
   ])('%s', (_, messages, options, message) => {
     const call = () => parse('a').render(messages as ChatMessage[], options)
     expect(call).toThrow(ArgumentError)

@@ -37,7 +37,7 @@ const backtracking = {
 }
 const endless = `${'a'.repeat(60)}b`
 
-const loops = '{% for i in range(100000) %}'.repeat(4) + '{% endfor %}'.repeat(4)
+const loops = '{% for i in list %}'.repeat(5) + '{% endfor %}'.repeat(5)
 const template = `{% if messages[0].content == 'loop' %}${loops}{% endif %}{{ messages[0].content }}`
 
 const encode = (text: string): TextRequest<'encode'> => ({
@@ -50,7 +50,7 @@ const render = (content: string): TextRequest<'render'> => ({
   messages: [{ role: 'user', content }],
   addGenerationPrompt: true,
   tools: null,
-  variables: {},
+  variables: { list: new Array(1000).fill(null) },
 })
 
 /** A thread with a deadline that ends endless work soon, but not work that is slow on a busy machine. */
@@ -223,8 +223,8 @@ describe('a model', () => {
     const rendering = template.renderAsync(messages)
     messages[0].content = 'after'
     expect(await rendering).toBe('before')
-    const call = () => template.renderAsync(messages, { now: () => 1 })
-    expect(call).toThrow(/messages: expected plain data/)
+    const call = () => template.renderAsync(messages, { templateOptions: { now: () => 1 } })
+    expect(call).toThrow(/templateOptions\.now: expected a JSON value/)
   })
 
   it('loses its thread with its pool, which rejects waiting texts', async () => {
@@ -252,6 +252,16 @@ describe('a model', () => {
     await setImmediate()
     expect(model.tokenizer.encode('O')).toHaveLength(1)
   })
+})
+
+it('names a template that writes without bound', async () => {
+  const source = textSource({
+    template: `{% for i in range(100000) %}${'a'.repeat(1000)}{% endfor %}`,
+  })
+  const thread = new TextThread(workerUrl, source)
+  onTestFinished(() => thread.end(new DisposedError('the test')))
+  const message = /the chat template fails: it writes more than 16777216 characters/
+  await expectFormatError(thread.call(render('x')), message)
 })
 
 it('names a template whose ranges are too long', async () => {

@@ -143,7 +143,7 @@ export class Checkpoint {
    *
    * @param dims the shape it must have
    * @throws FormatError if it is missing, has another shape, or cannot be read; DisposedError after
-   *   {@link close}
+   *   {@link Checkpoint.close}
    */
   async read(name: string, dims: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
     const checked = checkOptions(options, readOptions)
@@ -154,7 +154,7 @@ export class Checkpoint {
    * Reads a tensor of F32, BF16 or F16 as float32 into shared memory.
    *
    * @param dims the shape it must have
-   * @throws as {@link read}
+   * @throws as {@link Checkpoint.read}
    */
   async readFloat(
     name: string,
@@ -203,7 +203,7 @@ export class Checkpoint {
    * All bytes of a tensor in order, as the file stores them, in pieces of at most 16 MiB. A piece is valid until the
    * next one is requested.
    *
-   * @throws at the first step what {@link read} throws
+   * @throws at the first step what {@link Checkpoint.read} throws
    */
   async *chunks(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     checkSignal('signal', signal)

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../../errors.js'
 import type { ChatMessage } from '../text/chat-messages.js'
 import type { ChatTemplate } from '../text/chat-template.js'
+import type { TemplateInputs } from '../text/template-inputs.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 
 /** Text, a conversation, or the tokens of either. */
@@ -24,6 +25,7 @@ export function isText(prompt: Prompt): prompt is string | readonly ChatMessage[
 /**
  * Tokenises a prompt as it is now, while the event loop goes on.
  *
+ * @param inputs of the chat template, copied at once like the prompt
  * @throws ArgumentError at once for what is no conversation, a text that has too many tokens by its length alone, or
  *   where there is no tokenizer or chat template; the rest when it is found: what the template refuses, the
  *   signal's reason, DeadlineError
@@ -32,16 +34,34 @@ export function encodePrompt(
   model: PromptEncoder,
   prompt: string | readonly ChatMessage[],
   signal?: AbortSignal,
+  inputs: TemplateInputs = {},
 ): Promise<Uint32Array> {
   const { tokenizer, chatTemplate } = model
   if (typeof prompt === 'string') {
+    refuseTemplateInputs(inputs)
     checkLength(model, prompt)
     return tokenizer.encodeAsync(prompt, { signal })
   }
-  return chatTemplate.renderAsync(prompt, {}, signal).then((text) => {
+  return chatTemplate.renderAsync(prompt, inputs, signal).then((text) => {
     checkLength(model, text)
     return tokenizer.encodeAsync(text, { addSpecialTokens: false, signal })
   })
+}
+
+/**
+ * Of a prompt that no template writes.
+ *
+ * @throws ArgumentError if there are any
+ */
+export function refuseTemplateInputs({ tools, templateOptions }: TemplateInputs): void {
+  for (const [argument, value] of Object.entries({ tools, templateOptions })) {
+    if (value === undefined) continue
+    throw new ArgumentError(
+      argument,
+      'messages as the prompt, for a chat template to write',
+      'another prompt',
+    )
+  }
 }
 
 function checkLength({ tokenizer, maxContext }: PromptEncoder, text: string): void {

@@ -1,15 +1,18 @@
-import { ArgumentError, checkBoolean, describe } from '../../errors.js'
-import { isObject } from '../json/fields.js'
-import { type ChatMessage, checkMessages } from './chat-messages.js'
+import { ArgumentError, checkBoolean } from '../../errors.js'
+import { checkOptions, type OptionNames } from '../../options.js'
+import { type ChatMessage, copyMessages } from './chat-messages.js'
+import { copyTemplateInputs, type TemplateInputs } from './template-inputs.js'
 import type { TextRequest, TextService } from './thread/service.js'
 
-export interface RenderOptions {
+export interface RenderOptions extends TemplateInputs {
   /** The text ends where the assistant's answer begins; true by default. */
   addGenerationPrompt?: boolean | undefined
-  /** Descriptions of the functions that the model may call, as JSON schemas. */
-  tools?: readonly object[] | undefined
-  /** Variables that the template reads, by its own names, such as `enable_thinking`; plain data. */
-  [variable: string]: unknown
+}
+
+const renderOptions: OptionNames<RenderOptions> = {
+  addGenerationPrompt: checkBoolean,
+  tools: true,
+  templateOptions: true,
 }
 
 /**
@@ -42,11 +45,12 @@ export class ChatTemplate {
    * Messages may have the shapes of the chat APIs of servers.
    *
    * @param messages at least one
-   * @throws ArgumentError naming what is no message or what the template refuses, or if the
-   *   checkpoint has no template; FormatError if the template fails; DeadlineError if it does not come to an end
+   * @throws ArgumentError naming what is no message, no tool or no JSON, or what the template refuses, or if the
+   *   checkpoint has no template; FormatError if the template fails or writes without bound; DeadlineError if it does
+   *   not come to an end
    */
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
-    return this.#check(messages).callSync(renderRequest(messages, options))
+    return this.#existing().callSync(renderRequest(messages, options))
   }
 
   /**
@@ -59,11 +63,10 @@ export class ChatTemplate {
     options: RenderOptions = {},
     signal?: AbortSignal,
   ): Promise<string> {
-    return this.#check(messages).call(renderRequest(messages, options), signal)
+    return this.#existing().call(renderRequest(messages, options), signal)
   }
 
-  #check(messages: readonly ChatMessage[]): TextService {
-    checkMessages(messages)
+  #existing(): TextService {
     if (this.#service !== undefined) return this.#service
     throw new ArgumentError(
       'messages',
@@ -73,19 +76,18 @@ export class ChatTemplate {
   }
 }
 
+/** Copies all: the caller may change theirs before their turn comes. */
 function renderRequest(
   messages: readonly ChatMessage[],
-  { addGenerationPrompt = true, tools, ...variables }: RenderOptions,
+  options: RenderOptions,
 ): TextRequest<'render'> {
-  checkBoolean('addGenerationPrompt', addGenerationPrompt)
-  if (tools !== undefined && !(Array.isArray(tools) && tools.every(isObject))) {
-    throw new ArgumentError('tools', 'an array of objects', describe(tools))
-  }
-  try {
-    // as they are now: the caller may change them before their turn comes
-    const data = structuredClone({ messages, tools: tools ?? null, variables })
-    return { kind: 'render', addGenerationPrompt, ...data }
-  } catch (error) {
-    throw new ArgumentError('messages', 'plain data', (error as Error).message)
+  const { addGenerationPrompt = true, ...inputs } = checkOptions(options, renderOptions)
+  const { tools, templateOptions } = copyTemplateInputs(inputs)
+  return {
+    kind: 'render',
+    messages: copyMessages(messages),
+    addGenerationPrompt,
+    tools: tools ?? null,
+    variables: templateOptions,
   }
 }

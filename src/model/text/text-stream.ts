@@ -2,7 +2,7 @@ import { checkInteger } from '../../errors.js'
 
 /**
  * Turns tokens' bytes into text as they come. A code point whose bytes are not all there waits for
- * the rest; bytes that cannot become one give U+FFFD, as in {@link TextDecoder}.
+ * the rest; bytes that cannot become one give U+FFFD, as in TextDecoder.
  */
 export class TextStream {
   readonly #bytesOf: (id: number) => Uint8Array

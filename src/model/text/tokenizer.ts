@@ -36,7 +36,7 @@ export class Tokenizer {
 
   /**
    * The ids of a text. Special tokens spelled out in it become their ids. Blocks until they are known, which
-   * takes seconds for a megabyte: {@link encodeAsync} is for long texts.
+   * takes seconds for a megabyte: {@link Tokenizer.encodeAsync} is for long texts.
    *
    * @throws ArgumentError if `text` is no string, or the vocabulary cannot spell it; FormatError if the
    *   tokenizer fails; DeadlineError if its patterns do not come to an end

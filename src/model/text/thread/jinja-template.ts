@@ -1,13 +1,18 @@
-import { Environment, Interpreter, Template } from '@huggingface/jinja'
-import { ArgumentError, describe, FormatError } from '../../../errors.js'
+import { Environment, Template } from '@huggingface/jinja'
+import { ArgumentError, FormatError } from '../../../errors.js'
 import { Fields, show } from '../../json/fields.js'
 import type { ChatMessage } from '../chat-messages.js'
+import { BoundedInterpreter, findWriters } from './bounded-interpreter.js'
 import { MessageShapes } from './message-shapes.js'
 import { rewriteTemplate } from './rewrite-template.js'
 import type { TextRequests } from './service.js'
 import { Refusal, templateGlobals } from './template-globals.js'
 
-type Program = Template['parsed']
+/** A template, parsed. */
+interface Program {
+  readonly root: Template['parsed']
+  readonly writers: WeakSet<object>
+}
 
 /** The templates of a checkpoint by name: the one that there always is, and one for when there are tools. */
 interface Programs {
@@ -77,9 +82,12 @@ export class JinjaTemplate {
   ): string {
     const environment = new Environment(templateGlobals)
     const all = { ...this.#specialTokens, documents: null, ...variables, messages }
-    for (const [name, value] of Object.entries(all)) declare(environment, name, value)
+    for (const [name, value] of Object.entries(all)) {
+      environment.variables.delete(name) // of functions that there are
+      environment.set(name, value)
+    }
     try {
-      return String(new Interpreter(environment).run(program).value)
+      return String(new BoundedInterpreter(environment, program.writers).run(program.root).value)
     } catch (error) {
       const { message } = error as Error
       if (error instanceof Refusal) {
@@ -109,18 +117,10 @@ function parsePrograms(file: string, source: unknown): Programs {
 
 function parseProgram(file: string, text: string): Program {
   try {
-    return rewriteTemplate(new Template(text).parsed)
+    const root = rewriteTemplate(new Template(text).parsed)
+    return { root, writers: findWriters(root) }
   } catch (error) {
     const { message } = error as Error
     throw new FormatError(file, `the chat template does not parse: ${message}`, { cause: error })
-  }
-}
-
-/** The engine copies plain data and functions; it takes no bigint, no symbol and no cycle. */
-function declare(environment: Environment, name: string, value: unknown): void {
-  try {
-    environment.set(name, value)
-  } catch {
-    throw new ArgumentError(name, 'what a chat template can read', describe(value))
   }
 }

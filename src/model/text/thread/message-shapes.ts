@@ -2,6 +2,7 @@ import {
   type ChatMessage,
   type ChatRole,
   type TextPart,
+  type ToolCall,
   withJoinedContent,
   withoutEmptyFields,
 } from '../chat-messages.js'
@@ -65,7 +66,11 @@ function conversationWith(role: ChatRole, content: string | readonly TextPart[])
   if (role === 'user') return [message]
   if (role === 'assistant') return [question, message]
   if (role !== 'tool') return [message, question]
-  const call = { id: 'call00000', type: 'function', function: { name: 'f', arguments: {} } }
+  const call: ToolCall = {
+    id: 'call00000',
+    type: 'function',
+    function: { name: 'f', arguments: {} },
+  }
   const asked: ChatMessage = { role: 'assistant', tool_calls: [call] }
   return [question, asked, { ...message, tool_call_id: call.id }]
 }

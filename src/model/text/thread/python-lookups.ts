@@ -55,10 +55,55 @@ export function loopOverNothing(node: SyntaxNode): void {
   else node.iterable = orNothing(iterable)
 }
 
+/** What a filter makes of what is undefined is what it makes of an empty text or list. */
+export function filterNothing(node: SyntaxNode): void {
+  if (node.type !== 'FilterExpression') return
+  const filter = node.filter as SyntaxNode
+  const name = String(((filter.callee as SyntaxNode) ?? filter).value)
+  if (ofTexts.includes(name)) node.operand = filtered(node.operand, 'default', emptyText)
+  if (ofLists.includes(name)) node.operand = orNothing(node.operand)
+}
+
+const ofTexts = ['capitalize', 'indent', 'lower', 'replace', 'string', 'title', 'trim', 'upper']
+const ofLists = [
+  ...['join', 'length', 'list', 'map', 'reverse', 'sort', 'unique'],
+  ...['reject', 'rejectattr', 'select', 'selectattr'],
+]
+
+/** Mappings are equal that hold the same, not only those that are the same. */
+export function compareMappings(node: SyntaxNode): void {
+  if (node.type !== 'BinaryExpression') return
+  const { left, right, operator } = node as SyntaxNode & Comparison
+  if (!['==', '!='].includes(operator.value) || isConstant(left) || isConstant(right)) return
+  const [leftText, rightText] = [filtered(left, 'tojson'), filtered(right, 'tojson')]
+  replace(node, {
+    type: 'Ternary',
+    condition: both(is(left, 'mapping'), is(right, 'mapping')),
+    trueExpr: { ...node, left: leftText, right: rightText },
+    falseExpr: { ...node },
+  })
+}
+
+interface Comparison {
+  readonly left: SyntaxNode
+  readonly right: SyntaxNode
+  readonly operator: { readonly value: string }
+}
+
+function isConstant({ type }: SyntaxNode): boolean {
+  return ['StringLiteral', 'IntegerLiteral', 'FloatLiteral'].includes(type)
+}
+
+const emptyText: SyntaxNode = { type: 'StringLiteral', value: '' }
+
 /** `operand | default([])` */
 function orNothing(operand: unknown): SyntaxNode {
-  const callee = { type: 'Identifier', value: 'default' }
-  const filter = { type: 'CallExpression', callee, args: [{ type: 'ArrayLiteral', value: [] }] }
+  return filtered(operand, 'default', { type: 'ArrayLiteral', value: [] })
+}
+
+function filtered(operand: unknown, name: string, ...args: SyntaxNode[]): SyntaxNode {
+  const callee = { type: 'Identifier', value: name }
+  const filter = args.length === 0 ? callee : { type: 'CallExpression', callee, args }
   return { type: 'FilterExpression', operand, filter }
 }
 
@@ -72,12 +117,15 @@ function is(operand: SyntaxNode, test: string): SyntaxNode {
 }
 
 function either(left: SyntaxNode, right: SyntaxNode): SyntaxNode {
-  return {
-    type: 'BinaryExpression',
-    operator: { value: 'or', type: 'BinaryOperator' },
-    left,
-    right,
-  }
+  return logical('or', left, right)
+}
+
+function both(left: SyntaxNode, right: SyntaxNode): SyntaxNode {
+  return logical('and', left, right)
+}
+
+function logical(value: 'and' | 'or', left: SyntaxNode, right: SyntaxNode): SyntaxNode {
+  return { type: 'BinaryExpression', operator: { value, type: 'BinaryOperator' }, left, right }
 }
 
 /** Puts another expression where a node is. */

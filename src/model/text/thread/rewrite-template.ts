@@ -1,5 +1,7 @@
 import type { Template } from '@huggingface/jinja'
 import {
+  compareMappings,
+  filterNothing,
   lookUpAnyKey,
   loopOverNothing,
   type SyntaxNode,
@@ -15,6 +17,8 @@ const rules = [
   lookUpAnyKey,
   testIterables,
   loopOverNothing,
+  filterNothing,
+  compareMappings,
 ]
 
 /**

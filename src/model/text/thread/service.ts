@@ -1,4 +1,5 @@
 import type { DotpoolError } from '../../../errors.js'
+import type { JsonObject } from '../../json/copy-json.js'
 import type { ChatMessage } from '../chat-messages.js'
 import type { TokenTableData } from '../token-table.js'
 
@@ -24,8 +25,8 @@ export interface TextRequests {
   render: {
     readonly messages: readonly ChatMessage[]
     readonly addGenerationPrompt: boolean
-    readonly tools: readonly object[] | null
-    readonly variables: Readonly<Record<string, unknown>>
+    readonly tools: readonly JsonObject[] | null
+    readonly variables: JsonObject
   }
 }
 
