@@ -4,6 +4,7 @@
  * order, because the halves take turns every few kilobytes.
  */
 #include "../kernel_table.h"
+#include "rows.h"
 #include "vnni512.h"
 
 enum {
@@ -53,25 +54,11 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
   }
 }
 
-#define CASE(rows) \
-  case rows: tile(xq, stride, rows, w, quads, col_sum, acc); break
+#define CALL(n) tile(xq, stride, n, w, quads, col_sum, acc)
 
 void dp_gemm_s8_12x32c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                                    size_t quads, const int32_t *col_sum, int32_t *acc,
                                    const int8_t *ahead) {
   (void)ahead; /* it looks ahead in its own weights, which are read in order */
-  switch (rows) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    CASE(6);
-    CASE(7);
-    CASE(8);
-    CASE(9);
-    CASE(10);
-    CASE(11);
-    default: CASE(12);
-  }
+  DP_SWITCH_ROWS_12(rows, CALL)
 }

@@ -8,6 +8,7 @@
 
 #include "../kernel_table.h"
 #include "neon.h"
+#include "rows.h"
 
 enum {
   PAIRS = 6,
@@ -103,18 +104,10 @@ DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pai
   write_sums(sums, rows, acc);
 }
 
-#define CASE(pairs) \
-  case pairs: tile(xq, stride, rows, pairs, w, quads, acc, ahead); break
+#define CALL(n) tile(xq, stride, rows, n, w, quads, acc, ahead)
 
 void dp_gemm_s8_12x8c4_i8mm(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                             size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
-  switch ((rows + 1) / 2) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    default: CASE(6);
-  }
+  DP_SWITCH_ROWS_6((rows + 1) / 2, CALL)
 }

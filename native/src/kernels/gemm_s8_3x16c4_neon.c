@@ -7,6 +7,7 @@
 #include "../kernel_table.h"
 #include "mull.h"
 #include "neon.h"
+#include "rows.h"
 
 enum {
   ROWS = 3,
@@ -50,12 +51,10 @@ DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t
   }
 }
 
+#define CALL(n) tile(xq, stride, n, w, quads, acc, ahead)
+
 void dp_gemm_s8_3x16c4_neon(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                             size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
-  switch (rows) {
-    case 1: tile(xq, stride, 1, w, quads, acc, ahead); break;
-    case 2: tile(xq, stride, 2, w, quads, acc, ahead); break;
-    default: tile(xq, stride, 3, w, quads, acc, ahead); break;
-  }
+  DP_SWITCH_ROWS_3(rows, CALL)
 }

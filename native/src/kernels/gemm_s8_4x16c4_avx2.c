@@ -7,6 +7,7 @@
 
 #include "../kernel_table.h"
 #include "ahead.h"
+#include "rows.h"
 #include "sign256.h"
 
 enum {
@@ -37,14 +38,11 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
   dp_store_sums(sum, rows, acc);
 }
 
+#define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
+
 static void panel(const int8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
                   dp_ahead ahead) {
-  switch (rows) {
-    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
-    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
-    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
-    default: tile(x, stride, 4, w, quads, acc, ahead); break;
-  }
+  DP_SWITCH_ROWS_4(rows, CALL)
 }
 
 void dp_gemm_s8_4x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,

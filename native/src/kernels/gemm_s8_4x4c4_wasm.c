@@ -8,6 +8,7 @@
 
 #include "../kernel_table.h"
 #include "madd128.h"
+#include "rows.h"
 
 enum {
   ROWS = 4,
@@ -56,15 +57,12 @@ DP_INLINE void tile(const int16_t *x, size_t stride, const int rows, const int8_
   }
 }
 
+#define CALL(n) tile(xq, apart, n, w, quads, acc)
+
 void dp_gemm_s8_4x4c4_wasm(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
                            const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)ahead; /* it may lie outside of the memory, where nothing may be touched */
   (void)col_sum;
   const size_t apart = stride / sizeof(int16_t);
-  switch (rows) {
-    case 1: tile(xq, apart, 1, w, quads, acc); break;
-    case 2: tile(xq, apart, 2, w, quads, acc); break;
-    case 3: tile(xq, apart, 3, w, quads, acc); break;
-    default: tile(xq, apart, 4, w, quads, acc); break;
-  }
+  DP_SWITCH_ROWS_4(rows, CALL)
 }

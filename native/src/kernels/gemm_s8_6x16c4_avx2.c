@@ -9,6 +9,7 @@
 #include "activations256.h"
 #include "ahead.h"
 #include "lanes256.h"
+#include "rows.h"
 
 enum {
   MR = 6,
@@ -50,16 +51,11 @@ static inline __attribute__((always_inline)) void tile(const char *x, size_t str
   dp_store_sums(sum, rows, acc);
 }
 
+#define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
+
 static void panel(const char *x, size_t stride, uint32_t rows, const int16_t *w, size_t quads, int32_t *acc,
                   dp_ahead ahead) {
-  switch (rows) {
-    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
-    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
-    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
-    case 4: tile(x, stride, 4, w, quads, acc, ahead); break;
-    case 5: tile(x, stride, 5, w, quads, acc, ahead); break;
-    default: tile(x, stride, 6, w, quads, acc, ahead); break;
-  }
+  DP_SWITCH_ROWS_6(rows, CALL)
 }
 
 /* wide[pair][channel][2] = w[channel][4], a quad of half a column. */

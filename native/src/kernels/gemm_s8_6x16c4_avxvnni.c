@@ -6,6 +6,7 @@
  */
 #include "../kernel_table.h"
 #include "ahead.h"
+#include "rows.h"
 #include "vnni256.h"
 
 enum {
@@ -33,16 +34,11 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
   dp_store_sums(sum, rows, acc);
 }
 
+#define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
+
 static void panel(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
                   dp_ahead ahead) {
-  switch (rows) {
-    case 1: tile(x, stride, 1, w, quads, acc, ahead); break;
-    case 2: tile(x, stride, 2, w, quads, acc, ahead); break;
-    case 3: tile(x, stride, 3, w, quads, acc, ahead); break;
-    case 4: tile(x, stride, 4, w, quads, acc, ahead); break;
-    case 5: tile(x, stride, 5, w, quads, acc, ahead); break;
-    default: tile(x, stride, 6, w, quads, acc, ahead); break;
-  }
+  DP_SWITCH_ROWS_6(rows, CALL)
 }
 
 void dp_gemm_s8_6x16c4_avxvnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,

@@ -7,6 +7,7 @@
 
 #include "../kernel_table.h"
 #include "neon.h"
+#include "rows.h"
 
 enum {
   ROWS = 6,
@@ -65,19 +66,11 @@ DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t
   }
 }
 
-#define CASE(rows) \
-  case rows: tile(xq, stride, rows, w, quads, acc, ahead); break
+#define CALL(n) tile(xq, stride, n, w, quads, acc, ahead)
 
 void dp_gemm_s8_6x16c4_dotprod(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                                size_t quads, const int32_t *col_sum, int32_t *acc,
                                const int8_t *ahead) {
   (void)col_sum;
-  switch (rows) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    default: CASE(6);
-  }
+  DP_SWITCH_ROWS_6(rows, CALL)
 }

@@ -4,6 +4,7 @@
  */
 #include "../kernel_table.h"
 #include "ahead.h"
+#include "rows.h"
 #include "vnni512.h"
 
 static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
@@ -39,18 +40,10 @@ static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t 
   }
 }
 
-#define CASE(rows) \
-  case rows: tile(xq, stride, rows, w, quads, col_sum, acc, ahead); break
+#define CALL(n) tile(xq, stride, n, w, quads, col_sum, acc, ahead)
 
 void dp_gemm_s8_6x64c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                                   size_t quads, const int32_t *col_sum, int32_t *acc,
                                   const int8_t *ahead) {
-  switch (rows) {
-    CASE(1);
-    CASE(2);
-    CASE(3);
-    CASE(4);
-    CASE(5);
-    default: CASE(6);
-  }
+  DP_SWITCH_ROWS_6(rows, CALL)
 }

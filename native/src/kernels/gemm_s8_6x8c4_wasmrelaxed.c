@@ -5,6 +5,7 @@
  */
 #include "../kernel_table.h"
 #include "relaxed128.h"
+#include "rows.h"
 
 enum { CHANNELS = 8 };
 
@@ -29,20 +30,12 @@ DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_
   }
 }
 
-#define CASE(rows) \
-  case rows: turn(x, stride, rows, w, quads, acc); break
+#define CALL(n) turn(x, stride, n, w, quads, acc)
 
 static void turns(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
                   int32_t *acc) {
   for (int c = 0; c < DP_NR; c += CHANNELS, w += CHANNELS * DP_KR, acc += CHANNELS) {
-    switch (rows) {
-      CASE(1);
-      CASE(2);
-      CASE(3);
-      CASE(4);
-      CASE(5);
-      default: CASE(6);
-    }
+    DP_SWITCH_ROWS_6(rows, CALL)
   }
 }
 

@@ -29,9 +29,7 @@ float dp_quantize_row_bf16_avx2(const void *x, size_t k, float least, void *xq) 
 
 void dp_load_row_s8_avx2(const int8_t *x, size_t k, void *xq) {
   int16_t *words = dp_words(xq, dp_quads(k));
-  size_t i = 0;
-  for (; i < k; i++) words[i] = x[i];
-  for (; i < dp_quads(k) * DP_KR; i++) words[i] = 0;
+  dp_load_row(x, k, words, format);
   narrow(words, dp_quads(k), xq);
 }
 

@@ -17,8 +17,5 @@ float dp_quantize_row_bf16_avxvnni(const void *x, size_t k, float least, void *x
 }
 
 void dp_load_row_s8_avxvnni(const int8_t *x, size_t k, void *xq) {
-  uint8_t *out = xq;
-  size_t i = 0;
-  for (; i < k; i++) out[i] = (uint8_t)(x[i] ^ 0x80);
-  for (; i < dp_quads(k) * DP_KR; i++) out[i] = 0x80;
+  dp_load_row(x, k, xq, format);
 }

@@ -73,4 +73,18 @@ static inline __attribute__((always_inline)) float dp_quantize_row(const void *x
   return absmax / 127.0f;
 }
 
+/* See dp_load_row_fn; `format` is known to the compiler. */
+static inline __attribute__((always_inline)) void dp_load_row(const int8_t *x, size_t k, void *xq,
+                                                              const dp_format format) {
+  const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
+  int8_t tail[sizeof(__m128i)] = {0};
+  memcpy(tail, x + whole, k - whole);
+  for (size_t i = 0; i < whole; i += LANES) {
+    format.store(xq, i, _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)(x + i))));
+  }
+  char last[LANES * sizeof(int16_t)];
+  format.store(last, 0, _mm_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)tail)));
+  memcpy((char *)xq + whole * format.bytes, last, (padded - whole) * format.bytes);
+}
+
 #endif

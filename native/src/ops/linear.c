@@ -1,13 +1,10 @@
 /* linear.c: the ops that Linears are made of. */
 #include <string.h>
 
-#include "../system.h"
+#include "chunks.h"
 #include "quantize.h"
 
-enum {
-  FEW_ROWS = 16,         /* up to here reading the weights takes the time, not multiplying */
-  UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
-};
+enum { FEW_ROWS = 16 }; /* up to here reading the weights takes the time, not multiplying */
 
 /* xq = quantise(row m of x, or of activation(x) * u); returns its scale. */
 static float quantize_input(const dp_place *place, uint64_t m, void *xq) {
@@ -137,29 +134,17 @@ typedef struct gemm_shape {
   bool rows_stay;  /* pieces of one chunk follow each other, not those of one block */
 } gemm_shape;
 
-/*
- * A chunk's activations should stay in the L2 cache beside a block of weights, and there should be
- * pieces enough to share out; but below a few tiles of rows a block is loaded for too little work.
- */
+/* A chunk's activations stay in the L2 cache beside a block of weights. */
 static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  const dp_linear_params *p = &op->linear;
   gemm_shape shape = {.tile = kernels->gemm_few, .chunks = 1};
-  if (op->m <= FEW_ROWS && !(shape.tile->symmetric && op->linear.y_type == DP_S32)) return shape;
+  if (op->m <= FEW_ROWS && !(shape.tile->symmetric && p->y_type == DP_S32)) return shape;
   shape.tile = kernels->gemm;
-  const size_t stride = dp_row_stride(kernels, op->linear.input.k), l2_bytes = dp_l2_bytes();
+  const size_t stride = dp_row_stride(kernels, p->input.k), l2_bytes = dp_l2_bytes();
   shape.rows_stay = shape.tile->rows_stay && op->m * stride > l2_bytes;
-  uint64_t rows = dp_at_least(l2_bytes / (shape.rows_stay ? 2 : 4) / stride, shape.tile->mr);
-  uint64_t for_cache = dp_divide_up(op->m, rows);
-  uint64_t for_sharing = dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_blocks(op->linear.n));
-  uint64_t most_for_sharing = dp_divide_up(op->m, 4 * shape.tile->mr);
-  if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
-  shape.chunks = (uint32_t)(for_cache > for_sharing ? for_cache : for_sharing);
+  const uint64_t cached = dp_at_least(l2_bytes / (shape.rows_stay ? 2 : 4) / stride, shape.tile->mr);
+  shape.chunks = dp_row_chunks(op->m, cached, 4 * shape.tile->mr, dp_blocks(p->n), threads);
   return shape;
-}
-
-/* Where part i of n begins when `rows` rows are shared out evenly, in whole units. */
-static uint64_t cut(uint64_t rows, uint32_t unit, uint64_t i, uint64_t n) {
-  const uint64_t at = dp_divide_up(rows, unit) * i / n * unit;
-  return at < rows ? at : rows;
 }
 
 static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t m, uint32_t rows,
@@ -203,8 +188,8 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     const int8_t *w = POINTER(const int8_t, p->tiles) + block * bytes;
     const int32_t *col_sum = POINTER(const int32_t, p->col_sum) + n;
     const uint32_t unit = shape.tile->unit;
-    const uint64_t start = cut(op->m, unit, chunk, shape.chunks);
-    const uint64_t height = cut(op->m, unit, chunk + 1, shape.chunks) - start;
+    const uint64_t start = dp_cut(op->m, unit, chunk, shape.chunks);
+    const uint64_t height = dp_cut(op->m, unit, chunk + 1, shape.chunks) - start;
     /*
      * Tiles of even height: five and five rows are faster than six and four. Each tile asks for its
      * part of the next block, so that memory is read all the time.
@@ -214,7 +199,7 @@ static uint64_t run_gemm(const dp_place *place, uint64_t first, uint64_t last) {
     const uint64_t all = shape.rows_stay ? panels : shape.chunks * panels;
     uint32_t m = (uint32_t)start;
     for (uint64_t panel = 0, rows; panel < panels; panel++, m += (uint32_t)rows) {
-      rows = start + cut(height, unit, panel + 1, panels) - m;
+      rows = start + dp_cut(height, unit, panel + 1, panels) - m;
       const char *xq = POINTER(const char, p->input.xq) + m * stride;
       shape.tile->run(xq, stride, (uint32_t)rows, w, quads, col_sum, acc, w + bytes + (passed + panel) * bytes / all);
       for (uint64_t i = 0; shape.tile->widen_outliers == NULL && i < rows; i++) {

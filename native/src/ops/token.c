@@ -1,13 +1,10 @@
 /* token.c: the float ops on the way from an id to the next one, around the Linears and the attention. */
 #include <string.h>
 
-#include "../system.h"
+#include "chunks.h"
 #include "quantize.h"
 
-enum {
-  CHANNELS = 16,         /* of a piece of DENSE */
-  UNITS_PER_THREAD = 24, /* enough that the last unit of a slow worker costs little */
-};
+enum { CHANNELS = 16 }; /* of a piece of DENSE */
 
 /* ---- EMBED: rows[M] (, picks), w[N, K] -> y[M, K]; pieces are rows ------------------------------ */
 
@@ -80,15 +77,10 @@ const dp_op_type dp_op_norm = {
 
 /* ---- DENSE: x[M, K], w[N, K], bias -> y[M, N]; pieces are a chunk of rows times channels - */
 
-/* Chunk c is rows [M * c / chunks, M * (c + 1) / chunks): see shape_gemm. */
 static uint32_t dense_chunks(const dp_op *op, uint32_t threads) {
-  const uint64_t rows = dp_at_least(dp_l2_bytes() / 4 / (op->dense.k * sizeof(float)), DP_DENSE_ROWS);
-  const uint64_t for_cache = dp_divide_up(op->m, rows);
-  const uint64_t most_for_sharing = dp_divide_up(op->m, DP_DENSE_ROWS);
-  uint64_t for_sharing =
-      dp_divide_up((uint64_t)UNITS_PER_THREAD * threads, dp_divide_up(op->dense.n, CHANNELS));
-  if (for_sharing > most_for_sharing) for_sharing = most_for_sharing;
-  return dp_at_least(for_cache > for_sharing ? for_cache : for_sharing, 1);
+  const dp_dense_params *p = &op->dense;
+  const uint64_t cached = dp_at_least(dp_l2_bytes() / 4 / (p->k * sizeof(float)), DP_DENSE_ROWS);
+  return dp_row_chunks(op->m, cached, DP_DENSE_ROWS, dp_divide_up(p->n, CHANNELS), threads);
 }
 
 static uint64_t run_dense(const dp_place *place, uint64_t first, uint64_t last) {
@@ -104,8 +96,8 @@ static uint64_t run_dense(const dp_place *place, uint64_t first, uint64_t last) 
     const uint32_t count = p->n - n < CHANNELS ? (uint32_t)(p->n - n) : CHANNELS;
     const char *w = POINTER(const char, p->w) + n * bytes;
     const float *bias = p->bias == 0 ? NULL : POINTER(const float, p->bias) + n;
-    const uint64_t end = op->m * (chunk + 1) / chunks;
-    for (uint64_t m = op->m * chunk / chunks; m < end; m += DP_DENSE_ROWS) {
+    const uint64_t end = dp_cut(op->m, 1, chunk + 1, chunks);
+    for (uint64_t m = dp_cut(op->m, 1, chunk, chunks); m < end; m += DP_DENSE_ROWS) {
       const uint32_t rows = end - m < DP_DENSE_ROWS ? (uint32_t)(end - m) : DP_DENSE_ROWS;
       const float *x[DP_DENSE_ROWS];
       float *y[DP_DENSE_ROWS];
