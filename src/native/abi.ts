@@ -68,7 +68,7 @@ export interface Kernels {
 }
 
 /** What a worker thread calls. */
-export interface Servant {
+export interface WorkerNative {
   readonly layout: RegionLayout
   /**
    * Lets the calling thread run on these CPUs only; does nothing where C cannot do that.
@@ -85,7 +85,7 @@ export type Handle =
   | { kind: 'wasm'; module: wasm.Module; memory: wasm.Memory; layout: RegionLayout }
 
 /** The functions of native/include/dotpool.h, which says what each does, and the memory that they see. */
-export interface Native extends Servant {
+export interface Native extends WorkerNative {
   readonly handle: Handle
   /** The compiler that built it, e.g. `gcc 12.2.0`. */
   compiler(): string
@@ -115,7 +115,7 @@ export interface Native extends Servant {
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   help(region: number, epoch: number, sliceNanos: number): number
   helpBriefly(region: number, epoch: number, turnNanos: number): number
-  bury(region: number, index: number): void
+  retire(region: number, index: number): void
 }
 
 /** What tells of kernels, by dp_isa_name and dp_isa_obstacle. */

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { ArgumentError, checkPath, describe } from '../errors.js'
-import type { Handle, Kernels, Native, Servant } from './abi.js'
+import type { Handle, Kernels, Native, WorkerNative } from './abi.js'
 import { bindLibrary } from './koffi-binding.js'
 import { findLibrary, findWasm, type Library, whyNoLibrary } from './library.js'
 import * as wasm from './wasm-api.js'
@@ -138,6 +138,6 @@ export function chooseNative(file?: string): Native | null {
 }
 
 /** Opens in a worker thread what another one has open. */
-export function openServant(handle: Handle): Servant {
+export function openForWorker(handle: Handle): WorkerNative {
   return handle.kind === 'wasm' ? joinWasm(handle) : bindLibrary(handle.path)
 }

@@ -1,4 +1,4 @@
-import { type Handle, listKernels, type Native, readLayout, type Servant } from './abi.js'
+import { type Handle, listKernels, type Native, readLayout, type WorkerNative } from './abi.js'
 import * as wasm from './wasm-api.js'
 import { WasmHeap } from './wasm-heap.js'
 
@@ -92,17 +92,21 @@ export function bindWasm(module: wasm.Module): Native {
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: (region, epoch, sliceNanos) => c.dp_help(region, epoch, BigInt(sliceNanos)),
     helpBriefly: (region, epoch, turnNanos) => c.dp_help_briefly(region, epoch, BigInt(turnNanos)),
-    bury: c.dp_bury,
-    ...servantOf(c, memory, layout),
+    retire: c.dp_bury,
+    ...workerNativeOf(c, memory, layout),
   }
 }
 
 /** What a worker thread has of it. */
-export function joinWasm({ module, memory, layout }: Handle & { kind: 'wasm' }): Servant {
-  return servantOf(instantiate(module, memory), memory, layout)
+export function joinWasm({ module, memory, layout }: Handle & { kind: 'wasm' }): WorkerNative {
+  return workerNativeOf(instantiate(module, memory), memory, layout)
 }
 
-function servantOf(c: Exports, memory: wasm.Memory, layout: Servant['layout']): Servant {
+function workerNativeOf(
+  c: Exports,
+  memory: wasm.Memory,
+  layout: WorkerNative['layout'],
+): WorkerNative {
   return {
     layout,
     serve: (region, index, spinNanos, sliceNanos) => {

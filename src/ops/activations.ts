@@ -58,7 +58,7 @@ export class Input {
     this.nativeType = NativeType[this.type]
     this.rows = this.given.length / inFeatures
     this.memory = new CallMemory(pool.memory)
-    this.data = this.memory.share(this.type, this.given)
+    this.data = this.memory.place(this.type, this.given)
   }
 }
 
@@ -100,7 +100,7 @@ export class Result {
       if (target !== this.data) {
         checkLength('out', target, this.data.length)
         ;(target as Float32Array).set(this.data as Float32Array)
-        this.#memory.discard(this.data)
+        this.#memory.free(this.data)
       }
       return this.#out
     }

@@ -130,7 +130,7 @@ class BatchProgram implements Program {
     width: number,
     dataOf: (call: LinearCall) => Float32Array | Uint16Array,
   ): number {
-    const bytes = this.#calls[0].input.memory.take(count * 8)
+    const bytes = this.#calls[0].input.memory.acquire(count * 8)
     const table = new BigUint64Array(bytes.buffer, bytes.byteOffset, count)
     let row = 0
     for (const call of this.#calls) {

@@ -158,6 +158,6 @@ class MlpCall implements Program {
   #hidden(): ActivationArray {
     const { rows, type, memory } = this.#input
     const size = rows * this.#gate.outFeatures
-    return viewAs(type, memory.take(size * (type === 'float32' ? 4 : 2)), size)
+    return viewAs(type, memory.acquire(size * (type === 'float32' ? 4 : 2)), size)
   }
 }

@@ -75,8 +75,8 @@ class IntMatmul implements Program {
     this.#k = k
     this.#n = n
     this.#memory = new CallMemory(pool.memory)
-    this.#a = this.#memory.share('int8', a)
-    this.#b = this.#memory.share('int8', b)
+    this.#a = this.#memory.place('int8', a)
+    this.#b = this.#memory.place('int8', b)
     this.#y = pool.memory.result('int32', m * n)
   }
 
@@ -87,9 +87,9 @@ class IntMatmul implements Program {
   native(): NativeOp[] {
     const pool = this.#pool
     const [m, k, n] = [this.#m, this.#k, this.#n]
-    const tiles = pool.addressOf(this.#memory.take(tileBytes(n, k)))
-    const colSum = pool.addressOf(this.#memory.take(paddedN(n) * 4))
-    const xq = pool.addressOf(this.#memory.take(m * pool.rowStride(k)))
+    const tiles = pool.addressOf(this.#memory.acquire(tileBytes(n, k)))
+    const colSum = pool.addressOf(this.#memory.acquire(paddedN(n) * 4))
+    const xq = pool.addressOf(this.#memory.acquire(m * pool.rowStride(k)))
     const y = pool.addressOf(this.#y)
     return [
       { kind: OpKind.packTransposed, n, k, x: pool.addressOf(this.#b), tiles, colSum },

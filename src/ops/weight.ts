@@ -154,7 +154,7 @@ class PackProgram implements Program {
     this.#pool = pool
     this.#weight = weight
     this.#memory = new CallMemory(pool.memory)
-    this.#source = this.#memory.share(typeOf(source), source) as WeightArray
+    this.#source = this.#memory.place(typeOf(source), source) as WeightArray
     this.#first = first
     this.#last = last
   }
