@@ -3,15 +3,15 @@ import * as wasm from './wasm-api.js'
 import { WasmHeap } from './wasm-heap.js'
 
 /*
- * The C half as WebAssembly: for machines that the library is not built for. Every thread has an instance
- * of its own, and a stack; all of them share one memory, in which lies whatever C is to see.
+ * The native code as WebAssembly, for machines that no library is built for. Every thread has an instance and a stack
+ * of its own; all share one memory, which holds everything that C sees.
  */
 
-/** What WebAssembly with 32-bit addresses can have, and what it begins with, in pages of 64 KiB. */
-const MOST_PAGES = 65536
-const FIRST_PAGES = 64
+/** The most memory that 32-bit addresses can reach, and the initial memory, in pages of 64 KiB. */
+const MAX_PAGES = 65536
+const INITIAL_PAGES = 64
 
-/** As C declares them: an address is a number, maybe a negative one, and 64-bit integers are bigints. */
+/** The functions as C declares them. Addresses are numbers, which can be negative; 64-bit integers are bigints. */
 interface Exports {
   __heap_base: wasm.Global
   __stack_pointer: wasm.Global
@@ -38,11 +38,11 @@ function instantiate(module: wasm.Module, memory: wasm.Memory): Exports {
   return instance.exports as unknown as Exports
 }
 
-/** An instance with a memory of its own. */
+/** Binds the module with a memory of its own. */
 export function bindWasm(module: wasm.Module): Native {
   const memory = new wasm.Memory({
-    initial: FIRST_PAGES,
-    maximum: MOST_PAGES,
+    initial: INITIAL_PAGES,
+    maximum: MAX_PAGES,
     shared: true,
   })
   const c = instantiate(module, memory)
@@ -53,7 +53,7 @@ export function bindWasm(module: wasm.Module): Native {
     c.dp_layout(bytes.byteOffset)
     words.set(new Uint32Array(bytes.buffer, bytes.byteOffset, words.length))
   })
-  /** A C string in memory; null for NULL. */
+  /** Reads a C string; null for NULL. */
   const textAt = (address: number) => {
     if (address === 0) return null
     const bytes = new Uint8Array(memory.buffer)
@@ -97,7 +97,7 @@ export function bindWasm(module: wasm.Module): Native {
   }
 }
 
-/** What a worker thread has of it. */
+/** Binds the module in a worker thread, with the memory of its pool. */
 export function joinWasm({ module, memory, layout }: Handle & { kind: 'wasm' }): WorkerNative {
   return workerNativeOf(instantiate(module, memory), memory, layout)
 }

@@ -40,7 +40,7 @@ describe('memory of WebAssembly', () => {
     heap.allocate(65536)
     expect(() => heap.allocate(65537)).toThrow(RangeError)
     expect(heap.allocate(65536).byteLength).toBe(65536)
-    expect(() => heap.allocate(1)).toThrow('no 64 bytes are left of the 4 GiB')
+    expect(() => heap.allocate(1)).toThrow('64 bytes are not free in the 4 GiB')
   })
 
   it('comes back at once when it is given back', () => {
