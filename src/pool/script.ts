@@ -124,7 +124,7 @@ export class ScriptEngine implements Engine {
     try {
       const task = { filename: op.module, name: op.run.name }
       const fault = (await worker.run({ ...op.args, ...share }, task)) as number
-      this.#reports?.serves(part)
+      this.#reports?.runs(part)
       return fault
     } catch (error) {
       if (this.#end === undefined) this.#reports?.died(part, error)

@@ -124,7 +124,7 @@ export class Supervisor {
       this.#events.onNotice()
     } else {
       this.#started.add(message)
-      this.#reports?.serves(message)
+      this.#reports?.runs(message)
       if (this.#haveAllStarted) this.#resolveAllStarted()
     }
   }
