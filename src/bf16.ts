@@ -9,7 +9,7 @@ import { type ViewClass, viewOf } from './views.js'
 const word = new Uint32Array(1)
 const float = new Float32Array(word.buffer)
 
-/** The float32 value of one bfloat16's bits; an ArgumentError for what is no number. */
+/** Widens one bfloat16's bits to float32. Throws an ArgumentError if they are not a number. */
 export function bf16ToFloat(bits: number): number {
   if (typeof bits !== 'number') throw new ArgumentError('bits', 'a number', describe(bits))
   word[0] = bits << 16
@@ -17,8 +17,8 @@ export function bf16ToFloat(bits: number): number {
 }
 
 /**
- * The bits of the bfloat16 nearest to `value`, ties to even; NaN gives 0x7fc0. An ArgumentError for what is no
- * number.
+ * Returns the bits of the bfloat16 nearest to `value`, ties to even; 0x7fc0 for NaN. Throws an ArgumentError if it is
+ * not a number.
  */
 export function floatToBf16(value: number): number {
   if (typeof value !== 'number') throw new ArgumentError('value', 'a number', describe(value))
@@ -58,7 +58,7 @@ export function float32ToBf16(values: Float32Array, out?: Uint16Array): Uint16Ar
   return result
 }
 
-/** The elements of an array by a view of our own; an ArgumentError if it is of another class, or shorter than that. */
+/** Returns a new view of an array; throws an ArgumentError if it is of another class, or shorter than `least`. */
 function readElements<View extends { readonly length: number }>(
   argument: string,
   View: ViewClass<View>,

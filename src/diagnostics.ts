@@ -1,93 +1,93 @@
 import { channel } from 'node:diagnostics_channel'
 
 /*
- * What dotpool tells of itself on channels of node:diagnostics_channel. A message is made only where somebody listens:
- * whoever publishes asks `hasSubscribers` first, so that a channel costs nothing otherwise. docs/diagnostics.md is the
- * page for users.
+ * The channels of node:diagnostics_channel on which dotpool publishes what happens inside; docs/diagnostics.md is their
+ * page for users. Check `hasSubscribers` before you build a message, so that a channel without subscribers costs
+ * nothing.
  *
- * Pools and models are named by themselves, to be compared and to be keys of a WeakMap; they are objects here, for
- * this file knows none of the classes.
+ * Messages contain the Pool or Model itself, to be compared or to be a key of a WeakMap. Its type is `object`, because
+ * this file is below both classes.
  */
 
-/** A worker thread died: on `dotpool:worker:death`. */
+/** Published on `dotpool:worker:death` when a worker thread died. */
 export interface WorkerDeathMessage {
-  /** The Pool that it belonged to. */
+  /** The Pool of the worker. */
   readonly pool: object
-  /** Its number, below `pool.threads`. */
+  /** The worker's number, from 0 to `pool.threads` - 1. */
   readonly worker: number
-  /** What ended it, usually an Error. */
+  /** Why it died, usually an Error. */
   readonly cause: unknown
 }
 
-/** A new thread serves in the place of one that died: on `dotpool:worker:recovery`. */
+/** Published on `dotpool:worker:recovery` when a new thread has replaced one that died. */
 export interface WorkerRecoveryMessage {
-  /** The Pool that it belongs to. */
+  /** The Pool of the worker. */
   readonly pool: object
-  /** The number that both threads have in common. */
+  /** The worker's number, which the new thread takes over. */
   readonly worker: number
-  /** Since the death, milliseconds. */
+  /** The time since the death, milliseconds. */
   readonly millis: number
 }
 
-/** A checkpoint was loaded: on `dotpool:load`. */
+/** Published on `dotpool:load` when a checkpoint is loaded. */
 export interface LoadMessage {
   /** The Model. */
   readonly model: object
-  /** The Pool that runs it. */
+  /** The Pool that runs the model. */
   readonly pool: object
-  /** The folder or file, as the caller gave it. */
+  /** The folder or file that the caller named. */
   readonly path: string
-  /** Its weights in memory, bytes. */
+  /** The size of its weights in memory, bytes. */
   readonly weightBytes: number
-  /** What loading took, milliseconds. */
+  /** The time that loading took, milliseconds. */
   readonly millis: number
 }
 
-/** A step has ended, in which every running request had some of its tokens computed: on `dotpool:step`. */
+/** Published on `dotpool:step` when a step has ended: one run of the network on tokens of several requests. */
 export interface StepMessage {
   /** The Model. */
   readonly model: object
-  /** Requests that had tokens in it. */
+  /** The number of requests that had tokens in the step. */
   readonly requests: number
-  /** Tokens that it computed, those of prompts among them. */
+  /** The number of tokens that it computed, those of prompts included. */
   readonly tokens: number
-  /** Since it was submitted, milliseconds. */
+  /** The time since it was submitted, milliseconds. */
   readonly millis: number
   /** Why it failed; undefined if it did not. */
   readonly error: unknown
 }
 
-/** A request got memory for its prompt's keys and values: on `dotpool:request:admitted`. */
+/** Published on `dotpool:request:admitted` when a request has pages of the KV cache for its prompt. */
 export interface RequestAdmittedMessage {
   /** The Model. */
   readonly model: object
-  /** The same object as when the request finishes. */
+  /** Identifies the request; the same object as in {@link RequestFinishedMessage}. */
   readonly request: object
   readonly promptTokens: number
-  /** How many of these need not be computed, for another request began with the same. */
+  /** How many of them were in the KV cache already, because an earlier request began with the same tokens. */
   readonly cachedTokens: number
-  /** How long it waited, milliseconds. */
+  /** The time that it waited, milliseconds. */
   readonly millis: number
 }
 
-/** A request ended: on `dotpool:request:finished`. */
+/** Published on `dotpool:request:finished` when a request has ended. */
 export interface RequestFinishedMessage {
   /** The Model. */
   readonly model: object
-  /** The same object as when the request was admitted. */
+  /** Identifies the request; the same object as in {@link RequestAdmittedMessage}. */
   readonly request: object
-  /** Why it ended; undefined where `error` says it. */
+  /** Why it ended; undefined if it failed. */
   readonly finishReason: 'stop' | 'length' | 'context' | 'aborted' | undefined
   readonly promptTokens: number
   readonly cachedTokens: number
   readonly completionTokens: number
-  /** Since the request was made, milliseconds. */
+  /** The time since the call, milliseconds. */
   readonly millis: number
   /** Why it failed; undefined if it did not. */
   readonly error: unknown
 }
 
-/** What is published, by the name of the channel. */
+/** The type of the messages of each channel. */
 export interface DiagnosticsMessages {
   'dotpool:load': LoadMessage
   'dotpool:request:admitted': RequestAdmittedMessage
@@ -97,7 +97,7 @@ export interface DiagnosticsMessages {
   'dotpool:worker:recovery': WorkerRecoveryMessage
 }
 
-/** A channel as its publisher knows it. */
+/** A channel, for its publisher. */
 export interface DiagnosticsChannel<Message> {
   readonly hasSubscribers: boolean
   publish(message: Message): void

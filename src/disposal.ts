@@ -1,6 +1,6 @@
 /*
- * Contexts of node:vm, such as tests get from Vitest's vmThreads, lack these symbols on Node 20, which adds them
- * to its main context alone.
+ * Node 20 adds these symbols to its main context only. Other contexts of node:vm, such as those of Vitest's vmThreads,
+ * lack them.
  */
 for (const name of ['dispose', 'asyncDispose'] as const) {
   if (name in Symbol) continue

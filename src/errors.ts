@@ -1,6 +1,6 @@
 import { kindOf, lengthOf } from './views.js'
 
-/** What went wrong, for programs. docs/errors.md lists every code with its remedy. */
+/** What went wrong, for programs to read. docs/errors.md lists every code with its remedy. */
 export type ErrorCode =
   | 'ERR_DOTPOOL_ARGUMENT'
   | 'ERR_DOTPOOL_DEADLINE'
@@ -30,8 +30,8 @@ export class DotpoolError extends Error {
 /**
  * An argument is not what the call needs. Thrown before any work starts.
  *
- * It is no TypeError: a class has one base, and this one stays a {@link DotpoolError}, as it stands for values out of
- * range and files that are missing, too. `argument` and `code` tell it apart.
+ * It is not a TypeError: a class has one base, and this one is a {@link DotpoolError}, because it also reports values
+ * out of range and missing files. `argument` and `code` tell it apart.
  */
 export class ArgumentError extends DotpoolError {
   readonly argument: string
@@ -40,8 +40,8 @@ export class ArgumentError extends DotpoolError {
 
   /**
    * @param argument name of the argument, as the signature spells it
-   * @param expected what the call needs, e.g. `a multiple of 64`
-   * @param got what came, e.g. `length 100`
+   * @param expected what the call needs, such as `a multiple of 64`
+   * @param got what was passed, such as `length 100`
    */
   constructor(argument: string, expected: string, got: string) {
     super('ERR_DOTPOOL_ARGUMENT', `${argument}: expected ${expected}, got ${got}`)
@@ -51,7 +51,7 @@ export class ArgumentError extends DotpoolError {
   }
 }
 
-/** The object was disposed of, so its memory may be gone. */
+/** The object was disposed of, so its memory may have been released. */
 export class DisposedError extends DotpoolError {
   constructor(what: string) {
     super('ERR_DOTPOOL_DISPOSED', `${what} was disposed of; create a new one`)
@@ -65,12 +65,12 @@ export class PoolClosedError extends DotpoolError {
   }
 }
 
-/** Too many calls wait at once. Await some of them before making more. */
+/** Too many calls are waiting. Await some of them before making more. */
 export class QueueFullError extends DotpoolError {
   constructor(limit: number) {
     super(
       'ERR_DOTPOOL_QUEUE_FULL',
-      `${limit} calls are waiting already; await some of them before making more`,
+      `${limit} calls are already waiting; await some of them before making more`,
     )
   }
 }
@@ -82,46 +82,47 @@ export class WorkerDiedError extends DotpoolError {
   }
 }
 
-/** Worker threads die again and again, so the pool cannot serve any call. */
+/** Worker threads die repeatedly, or cannot be started, so the pool can run no calls. */
 export class PoolBrokenError extends DotpoolError {
   constructor(cause: unknown) {
-    super('ERR_DOTPOOL_POOL_BROKEN', `worker threads cannot work: ${String(cause)}`, { cause })
+    super('ERR_DOTPOOL_POOL_BROKEN', `worker threads cannot run: ${String(cause)}`, { cause })
   }
 }
 
-/** The network's numbers have run out of hand, e.g. because a weight is broken. */
+/** The network computed NaN, for example because a weight is broken. */
 export class NotANumberError extends DotpoolError {
-  /** @param what which numbers; @param position of the id whose they are */
+  /** @param what the numbers that contain it; @param position of their token */
   constructor(what: string, position: number) {
-    super('ERR_DOTPOOL_NOT_A_NUMBER', `${what} at position ${position} are not all numbers`)
+    const problem = `the ${what} at position ${position} contain NaN`
+    super('ERR_DOTPOOL_NOT_A_NUMBER', `${problem}; check the weights, and what processors write`)
   }
 }
 
-/** No token can be drawn: logits processors have masked every one. */
+/** No token can be sampled: logits processors have masked every one. */
 export class NoTokenError extends DotpoolError {
-  /** @param position of the token that was to be drawn */
+  /** @param position of the token that was to be sampled */
   constructor(position: number) {
-    const problem = `no token can be drawn for position ${position}, for all logits are -Infinity`
+    const problem = `no token can be sampled at position ${position}: all logits are -Infinity`
     super('ERR_DOTPOOL_NO_TOKEN', `${problem}; let processors leave at least one token`)
   }
 }
 
-/** There is not so much memory. Close or dispose of what is not needed, or ask for less. */
+/** Memory could not be allocated. Close or dispose of what is not needed, or ask for less. */
 export class OutOfMemoryError extends DotpoolError {
   constructor(byteLength: number, cause: unknown) {
     const remedy = 'dispose of what is not needed, or ask for less'
-    super('ERR_DOTPOOL_OUT_OF_MEMORY', `${byteLength} bytes cannot be had; ${remedy}`, { cause })
+    super('ERR_DOTPOOL_OUT_OF_MEMORY', `cannot allocate ${byteLength} bytes; ${remedy}`, { cause })
   }
 }
 
-/** A mistake of dotpool itself, found before it could do harm. */
+/** A bug in dotpool, found before it could do harm. */
 export class InternalError extends DotpoolError {
   constructor(problem: string) {
-    super('ERR_DOTPOOL_INTERNAL', `${problem}: a mistake of dotpool itself, please report it`)
+    super('ERR_DOTPOOL_INTERNAL', `${problem}: this is a bug in dotpool, please report it`)
   }
 }
 
-/** A file is not what its format says. `file` names it, `problem` says where it breaks. */
+/** A file breaks its format. `file` names it, `problem` says where and how. */
 export class FormatError extends DotpoolError {
   readonly file: string
   readonly problem: string
@@ -134,20 +135,20 @@ export class FormatError extends DotpoolError {
 }
 
 /**
- * Work on a text did not come to an end in time, as a chat template's loops or a tokenizer's patterns may not. Other
- * calls are not touched.
+ * Work on a text took too long and was ended: a chat template that loops, or a tokenizer's pattern that backtracks.
+ * Other calls are not affected.
  */
 export class DeadlineError extends DotpoolError {
   readonly file: string
 
-  /** @param file that says how to do it; @param work what took too long; @param remedy what to do instead */
+  /** @param file that defines the work; @param work what took too long; @param remedy what to do instead */
   constructor(file: string, work: string, remedy: string) {
-    super('ERR_DOTPOOL_DEADLINE', `${file}: ${work} takes too long and was ended; ${remedy}`)
+    super('ERR_DOTPOOL_DEADLINE', `${file}: ${work} took too long and was ended; ${remedy}`)
     this.file = file
   }
 }
 
-/** Describes a value for the `got` of an {@link ArgumentError}, in a few words. */
+/** Describes a value in a few words, for the `got` of an {@link ArgumentError}. */
 export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return JSON.stringify(value)
@@ -167,21 +168,21 @@ function classOf(value: object): string {
   }
 }
 
-/** Throws an {@link ArgumentError} unless `value` is an AbortSignal, or left out. */
+/** Throws an {@link ArgumentError} unless `value` is an AbortSignal or undefined. */
 export function checkSignal(argument: string, value: unknown): void {
   if (value !== undefined && !(value instanceof AbortSignal)) {
     throw new ArgumentError(argument, 'an AbortSignal', describe(value))
   }
 }
 
-/** Throws an {@link ArgumentError} unless `value` is a function, or left out. */
+/** Throws an {@link ArgumentError} unless `value` is a function or undefined. */
 export function checkCallback(argument: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') {
     throw new ArgumentError(argument, 'a function', describe(value))
   }
 }
 
-/** Throws an {@link ArgumentError} unless `value` is true or false, or left out. */
+/** Throws an {@link ArgumentError} unless `value` is a boolean or undefined. */
 export function checkBoolean(argument: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') {
     throw new ArgumentError(argument, 'true or false', describe(value))
@@ -193,14 +194,14 @@ export function checkString(argument: string, value: unknown): void {
   if (typeof value !== 'string') throw new ArgumentError(argument, 'a string', describe(value))
 }
 
-/** The length of what should be array-like; throws an {@link ArgumentError} if it has none as arrays have it. */
+/** Returns the length of an array-like value; throws an {@link ArgumentError} if it has no valid length. */
 export function checkList(argument: string, value: unknown, expected = 'an array'): number {
   const length = readLength(value)
   if (typeof length === 'number' && Number.isSafeInteger(length) && length >= 0) return length
   throw new ArgumentError(argument, expected, describe(value))
 }
 
-/** Undefined where it cannot be read: proxies of typed arrays throw. */
+/** The `length` of a value; undefined if reading it throws, as proxies of typed arrays do. */
 function readLength(value: unknown): unknown {
   try {
     return (value as ArrayLike<unknown>).length
@@ -217,10 +218,10 @@ export function checkPath(argument: string, value: unknown): asserts value is st
 }
 
 /**
- * A copy of an array whose items are all fine, for the caller may change theirs as soon as the call has returned.
+ * Copies an array and checks its items. The caller can change the original as soon as the call has returned.
  *
- * @param expected what the items are to be
- * @throws ArgumentError
+ * @param expected what the items should be
+ * @throws ArgumentError if `isFine` is false for an item
  */
 export function copyArray<Item>(
   argument: string,

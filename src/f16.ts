@@ -6,7 +6,7 @@
 let table: Uint32Array | undefined
 let floats: Float32Array
 
-/** The float32 of each float16, its bits by the bits. */
+/** The bits of the float32 that equals each float16, at the float16's bits. */
 function widened(): Uint32Array {
   if (table !== undefined) return table
   table = Uint32Array.from({ length: 1 << 16 }, (_, half) => widenedBits(half))
@@ -14,7 +14,7 @@ function widened(): Uint32Array {
   return table
 }
 
-/** The float32 value of one float16's bits. */
+/** Widens one float16's bits to float32. */
 export function f16ToFloat(bits: number): number {
   widened()
   return floats[bits]
@@ -36,7 +36,7 @@ export function f16ToFloat32(
   return out
 }
 
-/** The bits of the float32 with the value of one float16; a NaN keeps its payload. */
+/** The bits of the float32 that equals one float16; a NaN keeps its payload. */
 function widenedBits(half: number): number {
   const sign = (half >>> 15) * 2 ** 31
   const exponent = (half >>> 10) & 31

@@ -2,14 +2,14 @@ import { closestMatch } from 'leven'
 import { ArgumentError, checkSignal, describe } from './errors.js'
 
 /**
- * The names of all options of a type: TypeScript refuses a list that lacks one or has one too many. Beside a name
- * stands what checks its value, or `true` where the call itself does.
+ * The names of all options of a type; TypeScript rejects a list that is not complete. Each name has a function that
+ * checks the option's value, or `true` if the call checks it itself.
  */
 export type OptionNames<Options> = {
   readonly [Name in keyof Required<Options>]: true | ((argument: string, value: unknown) => void)
 }
 
-/** The options of a call that can be stopped and has no others. */
+/** The options of a call that can be aborted and has no others. */
 export interface AbortOptions {
   /** Stops the work; the call rejects with its reason. */
   signal?: AbortSignal | undefined
@@ -18,13 +18,13 @@ export interface AbortOptions {
 export const abortOptions: OptionNames<AbortOptions> = { signal: checkSignal }
 
 /**
- * Refuses options that no one would read, which are most likely misspelt, and reads each of the others once. Costs
- * nanoseconds, for calls of a few microseconds have options, too.
+ * Rejects unknown options, which are most likely misspelt, and reads each of the others once. Takes nanoseconds, because
+ * calls of a few microseconds have options too.
  *
- * @param options as the caller gave them
- * @param argument what the caller knows them by
- * @returns a copy, for the caller may change theirs as soon as the call has returned
- * @throws ArgumentError naming the nearest right one, or whose value is wrong
+ * @param options as the caller passed them
+ * @param argument the name of the argument, for errors
+ * @returns a copy: the caller can change the original as soon as the call has returned
+ * @throws ArgumentError that names the nearest known option, or the option whose value is wrong
  */
 export function checkOptions<Options extends object>(
   options: Options,
@@ -44,7 +44,7 @@ export function checkOptions<Options extends object>(
   return copy
 }
 
-/** An error that names the nearest of `names`. */
+/** Makes the error for an unknown option; it names the nearest of `names`. */
 export function unknownOption(argument: string, name: string, names: string[]): ArgumentError {
   const key = fold(name)
   const nearest = closestMatch(key, names.map(fold), { maxDistance: Math.ceil(key.length / 3) })
@@ -52,7 +52,7 @@ export function unknownOption(argument: string, name: string, names: string[]): 
   return new ArgumentError(argument, expected, `the unknown option ${name}`)
 }
 
-/** As other libraries spell it, `max_tokens` is as good as `maxTokens`. */
+/** Ignores case and separators: other libraries spell `maxTokens` as `max_tokens`. */
 function fold(name: string): string {
   return name.replace(/[_-]/g, '').toLowerCase()
 }

@@ -19,8 +19,8 @@ export const arrayOf = {
 } as const
 
 /**
- * A typed, shaped view of data, row-major. Holds `data` as it is, without a copy.
- * The fields are named as in onnxruntime and transformers.js.
+ * A typed, shaped view of data, row-major. References `data` without a copy. Its fields have the names of
+ * onnxruntime's and transformers.js's tensors.
  */
 export class Tensor<T extends TensorType = TensorType> {
   readonly type: T
@@ -29,7 +29,7 @@ export class Tensor<T extends TensorType = TensorType> {
 
   /**
    * @param type element type
-   * @param data the elements; their count is the product of `dims`
+   * @param data the elements, as many as the product of `dims`
    * @param dims sizes, outermost first
    * @throws ArgumentError if type, data and dims do not fit each other
    */
@@ -67,17 +67,17 @@ export function sizeOf(dims: readonly number[]): number {
   return dims.reduce((size, d) => size * d, 1)
 }
 
-/** More elements than this no typed array holds on any platform. */
+/** The most elements of a typed array on any platform. */
 const MAX_SIZE = 2 ** 33
 
-/** Throws an ArgumentError unless there are tensors of the type. */
+/** Throws an ArgumentError unless `type` is an element type. */
 export function checkType(type: unknown): asserts type is TensorType {
   if (typeof type !== 'string' || !Object.hasOwn(arrayOf, type)) {
     throw new ArgumentError('type', `one of ${Object.keys(arrayOf).join(', ')}`, describe(type))
   }
 }
 
-/** A copy of the sizes of a tensor; throws an ArgumentError unless there can be one of them. */
+/** Copies the sizes of a tensor; throws an ArgumentError unless they are valid. */
 export function copyDims(dims: readonly number[]): readonly number[] {
   if (!Array.isArray(dims)) {
     throw new ArgumentError('dims', 'an array of non-negative integers', describe(dims))
@@ -94,8 +94,7 @@ export function copyDims(dims: readonly number[]): readonly number[] {
 }
 
 /**
- * The elements of a tensor by a view of our own, as many as its sizes say; undefined unless it is of one of the
- * types.
+ * Returns a new view of a tensor's elements, as many as its sizes say; undefined unless it has one of the types.
  *
  * @throws ArgumentError if its buffer was detached or has shrunk
  */
@@ -112,9 +111,9 @@ export function elementsOf<T extends TensorType>(
 }
 
 /**
- * The elements of floats by a view of our own; bfloat16 as its bits.
+ * Returns a new view of float elements; of bfloat16, the bits.
  *
- * @throws ArgumentError unless they are a Float32Array or a float32 or bfloat16 tensor, as long as it was
+ * @throws ArgumentError unless `floats` is a Float32Array or a float32 or bfloat16 tensor that has kept its length
  */
 export function readFloats(argument: string, floats: unknown): ActivationArray {
   const elements =
@@ -126,12 +125,12 @@ export function readFloats(argument: string, floats: unknown): ActivationArray {
   throw new ArgumentError(argument, expected, describeTensor(floats))
 }
 
-/** What {@link describe} says, and of a tensor what it is. */
+/** Describes a value as {@link describe} does, and a tensor by its type and sizes. */
 export function describeTensor(value: unknown): string {
   return value instanceof Tensor ? String(value) : describe(value)
 }
 
-/** A view of our own of a typed array, as {@link viewOf} makes it; an ArgumentError if its buffer was detached. */
+/** Makes a new view of a typed array, as {@link viewOf} does; throws an ArgumentError if its buffer was detached. */
 function attachedView<View extends { length: number }>(
   argument: string,
   View: ViewClass<View>,
@@ -144,7 +143,7 @@ function attachedView<View extends { length: number }>(
   return view
 }
 
-/** Throws an ArgumentError unless a view of our own is still as long as it has to be. */
+/** Throws an ArgumentError unless the view still has its length: its buffer can shrink during a call. */
 export function checkLength(argument: string, view: { length: number }, length: number): void {
   if (view.length === length) return
   throw new ArgumentError(argument, `${length} elements until the call settles`, describe(view))

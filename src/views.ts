@@ -1,8 +1,8 @@
 import { types } from 'node:util'
 
 /*
- * Typed arrays of callers as the engine knows them. Own properties and prototypes may say anything, and buffers
- * may be detached or shrink at any time. So what is checked, and read later, is a view of our own.
+ * Typed arrays that callers pass in. Their own properties and prototypes can be anything, and their buffers can be
+ * detached or shrink at any time. So dotpool makes a new view of each, and checks and reads that.
  */
 
 /** A class of typed arrays. */
@@ -22,21 +22,21 @@ function getterOf<T>(name: PropertyKey): (this: unknown) => T {
   return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T
 }
 
-/** The class of a typed array by name, whatever its prototype; undefined for anything else. */
+/** The name of a typed array's class, whatever its prototype is; undefined for anything else. */
 export function kindOf(value: unknown): string | undefined {
   return getKind.call(value)
 }
 
-/** Elements of a typed array, whatever it says of itself. */
+/** The number of elements of a typed array, whatever its `length` property is. */
 export function lengthOf(array: unknown): number {
   return getLength.call(array)
 }
 
 /**
- * A view of our own of what a typed array shows now: no longer than that at any time, and empty once the
- * buffer was detached or does not reach as far any more.
+ * Makes a new view of the elements that a typed array has now. The view never grows; it becomes empty when the buffer
+ * is detached or shrinks below its end.
  *
- * @returns undefined if `array` is none of that class
+ * @returns undefined if `array` is not of that class
  */
 export function viewOf<View>(View: ViewClass<View>, array: unknown): View | undefined {
   if (kindOf(array) !== View.name) return undefined
@@ -44,7 +44,7 @@ export function viewOf<View>(View: ViewClass<View>, array: unknown): View | unde
   return new View(getBuffer.call(array), getByteOffset.call(array), getLength.call(array))
 }
 
-/** Whether a typed array's memory was transferred to someone else; its length is 0 then. */
+/** Whether a typed array's buffer was detached; its length is 0 then. */
 export function isDetached(array: unknown): boolean {
   if (getLength.call(array) > 0) return false
   try {
@@ -55,7 +55,7 @@ export function isDetached(array: unknown): boolean {
   }
 }
 
-/** Whether other threads can have the view's memory too. */
+/** Whether the view is of shared memory. */
 export function isShared(view: ArrayBufferView): boolean {
   return types.isSharedArrayBuffer(view.buffer)
 }

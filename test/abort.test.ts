@@ -36,18 +36,18 @@ describe('an AbortSignal', () => {
       const { pool, layer, row, expected } = slow
       pool.resetStats()
       await slow.slowly()
-      const whole = pool.stats().tiles
+      const whole = pool.stats().units
       const threads = threadCount()
       for (let i = 0; i < 3; i++) {
         pool.resetStats()
         const controller = new AbortController()
         const call = errorOf(slow.slowly(controller.signal))
-        await until(() => pool.stats().tiles > 0)
+        await until(() => pool.stats().units > 0)
         controller.abort()
         expect(await call).toBe(controller.signal.reason)
         expect(listeners(controller.signal)).toBe(0)
         expectSameBits(await layer.forward(row), expected)
-        expect(pool.stats().tiles).toBeLessThan(whole)
+        expect(pool.stats().units).toBeLessThan(whole)
       }
       expect(threadCount()).toBe(threads)
     },

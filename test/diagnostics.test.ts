@@ -16,7 +16,7 @@ function listen<Name extends keyof DiagnosticsMessages>(name: Name) {
 
 describe('the diagnostics channels of a pool', () => {
   it.each([...new Set([slowIsa, 'typescript'])])(
-    'tell of a worker that died, and then of the one in its place: %s',
+    'publish the death of a worker, and then its recovery: %s',
     async (isa) => {
       using deaths = listen('dotpool:worker:death')
       using recoveries = listen('dotpool:worker:recovery')
@@ -40,7 +40,7 @@ describe('the diagnostics channels of a pool', () => {
     },
   )
 
-  it('tell nothing of a pool that starts and closes', async () => {
+  it('publish nothing when a pool starts and closes', async () => {
     using deaths = listen('dotpool:worker:death')
     using recoveries = listen('dotpool:worker:recovery')
     const pool = await createPool(slowIsa, { threads: 2 })

@@ -84,7 +84,7 @@ describe('a LinearGroup', () => {
     expect(results[1]).toBe(out[1])
     expectSameBits(out[0], (await group.forward(x))[0])
     await expect(group.forward(x, { out: [out[0]] })).rejects.toThrow(
-      new ArgumentError('out', '2 places', '1'),
+      new ArgumentError('out', 'an array of length 2', 'length 1'),
     )
     expect(`${group}`).toBe('LinearGroup(in_features=8, out_features=[5, 70], dtype=int8)')
   })

@@ -29,7 +29,7 @@ describe('memory that cannot be allocated', () => {
       }
     })()
     expect(error).toBeInstanceOf(OutOfMemoryError)
-    expect((error as Error).message).toMatch(/^64 bytes cannot be had; dispose/)
+    expect((error as Error).message).toMatch(/^cannot allocate 64 bytes; dispose/)
     expect((error as Error).cause).toBeInstanceOf(RangeError)
   })
 

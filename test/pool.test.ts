@@ -41,7 +41,7 @@ describe('stats', () => {
     await using pool = await createPool(isa, { threads: 2 })
     const layer = await Linear.fromInt8(pool, new Int8Array(630), 1, shape)
     pool.resetStats()
-    const nothing = { regions: 0, busyMicros: 0, tiles: 0, weightBytes: 0 }
+    const nothing = { regions: 0, busyMicros: 0, units: 0, weightBytes: 0 }
     expect(pool.stats()).toMatchObject(nothing)
     for (let i = 0; i < 10; i++) await layer.forward(new Float32Array(9))
     const stats = pool.stats()
@@ -50,10 +50,10 @@ describe('stats', () => {
     expect(stats.busyMicros).toBeGreaterThan(0)
     if (isa !== 'typescript') {
       // five columns of sixteen channels, three quads of k
-      expect(stats.tiles).toBe(50)
+      expect(stats.units).toBe(50)
       expect(stats.weightBytes).toBe(10 * 80 * 12)
     }
-    for (const field of ['regions', 'busyMicros', 'tiles', 'weightBytes', 'waitMicros'] as const) {
+    for (const field of ['regions', 'busyMicros', 'units', 'weightBytes', 'waitMicros'] as const) {
       const parts = [...stats.workers, stats.caller].map((worker) => worker[field])
       expect(stats[field]).toBeCloseTo(
         parts.reduce((a, b) => a + b),
@@ -61,7 +61,7 @@ describe('stats', () => {
       )
     }
     pool.resetStats()
-    expect(pool.stats().tiles).toBe(0)
+    expect(pool.stats().units).toBe(0)
   })
 
   it.skipIf(scripted)(`count the share of a forwardSync caller${why}`, async () => {
@@ -70,9 +70,9 @@ describe('stats', () => {
     pool.resetStats()
     layer.forwardSync(new Float32Array(9))
     const { caller, workers } = pool.stats()
-    expect(caller).toMatchObject({ tiles: 5, weightBytes: 960 })
+    expect(caller).toMatchObject({ units: 5, weightBytes: 960 })
     expect(caller.regions).toBeGreaterThan(0)
-    expect(workers[0].tiles).toBe(0)
+    expect(workers[0].units).toBe(0)
   })
 
   it.skipIf(scripted)(
@@ -82,8 +82,8 @@ describe('stats', () => {
       const tilesOf = async (threads: number) => {
         await using pool = await Pool.create({ threads })
         for (let i = 0; i < 100; i++) await pool.run(meetingProgram)
-        expect(pool.stats().tiles).toBe(100 * threads)
-        return pool.stats().caller.tiles
+        expect(pool.stats().units).toBe(100 * threads)
+        return pool.stats().caller.units
       }
       expect(await tilesOf(usableCpus())).toBeGreaterThan(0)
       if (usableCpus() > 1) expect(await tilesOf(usableCpus() - 1)).toBe(0)

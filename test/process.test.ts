@@ -24,7 +24,7 @@ const setUp = (options = '{ threads: 2 }') => `
     const x = pool.tensor('float32', [40_000, 512])
     pool.resetStats()
     const call = layer.forward(x).then(() => console.log('done'), (error) => console.log(error.code))
-    while (${!scripted} && pool.stats().tiles === 0) {
+    while (${!scripted} && pool.stats().units === 0) {
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
     return { call }

@@ -95,12 +95,12 @@ describe('an input in shared memory', () => {
       inFeatures: 4,
       outFeatures: 3,
     })
-    const take = vi.spyOn(Memory.prototype, 'take')
+    const acquire = vi.spyOn(Memory.prototype, 'acquire')
     await layer.forward(pool.tensor('float32', [1, 4]))
-    expect(take).toHaveBeenCalledTimes(0)
+    expect(acquire).toHaveBeenCalledTimes(0)
     await layer.forward(new Float32Array(4))
-    expect(take).toHaveBeenCalledTimes(1)
-    take.mockRestore()
+    expect(acquire).toHaveBeenCalledTimes(1)
+    acquire.mockRestore()
   })
 })
 
@@ -111,17 +111,17 @@ describe('memory of a call', () => {
       inFeatures: 256,
       outFeatures: 64,
     })
-    const take = vi.spyOn(Memory.prototype, 'take')
-    const give = vi.spyOn(Memory.prototype, 'give')
+    const acquire = vi.spyOn(Memory.prototype, 'acquire')
+    const release = vi.spyOn(Memory.prototype, 'release')
     const blocks = new Set<ArrayBufferLike>()
     for (let i = 0; i < 100; i++) {
       await Promise.all(Array.from({ length: 10 }, () => layer.forward(new Float32Array(512))))
     }
-    for (const { value } of take.mock.results) blocks.add((value as Uint8Array).buffer)
-    expect(take.mock.calls.length).toBeGreaterThan(500)
-    expect(give.mock.calls.length).toBe(take.mock.calls.length)
+    for (const { value } of acquire.mock.results) blocks.add((value as Uint8Array).buffer)
+    expect(acquire.mock.calls.length).toBeGreaterThan(500)
+    expect(release.mock.calls.length).toBe(acquire.mock.calls.length)
     expect(blocks.size).toBeLessThan(60)
-    take.mockRestore()
-    give.mockRestore()
+    acquire.mockRestore()
+    release.mockRestore()
   })
 })

@@ -2,8 +2,7 @@ import { parseCpuList } from './cpu-list.js'
 import { readText } from './read-text.js'
 
 /**
- * The CPUs that this process may use, by its affinity mask; null where the system does not name them,
- * which is anywhere but on Linux.
+ * The CPUs of this process's affinity mask; null on systems other than Linux, which do not number them.
  *
  * @param root the folder with Linux' `proc` and `sys`
  */
@@ -11,7 +10,7 @@ export function allowedCpus(root = ''): number[] | null {
   const status = readText(`${root}/proc/self/status`) ?? ''
   const mask = /^Cpus_allowed_list:(.*)$/m.exec(status)?.[1]
   if (mask === undefined) return null
-  // the mask may have CPUs that could be plugged in
+  // the mask can contain CPUs that are not online
   const online = readText(`${root}/sys/devices/system/cpu/online`) ?? mask
   const present = new Set(parseCpuList(online))
   return parseCpuList(mask).filter((cpu) => present.has(cpu))

@@ -1,6 +1,6 @@
 import { readText } from './read-text.js'
 
-/** CPU time per wall time that the process's control groups allow; Infinity where none limits it. */
+/** CPU time per wall time that the process's control groups allow; Infinity if none limits it. */
 export function cgroupQuota(root = '/sys/fs/cgroup', membership = '/proc/self/cgroup'): number {
   let quota = Number.POSITIVE_INFINITY
   for (const line of (readText(membership) ?? '').split('\n')) {

@@ -1,4 +1,4 @@
-/** CPU numbers as Linux lists them: `0-2,5` is 0, 1, 2 and 5. */
+/** Parses CPU numbers as Linux lists them: `0-2,5` is 0, 1, 2 and 5. */
 export function parseCpuList(text: string): number[] {
   return text
     .trim()
@@ -10,7 +10,7 @@ export function parseCpuList(text: string): number[] {
     })
 }
 
-/** The same, the other way round. */
+/** Formats CPU numbers as Linux lists them. */
 export function formatCpuList(cpus: readonly number[]): string {
   const ranges: [number, number][] = []
   for (const cpu of cpus.toSorted((a, b) => a - b)) {

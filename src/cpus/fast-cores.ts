@@ -3,27 +3,27 @@ import { allowedCpus } from './affinity.js'
 import { parseCpuList } from './cpu-list.js'
 import { readText } from './read-text.js'
 
-/** The fast cores of a machine that has slow ones, too. */
+/** The fast cores of a machine that has slow ones too. */
 export interface FastCores {
-  /** CPUs on them. */
+  /** The number of their CPUs. */
   count: number
-  /** Their numbers; null where the system tells only how many there are. */
+  /** The numbers of these CPUs; null if the system only tells how many there are. */
   cpus: number[] | null
-  /** What tells them apart. */
+  /** The source that tells fast cores from slow ones. */
   source: string
 }
 
 /**
- * A core of at least this part of the fastest one's speed is fast. A worker claims at most half of its
- * even share of an op at once: on such a core its first claim is done by when the fastest core would have
- * done a whole share, so that nobody waits for it. A slower one can be what all others wait for.
+ * A core with at least this fraction of the fastest core's speed is fast. A worker claims at most half of an even
+ * share of an op at once. On such a core its first claim ends by the time in which the fastest core runs a whole
+ * share, so no worker waits for it. All workers can come to wait for a slower core.
  */
-const FAST = 0.5
+const FAST_FRACTION = 0.5
 
 /**
- * The fast cores among those that this process may use; null where all are alike, as far as the system
- * tells: Linux by the capacity of each CPU or, of Intel's hybrids, by their kind, macOS by performance
- * level. Windows is not asked.
+ * Finds the fast cores among those that this process may use; null if all are alike as far as the system tells. Linux
+ * tells the capacity of each CPU or, for Intel's hybrids, the kind of each core; macOS tells performance levels. Not
+ * implemented for Windows.
  *
  * @param root the folder with Linux' `proc` and `sys`
  */
@@ -33,12 +33,12 @@ export function fastCores(root = ''): FastCores | null {
   return allowed === null ? null : (byCapacity(root, allowed) ?? byKind(root, allowed))
 }
 
-/** Arm's big and little cores, and others: each CPU has a capacity, of 1024. */
+/** Arm's big and little cores, and others: each CPU has a capacity of up to 1024. */
 function byCapacity(root: string, allowed: readonly number[]): FastCores | null {
   const capacities = allowed.map((cpu) =>
     Number(readText(`${root}/sys/devices/system/cpu/cpu${cpu}/cpu_capacity`)),
   )
-  const least = FAST * Math.max(...capacities)
+  const least = FAST_FRACTION * Math.max(...capacities)
   return describeSome(
     allowed.filter((_, i) => capacities[i] >= least),
     allowed,
@@ -46,7 +46,7 @@ function byCapacity(root: string, allowed: readonly number[]): FastCores | null 
   )
 }
 
-/** Intel's performance cores have performance counters of their own. */
+/** Intel's hybrids: performance cores have performance counters of their own. */
 function byKind(root: string, allowed: readonly number[]): FastCores | null {
   const fast = new Set(parseCpuList(readText(`${root}/sys/devices/cpu_core/cpus`) ?? ''))
   return describeSome(
@@ -56,7 +56,7 @@ function byKind(root: string, allowed: readonly number[]): FastCores | null {
   )
 }
 
-/** Null where these are none or all. */
+/** Null if these are none or all of the allowed CPUs. */
 function describeSome(
   cpus: number[],
   allowed: readonly number[],

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** A file's text; undefined where it cannot be read, as of what this system does not tell. */
+/** Reads a text file; undefined if it cannot be read, for example because this system does not have it. */
 export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')

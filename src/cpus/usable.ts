@@ -5,14 +5,14 @@ import { cgroupQuota } from './cgroup-quota.js'
 import { formatCpuList } from './cpu-list.js'
 import { fastCores } from './fast-cores.js'
 
-/** Which CPUs worker threads may run on: those of the fast cores, or those of these numbers. */
+/** The CPUs that worker threads may run on: those of the fast cores, or those with these numbers. */
 export type Cores = 'fast' | readonly number[]
 
 /**
- * The numbers of these CPUs; null where there is nothing to choose: `cores` is left out, or all are alike.
+ * The numbers of these CPUs; null if `cores` is undefined, or if `'fast'` finds all cores alike.
  *
  * @param root the folder with Linux' `proc` and `sys`
- * @throws ArgumentError for CPUs that this process may not use, or numbers where the system has none
+ * @throws ArgumentError for CPUs that this process may not use, or for numbers on a system that has none
  */
 export function chooseCpus(cores: Cores | undefined, root = ''): number[] | null {
   if (cores === undefined) return null
@@ -37,8 +37,8 @@ export function chooseCpus(cores: Cores | undefined, root = ''): number[] | null
 }
 
 /**
- * How many threads a pool has by default: one for each CPU it may use; of an uneven machine, one for each
- * CPU of a fast core. At least 1.
+ * How many threads a pool has by default: one for each CPU that it may use or, on a machine with fast and slow cores,
+ * one for each CPU of a fast core. At least 1.
  *
  * @param cpus those that {@link chooseCpus} chose
  */
@@ -46,12 +46,12 @@ export function usableThreads(cpus: readonly number[] | null = null): number {
   return withinQuota(cpus?.length ?? fastCores()?.count ?? availableParallelism())
 }
 
-/** How many threads this process may keep running, on cores of any speed. At least 1. */
+/** How many threads this process can keep running, on cores of any speed. At least 1. */
 export function usableCpus(): number {
   return withinQuota(availableParallelism())
 }
 
-/** A control group's quota may allow less time than so many CPUs have. */
+/** Limits a number of CPUs to the time that the control groups' quota allows. */
 function withinQuota(cpus: number): number {
   return Math.max(1, Math.min(cpus, Math.floor(cgroupQuota())))
 }

@@ -4,14 +4,14 @@ import { arrayOf, type TensorData } from '../tensor.js'
 
 export type DenseType = 'float32' | 'bfloat16'
 
-/** Elements from one row of float weights to the next: whole lanes of sixteen. */
+/** Elements from one row of float weights to the next: a multiple of sixteen. */
 export function denseStride(inFeatures: number): number {
   return Math.ceil(inFeatures / 16) * 16
 }
 
 /**
- * Float weights [N, K] in shared memory, as they are: an embedding, or a projection that is not quantised.
- * Rows start 16 elements apart or a multiple of that, padded with zeros.
+ * Float weights [N, K] in shared memory: an embedding, or a Linear that is not quantised. Rows are padded with zeros
+ * to a multiple of 16 elements.
  */
 export class DenseWeight<T extends DenseType = DenseType> {
   readonly type: T
@@ -21,12 +21,12 @@ export class DenseWeight<T extends DenseType = DenseType> {
   readonly data: TensorData[T]
   /** float32 [N]. */
   readonly bias: Float32Array | undefined
-  /** Where C finds the weights, and the bias; 0 where there is none, or no C. */
+  /** The addresses of the weights and the bias for C; 0 without a bias, or without native code. */
   readonly address: number
   readonly biasAddress: number
 
   /**
-   * Zeros, to be filled by {@link set}.
+   * Allocates zeros, for {@link set} to fill.
    *
    * @param outFeatures N
    * @param inFeatures K
@@ -60,7 +60,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
     this.biasAddress = this.bias === undefined ? 0 : pool.addressOf(this.bias)
   }
 
-  /** Of the weights, bytes. */
+  /** The size of the weights, bytes. */
   get byteLength(): number {
     return this.data.byteLength
   }
@@ -70,14 +70,14 @@ export class DenseWeight<T extends DenseType = DenseType> {
     return denseStride(this.inFeatures) === this.inFeatures
   }
 
-  /** The memory of rows [first, last), for whoever writes them there. */
+  /** The memory of rows [first, last), to be written. */
   bytes(first: number, last: number): Uint8Array {
     const rowBytes = denseStride(this.inFeatures) * this.bytesPerElement
     const { buffer, byteOffset } = this.data
     return new Uint8Array(buffer, byteOffset + first * rowBytes, (last - first) * rowBytes)
   }
 
-  /** Rows [first, last), for packing them. */
+  /** Rows [first, last) without padding. */
   read(first: number, last: number): TensorData[T] {
     const { inFeatures: K } = this
     const stride = denseStride(K)
@@ -89,7 +89,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
     return rows
   }
 
-  /** Of an element. */
+  /** The size of an element, bytes. */
   get bytesPerElement(): number {
     return this.data.BYTES_PER_ELEMENT
   }
@@ -97,9 +97,9 @@ export class DenseWeight<T extends DenseType = DenseType> {
   /**
    * Copies whole rows.
    *
-   * @param firstRow which row of the weights is the first of `values`
+   * @param firstRow the row of the weights that the first of `values` becomes
    * @param values float32 or bfloat16 bits, as the weights are, [rows, K]
-   * @throws ArgumentError if they are of another type, no whole rows, or more than fit
+   * @throws ArgumentError if they are of another type, not whole rows, or too many
    */
   set(firstRow: number, values: TensorData[T]): void {
     const { inFeatures: K, outFeatures: N } = this

@@ -6,15 +6,15 @@ import { PAGE } from '../native/layout.js'
  *   keys T [64 / 16][D / P][16][P], values T [64 / P][D][P]; for int8 then float32 key scales [64] and
  *   value scales [64]
  *
- * Sixteen positions' keys lie side by side, so that a kernel's lanes are positions there; for values its
- * lanes are d. P is 2 for bfloat16: what a lane takes one after the other fills a word of 32 bits, which
- * is cheap to take apart; 1 otherwise. native/src/kv_page.h has the same in C.
+ * The keys of sixteen positions are interleaved, so that a kernel's lanes are positions; for values its lanes are d.
+ * P is 2 for bfloat16, where two consecutive elements of a lane fill a word of 32 bits, which is cheap to split; 1
+ * otherwise. native/src/kv_page.h has the same in C.
  */
 
 /** Positions of a page. */
 export { PAGE }
 
-/** Positions whose keys lie side by side. */
+/** Positions whose keys are interleaved. */
 export const GROUP = 16
 
 /** Dtypes of the KV cache; int8 has a scale for each position and head. */
@@ -31,7 +31,7 @@ export function headBytes(type: CacheType, headDim: number): number {
   return 2 * PAGE * headDim * elementBytes[type] + scales
 }
 
-/** Bytes of a page: `layers` times `kvHeads` heads. A layer's offset is that of a page of the layers before. */
+/** Bytes of a page: `layers` times `kvHeads` heads. The offset of layer i is the size of a page of i layers. */
 export function pageBytes(
   type: CacheType,
   headDim: number,

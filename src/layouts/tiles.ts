@@ -34,12 +34,12 @@ export function tileIndex(n: number, k: number, inFeatures: number): number {
 }
 
 /**
- * Takes rows [firstRow, lastRow) out of the packed tiles.
+ * Unpacks rows [firstRow, lastRow) of the packed tiles.
  *
  * @param tiles of int8 [N, K]
  * @param inFeatures K
  * @param out int8 [lastRow - firstRow, K], row-major; a new array by default
- * @throws ArgumentError if the tiles do not hold those rows, or `out` has another length
+ * @throws ArgumentError if the tiles do not contain those rows, or `out` has another length
  */
 export function unpackTiles(
   tiles: Int8Array,

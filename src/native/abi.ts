@@ -1,57 +1,57 @@
 import type * as wasm from './wasm-api.js'
 
 /*
- * What JavaScript knows of the C half, whichever way it is reached: as a library (koffi-binding.ts) or as
- * WebAssembly (wasm-binding.ts). Addresses travel as numbers: they are below 2^53 everywhere, and a number is
- * cheaper to pass than a bigint.
+ * The interface of the native code, which is bound as a library (koffi-binding.ts) or as WebAssembly
+ * (wasm-binding.ts). Addresses are passed as numbers: they are below 2^53 everywhere, and a number is cheaper to pass
+ * than a bigint.
  */
 
 /** The kernels of one ISA. */
 export interface Kernels {
   isa: string
-  /** What keeps them from running on this machine; null if nothing does. */
+  /** Why they cannot run on this machine; null if they can. */
   obstacle: string | null
 }
 
-/** What a worker thread calls. */
-export interface Servant {
+/** What a worker thread calls of the native code. */
+export interface WorkerNative {
   /**
-   * Lets the calling thread run on these CPUs only; does nothing where C cannot do that.
+   * Makes the calling thread run on these CPUs only; does nothing on a system where threads cannot be pinned.
    *
-   * @throws Error where the system does not allow it
+   * @throws Error if the system refuses
    */
   pinThread(cpus: readonly number[]): void
   /** Returns a {@link Leave}. */
   serve(region: number, index: number, spinNanos: number, sliceNanos: number): number
 }
 
-/** What a worker thread needs to reach the same C: posted to it as it starts. */
+/** What a worker thread needs to bind the same native code; posted to it as it starts. */
 export type Handle =
   | { kind: 'library'; path: string }
   | { kind: 'wasm'; module: wasm.Module; memory: wasm.Memory }
 
-/** The functions of native/include/dotpool.h, which says what each does, and the memory that they see. */
-export interface Native extends Servant {
+/** The functions of native/include/dotpool.h, which documents them, and the memory that they see. */
+export interface Native extends WorkerNative {
   readonly handle: Handle
-  /** The compiler that built it, e.g. `gcc 12.2.0`. */
+  /** The compiler that built it, such as `gcc 12.2.0`. */
   compiler(): string
-  /** The kernels that {@link selectIsa} chose last, e.g. `avx512vnni`. */
+  /** The kernels that {@link selectIsa} selected last, such as `avx512vnni`. */
   isa(): string
-  /** All that there are, widest first. */
+  /** All kernels of this build, widest first. */
   kernels(): Kernels[]
-  /** All that this machine can run, widest first. */
+  /** The ISAs of those that this machine can run, widest first. */
   isas(): string[]
-  /** Chooses the kernels of regions made from now on; null chooses the widest. False: cannot be. */
+  /** Selects the kernels of regions created from now on; null selects the widest. False: this machine cannot run them. */
   selectIsa(name: string | null): boolean
-  /** Zeroed shared memory that C sees, its first byte 64-byte aligned; a RangeError if there is none. */
+  /** Allocates zeroed shared memory that C sees, 64-byte aligned; throws a RangeError if it cannot. */
   allocate(byteLength: number): Uint8Array<SharedArrayBuffer>
-  /** Takes back what {@link allocate} gave, which must not be used any more; for what is large and short-lived. */
+  /** Frees memory of {@link allocate} before the garbage collector does; it must not be used any more. */
   free(view: ArrayBufferView): void
   /** Whether C sees the view's memory. */
   sees(view: ArrayBufferView): boolean
-  /** Whether it sees all memory there is. */
+  /** Whether C sees all memory of the process. */
   readonly seesAll: boolean
-  /** Where C finds a view that it sees. */
+  /** The address of a view that C sees. */
   address(view: ArrayBufferView): number
   regionBytes(threads: number): number
   regionInit(region: number, threads: number): void
@@ -61,10 +61,10 @@ export interface Native extends Servant {
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   help(region: number, epoch: number, sliceNanos: number): number
   helpBriefly(region: number, epoch: number, turnNanos: number): number
-  bury(region: number, index: number): void
+  retire(region: number, index: number): void
 }
 
-/** What tells of kernels, by dp_isa_name and dp_isa_obstacle. */
+/** Lists kernels by calling dp_isa_name and dp_isa_obstacle. */
 export function listKernels(
   name: (index: number) => string | null,
   obstacle: (index: number) => string | null,

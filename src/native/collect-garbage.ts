@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 
 let gc: (() => void) | undefined
 
-/** Lets V8 collect all garbage, at once. Node.js shows the function to contexts that are made while it is told to. */
+/** Makes V8 collect all garbage now. Contexts that are created while `--expose-gc` is set have the function for it. */
 export function collectGarbage(): void {
   if (gc === undefined) {
     v8.setFlagsFromString('--expose-gc')

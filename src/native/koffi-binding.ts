@@ -11,11 +11,11 @@ function loadKoffi(): typeof koffi {
   try {
     return createRequire(import.meta.url)('koffi')
   } catch (error) {
-    throw new Error(`koffi, which calls it, does not load: ${String(error)}`)
+    throw new Error(`koffi, which calls the library, does not load: ${String(error)}`)
   }
 }
 
-/** Loads the library; throws what koffi throws where it is none for this machine. */
+/** Loads the library; throws koffi's error if it is not one for this machine. */
 export function bindLibrary(path: string): Native {
   const api = loadKoffi()
   const library = api.load(path)
@@ -30,7 +30,7 @@ export function bindLibrary(path: string): Native {
     isa: library.func('const char *dp_isa()') as Native['isa'],
     ...listKernels(isaName, isaObstacle),
     selectIsa: (name) => selectIsa(name) === 0,
-    // a SharedArrayBuffer's own base is only 16-byte aligned, so the view starts a little into a larger one
+    // the base of a SharedArrayBuffer is only 16-byte aligned, so the view starts inside a larger buffer
     allocate: (byteLength) => {
       const buffer = new SharedArrayBuffer(byteLength + ALIGNMENT)
       const base = address(new Uint8Array(buffer))
@@ -71,6 +71,6 @@ export function bindLibrary(path: string): Native {
     helpBriefly: library.func(
       'uint32_t dp_help_briefly(uint64_t region, uint32_t epoch, uint64_t turn_ns)',
     ) as Native['helpBriefly'],
-    bury: library.func('void dp_bury(uint64_t region, uint32_t index)') as Native['bury'],
+    retire: library.func('void dp_bury(uint64_t region, uint32_t index)') as Native['retire'],
   }
 }

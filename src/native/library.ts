@@ -8,7 +8,7 @@ import * as wasm from './wasm-api.js'
 /** The native library's file. */
 export interface Library {
   path: string
-  /** Who chose it: `DOTPOOL_LIBRARY`, `native/build`, or the name of the package that brought it. */
+  /** Where it comes from: `DOTPOOL_LIBRARY`, `native/build`, or the name of the package that contains it. */
   origin: string
 }
 
@@ -16,20 +16,19 @@ const file = `libdotpool.${{ darwin: 'dylib', win32: 'dll' }[process.platform as
 const builtPath = fileURLToPath(new URL(`../../../native/build/${file}`, import.meta.url))
 const buildScript = fileURLToPath(new URL('../../../native/build.js', import.meta.url))
 
-/** Packages with prebuilt libraries. Of those for Linux npm installs the one for the machine's libc. */
+/** Packages with prebuilt libraries. On Linux npm installs the one for the machine's libc. */
 const platform = `@dotpool/${process.platform}-${process.arch}`
 const packages = process.platform === 'linux' ? [platform, `${platform}-musl`] : [platform]
 
-/** Where a library may be. */
+/** A place where a library is searched for. */
 export interface Place extends Library {
-  /** Whether it is there. */
+  /** Whether the file exists. */
   exists: boolean
 }
 
 /**
- * Where a native library is looked for, the first that is there serves: the file that the environment
- * variable DOTPOOL_LIBRARY names and no other, else what was built here, else what the platform's package
- * brought.
+ * Where a native library is searched for; the first that exists is used. If the environment variable DOTPOOL_LIBRARY
+ * names a file, that is the only place; otherwise they are the build folder and the platform's packages.
  */
 export function libraryPlaces(): Place[] {
   const wanted = process.env.DOTPOOL_LIBRARY
@@ -51,9 +50,9 @@ function placeInPackage(name: string): Place {
 }
 
 /**
- * The native library that serves. Null where there is none.
+ * Finds the native library; null if there is none.
  *
- * @throws ArgumentError if DOTPOOL_LIBRARY names no file
+ * @throws ArgumentError if DOTPOOL_LIBRARY names a file that does not exist
  */
 export function findLibrary(): Library | null {
   const places = libraryPlaces()
@@ -63,7 +62,7 @@ export function findLibrary(): Library | null {
   throw new ArgumentError('DOTPOOL_LIBRARY', 'a file', describe(process.env.DOTPOOL_LIBRARY))
 }
 
-/** The WebAssembly module that this Node.js runs best, or null where none was built. */
+/** Finds the best WebAssembly module that this Node.js can run; null if none was built. */
 export function findWasm(): string | null {
   const modules = ['dotpool-relaxed.wasm', 'dotpool.wasm'].map((name) =>
     fileURLToPath(new URL(`../../../native/build/${name}`, import.meta.url)),
@@ -71,10 +70,10 @@ export function findWasm(): string | null {
   return modules.find((path) => existsSync(path) && wasm.validate(readFileSync(path))) ?? null
 }
 
-/** Why {@link findLibrary} finds nothing and what to do about it, in one line. */
+/** Says why {@link findLibrary} finds nothing, and what to do about it, in one line. */
 export function whyNoLibrary(): string {
   return (
-    `no native library: none is built, and none came with ${packages.join(' or ')}; ` +
+    `no native library: none was built, and none was installed with ${packages.join(' or ')}; ` +
     `install optional dependencies too or, with a C compiler and make, run: node ${buildScript}`
   )
 }

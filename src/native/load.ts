@@ -1,12 +1,12 @@
 import { readFileSync, statSync } from 'node:fs'
 import { ArgumentError, checkPath, describe } from '../errors.js'
-import type { Handle, Kernels, Native, Servant } from './abi.js'
+import type { Handle, Kernels, Native, WorkerNative } from './abi.js'
 import { bindLibrary } from './koffi-binding.js'
 import { findLibrary, findWasm, type Library, whyNoLibrary } from './library.js'
 import * as wasm from './wasm-api.js'
 import { bindWasm, joinWasm } from './wasm-binding.js'
 
-/* Which C half serves: the native library, else wasm. Each is opened once, when it is asked for. */
+/* Loads the native code: the library, or else the WebAssembly module. Each is opened once, on first use. */
 
 const opened = new Map<string, Native>()
 
@@ -21,10 +21,10 @@ function open(path: string): Native {
   return native
 }
 
-/** Opens a file that the caller names; `argument` is for the error. */
+/** Opens a file that the caller named; `argument` is for the error. */
 function openNamed(argument: string, path: unknown): Native {
   checkPath(argument, path)
-  // to open a FIFO waits for ever
+  // opening a FIFO would block for ever
   const isOther = statSync(path, { throwIfNoEntry: false })?.isFile() === false
   if (isOther) throw new ArgumentError(argument, 'a regular file', describe(path))
   try {
@@ -48,19 +48,19 @@ const library = once((): { native: Native | null; file: Library | null; problem:
   }
 })
 
-/** The same as WebAssembly. */
+/** The WebAssembly module. */
 const module = once((): { native: Native | null; path: string | null; problem: string } => {
   const path = findWasm()
   if (path === null) return { native: null, path, problem: 'none was built' }
   try {
     return { native: open(path), path, problem: '' }
   } catch (error) {
-    // its 4 GiB of addresses are set aside at once, which a limit of the process may forbid
+    // it reserves 4 GiB of address space at once, which a limit of the process may forbid
     return { native: null, path, problem: `cannot run: ${String(error)}` }
   }
 })
 
-/** What `make` gives, made when it is first asked for. */
+/** Calls `make` on first use, and keeps what it returns. */
 function once<T>(make: () => T): () => T {
   let made: T | undefined
   return () => {
@@ -70,9 +70,9 @@ function once<T>(make: () => T): () => T {
 }
 
 /**
- * The native library, or null where it cannot be had: {@link nativeProblem} says why.
+ * The native library, or null if there is none that loads: {@link nativeProblem} says why.
  *
- * @throws ArgumentError if DOTPOOL_LIBRARY names a file that is not there or does not load
+ * @throws ArgumentError if DOTPOOL_LIBRARY names a file that does not exist or does not load
  */
 export function loadNative(): Native | null {
   return library().native
@@ -83,49 +83,49 @@ export function nativeProblem(): string {
   return library().problem
 }
 
-/** The native library's file, whether it loads or not; null if there is none. */
+/** The file of the native library, whether or not it loads; null if there is none. */
 export function nativeLibrary(): Library | null {
   return library().file
 }
 
-/** The same as WebAssembly, or null where it cannot be had: {@link wasmModule} says why. */
+/** The native code as WebAssembly, or null if there is none that runs: {@link wasmModule} says why. */
 export function loadWasm(): Native | null {
   return module().native
 }
 
-/** The WebAssembly module's file, null if there is none, and why it does not run; empty if it does. */
+/** The file of the WebAssembly module, null if there is none, and why it does not run, empty if it does. */
 export function wasmModule(): { path: string | null; problem: string } {
   const { path, problem } = module()
   return { path, problem }
 }
 
-/** All kernels there are for this architecture, best first. */
+/** All kernels for this architecture, best first. */
 export function allKernels(): Kernels[] {
   const natives = [loadNative(), loadWasm()]
   const kernels = natives.flatMap((native) => native?.kernels() ?? [])
   return [...kernels, { isa: 'typescript', obstacle: null }]
 }
 
-/** What DOTPOOL_ISA can be on this machine, best first. */
+/** The values that DOTPOOL_ISA can have on this machine, best first. */
 export function possibleIsas(): string[] {
   return allKernels().flatMap(({ isa, obstacle }) => (obstacle === null ? [isa] : []))
 }
 
 /**
- * The C half with the kernels that the environment variable DOTPOOL_ISA asks for, or the widest that the
- * CPU runs; null for `typescript` or where there is no C.
+ * Chooses the native code with the kernels that the environment variable DOTPOOL_ISA names, or the widest that the CPU
+ * can run; null for `typescript`, or if there is none.
  *
- * @param file a library, or a WebAssembly module, to use instead of what is found
- * @throws ArgumentError if DOTPOOL_ISA names something this CPU or build cannot run, or DOTPOOL_LIBRARY
- *   or `file` a file that is not there or does not load
+ * @param file a library or a WebAssembly module, instead of those that are searched for
+ * @throws ArgumentError if DOTPOOL_ISA names kernels that this CPU or build cannot run, or if DOTPOOL_LIBRARY or `file`
+ *   names a file that does not exist or does not load
  */
 export function chooseNative(file?: string): Native | null {
   const wanted = process.env.DOTPOOL_ISA || null
   if (wanted === 'typescript') return null
-  const ways =
+  const loaders =
     file === undefined ? [loadNative, loadWasm] : [() => openNamed('nativeLibrary', file)]
-  for (const way of ways) {
-    const native = way()
+  for (const load of loaders) {
+    const native = load()
     if (native?.selectIsa(wanted)) return native
   }
   if (wanted === null) return null
@@ -137,7 +137,7 @@ export function chooseNative(file?: string): Native | null {
   )
 }
 
-/** Opens in a worker thread what another one has open. */
-export function openServant(handle: Handle): Servant {
+/** Binds, in a worker thread, the native code that the thread of its pool has bound. */
+export function openForWorker(handle: Handle): WorkerNative {
   return handle.kind === 'wasm' ? joinWasm(handle) : bindLibrary(handle.path)
 }

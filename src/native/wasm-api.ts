@@ -1,15 +1,15 @@
-/* The part of WebAssembly's JavaScript API that is used here; without the DOM's types there are none. */
+/* The types of WebAssembly's JavaScript API, as far as it is used here; only the DOM's types have them otherwise. */
 
-/** Compiled code; can be posted to other threads. */
+/** Compiled code, which can be posted to other threads. */
 export interface Module {
   readonly [Symbol.toStringTag]: string
 }
 
-/** A shared memory; can be posted to other threads. */
+/** A shared memory, which can be posted to other threads. */
 export interface Memory {
-  /** All of it; another one after it has grown. */
+  /** All of the memory; a new buffer after it has grown. */
   readonly buffer: SharedArrayBuffer
-  /** By so many pages; throws a RangeError where it cannot. */
+  /** Grows the memory by a number of pages; throws a RangeError if it cannot. */
   grow(pages: number): number
 }
 
@@ -24,7 +24,7 @@ interface Api {
   validate(bytes: Uint8Array): boolean
 }
 
-/** Undefined where the process may not make machine code (`--jitless`). */
+/** Undefined if the process may not generate machine code (`--jitless`). */
 const api = (globalThis as unknown as { WebAssembly?: Api }).WebAssembly
 
 export const { Module, Memory, Instance } = api ?? ({} as Api)

@@ -1,18 +1,18 @@
-import { type Handle, listKernels, type Native, type Servant } from './abi.js'
+import { type Handle, listKernels, type Native, type WorkerNative } from './abi.js'
 import { RegionLayout, WorkerLayout } from './layout.js'
 import * as wasm from './wasm-api.js'
 import { WasmHeap } from './wasm-heap.js'
 
 /*
- * The C half as WebAssembly: for machines that the library is not built for. Every thread has an instance
- * of its own, and a stack; all of them share one memory, in which lies whatever C is to see.
+ * The native code as WebAssembly, for machines that no library is built for. Every thread has an instance and a stack
+ * of its own; all share one memory, which holds everything that C sees.
  */
 
-/** What WebAssembly with 32-bit addresses can have, and what it begins with, in pages of 64 KiB. */
-const MOST_PAGES = 65536
-const FIRST_PAGES = 64
+/** The most memory that 32-bit addresses can reach, and the initial memory, in pages of 64 KiB. */
+const MAX_PAGES = 65536
+const INITIAL_PAGES = 64
 
-/** As C declares them: an address is a number, maybe a negative one, and 64-bit integers are bigints. */
+/** The functions as C declares them. Addresses are numbers, which can be negative; 64-bit integers are bigints. */
 interface Exports {
   __heap_base: wasm.Global
   __stack_pointer: wasm.Global
@@ -38,16 +38,16 @@ function instantiate(module: wasm.Module, memory: wasm.Memory): Exports {
   return instance.exports as unknown as Exports
 }
 
-/** An instance with a memory of its own. */
+/** Binds the module with a memory of its own. */
 export function bindWasm(module: wasm.Module): Native {
   const memory = new wasm.Memory({
-    initial: FIRST_PAGES,
-    maximum: MOST_PAGES,
+    initial: INITIAL_PAGES,
+    maximum: MAX_PAGES,
     shared: true,
   })
   const c = instantiate(module, memory)
   const heap = new WasmHeap(memory, c.__heap_base.value)
-  /** A C string in memory; null for NULL. */
+  /** Reads a C string; null for NULL. */
   const textAt = (address: number) => {
     if (address === 0) return null
     const bytes = new Uint8Array(memory.buffer)
@@ -86,17 +86,17 @@ export function bindWasm(module: wasm.Module): Native {
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: (region, epoch, sliceNanos) => c.dp_help(region, epoch, BigInt(sliceNanos)),
     helpBriefly: (region, epoch, turnNanos) => c.dp_help_briefly(region, epoch, BigInt(turnNanos)),
-    bury: c.dp_bury,
-    ...servantOf(c, memory),
+    retire: c.dp_bury,
+    ...workerNativeOf(c, memory),
   }
 }
 
-/** What a worker thread has of it. */
-export function joinWasm({ module, memory }: Handle & { kind: 'wasm' }): Servant {
-  return servantOf(instantiate(module, memory), memory)
+/** Binds the module in a worker thread, with the memory of its pool. */
+export function joinWasm({ module, memory }: Handle & { kind: 'wasm' }): WorkerNative {
+  return workerNativeOf(instantiate(module, memory), memory)
 }
 
-function servantOf(c: Exports, memory: wasm.Memory): Servant {
+function workerNativeOf(c: Exports, memory: wasm.Memory): WorkerNative {
   return {
     serve: (region, index, spinNanos, sliceNanos) => {
       // a worker's stack ends where its scratch memory begins

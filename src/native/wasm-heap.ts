@@ -1,7 +1,7 @@
 import { collectGarbage } from './collect-garbage.js'
 import type * as wasm from './wasm-api.js'
 
-/** An allocation begins at a cache line and fills whole ones, bytes. */
+/** The size of a cache line, bytes. Allocations consist of whole lines. */
 const LINE = 64
 
 const PAGE = 65536
@@ -11,42 +11,42 @@ interface Block {
   size: number
 }
 
-/** A part that was handed out. */
-interface Part {
+/** Memory that is allocated. */
+interface Allocation {
   block: Block
   /**
-   * V8 does not count what a part of the memory takes. With each goes an untouched buffer of the same size,
-   * which takes address space only, so that the collector runs when there is something to collect.
+   * V8 does not count the memory of an allocation. An untouched buffer of the same size, which takes address space
+   * only, makes it run the garbage collector in time.
    */
-  weight: ArrayBuffer
+  ballast: ArrayBuffer
 }
 
 /**
- * Hands out parts of a shared WebAssembly.Memory, and has them back when nobody holds them any more. Each
- * is a buffer of its own onto the whole memory, so that what keeps it alive is what keeps any buffer alive:
- * some view of it. A part's address is its view's byteOffset.
+ * Allocates from a shared WebAssembly.Memory, and frees what is no longer referenced. Each allocation is a view of a
+ * buffer object of its own, which covers the whole memory: so the allocation lives as long as any view of that buffer.
+ * Its address is the view's byteOffset.
  */
 export class WasmHeap {
   readonly #memory: wasm.Memory
-  /** Sorted by offset, no two adjacent. */
+  /** Free blocks, sorted by offset; no two are adjacent. */
   readonly #free: Block[] = []
-  /** Nothing from here on was ever handed out. */
+  /** The end of all memory that was ever allocated. */
   #end: number
-  readonly #parts = new WeakMap<ArrayBufferLike, Part>()
-  /** What is handed out, and to whom. */
-  readonly #holders = new Map<Block, WeakRef<SharedArrayBuffer>>()
+  readonly #allocations = new WeakMap<ArrayBufferLike, Allocation>()
+  /** The buffer of each allocated block. */
+  readonly #buffers = new Map<Block, WeakRef<SharedArrayBuffer>>()
   readonly #registry = new FinalizationRegistry<Block>((block) => this.#release(block))
 
-  /** @param base nothing below is free, bytes */
+  /** @param base the first free byte */
   constructor(memory: wasm.Memory, base: number) {
     this.#memory = memory
     this.#end = Math.ceil(base / LINE) * LINE
   }
 
   /**
-   * Zeroed memory, 64-byte aligned.
+   * Allocates zeroed memory, 64-byte aligned.
    *
-   * @throws RangeError if there is not so much left
+   * @throws RangeError if there is not enough
    */
   allocate(byteLength: number): Uint8Array<SharedArrayBuffer> {
     const size = Math.max(1, Math.ceil(byteLength / LINE)) * LINE
@@ -56,38 +56,38 @@ export class WasmHeap {
       offset = this.#take(size)
     }
     if (offset === undefined) {
-      throw new RangeError(`no ${size} bytes are left of the 4 GiB that WebAssembly can address`)
+      throw new RangeError(`${size} bytes are not free in the 4 GiB that WebAssembly can address`)
     }
     const block: Block = { offset, size }
     const buffer = structuredClone(this.#memory.buffer)
-    this.#parts.set(buffer, { block, weight: new ArrayBuffer(size) })
-    this.#holders.set(block, new WeakRef(buffer))
+    this.#allocations.set(buffer, { block, ballast: new ArrayBuffer(size) })
+    this.#buffers.set(block, new WeakRef(buffer))
     this.#registry.register(buffer, block)
     return new Uint8Array(buffer, offset, byteLength)
   }
 
-  /** Takes a part back before nobody holds it; it must not be used any more. */
+  /** Frees an allocation that is still referenced, but must not be used any more. */
   free(view: ArrayBufferView): void {
-    const part = this.#parts.get(view.buffer)
-    if (part === undefined) return
-    this.#parts.delete(view.buffer)
-    this.#release(part.block)
+    const allocation = this.#allocations.get(view.buffer)
+    if (allocation === undefined) return
+    this.#allocations.delete(view.buffer)
+    this.#release(allocation.block)
   }
 
-  /** Whether the view is of memory that this heap handed out. */
+  /** Whether this heap allocated the view's memory. */
   owns(view: ArrayBufferView): boolean {
-    return this.#parts.has(view.buffer)
+    return this.#allocations.has(view.buffer)
   }
 
   #take(size: number): number | undefined {
     return this.#reuse(size) ?? this.#extend(size)
   }
 
-  /** Has back at once what nobody holds: the registry tells of it later, between turns of the event loop. */
+  /** Frees at once what is no longer referenced; the registry would only do so in later turns of the event loop. */
   #collect(): void {
     collectGarbage()
-    for (const [block, holder] of this.#holders) {
-      if (holder.deref() === undefined) this.#release(block)
+    for (const [block, buffer] of this.#buffers) {
+      if (buffer.deref() === undefined) this.#release(block)
     }
   }
 
@@ -99,7 +99,7 @@ export class WasmHeap {
     block.offset += size
     block.size -= size
     if (block.size === 0) this.#free.splice(index, 1)
-    // by eight bytes: a fill of shared bytes writes one at a time
+    // as float64: a fill of shared memory writes one element at a time
     new Float64Array(this.#memory.buffer, offset, size / 8).fill(0)
     return offset
   }
@@ -118,9 +118,9 @@ export class WasmHeap {
     return offset
   }
 
-  #release(part: Block): void {
-    if (!this.#holders.delete(part)) return
-    const block = { ...part }
+  #release(allocated: Block): void {
+    if (!this.#buffers.delete(allocated)) return
+    const block = { ...allocated }
     const index = this.#free.findIndex(({ offset }) => offset > block.offset)
     const at = index < 0 ? this.#free.length : index
     const [before, after] = [this.#free[at - 1], this.#free[at]]

@@ -7,11 +7,11 @@ import { type ActivationArray, checkLength, describeTensor, readFloats, Tensor }
 import { isShared } from '../views.js'
 
 /*
- * What forward calls have in common: rows of activations come in as an array or a tensor, and results
- * go out as the same.
+ * The inputs and results of forward calls: rows of activations, in an array or a tensor. The result is of the same
+ * kind as the input.
  */
 
-/** Activation types that a Linear takes and gives. */
+/** The types of activations that a Linear takes and returns. */
 export type ActivationType = 'float32' | 'bfloat16'
 
 /** float32 [M * K], or a tensor [..., K]. */
@@ -39,18 +39,18 @@ export const forwardOptions: OptionNames<ForwardOptions<unknown>> = {
   signal: checkSignal,
 }
 
-/** The checked input of a call, where workers see it, and memory for what the call needs besides. */
+/** The checked input of a call, in memory that workers see, and the memory for the call's temporary buffers. */
 export class Input {
   readonly type: ActivationType
   readonly nativeType: number
   readonly rows: number
   readonly data: ActivationArray
   readonly memory: CallMemory
-  /** What the caller gave, by a view of our own, and its sizes if it is a tensor. */
+  /** A new view of what the caller passed, and its sizes if it is a tensor. */
   readonly given: ActivationArray
   readonly dims: readonly number[] | undefined
 
-  /** @throws ArgumentError unless x is whole rows of K */
+  /** @throws ArgumentError unless x consists of whole rows of K */
   constructor(pool: Pool, x: Activations, inFeatures: number) {
     this.given = checkInput(x, inFeatures)
     this.dims = x instanceof Tensor ? x.dims : undefined
@@ -58,22 +58,22 @@ export class Input {
     this.nativeType = NativeType[this.type]
     this.rows = this.given.length / inFeatures
     this.memory = new CallMemory(pool.memory)
-    this.data = this.memory.share(this.type, this.given)
+    this.data = this.memory.place(this.type, this.given)
   }
 }
 
 /** Where the result of a call goes. */
 export class Result {
-  /** Where workers write it. */
+  /** The memory that workers write. */
   readonly data: ActivationArray
   readonly #memory: Memory
   readonly #input: Input
   readonly #outFeatures: number
   readonly #out: Activations | undefined
-  /** The memory of `out` by a view of our own. */
+  /** A new view of the memory of `out`. */
   readonly #target: ActivationArray | undefined
 
-  /** @throws ArgumentError unless `out` looks like the result of the input */
+  /** @throws ArgumentError unless `out` has the kind and size of the result */
   constructor({ memory }: Pool, input: Input, outFeatures: number, out?: Activations) {
     const size = input.rows * outFeatures
     const target = out === undefined ? undefined : checkOut(out, input, size)
@@ -89,9 +89,9 @@ export class Result {
   }
 
   /**
-   * What the caller gets, once workers have written it.
+   * Returns the result for the caller, once workers have written it.
    *
-   * @throws ArgumentError if the memory of `out` is gone meanwhile
+   * @throws ArgumentError if the buffer of `out` was detached or has shrunk during the call
    */
   finish(): Activations {
     const { type, given, dims } = this.#input
@@ -100,7 +100,7 @@ export class Result {
       if (target !== this.data) {
         checkLength('out', target, this.data.length)
         ;(target as Float32Array).set(this.data as Float32Array)
-        this.#memory.discard(this.data)
+        this.#memory.free(this.data)
       }
       return this.#out
     }
@@ -110,7 +110,7 @@ export class Result {
   }
 }
 
-/** The elements of x, whole rows of K. */
+/** Returns the elements of x; throws an ArgumentError unless they are whole rows of K. */
 function checkInput(x: unknown, inFeatures: number): ActivationArray {
   const data = readFloats('x', x)
   if (x instanceof Tensor && x.dims.at(-1) !== inFeatures) {
@@ -122,7 +122,7 @@ function checkInput(x: unknown, inFeatures: number): ActivationArray {
   return data
 }
 
-/** The elements of `out`, which must look like the result of the input. */
+/** Returns the elements of `out`; throws an ArgumentError unless it has the kind and size of the result. */
 function checkOut(out: unknown, { type, given, dims }: Input, size: number): ActivationArray {
   const data = readFloats('out', out)
   const sameKind = out instanceof Tensor === (dims !== undefined)
@@ -131,7 +131,7 @@ function checkOut(out: unknown, { type, given, dims }: Input, size: number): Act
     throw new ArgumentError('out', `${kind} of ${size} elements`, describeTensor(out))
   }
   if (overlaps(data, given)) {
-    throw new ArgumentError('out', 'memory apart from x', 'memory that x lies in')
+    throw new ArgumentError('out', 'memory that does not overlap x', 'memory that overlaps x')
   }
   return data
 }

@@ -6,11 +6,11 @@ import { type NativeOp, OpFlag, type Program, type ScriptOp } from '../pool/prog
 import type { LinearCall } from './linear-call.js'
 import { multiplyOp, quantizeOps } from './linear-program.js'
 
-/** Programs of one Linear that are out at once: one that runs and one that follows without a gap. */
-const OUT = 2
+/** The most programs of one Linear in flight: one that runs, and one that follows without a gap. */
+const MAX_IN_FLIGHT = 2
 
-/** A batch has at most so many rows; beyond, weights are no longer what takes the time. */
-const BATCH_ROWS = 256
+/** The most rows of a batch: with more of them, reading the weights is no longer what takes the time. */
+const MAX_BATCH_ROWS = 256
 
 /** A call that waits, and how it settles. */
 interface Waiting {
@@ -19,34 +19,35 @@ interface Waiting {
 }
 
 /**
- * Runs the calls of one Linear. While two are out, others gather; then they go out together as one
- * program, which reads the weights once for all. Rows do not see each other, so results stay the same.
+ * Runs the calls of one Linear. While two programs are in flight, other calls wait; then they run together as one
+ * program, which reads the weights once. Rows are independent, so the results stay the same.
  */
 export class Coalescer {
   readonly #pool: Pool
   readonly #waiting: Waiting[] = []
-  #out = 0
+  #inFlight = 0
 
   constructor(pool: Pool) {
     this.#pool = pool
   }
 
-  /** Runs the call, alone or with others. */
+  /** Runs the call, alone or together with others. */
   async run(call: LinearCall, signal?: AbortSignal): Promise<void> {
-    if (this.#out >= OUT && call.input.rows < BATCH_ROWS) return this.#wait(call, signal)
-    this.#out++
+    if (this.#inFlight >= MAX_IN_FLIGHT && call.input.rows < MAX_BATCH_ROWS)
+      return this.#wait(call, signal)
+    this.#inFlight++
     try {
       await this.#pool.run(call, signal)
     } finally {
-      this.#out--
-      this.#sendBatches()
+      this.#inFlight--
+      this.#runBatches()
     }
   }
 
   #wait(call: LinearCall, signal?: AbortSignal): Promise<void> {
     const deferred = new AbortableDeferred<void>(signal, () => {
       const i = this.#waiting.indexOf(waiting)
-      // what has gone out is computed all the same, for the others of its batch
+      // a call whose batch is in flight is computed all the same
       if (i >= 0) this.#waiting.splice(i, 1)[0].call.release()
     })
     const waiting: Waiting = { call, deferred }
@@ -56,42 +57,42 @@ export class Coalescer {
     return deferred.promise
   }
 
-  #sendBatches(): void {
-    while (this.#out < OUT && this.#waiting.length > 0) {
+  #runBatches(): void {
+    while (this.#inFlight < MAX_IN_FLIGHT && this.#waiting.length > 0) {
       const batch = this.#nextBatch()
-      this.#out++
+      this.#inFlight++
       const calls = batch.map(({ call }) => call)
       const program = calls.length === 1 ? calls[0] : new BatchProgram(this.#pool, calls)
-      this.#send(program, batch)
+      this.#runBatch(program, batch)
     }
   }
 
-  async #send(program: Program, batch: Waiting[]): Promise<void> {
+  async #runBatch(program: Program, batch: Waiting[]): Promise<void> {
     try {
       await this.#pool.run(program)
       for (const { deferred } of batch) deferred.resolve()
     } catch (error) {
       for (const { deferred } of batch) deferred.reject(error)
     }
-    this.#out--
-    this.#sendBatches()
+    this.#inFlight--
+    this.#runBatches()
   }
 
-  /** The longest waiting calls, as many as fit, all of one type. */
+  /** Takes the calls that have waited longest, as many as fit in a batch, all of one type. */
   #nextBatch(): Waiting[] {
     const { type } = this.#waiting[0].call.input
     let rows = 0
     let count = 0
     for (const { call } of this.#waiting) {
       rows += call.input.rows
-      if (call.input.type !== type || (count > 0 && rows > BATCH_ROWS)) break
+      if (call.input.type !== type || (count > 0 && rows > MAX_BATCH_ROWS)) break
       count++
     }
     return this.#waiting.splice(0, count)
   }
 }
 
-/** Calls of one weight as one multiplication: tables tell where their rows are and go. */
+/** Calls of one weight as one multiplication: tables hold the addresses of their rows and results. */
 class BatchProgram implements Program {
   readonly #pool: Pool
   readonly #calls: LinearCall[]
@@ -124,13 +125,13 @@ class BatchProgram implements Program {
     for (const call of this.#calls) call.release()
   }
 
-  /** Addresses of all rows, one after the other; returns the table's own. */
+  /** Writes a table of the addresses of all rows, and returns the table's own address. */
   #table(
     count: number,
     width: number,
     dataOf: (call: LinearCall) => Float32Array | Uint16Array,
   ): number {
-    const bytes = this.#calls[0].input.memory.take(count * 8)
+    const bytes = this.#calls[0].input.memory.acquire(count * 8)
     const table = new BigUint64Array(bytes.buffer, bytes.byteOffset, count)
     let row = 0
     for (const call of this.#calls) {

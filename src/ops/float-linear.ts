@@ -28,8 +28,8 @@ const floatLinearOptions: OptionNames<FloatLinearOptions> = {
 }
 
 /**
- * `nn.Linear` with float weights, float32 or bfloat16, multiplied in float32 by all workers of a pool:
- * for what must not be quantised. The same bits on every machine and at every thread count.
+ * `nn.Linear` with float weights, float32 or bfloat16, multiplied in float32 by all workers of a pool: for layers that
+ * must not be quantised. Results have the same bits on every machine and at every thread count.
  */
 export class FloatLinear {
   readonly inFeatures: number
@@ -47,7 +47,7 @@ export class FloatLinear {
   }
 
   /**
-   * From float weights, which stay as they are.
+   * From float weights, which are not quantised.
    *
    * @param weight float32 [N * K], or a float32 or bfloat16 tensor [N, K]; copied at once
    * @throws ArgumentError if an argument does not fit, OutOfMemoryError
@@ -71,13 +71,13 @@ export class FloatLinear {
     return new FloatLinear(pool, dense)
   }
 
-  /** @internal @param weight held without a copy */
+  /** @internal @param weight referenced without a copy */
   static fromDense(pool: Pool, weight: DenseWeight): FloatLinear {
     return new FloatLinear(pool, weight)
   }
 
   /**
-   * y = x W^T (+ bias). The input is as `Linear.forward` has it.
+   * y = x W^T (+ bias). Takes its input as `Linear.forward` does.
    *
    * @param x float32 [M * K]
    * @returns float32 [M * N]
@@ -91,7 +91,7 @@ export class FloatLinear {
     return call.result.finish() as Float32Array
   }
 
-  /** Lets go of the weight. Calls in flight still finish; later ones throw DisposedError. */
+  /** Releases the weight. Calls in flight still finish; later ones throw DisposedError. */
   dispose(): void {
     this.#weight = undefined
   }
@@ -107,7 +107,7 @@ export class FloatLinear {
     return `Linear(in_features=${inFeatures}, out_features=${outFeatures}, bias=${bias}, dtype=${type})`
   }
 
-  /** @internal The weight; throws a DisposedError if there is none any more. */
+  /** @internal The weight; throws a DisposedError once it is released. */
   get weight(): DenseWeight {
     if (this.#weight === undefined) throw new DisposedError('the Linear')
     return this.#weight

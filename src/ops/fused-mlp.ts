@@ -31,16 +31,16 @@ import { checkFit, checkTogether } from './linear-group.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
 
 export interface FusedMlpOptions {
-  /** What becomes of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
+  /** The activation of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
   activation?: Activation | undefined
 }
 
 const mlpOptions: OptionNames<FusedMlpOptions> = { activation: true }
 
 /**
- * y = down(activation(gate(x)) * up(x)), the MLP of a gated transformer, in one parallel region: x is
- * quantised once, gate and up run together, and what goes into down never leaves the workers. The bits
- * are those of the three Linears and {@link applyGate} one after the other.
+ * y = down(activation(gate(x)) * up(x)), the MLP of a gated transformer, in one parallel region: x is quantised once,
+ * gate and up run together, and the input of down never leaves the workers. The result has the bits of the three
+ * Linears and {@link applyGate} one after the other.
  */
 export class FusedMlp {
   readonly gate: Linear
@@ -51,7 +51,7 @@ export class FusedMlp {
   /**
    * @param gate [I, K]
    * @param up [I, K]
-   * @param down [N, I]; all of one pool, and not owned by the MLP
+   * @param down [N, I]; all three are of one pool, and the MLP does not own them
    * @throws ArgumentError if they do not fit together
    */
   constructor(gate: Linear, up: Linear, down: Linear, options: FusedMlpOptions = {}) {
@@ -71,7 +71,7 @@ export class FusedMlp {
 
   /**
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
-   * @returns float32 [M * N], or a tensor [..., N]; all as `Linear.forward` has it
+   * @returns float32 [M * N], or a tensor [..., N]; see `Linear.forward`
    */
   forward(x: Float32Array, options?: ForwardOptions<Float32Array>): Promise<Float32Array>
   forward<T extends ActivationType>(
@@ -154,10 +154,10 @@ class MlpCall implements Program {
     this.#input.memory.release()
   }
 
-  /** Room for [M, I] of the input's type. */
+  /** Acquires memory for [M, I] of the input's type. */
   #hidden(): ActivationArray {
     const { rows, type, memory } = this.#input
     const size = rows * this.#gate.outFeatures
-    return viewAs(type, memory.take(size * (type === 'float32' ? 4 : 2)), size)
+    return viewAs(type, memory.acquire(size * (type === 'float32' ? 4 : 2)), size)
   }
 }

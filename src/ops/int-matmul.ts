@@ -18,14 +18,13 @@ import { describeTensor, elementsOf, Tensor } from '../tensor.js'
 const MAX_INNER = 131071
 
 /**
- * y[m, n] = sum_k a[m, k] * b[k, n], exactly. Runs as one region: b is packed into tiles, a into the
- * kernels' activation format, then multiplied.
+ * y[m, n] = sum_k a[m, k] * b[k, n], exact. Runs as one region that packs b into tiles and a into the kernels'
+ * activation format, and multiplies them.
  *
  * @param a int8 [M, K], K <= 131071
  * @param b int8 [K, N]
  * @returns int32 [M, N]
- * @throws ArgumentError if types or shapes do not fit, the signal's reason, OutOfMemoryError, or what the pool
- *   throws
+ * @throws ArgumentError if types or shapes do not fit; the signal's reason; OutOfMemoryError; what the pool throws
  */
 export async function intMatmul(
   pool: Pool,
@@ -44,7 +43,7 @@ export async function intMatmul(
   return new Tensor('int32', call.result(), [m, n])
 }
 
-/** Of an int8 tensor [rows, columns]. */
+/** The elements of an int8 tensor [rows, columns]. */
 interface Matrix {
   readonly elements: Int8Array
   readonly rows: number
@@ -75,8 +74,8 @@ class IntMatmul implements Program {
     this.#k = k
     this.#n = n
     this.#memory = new CallMemory(pool.memory)
-    this.#a = this.#memory.share('int8', a)
-    this.#b = this.#memory.share('int8', b)
+    this.#a = this.#memory.place('int8', a)
+    this.#b = this.#memory.place('int8', b)
     this.#y = pool.memory.result('int32', m * n)
   }
 
@@ -87,9 +86,9 @@ class IntMatmul implements Program {
   native(): NativeOp[] {
     const pool = this.#pool
     const [m, k, n] = [this.#m, this.#k, this.#n]
-    const tiles = pool.addressOf(this.#memory.take(tileBytes(n, k)))
-    const colSum = pool.addressOf(this.#memory.take(paddedN(n) * 4))
-    const xq = pool.addressOf(this.#memory.take(m * pool.rowStride(k)))
+    const tiles = pool.addressOf(this.#memory.acquire(tileBytes(n, k)))
+    const colSum = pool.addressOf(this.#memory.acquire(paddedN(n) * 4))
+    const xq = pool.addressOf(this.#memory.acquire(m * pool.rowStride(k)))
     const y = pool.addressOf(this.#y)
     return [
       { kind: OpKind.packTransposed, n, k, x: pool.addressOf(this.#b), tiles, colSum },

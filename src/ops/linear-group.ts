@@ -16,26 +16,25 @@ import {
 import { Linear } from './linear.js'
 import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
 
-/** A program has room for one op of quantising and so many multiplications. */
-const MOST_LINEARS = 15
+/** A program has room for one op that quantises and this many multiplications. */
+const MAX_LINEARS = 15
 
 /**
- * Several Linears on one input, such as the q, k and v of attention, in one parallel region: the input
- * is quantised once, and no worker waits between them. The bits are those of the Linears one by one.
+ * Several Linears of one input, such as the q, k and v of attention, in one parallel region: the input is quantised
+ * once, and no worker waits between them. The results have the bits of the Linears one by one.
  */
 export class LinearGroup {
   readonly linears: readonly Linear[]
   readonly inFeatures: number
 
   /**
-   * @param linears of one pool, with the same inFeatures and outliers, at least one and at most 15; the
-   *   group does not own them
+   * @param linears 1 to 15 Linears of one pool, with the same inFeatures and outliers; the group does not own them
    * @throws ArgumentError if they do not fit together
    */
   constructor(linears: readonly Linear[]) {
     const copy = Array.isArray(linears) ? [...linears] : []
-    if (copy.length < 1 || copy.length > MOST_LINEARS) {
-      throw new ArgumentError('linears', `1 to ${MOST_LINEARS} Linears`, describe(linears))
+    if (copy.length < 1 || copy.length > MAX_LINEARS) {
+      throw new ArgumentError('linears', `1 to ${MAX_LINEARS} Linears`, describe(linears))
     }
     checkTogether(copy.map((linear, i) => [`linears[${i}]`, linear]))
     const { inFeatures, outliers } = copy[0]
@@ -49,10 +48,10 @@ export class LinearGroup {
   }
 
   /**
-   * One result for each Linear, in order; all as `Linear.forward` has it.
+   * Returns one result for each Linear, in order; see `Linear.forward`.
    *
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
-   * @param options `out` is an array with a place for each result
+   * @param options `out` is an array with an element for each result
    */
   forward(x: Float32Array, options?: ForwardOptions<Float32Array[]>): Promise<Float32Array[]>
   forward<T extends ActivationType>(
@@ -96,8 +95,8 @@ class GroupCall implements Program {
 
   constructor(linears: readonly Linear[], x: Activations, out: Activations[] | undefined) {
     if (out !== undefined && (!Array.isArray(out) || out.length !== linears.length)) {
-      const got = Array.isArray(out) ? `${out.length}` : describe(out)
-      throw new ArgumentError('out', `${linears.length} places`, got)
+      const got = Array.isArray(out) ? `length ${out.length}` : describe(out)
+      throw new ArgumentError('out', `an array of length ${linears.length}`, got)
     }
     const { pool, inFeatures } = linears[0]
     this.#pool = pool
@@ -142,7 +141,7 @@ export function checkTogether(linears: [argument: string, linear: unknown][]): v
   }
 }
 
-/** Throws an ArgumentError unless a property of a Linear is what the others need. */
+/** Throws an ArgumentError unless a property of a Linear has the value that the others need. */
 export function checkFit(argument: string, what: string, value: number, wanted: number): void {
   if (value !== wanted) throw new ArgumentError(argument, `${what} ${wanted}`, `${value}`)
 }

@@ -51,7 +51,7 @@ export function quantizeOps(
   let [xq, xScale] = [0, 0]
   if (count !== 1 || flags !== 0) {
     const stride = pool.rowStride(k)
-    xq = pool.addressOf(memory.take(count * (stride + 4)))
+    xq = pool.addressOf(memory.acquire(count * (stride + 4)))
     xScale = xq + count * stride
     const kind = OpKind.quantize
     ops.push({ kind, xType: type, m: count, k, x, flags, u, activation, xq, xScale, outliers })

@@ -36,8 +36,8 @@ import {
  */
 
 /**
- * (K - c) * 127 * 128 + c * 127 * 128 * 128 < 2^31, c outliers: so int32 sums cannot overflow. Without, and with up
- * to eight, K is bounded by what the kernels have room for.
+ * The largest K with (K - c) * 127 * 128 + c * 127 * 128 * 128 < 2^31 for c outliers, so that int32 sums cannot
+ * overflow. With up to eight outliers the room in the kernels bounds K.
  */
 function maxInFeatures(outliers: number): number {
   return Math.min(MAX_K, 132104 - 127 * outliers)
@@ -58,8 +58,8 @@ export type Precision = 'int8' | 'float32'
 /** Options of {@link Linear.forwardSync}, which cannot be aborted. */
 export interface LinearForwardSyncOptions<Out> extends ForwardSyncOptions<Out> {
   /**
-   * `float32` leaves the activations as they are: for accuracy checks, and for callers who must not
-   * quantise them. Much slower for many rows. Default `int8`.
+   * `float32` does not quantise the activations: for accuracy checks, and for callers whose activations must stay
+   * float. Much slower for many rows. Default `int8`.
    */
   precision?: Precision | undefined
 }
@@ -80,8 +80,8 @@ const linearForwardOptions: OptionNames<LinearForwardOptions<unknown>> = {
 }
 
 /**
- * `nn.Linear` with int8 weights, run by all workers of a pool. Activations are quantised row by row,
- * results have the same bits on every machine, at every thread count, alone or in a batch.
+ * `nn.Linear` with int8 weights, run by all workers of a pool. Activations are quantised row by row. Results have the
+ * same bits on every machine, at every thread count, alone or in a batch.
  */
 export class Linear {
   readonly inFeatures: number
@@ -106,8 +106,8 @@ export class Linear {
   /**
    * From int8 weights.
    *
-   * @param weight int8 [N * K], row-major as `nn.Linear` has it; not copied, so that it must stay as it is until
-   *   the call settles, and may be released afterwards
+   * @param weight int8 [N * K], row-major as in `nn.Linear`; not copied: it must not change until the call settles,
+   *   and is not referenced afterwards
    * @param scale float32 [N], or one number for all channels; finite
    * @throws ArgumentError if an argument does not fit, before any work starts, or if the weight's buffer is detached
    *   or shrinks meanwhile; OutOfMemoryError
@@ -153,7 +153,7 @@ export class Linear {
   }
 
   /**
-   * @internal From weights that come some channels at a time; memory holds the packed ones only.
+   * @internal From weights that are read some channels at a time, so that only packed ones are in memory.
    *
    * @param scale float32 [N] of int8 weights; float ones are quantised
    */
@@ -182,9 +182,9 @@ export class Linear {
 
   /**
    * y = x W^T (+ bias). The result has the input's kind and type, and lies in shared memory if the
-   * input does. An input in shared memory is not copied and must not change before the call settles; any
-   * other is copied at once, so that its memory may be used again as soon as the call has returned.
-   * Calls of a few rows that wait for earlier ones are joined into one.
+   * input does. An input in shared memory is not copied and must not change before the call settles. Any
+   * other is copied at once, and can be changed as soon as the call has returned. Calls of a few rows that wait for
+   * earlier ones run together.
    *
    * @param x float32 [M * K], or a float32 or bfloat16 tensor [..., K]
    * @returns float32 [M * N], or a tensor [..., N] of the same type
@@ -208,9 +208,8 @@ export class Linear {
   }
 
   /**
-   * The same, blocking the calling thread, which works in the place of the pool's last worker. For
-   * command-line programs and for callers that are themselves worker threads; a server's event loop
-   * stands still meanwhile.
+   * The same, but blocks the calling thread, which runs units of work in the place of the pool's last worker. For
+   * command-line programs, and for callers that are worker threads themselves: it blocks a server's event loop.
    */
   forwardSync(x: Float32Array, options?: LinearForwardSyncOptions<Float32Array>): Float32Array
   forwardSync<T extends ActivationType>(
@@ -223,7 +222,7 @@ export class Linear {
     return call.result.finish()
   }
 
-  /** Lets go of the weights. Calls in flight still finish; later ones throw DisposedError. */
+  /** Releases the weights. Calls in flight still finish; later ones throw DisposedError. */
   dispose(): void {
     this.#weight = undefined
   }
@@ -238,7 +237,7 @@ export class Linear {
     return `Linear(in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${bias}, dtype=int8${outliers})`
   }
 
-  /** @internal The packed weights; throws a DisposedError if there are none any more. */
+  /** @internal The packed weights; throws a DisposedError once they are released. */
   get weight(): Weight {
     if (this.#weight === undefined) throw new DisposedError('the Linear')
     return this.#weight
@@ -254,7 +253,7 @@ export class Linear {
 
 // ---- checks -------------------------------------------------------------------------------------
 
-/** A copy, with a bias of its own. */
+/** Checks the options; returns them with a copy of the bias. */
 function checkLinearOptions(options: LinearOptions): LinearOptions {
   const checked = checkOptions(options, linearOptions)
   const { inFeatures, outFeatures, bias, outliers = 0 } = checked

@@ -15,26 +15,26 @@ import { notFinite, type WeightShape } from '../reference/quantize.js'
 import { checkLength } from '../tensor.js'
 import { viewOf } from '../views.js'
 
-/** How much of the source is packed by one program, bytes: the event loop turns in between. */
-const CHUNK = 4 << 20
+/** How much of the source one program packs, bytes; the event loop runs between programs. */
+const CHUNK_BYTES = 4 << 20
 
-/** Weights: int8, or float32 or bfloat16 bits that are quantised as they are packed. */
+/** Weights: int8, or float32 or bfloat16 bits, which are quantised while they are packed. */
 export type WeightArray = Int8Array | Float32Array | Uint16Array
 
-/** Where weights [N, K] come from, some output channels at a time. */
+/** A source of weights [N, K], which are read some output channels at a time. */
 export interface WeightSource {
   readonly bytesPerElement: number
   /**
-   * The channels [first, last), row-major. The array is good until the next but one is asked for.
-   * Asked for in order, the next ones while the last ones are packed.
+   * Reads the channels [first, last), row-major. Called in order; the next chunk is read while the last one is packed.
+   * An array stays valid until the second next call.
    */
   read(first: number, last: number): WeightArray | Promise<WeightArray>
 }
 
 /**
- * All of a weight [N, K] that is there already, unless its buffer is detached or shrinks meanwhile.
+ * The source of a weight [N, K] in memory. Throws an ArgumentError if its buffer is detached or shrinks meanwhile.
  *
- * @param weight a view of our own
+ * @param weight a view that the caller has no reference to
  */
 export function wholeWeight(weight: WeightArray, inFeatures: number): WeightSource {
   const { length } = weight
@@ -52,9 +52,9 @@ export interface LinearOptions extends WeightShape {
   /** float32 [N], finite. */
   bias?: Float32Array | undefined
   /**
-   * The most elements of a row of activations that keep the integers that they need, 15 bits, while the others
-   * set the step: outlier features, as language models have them. 0, as by default, quantises every row by its
-   * largest element; at most 15.
+   * The most elements of a row of activations that are kept exact, in 15 bits, while the others set the quantisation
+   * step: language models have such outlier features. At most 15. 0, the default, quantises every row by its largest
+   * element.
    */
   outliers?: number | undefined
   /** Stops the packing of the weights; the call rejects with its reason. */
@@ -63,11 +63,11 @@ export interface LinearOptions extends WeightShape {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
-/** Packed weights and what the epilogue needs, all in shared memory and read-only from here on. */
+/** Packed weights, and the scales and biases of the epilogue, in shared memory. Read-only once packed. */
 export class Weight {
   readonly inFeatures: number
   readonly outFeatures: number
-  /** The most outliers of a row that is multiplied by it. */
+  /** The most outliers of a row of activations. */
   readonly outliers: number
   /** int8, 64c4 tiles. */
   readonly tiles: Int8Array
@@ -77,10 +77,10 @@ export class Weight {
   readonly scale: Float32Array
   /** float32 [N, padded to 64]. */
   readonly bias: Float32Array | undefined
-  /** Where C finds them. */
+  /** Their addresses for C; 0 without a bias. */
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
-  /** Memory for weights of this shape, not packed yet. */
+  /** Allocates memory for weights of this shape. */
   constructor(pool: Pool, { inFeatures, outFeatures, bias, outliers = 0 }: LinearOptions) {
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
@@ -100,17 +100,16 @@ export class Weight {
     }
   }
 
-  /** Of the packed weights, bytes. */
+  /** The size of the packed weights, bytes. */
   get byteLength(): number {
     return this.tiles.byteLength
   }
 
   /**
-   * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time; a float source is
-   * quantised on the way and its scales are written.
+   * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time. Quantises a float source, and writes
+   * its scales.
    *
-   * @throws ArgumentError where a float source holds a NaN or an infinity, or is shorter meanwhile; what the
-   *   source throws
+   * @throws ArgumentError if a float source contains a NaN or an infinity, or has become shorter; what the source throws
    */
   async pack(
     pool: Pool,
@@ -118,16 +117,16 @@ export class Weight {
     { signal, onProgress }: Pick<LinearOptions, 'signal' | 'onProgress'>,
   ): Promise<void> {
     const { inFeatures: K, outFeatures: N } = this
-    const rows = Math.max(1, Math.floor(CHUNK / (K * source.bytesPerElement) / NR)) * NR
+    const rows = Math.max(1, Math.floor(CHUNK_BYTES / (K * source.bytesPerElement) / NR)) * NR
     const read = async (first: number) => await source.read(first, Math.min(first + rows, N))
     let next = read(0)
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
       const chunk = await next
-      // it may have been read long ago
+      // its buffer may have shrunk since it was read
       checkLength('weight', chunk, (last - first) * K)
       if (last < N) next = read(last)
-      // who awaits it comes later
+      // it is awaited in the next turn of the loop
       next.catch(() => {})
       const fault = await pool.run(new PackProgram(pool, this, chunk, first, last), signal)
       if (fault > 0) throw notFinite('weight', first + fault - 1)
@@ -154,7 +153,7 @@ class PackProgram implements Program {
     this.#pool = pool
     this.#weight = weight
     this.#memory = new CallMemory(pool.memory)
-    this.#source = this.#memory.share(typeOf(source), source) as WeightArray
+    this.#source = this.#memory.place(typeOf(source), source) as WeightArray
     this.#first = first
     this.#last = last
   }
@@ -194,7 +193,7 @@ class PackProgram implements Program {
   }
 }
 
-/** A copy of float32 [N], all finite. */
+/** Copies float32 [N]; throws an ArgumentError unless all are finite. */
 export function copyChannels(
   argument: string,
   values: unknown,

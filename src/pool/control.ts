@@ -14,11 +14,11 @@ export class Control {
   readonly words: Int32Array<SharedArrayBuffer>
   readonly #unsigned: Uint32Array<SharedArrayBuffer>
   readonly #counters: BigUint64Array<SharedArrayBuffer>
-  /** By slot, the list of ops that it names, if any. */
+  /** The list of ops that each slot of the ring refers to, if any. */
   readonly #lists: (OpList | undefined)[] = []
   /**
-   * Lists that slots no longer name, and their last programs. A worker that was put to sleep while it looked
-   * for something to claim reads there when it wakes, however many programs later.
+   * Lists that no slot refers to any more, and their last programs. A worker that the system suspended while it
+   * looked for a unit to claim reads them when it resumes, however many programs later.
    */
   readonly #replaced = new Map<OpList, number>()
 
@@ -39,16 +39,16 @@ export class Control {
     return this.#worker(w) + WorkerLayout.seat
   }
 
-  /** The program that worker `w` was in when it was last seen; undefined if it was between programs. */
+  /** The program that worker `w` was in when it last wrote its state; undefined if it was between programs. */
   programOf(w: number): number | undefined {
     const entered = this.#unsigned[this.#worker(w) + WorkerLayout.entered]
     const left = this.#unsigned[this.#worker(w) + WorkerLayout.cursor]
     return entered === left ? undefined : entered
   }
 
-  /** Does for worker `w`, which is gone, what is left to do; see dp_bury. */
-  bury(w: number): void {
-    this.native.bury(this.address, w)
+  /** Releases the claims of worker `w`, whose thread has died; see dp_bury. Its successor resumes behind them. */
+  retire(w: number): void {
+    this.native.retire(this.address, w)
   }
 
   /** What worker `w` has done; w = threads is the calling thread. */
@@ -59,7 +59,7 @@ export class Control {
       regions: Number(regions),
       busyMicros: Number(busy) / 1000,
       waitMicros: Number(wait) / 1000,
-      tiles: Number(units),
+      units: Number(units),
       weightBytes: Number(weightBytes),
     }
   }
@@ -83,8 +83,8 @@ export class Control {
   }
 
   /**
-   * Forgets replaced lists that no worker can be reading any more. A worker that comes back to C after this
-   * finds another program in their slots.
+   * Releases replaced lists that no worker can be reading any more. A worker that enters C after this finds
+   * another program in their slots.
    */
   #releaseReplaced(): void {
     for (const [list, epoch] of this.#replaced) {
@@ -103,12 +103,12 @@ export class Control {
     return true
   }
 
-  /** Works until program `epoch` is complete, for about so long at most. False: it is not yet. */
+  /** Runs units until program `epoch` is complete or about `sliceNanos` have passed. False: it is not complete. */
   help(epoch: number, sliceNanos: number): boolean {
     return this.native.help(this.address, epoch, sliceNanos) === 1
   }
 
-  /** The same between other things that this thread has to do. False: its units take longer. */
+  /** The same in one turn of the event loop. False: a single unit takes longer than a turn. */
   helpBriefly(epoch: number, turnNanos: number): boolean {
     return this.native.helpBriefly(this.address, epoch, turnNanos) === 1
   }
@@ -117,29 +117,29 @@ export class Control {
     return Atomics.load(this.#unsigned, this.#slot(epoch, SlotLayout.completed)) === epoch
   }
 
-  /** What an op found wrong: 1 + an index, or BAD_ROW + a row, or 0. Of a program that is complete. */
+  /** The fault of a complete program: 1 + an index, BAD_ROW + a row, or 0 for none. */
   fault(epoch: number): number {
     return this.#unsigned[this.#slot(epoch, SlotLayout.fault)]
   }
 
-  /** Lets workers skip what they have not yet claimed of the program, which is in its slot. */
+  /** Lets workers skip the units of the program that none has claimed. It must be in its slot. */
   abort(epoch: number): void {
     Atomics.store(this.words, this.#slot(epoch, SlotLayout.aborted), 1)
   }
 
-  /** Lets workers leave, whatever they do. */
+  /** Makes all workers leave C. */
   stop(): void {
     Atomics.store(this.words, RegionLayout.stop, 1)
   }
 
-  /** Workers at or above this number sit out. Written only where it changes: they read it all the time. */
+  /** How many workers run programs; those above sit out. Written only on a change: workers read it all the time. */
   set seats(count: number) {
     const at = RegionLayout.seats
     if (this.words[at] !== count) Atomics.store(this.words, at, count)
   }
 
-  /** Whether workers shall take it that JavaScript knows of what completes, and send no message. */
-  set noticed(yes: boolean) {
+  /** Suppresses completion messages while this thread polls for results. */
+  set noticesSuppressed(yes: boolean) {
     Atomics.store(this.words, RegionLayout.notice, Number(yes))
   }
 

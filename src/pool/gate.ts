@@ -1,21 +1,21 @@
 /*
- * A thread that is ended while it loads the library takes the process with it: koffi aborts where it cannot
- * throw an error. So threads load it behind a gate. As the process exits, which takes all threads along, it shuts
- * the gates, and waits until nobody is inside.
+ * A thread that is ended while it loads the library aborts the process, because koffi aborts where it cannot throw.
+ * So threads load it inside a gate. When the process exits, which ends all threads, it shuts the gates and waits until
+ * no thread is inside.
  */
 
-/** How many threads are inside, plus SHUT once nobody may come in. */
+/** How many threads are inside, plus SHUT once no more may enter. */
 export type Gate = Int32Array<SharedArrayBuffer>
 
 const SHUT = 2 ** 30
 
-/** So long after a thread came out, those that are still inside are taken for dead. */
+/** Threads still inside count as dead when none has come out for this long. */
 const PATIENCE_MILLIS = 30_000
 
-/** Gates of threads that may load. */
+/** Gates that threads may enter. */
 const open = new Set<Gate>()
 
-/** An open gate for threads that start; {@link closeGate} once they have ended. */
+/** Makes an open gate for threads that start. Call {@link closeGate} once they have ended. */
 export function openGate(): Gate {
   const gate = new Int32Array(new SharedArrayBuffer(4))
   if (open.size === 0) process.on('exit', shutOpen)
@@ -23,11 +23,11 @@ export function openGate(): Gate {
   return gate
 }
 
-/** What `act` returns, which is called inside the gate; never returns if that is shut. */
+/** Calls `act` inside the gate, and returns what it returns. Never returns if the gate is shut. */
 export function inside<T>(gate: Gate, act: () => T): T {
   for (;;) {
     const before = Atomics.load(gate, 0)
-    // nothing is left for this thread but to be ended
+    // the thread is about to be ended
     if (before >= SHUT) Atomics.wait(gate, 0, before)
     else if (Atomics.compareExchange(gate, 0, before, before + 1) === before) break
   }
@@ -39,13 +39,13 @@ export function inside<T>(gate: Gate, act: () => T): T {
   }
 }
 
-/** Nobody will come to the gate any more. */
+/** Drops a gate that no thread will enter any more. */
 export function closeGate(gate: Gate): void {
   open.delete(gate)
   if (open.size === 0) process.off('exit', shutOpen)
 }
 
-/** Lets no more threads in, and waits until those inside have come out. */
+/** Lets no more threads enter, and waits until those inside have come out. */
 export function shut(gate: Gate): void {
   Atomics.or(gate, 0, SHUT)
   let before = Atomics.load(gate, 0)

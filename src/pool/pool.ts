@@ -17,28 +17,28 @@ import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats
 
 export interface PoolOptions {
   /**
-   * Worker threads; by default one for each CPU that this process may use (CPU affinity, cgroup quotas)
-   * or, where the system tells fast cores from slow ones, for each CPU of a fast core.
+   * The number of worker threads; by default one for each CPU that this process may use (CPU affinity, cgroup
+   * quotas) or, where the system tells fast cores from slow ones, one for each CPU of a fast core.
    */
   threads?: number | undefined
   /**
-   * Keeps the worker threads on these CPUs: `'fast'`, those of an uneven machine's fast cores, or an array
-   * of their numbers. By default the system puts threads where it sees fit. Where CPUs have no numbers for
-   * us, which is anywhere but on Linux, `'fast'` changes nothing, and an array is refused.
+   * Keeps the worker threads on some CPUs: `'fast'` for those of the fast cores, where a machine has slow ones too,
+   * or an array of CPU numbers. By default the system places threads. Only Linux numbers its CPUs: on other systems
+   * `'fast'` changes nothing, and an array is rejected.
    */
   cores?: Cores | undefined
   /**
-   * How long a worker spins for the next call before it sleeps, microseconds. Default 50. Where workers
-   * leave a core to the calling thread, its event loop stays awake 20 times as long for a result; where they
-   * do not, it works in the place of one of them while it waits, for some 100 us at each of its turns.
+   * How long a worker spins for the next call before it sleeps, microseconds. Default 50. Where the workers leave a
+   * core to the calling thread, its event loop polls 20 times as long for a result; where they do not, the thread runs
+   * work in the place of one of them while it waits, for about 100 us in each turn of its event loop.
    */
   spinMicros?: number | undefined
   /**
-   * The file of the native library, or of its WebAssembly, instead of what is found: for programs whose
-   * files lie elsewhere, such as bundles.
+   * The file of the native library, or of its WebAssembly module, for programs whose files lie elsewhere, such as
+   * bundles. By default it is searched for.
    */
   nativeLibrary?: string | undefined
-  /** Where `dotpool/worker` is, for bundles likewise: the URL of the file that workers run. */
+  /** The URL of the file that workers run, for bundles: where `dotpool/worker` was put. */
   workerUrl?: string | URL | undefined
 }
 
@@ -50,21 +50,21 @@ const poolOptions: OptionNames<PoolOptions> = {
   workerUrl: true,
 }
 
-/** What a pool ends with itself. */
+/** Something that ends with its pool. */
 export interface Dependent {
-  /** Rejects what waits with `reason`; resolves once no thread is left. */
+  /** Rejects what is pending with `reason`; resolves once its threads have ended. */
   end(reason: PoolClosedError): Promise<void>
 }
 
 /**
- * Worker threads that run int8 Linear layers together: one parallel region for every call. Idle, a
- * pool burns no CPU and does not keep the process alive.
+ * Worker threads that run int8 Linear layers together: one parallel region for every call. An idle pool uses no CPU
+ * and does not keep the process alive.
  */
 export class Pool {
   readonly #engine: Engine
   readonly #native: Native | null
   readonly #memory: Memory
-  /** Weak: who forgets a model need not wait for the pool to end. */
+  /** Weak, so that a model that is no longer referenced can be collected before the pool ends. */
   readonly #dependents = new Set<WeakRef<Dependent>>()
   #statsAtReset: WorkerStats[]
   #closing: Promise<void> | undefined
@@ -77,10 +77,10 @@ export class Pool {
   }
 
   /**
-   * Starts the worker threads; resolves once all are up.
+   * Starts the worker threads; resolves once all have started.
    *
-   * @throws ArgumentError for options out of range, or a DOTPOOL_ISA, DOTPOOL_LIBRARY or `nativeLibrary`
-   *   that this machine cannot run
+   * @throws ArgumentError for an invalid option, or a DOTPOOL_ISA, DOTPOOL_LIBRARY or `nativeLibrary` that this
+   *   machine cannot run
    * @throws PoolBrokenError if worker threads die as they start
    */
   static async create(options: PoolOptions = {}): Promise<Pool> {
@@ -101,19 +101,19 @@ export class Pool {
     return pool
   }
 
-  /** Worker threads. */
+  /** The number of worker threads. */
   get threads(): number {
     return this.#engine.threads
   }
 
-  /** Which kernels run, e.g. `avx512vnni`; `wasm` or `typescript` without a native library. */
+  /** The kernels that run, such as `avx512vnni`; `wasm` or `typescript` without a native library. */
   get isa(): string {
     return this.#engine.isa
   }
 
   /**
-   * A tensor of zeros in shared memory. As an input it is not copied, and the results that a Tensor
-   * input gives then lie in shared memory too.
+   * Allocates a tensor of zeros in shared memory. As an input it is not copied, and its results are in shared memory
+   * too.
    *
    * @param type element type
    * @param dims sizes, outermost first
@@ -125,7 +125,7 @@ export class Pool {
     return new Tensor(type, this.#memory.array(type, sizeOf(sizes)), sizes)
   }
 
-  /** What the workers have done since the start or the last {@link Pool.resetStats}. */
+  /** Tells what the workers have done since the pool started or since the last {@link Pool.resetStats}. */
   stats(): PoolStats {
     const all = this.#engine
       .stats()
@@ -134,14 +134,14 @@ export class Pool {
     return { ...total, workers: all.slice(0, -1), caller: all[all.length - 1] }
   }
 
-  /** Lets {@link Pool.stats} count from now. */
+  /** Makes {@link Pool.stats} count from now on. */
   resetStats(): void {
     this.#statsAtReset = this.#engine.stats()
   }
 
   /**
-   * Ends the worker threads, and the threads that tokenise for the pool's models. Calls in flight are rejected with
-   * PoolClosedError; later ones too, but for those that tokenise. Resolves once all threads are gone; may be called
+   * Ends the worker threads, and the threads that tokenise for the pool's models. Rejects calls in flight and later
+   * ones with PoolClosedError, except later calls that tokenise. Resolves once all threads have ended; may be called
    * again.
    */
   close(): Promise<void> {
@@ -159,17 +159,17 @@ export class Pool {
 
   // ---- for ops ----------------------------------------------------------------------------------
 
-  /** @internal The native library in use, if any. */
+  /** @internal The native code in use, if any. */
   get native(): Native | null {
     return this.#native
   }
 
-  /** @internal Where C finds the view's memory; 0 where there is no C. */
+  /** @internal The address of the view's memory for C; 0 without native code. */
   addressOf(view: ArrayBufferView): number {
     return this.#native?.address(view) ?? 0
   }
 
-  /** @internal Ends something with the pool, at once if that is closed already, unless nobody else holds it by then. */
+  /** @internal Ends `dependent` with the pool, or at once if that is closed already. References it weakly. */
   attach(dependent: Dependent): void {
     for (const ref of this.#dependents) {
       if (ref.deref() === undefined) this.#dependents.delete(ref)
@@ -183,7 +183,7 @@ export class Pool {
     return this.#engine.rowStride(k)
   }
 
-  /** @internal Ops that are kept to be run again and again. Only where there is C. */
+  /** @internal Ops that are written once and run many times. Only with native code. */
   opList(ops: readonly NativeOp[]): OpList {
     return new OpList(this.#native as Native, this.threads, ops)
   }
@@ -210,16 +210,16 @@ export class Pool {
   }
 }
 
-/** The URL of a file, which must be there: threads that do not find it say nothing. */
+/** Checks that it is the URL of an existing file: a thread that does not find its file reports nothing. */
 function checkWorkerUrl(workerUrl: string | URL): string {
   try {
     const { href } = new URL(workerUrl)
     if (existsSync(fileURLToPath(href))) return href
   } catch {
-    // not a URL, or not one of a file
+    // not a URL, or not that of a file
   }
   const got = workerUrl instanceof URL ? workerUrl.href : workerUrl
-  throw new ArgumentError('workerUrl', 'the file: URL of a file', describe(got))
+  throw new ArgumentError('workerUrl', 'the file: URL of an existing file', describe(got))
 }
 
 /** Throws an ArgumentError unless it is a Pool. */

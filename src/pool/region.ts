@@ -4,95 +4,99 @@ import { PoolBrokenError, PoolClosedError, QueueFullError, WorkerDiedError } fro
 import type { Native } from '../native/abi.js'
 import { RING } from '../native/layout.js'
 import { Control } from './control.js'
-import { Crew } from './crew.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
 import type { Program } from './program.js'
 import type { WorkerStats } from './stats.js'
+import { Supervisor } from './supervisor.js'
 
 /**
- * With a core of its own this thread looks for results so many times as long as workers spin: through a call
- * that reads a few megabytes. Waking a sleeping core takes 50 us and more, where cores are virtual.
+ * Where this thread has a core of its own, it polls for results this many times as long as workers spin: as long as a
+ * call that reads a few megabytes. To wake a sleeping core takes 50 us and more where cores are virtual.
  */
-const OWN_CORE_LOOK = 20
+const POLLS_PER_SPIN = 20
 
 /**
- * How long this thread works at each turn of its event loop where it has no core of its own: a tenth of what
- * timers are exact to, and so long that the turns themselves take less than 2 % of it.
+ * How long this thread runs units in each turn of its event loop, where it has no core of its own: a tenth of a
+ * timer's precision, and long enough that the turns themselves take less than 2 % of it.
  */
 const TURN_NANOS = 100e3
 
-/** All workers dead so many times without one program complete in between: they cannot work at all. */
+/** Deaths per worker, without a program completed in between, before the pool counts as broken. */
 const DEATHS_IN_A_ROW = 4
 
-/** A blocking call counts a worker as dead where nobody has done anything for so long. */
+/** A blocking call fails when no thread has completed a unit for this long: then a worker has died in a claim. */
 const STANDSTILL_NANOS = 5e9
 
 export interface RegionOptions {
   threads: number
   /** How long a worker spins before it sleeps. */
   spinMicros: number
-  /** Of the file that workers run. */
+  /** The file that workers run. */
   workerUrl: string
-  /** CPUs that they may run on; null: all that the process may. */
+  /** CPUs that workers may run on; null for all that the process may use. */
   cpus: readonly number[] | null
 }
 
-/** A program between the call and the end of its last unit. */
-interface Flight {
+/** A call, from when it is made until its program has ended. */
+interface Call {
   program: Program
-  /** Of no meaning while it waits for a slot of the ring. */
+  /** The program's number; 0 while it waits for a slot of the ring. */
   epoch: number
-  /** Settles with the program's fault, or before the program ends where the call fails; none where the caller blocks. */
+  /** Settles with the program's fault, or before the program ends if the call fails; none if the caller blocks. */
   deferred: AbortableDeferred<number> | undefined
 }
 
 /**
- * The JavaScript half of the region (the other is native/src/region.c): fills the ring of programs,
- * rings the doorbell, and settles promises.
+ * The JavaScript half of the region, whose other half is native/src/region.c: fills the ring of programs, rings the
+ * doorbell, and settles promises.
  */
 export class Region implements Engine {
   readonly threads: number
   readonly isa: string
   readonly #control: Control
-  readonly #crew: Crew
-  /** Whether this thread works in the place of the last worker while it waits for results. */
-  readonly #takesPart: boolean
-  /** How long this thread looks for results before it waits for notice of them. */
-  readonly #lookMillis: number
-  /** By epoch modulo the ring's length. */
-  readonly #ring: (Flight | undefined)[]
-  readonly #waiting: Flight[] = []
+  readonly #supervisor: Supervisor
+  /** Whether this thread replaces the last worker while it polls: there is no core left for it to poll on. */
+  readonly #helpsWhilePolling: boolean
+  /** How long this thread polls for results before it waits for a worker's message. */
+  readonly #pollMillis: number
+  /** Calls whose programs were published, at their epoch modulo the ring's length. */
+  readonly #ring: (Call | undefined)[]
+  /** Calls that wait for a slot of the ring. */
+  readonly #waiting: Call[] = []
+  /** The last program that was published. */
   #published = 0
   /** The last program that is settled as all before it are; never further behind than the ring is long. */
   #settled = 0
+  /** What `#published` was when {@link #isIdle} was last called. */
   #publishedBefore = 0
   #inFlight = 0
+  /** Deaths of workers since a program was completed. */
   #deaths = 0
-  /** Until when to look for results rather than wait for notice of them; 0 while nobody looks. */
-  #lookUntil = 0
+  /** When this thread stops polling for results; 0 while it does not poll. */
+  #pollUntil = 0
   #end: PoolClosedError | PoolBrokenError | undefined
 
   constructor(native: Native, options: RegionOptions) {
     const { threads, spinMicros, workerUrl, cpus } = options
     this.threads = threads
     this.isa = native.isa()
-    this.#takesPart = threads >= usableCpus()
-    this.#lookMillis = this.#takesPart ? Infinity : (OWN_CORE_LOOK * spinMicros) / 1000
+    this.#helpsWhilePolling = threads >= usableCpus()
+    this.#pollMillis = this.#helpsWhilePolling ? Infinity : (POLLS_PER_SPIN * spinMicros) / 1000
     this.#ring = new Array(RING).fill(undefined)
     this.#control = new Control(native, threads)
-    const work = { workerUrl, cpus, spinNanos: spinMicros * 1000 }
-    this.#crew = new Crew(this.#control, work, () => this.#isIdle(), {
-      onNotice: () => this.#listen(),
-      onDeath: (w, cause) => this.#mourn(w, cause),
-      onEnd: (cause) => this.#finish(new PoolBrokenError(cause)),
+    const settings = { workerUrl, cpus, spinNanos: spinMicros * 1000 }
+    this.#supervisor = new Supervisor(this.#control, settings, () => this.#isIdle(), {
+      onNotice: () => this.#settleAndRequestNotice(),
+      onDeath: (w, cause) => this.#onWorkerDeath(w, cause),
+      onEnd: (cause) => this.#stop(new PoolBrokenError(cause)),
     })
   }
 
   async start(pool: object): Promise<void> {
-    this.#crew.start(pool)
-    await this.#crew.allUp
+    this.#supervisor.start(pool)
+    await this.#supervisor.allStarted
     if (this.#end !== undefined) {
-      await this.#crew.end()
+      await this.#supervisor.end()
       throw this.#end
     }
   }
@@ -110,9 +114,9 @@ export class Region implements Engine {
       program.release?.()
       throw new QueueFullError(QUEUE_LIMIT)
     }
-    const deferred = new AbortableDeferred<number>(signal, () => this.#drop(flight))
-    const flight: Flight = { program, epoch: 0, deferred }
-    this.#waiting.push(flight)
+    const deferred = new AbortableDeferred<number>(signal, () => this.#drop(call))
+    const call: Call = { program, epoch: 0, deferred }
+    this.#waiting.push(call)
     this.#publishWaiting()
     return deferred.promise
   }
@@ -131,14 +135,14 @@ export class Region implements Engine {
       program.release?.()
       throw error
     }
-    this.#board({ program, epoch, deferred: undefined })
-    this.#crew.wake(this.threads - 1)
+    this.#track({ program, epoch, deferred: undefined })
+    this.#supervisor.wake(this.threads - 1)
     try {
       this.#help(epoch)
       return this.#control.fault(epoch)
     } finally {
       this.#settleCompleted()
-      if (this.#inFlight > 0 && !this.#isWorking) this.#seatAll()
+      if (this.#inFlight > 0 && !this.#isHelping) this.#useAllWorkers()
     }
   }
 
@@ -147,9 +151,9 @@ export class Region implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#finish(new PoolClosedError())
-    await this.#crew.end()
-    for (const flight of this.#ring) flight?.program.release?.()
+    this.#stop(new PoolClosedError())
+    await this.#supervisor.end()
+    for (const call of this.#ring) call?.program.release?.()
     this.#ring.fill(undefined)
   }
 
@@ -166,35 +170,35 @@ export class Region implements Engine {
     return epoch
   }
 
-  /** Publishes the calls that wait, as far as the ring has room. */
+  /** Publishes waiting calls while the ring has room. */
   #publishWaiting(): void {
     while (this.#waiting.length > 0) {
       const slot = this.#nextEpoch() % this.#ring.length
       if (this.#ring[slot] !== undefined) return
-      const flight = this.#waiting.shift() as Flight
-      if (this.#inFlight === 0) this.#look()
-      const seats = this.#isWorking ? this.threads - 1 : this.threads
+      const call = this.#waiting.shift() as Call
+      if (this.#inFlight === 0) this.#poll()
+      const seats = this.#isHelping ? this.threads - 1 : this.threads
       this.#control.seats = seats
       try {
-        flight.epoch = this.#publish(flight.program, false)
+        call.epoch = this.#publish(call.program, false)
       } catch (error) {
-        // there was no memory for what the program needs besides
-        flight.program.release?.()
-        flight.deferred?.reject(error)
+        // there is no memory for the program's temporary buffers
+        call.program.release?.()
+        call.deferred?.reject(error)
         continue
       }
-      this.#board(flight)
-      this.#crew.wake(seats)
+      this.#track(call)
+      this.#supervisor.wake(seats)
     }
   }
 
-  /** Takes charge of a program that was published. */
-  #board(flight: Flight): void {
-    this.#ring[flight.epoch % this.#ring.length] = flight
+  /** Keeps a call whose program was published until that has ended. */
+  #track(call: Call): void {
+    this.#ring[call.epoch % this.#ring.length] = call
     this.#inFlight++
   }
 
-  /** Works until the ring has room for the next program. */
+  /** Runs units until the ring has room for the next program. */
   #awaitSlot(): void {
     for (;;) {
       const before = this.#ring[this.#nextEpoch() % this.#ring.length]
@@ -205,146 +209,145 @@ export class Region implements Engine {
   }
 
   /**
-   * Works until program `epoch` is complete.
+   * Runs units until program `epoch` is complete.
    *
-   * @throws WorkerDiedError if it will not be before this thread has heard of a worker's death
+   * @throws WorkerDiedError if a worker died in a claim: this thread learns of a death only in its event loop
    */
   #help(epoch: number): void {
     let before: number | undefined
     while (!this.#control.help(epoch, STANDSTILL_NANOS)) {
       const units = this.#unitsRun()
-      if (units === before) throw new WorkerDiedError('no thread has done anything for seconds')
+      if (units === before)
+        throw new WorkerDiedError('no thread has completed a unit of work for seconds')
       before = units
     }
   }
 
   #unitsRun(): number {
-    return this.stats().reduce((sum, { tiles }) => sum + tiles, 0)
+    return this.stats().reduce((sum, { units }) => sum + units, 0)
   }
 
   // ---- settling ---------------------------------------------------------------------------------
 
-  /** Settles what is complete; what completes from here on brings a notice. */
-  #listen(): void {
-    this.#control.noticed = false
+  /** Settles complete programs; workers send a message when others complete. */
+  #settleAndRequestNotice(): void {
+    this.#control.noticesSuppressed = false
     this.#settleCompleted()
   }
 
   /**
-   * Looks for results at every turn of the event loop, for waking it takes longer than a small call. Begins
-   * when the first call goes out; while several are, there is always work to go on with, and notice comes
-   * early enough.
+   * Polls for results in every turn of the event loop, because a message takes longer to arrive than a small call
+   * takes. Starts with the first call in flight; while several are in flight, workers always have something to do,
+   * and messages arrive early enough.
    *
-   * Where workers have every core, looking alone would take one of them away. There this thread does the last
-   * worker's share meanwhile, a little at each turn, and goes on until all is done: while it slept, the system
-   * would leave two workers on one core for milliseconds, with the other core idle. Only where a single unit
-   * of work takes too long for that, it does sleep.
+   * Where workers occupy every core, polling alone would take one of the cores away. There this thread replaces the
+   * last worker and runs units, for a little of each turn, until no call is in flight: while it slept, the system
+   * would leave two workers on one core for milliseconds, and the other core idle. It stops polling only where a
+   * single unit takes longer than a turn may.
    */
-  #look(): void {
-    const looking = this.#lookUntil > 0
-    this.#lookUntil = performance.now() + this.#lookMillis
-    if (looking) return
-    this.#control.noticed = true
-    setImmediate(() => this.#turn())
+  #poll(): void {
+    const isPolling = this.#pollUntil > 0
+    this.#pollUntil = performance.now() + this.#pollMillis
+    if (isPolling) return
+    this.#control.noticesSuppressed = true
+    setImmediate(() => this.#pollOnce())
   }
 
-  #turn(): void {
+  #pollOnce(): void {
     if (this.#end !== undefined) return
-    const hasShortUnits = !this.#takesPart || this.#inFlight === 0 || this.#takeTurn()
+    const hasShortUnits = !this.#helpsWhilePolling || this.#inFlight === 0 || this.#helpBriefly()
     this.#settleCompleted()
-    if (hasShortUnits && this.#inFlight > 0 && performance.now() < this.#lookUntil) {
-      setImmediate(() => this.#turn())
+    if (hasShortUnits && this.#inFlight > 0 && performance.now() < this.#pollUntil) {
+      setImmediate(() => this.#pollOnce())
     } else {
-      this.#rest()
+      this.#stopPolling()
     }
   }
 
-  /** Works on what is in flight, until the oldest of it is complete or the turn is over. False: it cannot. */
-  #takeTurn(): boolean {
+  /** Runs units until the oldest program in flight is complete or the turn is over. False: a unit takes too long. */
+  #helpBriefly(): boolean {
     return this.#control.helpBriefly((this.#settled + 1) >>> 0, TURN_NANOS)
   }
 
-  /** Leaves the work to all workers, and waits for notice. */
-  #rest(): void {
-    this.#lookUntil = 0
-    if (this.#inFlight > 0) this.#seatAll()
-    this.#listen()
+  /** Leaves the work to all workers, and waits for their messages. */
+  #stopPolling(): void {
+    this.#pollUntil = 0
+    if (this.#inFlight > 0) this.#useAllWorkers()
+    this.#settleAndRequestNotice()
   }
 
-  /** Whether this thread does the last worker's share, which sits out meanwhile. */
-  get #isWorking(): boolean {
-    return this.#takesPart && this.#lookUntil > 0
+  /** Whether this thread runs units in the place of the last worker, which sits out meanwhile. */
+  get #isHelping(): boolean {
+    return this.#helpsWhilePolling && this.#pollUntil > 0
   }
 
-  #seatAll(): void {
+  #useAllWorkers(): void {
     this.#control.seats = this.threads
-    this.#crew.wake(this.threads)
+    this.#supervisor.wake(this.threads)
   }
 
-  /** Settles what is complete, the oldest first, and publishes what waited for a slot. */
+  /** Settles the calls of complete programs, the oldest first, and publishes calls that waited for a slot. */
   #settleCompleted(): void {
     while (this.#settled !== this.#published) {
       const epoch = (this.#settled + 1) >>> 0
       const slot = epoch % this.#ring.length
-      const flight = this.#ring[slot]
-      // in order: a later one is complete, if at all, by a claim's time before this one
-      if (flight !== undefined && !this.#control.isComplete(epoch)) break
+      const call = this.#ring[slot]
+      // in order: a later program completes at most the time of one claim before this one
+      if (call !== undefined && !this.#control.isComplete(epoch)) break
       this.#settled = epoch
-      if (flight === undefined) continue
+      if (call === undefined) continue
       this.#ring[slot] = undefined
       this.#inFlight--
       this.#deaths = 0
-      flight.program.release?.()
-      flight.deferred?.resolve(this.#control.fault(epoch))
+      call.program.release?.()
+      call.deferred?.resolve(this.#control.fault(epoch))
     }
     this.#publishWaiting()
   }
 
   /** Rejects a call before its program is complete. */
-  #fail(flight: Flight, error: unknown): void {
-    if (flight.deferred?.reject(error)) this.#drop(flight)
+  #fail(call: Call, error: unknown): void {
+    if (call.deferred?.reject(error)) this.#drop(call)
   }
 
-  /** Takes the program of a rejected call out of the queue, or lets workers skip what they have not begun. */
-  #drop(flight: Flight): void {
-    const at = this.#waiting.indexOf(flight)
+  /** Removes a rejected call from the queue, or lets workers skip those units of its program that none has claimed. */
+  #drop(call: Call): void {
+    const at = this.#waiting.indexOf(call)
     if (at >= 0) {
       this.#waiting.splice(at, 1)
-      flight.program.release?.()
+      call.program.release?.()
     } else {
       // its memory is released when the slot completes
-      this.#control.abort(flight.epoch)
+      this.#control.abort(call.epoch)
     }
   }
 
-  /** Rejects the call that the dead worker was part of; all others go on. */
-  #mourn(w: number, cause: unknown): void {
+  /** Rejects the call whose program the dead worker was running; all others go on. */
+  #onWorkerDeath(w: number, cause: unknown): void {
     const epoch = this.#control.programOf(w)
-    // it may have died on its way to tell us of completed programs
-    this.#listen()
-    const flight = epoch === undefined ? undefined : this.#ring[epoch % this.#ring.length]
-    if (flight !== undefined && flight.epoch === epoch) {
-      this.#fail(flight, new WorkerDiedError(cause))
-    }
-    // once its call is rejected: what it had claimed is counted as done, though it may not be
-    this.#control.bury(w)
+    // it may have died before it could send its message of completed programs
+    this.#settleAndRequestNotice()
+    const call = epoch === undefined ? undefined : this.#ring[epoch % this.#ring.length]
+    if (call !== undefined && call.epoch === epoch) this.#fail(call, new WorkerDiedError(cause))
+    // only once its call is rejected, because this counts the units of its claim as done
+    this.#control.retire(w)
     this.#settleCompleted()
     this.#deaths++
-    if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#finish(new PoolBrokenError(cause))
-    else this.#crew.wake(this.threads)
+    if (this.#deaths > DEATHS_IN_A_ROW * this.threads) this.#stop(new PoolBrokenError(cause))
+    else this.#supervisor.wake(this.threads)
   }
 
-  /** Ends the region: rejects every call and sends the workers home. */
-  #finish(error: PoolClosedError | PoolBrokenError): void {
+  /** Stops the region: rejects every call, and lets the workers leave. */
+  #stop(error: PoolClosedError | PoolBrokenError): void {
     this.#end = error
-    for (const flight of [...this.#waiting, ...this.#ring]) {
-      if (flight !== undefined) this.#fail(flight, error)
+    for (const call of [...this.#waiting, ...this.#ring]) {
+      if (call !== undefined) this.#fail(call, error)
     }
     this.#control.stop()
-    this.#crew.sendHome()
+    this.#supervisor.stop()
   }
 
-  /** Whether nothing was called since this was last asked. */
+  /** Whether no program was published since the last call of this, and none is in flight. */
   #isIdle(): boolean {
     const idle = this.#inFlight === 0 && this.#published === this.#publishedBefore
     this.#publishedBefore = this.#published

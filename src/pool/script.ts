@@ -6,37 +6,37 @@ import { noStats, type WorkerStats } from './stats.js'
 import { Thread, threadsModule } from './threads.js'
 import { WorkerReports } from './worker-reports.js'
 
-/** A call until its program has ended. */
+/** A call, from when it is made until its program has ended. */
 interface Call {
   program: Program
-  /** Once it is rejected, ops that have not begun are left out. */
+  /** Once it is rejected, ops that have not started are skipped. */
   deferred: AbortableDeferred<number>
 }
 
 /**
- * The engine where no native library loads: every op is a TypeScript function, run by Piscina once
- * for each worker. The same results, much slower.
+ * The engine without native code: every op is a TypeScript function, which Piscina runs once for each worker. Same
+ * results, much slower.
  */
 export class ScriptEngine implements Engine {
   readonly threads: number
   readonly isa = 'typescript'
-  /** By part, from when it is first needed. */
+  /** The thread of each worker, from when it is first needed. */
   readonly #workers: (Thread | undefined)[] = []
   #reports: WorkerReports | undefined
   readonly #stats: WorkerStats = { ...noStats }
   /** Calls whose programs have not ended. */
   readonly #calls = new Set<Call>()
   #end: PoolClosedError | undefined
-  /** Ends when every call so far has: calls run in order. */
+  /** Resolves when every call so far has ended: calls run in order. */
   #last: Promise<void> = Promise.resolve()
 
   /** @throws ArgumentError in a bundle, whose modules are one file: threads that load one would run the whole program */
   constructor(threads: number) {
     if (threadsModule === import.meta.url) {
-      const remedy = 'leave it out of the bundle, or name a `nativeLibrary` and do not calibrate'
+      const remedy = 'leave dotpool out of the bundle, or set `nativeLibrary` and do not calibrate'
       throw new ArgumentError(
         'dotpool',
-        `files of its own, for threads to load; ${remedy}`,
+        `files that worker threads can load; ${remedy}`,
         'a bundle',
       )
     }
@@ -71,7 +71,7 @@ export class ScriptEngine implements Engine {
     return deferred.promise
   }
 
-  /** Runs on the calling thread alone: nothing can wake a Piscina worker and wait for it here. */
+  /** Runs on the calling thread alone, which cannot wait for a Piscina worker while it blocks. */
   runSync(program: Program): number {
     try {
       if (this.#end !== undefined) throw this.#end
@@ -97,18 +97,18 @@ export class ScriptEngine implements Engine {
     let fault = 0
     const start = performance.now()
     for (const op of program.script()) {
-      // what comes after a row that is not there would look for it, too
+      // later ops would look for the missing row too
       if (deferred.isSettled || fault >= BAD_ROW) break
       const faults = await this.#runEverywhere(op)
       fault ||= Math.max(...faults)
-      this.#stats.tiles++
+      this.#stats.units++
     }
     this.#stats.busyMicros += (performance.now() - start) * 1000
     this.#stats.regions++
     return fault
   }
 
-  /** Settles once no worker runs it any more, for then its memory is used again. */
+  /** Settles once no worker runs the op any more, because its memory is reused then. */
   async #runEverywhere(op: ScriptOp): Promise<number[]> {
     const parts = Array.from({ length: this.threads }, (_, part) => this.#runPart(op, part))
     return (await Promise.allSettled(parts)).map((outcome) => {
@@ -124,7 +124,7 @@ export class ScriptEngine implements Engine {
     try {
       const task = { filename: op.module, name: op.run.name }
       const fault = (await worker.run({ ...op.args, ...share }, task)) as number
-      this.#reports?.serves(part)
+      this.#reports?.runs(part)
       return fault
     } catch (error) {
       if (this.#end === undefined) this.#reports?.died(part, error)

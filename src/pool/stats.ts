@@ -1,22 +1,22 @@
-/** What one worker has done since the pool's start or the last reset. */
+/** What one worker has done since the pool started or its statistics were reset. */
 export interface WorkerStats {
   /** Parallel regions it took part in. */
   regions: number
   /** Time it ran ops, microseconds. */
   busyMicros: number
-  /** Time it spun, waiting for other workers or for the next call, microseconds. */
+  /** Time it spun while it waited for other workers or for the next call, microseconds. */
   waitMicros: number
-  /** Units of ops it claimed and ran. */
-  tiles: number
-  /** Packed weights it read, bytes. */
+  /** Units of work, pieces of ops, that it claimed and ran. */
+  units: number
+  /** Packed weights that it read, bytes. */
   weightBytes: number
 }
 
-/** What all workers have done, and each of them. */
+/** What all workers have done together, and each of them. */
 export interface PoolStats extends WorkerStats {
   /** One entry for each worker thread. */
   workers: WorkerStats[]
-  /** The calling thread, where it worked beside them: in `forwardSync`, or while it awaited a result. */
+  /** The calling thread, which runs units in `forwardSync` and while it awaits a result. */
   caller: WorkerStats
 }
 
@@ -24,11 +24,11 @@ export const noStats: WorkerStats = {
   regions: 0,
   busyMicros: 0,
   waitMicros: 0,
-  tiles: 0,
+  units: 0,
   weightBytes: 0,
 }
 
-/** Combines two counts field by field, e.g. their sum, or the difference since a reset. */
+/** Combines two counts field by field, for example to their sum. */
 export function combineStats(
   a: WorkerStats,
   b: WorkerStats,
@@ -38,7 +38,7 @@ export function combineStats(
     regions: combine(a.regions, b.regions),
     busyMicros: combine(a.busyMicros, b.busyMicros),
     waitMicros: combine(a.waitMicros, b.waitMicros),
-    tiles: combine(a.tiles, b.tiles),
+    units: combine(a.units, b.units),
     weightBytes: combine(a.weightBytes, b.weightBytes),
   }
 }

@@ -1,42 +1,41 @@
 import { Piscina } from 'piscina'
 
 /**
- * Node's options for threads, instead of the process's own. Piscina runs a file by require() or else by
- * import(). Node aborts the process if a thread is ended while it requires an ES module, so it must not.
+ * Node's options for threads, in place of the process's own. Piscina loads a file with require(), or else with
+ * import(). Node aborts the process if a thread is ended while it requires an ES module, so that is disabled.
  */
 const execArgv = process.features.require_module ? ['--no-experimental-require-module'] : []
 
-/** The file of this module. */
+/** The URL of this module. */
 export const threadsModule = import.meta.url
 
-/** What a thread runs and is told as it starts, and who listens to it. */
 export interface ThreadOptions {
-  /** Of the file, as Piscina wants it. */
+  /** The file that the thread runs, as Piscina takes it; by default each task names one. */
   filename?: string
   workerData?: unknown
   onMessage?(message: unknown): void
-  /** It is gone, with or without a task; not called where it was ended by {@link Thread.end}. */
+  /** The thread has died, with or without a task; not called after {@link Thread.end}. */
   onDeath?(cause: unknown): void
 }
 
-/** Which function of which file a task is for, where {@link ThreadOptions} do not tell. */
+/** The function that a task is for, where {@link ThreadOptions} name no file. */
 export interface TaskOptions {
   filename: string
   name: string
 }
 
 /**
- * One worker thread. It starts with its first task, and takes one at a time. It is a Piscina of its own, which
- * starts no other in its place: Piscina does that in the midst of an event, and where the system refuses a thread
- * nobody could catch what it throws there.
+ * One worker thread. It starts with its first task, and takes one task at a time. It is a Piscina of its own, which
+ * never replaces the thread: Piscina would do so while it handles an event, where nothing can catch its error when the
+ * system refuses a thread.
  */
 export class Thread {
   readonly #piscina: Piscina
-  /** Resolves once it has loaded its file, or is gone. */
+  /** Resolves once the thread has loaded its file, or has died. */
   readonly #loaded: Promise<void>
   #started = false
   #ended = false
-  #gone = false
+  #hasDied = false
   #cause: unknown = 'the thread has ended'
   #reject: (cause: unknown) => void = () => {}
 
@@ -52,8 +51,8 @@ export class Thread {
       this.#piscina.on('workerDestroy', () => resolve())
     })
     this.#piscina.on('workerDestroy', () => {
-      this.#gone = true
-      // Piscina tells the cause only then
+      this.#hasDied = true
+      // Piscina emits the cause only afterwards
       setImmediate(() => {
         this.#reject(this.#cause)
         if (!this.#ended) onDeath?.(this.#cause)
@@ -61,15 +60,15 @@ export class Thread {
     })
   }
 
-  /** Whether the system gave a thread; it may be gone since. */
+  /** Whether the system started a thread; it may have died since. */
   get started(): boolean {
     return this.#started
   }
 
-  /** Runs a task; rejects with what it throws, where the thread dies, or where the system refuses one. */
+  /** Runs a task. Rejects with what it throws, if the thread dies, or if the system refuses a thread. */
   run(task: unknown, options?: TaskOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (this.#gone) throw this.#cause
+      if (this.#hasDied) throw this.#cause
       this.#reject = reject
       this.#piscina.run(task, options).then(resolve, reject)
       this.#started = true
@@ -77,12 +76,12 @@ export class Thread {
   }
 
   /**
-   * Ends it; resolves once it is gone. Not before it has loaded its file: files that a thread is about to open
-   * stay open for ever where it is ended.
+   * Ends the thread; resolves once it has ended. Waits until it has loaded its file: a file that a thread is opening
+   * when it is ended stays open for ever.
    */
   async end(): Promise<void> {
     this.#ended = true
-    // a refused task stays in Piscina's queue; to empty that rejects a promise that nobody was given
+    // a refused task stays in Piscina's queue; emptying that would reject a promise that nothing handles
     if (!this.#started) return
     if (this.#piscina.threads.length > 0) await this.#loaded
     await this.#piscina.destroy()

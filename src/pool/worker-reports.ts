@@ -1,9 +1,9 @@
 import { workerDeathChannel, workerRecoveryChannel } from '../diagnostics.js'
 
-/** Publishes the deaths of a pool's workers, and when others serve in their place. */
+/** Publishes when workers of a pool die, and when new threads have replaced them. */
 export class WorkerReports {
   readonly #pool: object
-  /** When a worker died that none serves in the place of yet, by its number; milliseconds. */
+  /** The time of death of each worker that is not replaced yet, milliseconds. */
   readonly #deaths = new Map<number, number>()
 
   constructor(pool: object) {
@@ -17,8 +17,8 @@ export class WorkerReports {
     }
   }
 
-  /** Call whenever a worker begins to serve. */
-  serves(worker: number): void {
+  /** Call whenever a worker starts to run programs. */
+  runs(worker: number): void {
     const death = this.#deaths.get(worker)
     if (death === undefined) return
     this.#deaths.delete(worker)

@@ -8,7 +8,7 @@ import { sigmoid } from './exp.js'
 import { rangeOf } from './share.js'
 
 /*
- * out[k] = activation(g[k]) * u[k], what stands between the Linears of a gated MLP. The same float32 steps
+ * out[k] = activation(g[k]) * u[k], between the Linears of a gated MLP. The same float32 steps
  * as native/src/kernels/float/gate.c.
  */
 
@@ -17,7 +17,7 @@ export const gateModule = import.meta.url
 
 const { fround } = Math
 
-/** SwiGLU, GeGLU (by tanh) and squared ReLU, by what becomes of the gate. */
+/** The activation of a gate: SwiGLU, GeGLU (by tanh) or squared ReLU. */
 export type Activation = 'silu' | 'gelu' | 'relu2'
 
 const activations: Readonly<Record<Activation, (g: number) => number>> = {
@@ -42,11 +42,11 @@ export function checkActivation(activation: unknown): asserts activation is Acti
 
 /**
  * out = activation(gate) * up, element by element; for bfloat16 bits each step is rounded to bfloat16.
- * {@link FusedMlp} gives the same bits.
+ * {@link FusedMlp} computes the same bits.
  *
  * @param gate float32 or bfloat16 bits, any length
  * @param up of the same type and length
- * @param out where to write; may be `gate` or `up`; a new array by default
+ * @param out where to write; can be `gate` or `up`; a new array by default
  * @throws ArgumentError if they do not fit together
  */
 export function applyGate<A extends ActivationArray>(

@@ -6,14 +6,14 @@ import { newArray } from '../pool/memory.js'
 import { readFloats, Tensor } from '../tensor.js'
 
 /*
- * Symmetric int8 quantisation in float32 steps, one rounding each, so that every kernel can give the
- * same bits. All functions here are the plain reference.
+ * Symmetric int8 quantisation in float32 operations, each rounded once, so that every kernel can compute the same
+ * bits.
  */
 
-/** absmax is taken to be at least this, so that a row of zeros has a scale. */
+/** The least value that counts as absmax, so that a row of zeros has a scale. */
 const ABSMAX_FLOOR = Math.fround(1e-8)
 
-/** Adding this and taking it off again rounds a float32 below 2^22 to an integer, ties to even. */
+/** Adding and subtracting this rounds a float32 below 2^22 to an integer, ties to even. */
 const ROUNDER = 1.5 * 2 ** 23
 
 /** Nearest integer, ties to even, for float32 values below 2^22. */
@@ -25,15 +25,15 @@ function absmaxOf(values: Float32Array): number {
   let absmax = 0
   for (const value of values) {
     const magnitude = Math.abs(value)
-    // written so that a NaN stays
+    // the negation keeps a NaN
     if (!(magnitude <= absmax)) absmax = magnitude
     if (Number.isNaN(absmax)) return absmax
   }
   return absmax
 }
 
-/** An outlier's integer is at most so many times 127. */
-const MOST_TIMES = 128
+/** The largest integer of an outlier, in multiples of 127. */
+const OUTLIER_FACTOR = 128
 
 /**
  * q[k] = clamp(rne(x[k] * (127 / a)), -127, 127), a = max(absmax(x), 1e-8); returns a / 127, or NaN,
@@ -56,7 +56,7 @@ export function quantizeRow(x: Float32Array, q: Int8Array | Int16Array, outliers
   const a = Math.max(largest, ABSMAX_FLOOR)
   const inverse = Math.fround(127 / a)
   for (let k = 0; k < x.length; k++) {
-    const most = Math.abs(x[k]) > a ? 127 * MOST_TIMES : 127
+    const most = Math.abs(x[k]) > a ? 127 * OUTLIER_FACTOR : 127
     const value = round(Math.fround(x[k] * inverse))
     q[k] = Math.min(most, Math.max(-most, value))
   }
@@ -66,7 +66,7 @@ export function quantizeRow(x: Float32Array, q: Int8Array | Int16Array, outliers
 /** The largest |x| that is no outlier. */
 function largestOfRest(x: Float32Array, absmax: number, outliers: number): number {
   const magnitudes = x.map(Math.abs).sort().reverse()
-  return Math.max(magnitudes[outliers] ?? 0, Math.fround(absmax / MOST_TIMES))
+  return Math.max(magnitudes[outliers] ?? 0, Math.fround(absmax / OUTLIER_FACTOR))
 }
 
 /**
@@ -96,27 +96,27 @@ function toFloat32(argument: string, floats: unknown): Float32Array {
 
 export interface QuantizeRowsOptions {
   /**
-   * The most elements of a row that are kept exact: its step is set by the others. 0 by default, at
-   * most 15.
+   * The most elements of a row that are kept exact, while the others set its quantisation step. At most 15; 0 by
+   * default.
    */
   outliers?: number | undefined
 }
 
 const quantizeRowsOptions: OptionNames<QuantizeRowsOptions> = { outliers: true }
 
-/** @throws ArgumentError unless a row may have so many outliers */
+/** @throws ArgumentError unless a row can have this many outliers */
 export function checkOutliers(outliers: number): void {
   checkInteger('outliers', outliers, 0, MAX_OUTLIERS)
 }
 
 /**
- * Quantises rows of activations, each with a scale of its own: x ~ q * scale.
+ * Quantises rows of activations, each with its own scale: x ~ q * scale.
  *
  * @param x float32 [M, K], or a float32 or bfloat16 tensor [..., K]
  * @param inFeatures K; by default a tensor's last dimension
  * @returns q int8 [M, K] in [-127, 127], scale float32 [M]; a row with a NaN or an infinity gets
  *   zeros and the scale NaN. With outliers q is int16, and these are in [-16256, 16256]
- * @throws ArgumentError if x is no such array or its length no multiple of K
+ * @throws ArgumentError if x is not such an array, or its length is not a multiple of K
  */
 export function quantizeRows(
   x: Float32Array | Tensor<'float32'> | Tensor<'bfloat16'>,
@@ -162,10 +162,10 @@ export interface WeightShape {
 const shapeOptions: OptionNames<WeightShape> = { inFeatures: true, outFeatures: true }
 
 /**
- * Quantises weights, each output channel with a scale of its own: w ~ weight * scale.
+ * Quantises weights, each output channel with its own scale: w ~ weight * scale.
  *
- * @param w float32 or bfloat16 [N, K], row-major, as `nn.Linear` has it
- * @returns weight int8 [N, K], scale float32 [N]: what {@link Linear.fromInt8} takes
+ * @param w float32 or bfloat16 [N, K], row-major as in `nn.Linear`
+ * @returns weight int8 [N, K] and scale float32 [N], the arguments of {@link Linear.fromInt8}
  * @throws ArgumentError if the length is not N * K, or a weight is NaN or infinite
  */
 export function quantizeWeight(
@@ -189,7 +189,7 @@ export function quantizeWeight(
   return { weight, scale }
 }
 
-/** A weight that cannot be quantised: says in which output channel it is. */
+/** Makes the error for a weight that cannot be quantised; it names the output channel. */
 export function notFinite(argument: string, channel: number): ArgumentError {
   return new ArgumentError(
     argument,

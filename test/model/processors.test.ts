@@ -94,7 +94,7 @@ describe('a logits processor', () => {
     const other = run([])
     await expect(spoilt).rejects.toMatchObject({
       code: 'ERR_DOTPOOL_NOT_A_NUMBER',
-      message: `logits at position ${promptIds.length + 2} are not all numbers`,
+      message: `the logits at position ${promptIds.length + 2} contain NaN; check the weights, and what processors write`,
     })
     expect((await other).length).toBe(12)
   })

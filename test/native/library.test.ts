@@ -59,9 +59,17 @@ describe('the options of Pool.create for bundles', () => {
     ['nativeLibrary', { nativeLibrary: '/nowhere.so' }, /^dotpool's library for this machine$/],
     ['nativeLibrary', { nativeLibrary: 'package.json' }, /^dotpool's library for this machine$/],
     ['nativeLibrary', { nativeLibrary: 7 as never }, /^a path$/],
-    ['workerUrl', { workerUrl: './worker.js' }, /^the file: URL of a file$/],
-    ['workerUrl', { workerUrl: 'file:///nowhere/worker.js' }, /^the file: URL of a file$/],
-    ['workerUrl', { workerUrl: 'https://example.org/worker.js' }, /^the file: URL of a file$/],
+    ['workerUrl', { workerUrl: './worker.js' }, /^the file: URL of an existing file$/],
+    [
+      'workerUrl',
+      { workerUrl: 'file:///nowhere/worker.js' },
+      /^the file: URL of an existing file$/,
+    ],
+    [
+      'workerUrl',
+      { workerUrl: 'https://example.org/worker.js' },
+      /^the file: URL of an existing file$/,
+    ],
   ])('are refused where they cannot be: %s %o', async (argument, options, expected) => {
     const error = await errorOf(Pool.create(options))
     expect(error).toBeInstanceOf(ArgumentError)

@@ -40,7 +40,7 @@ describe('the WebAssembly heap', () => {
     heap.allocate(65536)
     expect(() => heap.allocate(65537)).toThrow(RangeError)
     expect(heap.allocate(65536).byteLength).toBe(65536)
-    expect(() => heap.allocate(1)).toThrow('no 64 bytes are left of the 4 GiB')
+    expect(() => heap.allocate(1)).toThrow('64 bytes are not free in the 4 GiB')
   })
 
   it('reuses memory at once after it is released', () => {

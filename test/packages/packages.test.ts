@@ -164,7 +164,7 @@ describe.skipIf(!online)(`the published package${skipped}`, () => {
     expect(await node(bare, 'import.cjs')).toBe(fallback)
     const text = await node(bare, doctor, 'doctor')
     expect(text).toMatch(/^native library +missing$/m)
-    expect(text).toMatch(/^no native library: .* none came with @dotpool\/.*build\.js$/m)
+    expect(text).toMatch(/^no native library: .* none was installed with @dotpool\/.*build\.js$/m)
   })
 
   it.skipIf(!requires)('can be required where Node can require ES modules', async () => {

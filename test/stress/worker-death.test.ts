@@ -53,12 +53,12 @@ describe.skipIf(scripted)(`a worker thread that dies${why}`, () => {
     const { pool } = slow
     pool.resetStats()
     await slow.slowly()
-    const whole = pool.stats().tiles
+    const whole = pool.stats().units
     pool.resetStats()
     const call = errorOf(slow.slowly())
-    await until(() => pool.stats().tiles > 0)
+    await until(() => pool.stats().units > 0)
     await killThread()
-    expect(pool.stats().tiles).toBeLessThan(whole)
+    expect(pool.stats().units).toBeLessThan(whole)
     expect(await call).toBeInstanceOf(WorkerDiedError)
   })
 

@@ -40,7 +40,7 @@ export class Hessian {
       const product = await linear.forward(rows, { signal })
       for (let i = 0; i < product.length; i++) this.sums[first * K + i] += product[i]
     }
-    this.#pool.memory.discard(weight.data)
+    this.#pool.memory.free(weight.data)
   }
 }
 

@@ -87,7 +87,7 @@ export class StoredRows implements WeightSource {
 
   #nextBuffer(count: number): Uint8Array {
     const size = count * this.bytesPerElement
-    if (this.#buffers.length < 2) this.#buffers.push(this.#memory.take(size))
+    if (this.#buffers.length < 2) this.#buffers.push(this.#memory.acquire(size))
     else this.#buffers.reverse()
     return this.#buffers[1] ?? this.#buffers[0]
   }
