@@ -71,7 +71,7 @@ describe('a checkpoint in several files', () => {
   const name = 'model.norm.weight'
   it.each<[string, (index: Record<string, string>) => unknown, RegExp]>([
     [
-      'a tensor that its file lacks',
+      'a tensor missing from its file',
       (index) => ({ ...index, stranger: SECOND }),
       /00002-of-00002\.safetensors: tensor stranger is missing, but model\.safetensors\.index\.json/,
     ],
@@ -81,23 +81,23 @@ describe('a checkpoint in several files', () => {
       /00001-of-00002\.safetensors: tensor model\.norm\.weight is here, but .* places it in model-00002/,
     ],
     [
-      'a tensor that is not named',
+      'a tensor missing from the index',
       (index) => ({ ...index, [name]: undefined }),
       /00001.*: tensor model\.norm\.weight is here, but .* places it nowhere/,
     ],
-    [
-      'a file that is not there',
-      (index) => ({ ...index, x: 'y.safetensors' }),
-      /y\.safetensors: .*ENOENT/,
-    ],
+    ['a missing file', (index) => ({ ...index, x: 'y.safetensors' }), /y\.safetensors: .*ENOENT/],
     [
       'a path',
       (index) => ({ ...index, x: '../y.safetensors' }),
       /index\.json: .* tensor x in "\.\./,
     ],
-    ['another kind of file', () => ({ x: 'config.json' }), /tensor x in "config\.json", which is not a \.safe/],
-    ['no name', () => ({ x: 3 }), /weight_map places tensor x in 3/],
-    ['no map', () => undefined, /index\.json: weight_map is not an object/],
+    [
+      'another kind of file',
+      () => ({ x: 'config.json' }),
+      /tensor x in "config\.json", which is not a \.safe/,
+    ],
+    ['a number as a file name', () => ({ x: 3 }), /weight_map places tensor x in 3/],
+    ['a missing map', () => undefined, /index\.json: weight_map is not an object/],
   ])('is refused for %s', async (_, change, message) => {
     await using folder = await temporaryFolder()
     await writeIndex(folder.path, change(await writeShards(folder.path)))
