@@ -29,27 +29,27 @@ function contender(name: string, options: LoadOptions = {}): Contender {
 }
 
 function openSession(model: Model, length: number): Session {
-  let texts: AsyncGenerator<number>[] = []
-  const step = () => Promise.all(texts.map(nextId))
+  let sequences: AsyncGenerator<number>[] = []
+  const decode = () => Promise.all(sequences.map(nextToken))
   const close = async () => {
-    for (const text of texts) await text.return(undefined)
-    texts = []
+    for (const sequence of sequences) await sequence.return(undefined)
+    sequences = []
   }
   return {
-    read: async (prompts) => {
+    prefill: async (prompts) => {
       await close()
-      texts = prompts.map((prompt) =>
+      sequences = prompts.map((prompt) =>
         model.generateIds(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
       )
-      return step()
+      return decode()
     },
-    step,
+    decode,
     close,
   }
 }
 
-async function nextId(text: AsyncGenerator<number>): Promise<number> {
-  const { value, done } = await text.next()
+async function nextToken(sequence: AsyncGenerator<number>): Promise<number> {
+  const { value, done } = await sequence.next()
   if (done) throw new Error('dotpool ended a sequence before it had all its tokens')
   return value
 }
