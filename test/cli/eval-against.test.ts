@@ -128,7 +128,7 @@ test.each<[string, LoadOptions, LoadOptions]>([
   ['kv=float32', { quantize: 'w8a8', kv: 'int8' }, { quantize: 'w8a8', kv: 'f32' }],
   ['kv=bfloat16', {}, { kv: 'bf16' }],
   ['skip=lm_head, skip=down_proj', { kv: 'f32' }, { kv: 'f32', skip: ['lm_head', 'down_proj'] }],
-])('--against %s with the options %o loads %o', (text, own, expected) => {
+])('--against %s of %o is %o', (text, own, expected) => {
   expect(reference(text, own)).toEqual(expected)
 })
 

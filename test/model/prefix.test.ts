@@ -20,7 +20,7 @@ afterAll(async () => await pool.close())
 const text = [...readIds(join(fixture, 'val_ids.u16'))]
 
 describe.each<LoadOptions>([{ kv: 'bf16' }, { kv: 'int8' }])(
-  'a prompt with the prefix of an earlier sequence: %o',
+  'a prompt that begins as another text did: %o',
   (options) => {
     let model: Model
     beforeEach(async () => {

@@ -29,16 +29,16 @@ function contender(name: string, options: LoadOptions = {}): Contender {
 }
 
 function openSession(model: Model, length: number): Session {
-  let sequences: AsyncGenerator<number>[] = []
-  const decode = () => Promise.all(sequences.map(nextToken))
+  let texts: AsyncGenerator<number>[] = []
+  const decode = () => Promise.all(texts.map(nextToken))
   const close = async () => {
-    for (const sequence of sequences) await sequence.return(undefined)
-    sequences = []
+    for (const text of texts) await text.return(undefined)
+    texts = []
   }
   return {
     prefill: async (prompts) => {
       await close()
-      sequences = prompts.map((prompt) =>
+      texts = prompts.map((prompt) =>
         model.generateIds(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
       )
       return decode()
