@@ -52,7 +52,7 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
     expect(text).toMatch(/^searched +\/.*libdotpool\.\w+ \(native\/build\): found$/m)
     expect(text).toMatch(/^ +@dotpool\/\S+: not found$/m)
     expect(text).toMatch(/^threads +\d+ \(\d+ of \d+ CPUs in the affinity mask/m)
-    expect(text).toMatch(/^cores +(alike|unknown|\d+ CPUs?)/m)
+    expect(text).toMatch(/^cores +(all alike|not known|\d+ CPUs?)/m)
   })
 
   it('works without native kernels, says so, and measures nothing', async () => {

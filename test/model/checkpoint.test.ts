@@ -96,8 +96,8 @@ describe('a checkpoint in several files', () => {
       () => ({ x: 'config.json' }),
       /tensor x in "config\.json", which is not a \.safe/,
     ],
-    ['a number as a file name', () => ({ x: 3 }), /weight_map places tensor x in 3/],
-    ['a missing map', () => undefined, /index\.json: weight_map is not an object/],
+    ['no name', () => ({ x: 3 }), /weight_map places tensor x in 3/],
+    ['no map', () => undefined, /index\.json: weight_map is not an object/],
   ])('is refused for %s', async (_, change, message) => {
     await using folder = await temporaryFolder()
     await writeIndex(folder.path, change(await writeShards(folder.path)))
