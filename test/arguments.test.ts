@@ -75,33 +75,33 @@ describe('a wrong argument is refused by name, before any work', () => {
     ['spinMicros: -1', () => Pool.create({ spinMicros: -1 }), 'spinMicros', /0, /, /-1/],
     ['spinMicros: NaN', () => Pool.create({ spinMicros: NaN }), 'spinMicros', /0, /, /NaN/],
 
-    ['no pool', () => Linear.fromInt8({} as Any, int8(), 1, options), 'pool', /a Pool/, /Object/],
-    ['weight of floats', fromInt8(float(12), 1), 'weight', /an Int8Array/, /Float32Array\(12\)/],
-    ['a plain array as weight', fromInt8([1, 2], 1), 'weight', /an Int8Array/, /Array/],
-    ['weight too short', fromInt8(new Int8Array(11), 1), 'weight', /3 \* 4/, /\(11\)/],
-    ['weight too long', fromInt8(new Int8Array(13), 1), 'weight', /3 \* 4/, /\(13\)/],
-    ['weight detached', fromInt8(detached(int8()), 1), 'weight', /3 \* 4/, /\(0\)/],
-    ['scale too short', fromInt8(int8(), float(2)), 'scale', /3 elements/, /\(2\)/],
-    ['scale too long', fromInt8(int8(), float(4)), 'scale', /3 elements/, /\(4\)/],
-    ['scale in float64', fromInt8(int8(), new Float64Array(3)), 'scale', /Float32/, /Float64/],
-    ['scale NaN', fromInt8(int8(), NaN), 'scale', /finite/, /NaN/],
     [
-      'scale with an infinity',
+      'a missing pool',
+      () => Linear.fromInt8({} as Any, int8(), 1, options),
+      'pool',
+      /a Pool/,
+      /Object/,
+    ],
+    ['float weights', fromInt8(float(12), 1), 'weight', /an Int8Array/, /Float32Array\(12\)/],
+    ['a plain array as weight', fromInt8([1, 2], 1), 'weight', /an Int8Array/, /Array/],
+    ['a short weight', fromInt8(new Int8Array(11), 1), 'weight', /3 \* 4/, /\(11\)/],
+    ['a long weight', fromInt8(new Int8Array(13), 1), 'weight', /3 \* 4/, /\(13\)/],
+    ['a detached weight', fromInt8(detached(int8()), 1), 'weight', /3 \* 4/, /\(0\)/],
+    ['a short scale', fromInt8(int8(), float(2)), 'scale', /3 elements/, /\(2\)/],
+    ['a long scale', fromInt8(int8(), float(4)), 'scale', /3 elements/, /\(4\)/],
+    ['a scale in float64', fromInt8(int8(), new Float64Array(3)), 'scale', /Float32/, /Float64/],
+    ['a scale of NaN', fromInt8(int8(), NaN), 'scale', /finite/, /NaN/],
+    [
+      'a scale with an infinity',
       fromInt8(int8(), float(3).fill(Infinity, 2)),
       'scale',
       /finite/,
       /index 2/,
     ],
-    ['no scale', fromInt8(int8(), undefined), 'scale', /Float32Array/, /undefined/],
+    ['a missing scale', fromInt8(int8(), undefined), 'scale', /Float32Array/, /undefined/],
+    ['a short bias', fromInt8(int8(), 1, { ...options, bias: float(2) }), 'bias', /3 el/, /\(2\)/],
     [
-      'bias too short',
-      fromInt8(int8(), 1, { ...options, bias: float(2) }),
-      'bias',
-      /3 el/,
-      /\(2\)/,
-    ],
-    [
-      'bias with NaN',
+      'a bias with NaN',
       fromInt8(int8(), 1, { ...options, bias: float(3).fill(NaN) }),
       'bias',
       /finite/,
@@ -128,11 +128,17 @@ describe('a wrong argument is refused by name, before any work', () => {
       /integer/,
       /2\.5/,
     ],
-    ['no N', fromInt8(int8(), 1, { inFeatures: 4 }), 'outFeatures', /integer/, /undefined/],
-
-    ['float weight too short', fromFloat(float(11)), 'weight', /3 \* 4/, /\(11\)/],
     [
-      'float weight in float64',
+      'a missing outFeatures',
+      fromInt8(int8(), 1, { inFeatures: 4 }),
+      'outFeatures',
+      /integer/,
+      /undefined/,
+    ],
+
+    ['a short float weight', fromFloat(float(11)), 'weight', /3 \* 4/, /\(11\)/],
+    [
+      'a float weight in float64',
       fromFloat(new Float64Array(12)),
       'weight',
       /Float32/,
@@ -145,8 +151,8 @@ describe('a wrong argument is refused by name, before any work', () => {
     ['x in float64', forward(new Float64Array(4)), 'x', /a Float32Array/, /Float64Array\(4\)/],
     ['x of int8', forward(tensor('int8', Int8Array, [1, 4])), 'x', /float32/, /int8/],
     ['bare bfloat16 bits as x', forward(new Uint16Array(4)), 'x', /Tensor/, /Uint16Array/],
-    ['no x', forward(undefined), 'x', /a Float32Array/, /undefined/],
-    ['x null', forward(null), 'x', /a Float32Array/, /null/],
+    ['a missing x', forward(undefined), 'x', /a Float32Array/, /undefined/],
+    ['a null x', forward(null), 'x', /a Float32Array/, /null/],
     [
       'x with a wrong last dimension',
       forward(tensor('float32', Float32Array, [4, 1])),
@@ -161,9 +167,9 @@ describe('a wrong argument is refused by name, before any work', () => {
       /last dimension of 4/,
       /\[\]/,
     ],
-    ['x detached', forward(detached(float())), 'x', /attached/, /detached/],
+    ['a detached x', forward(detached(float())), 'x', /attached/, /detached/],
     [
-      'a tensor detached',
+      'a detached tensor',
       forward(
         (() => {
           const x = tensor('float32', Float32Array, [1, 4])
@@ -175,16 +181,16 @@ describe('a wrong argument is refused by name, before any work', () => {
       /attached/,
       /detached/,
     ],
-    ['out too short', forward(float(), { out: float(2) }), 'out', /3 elements/, /\(2\)/],
+    ['a short out', forward(float(), { out: float(2) }), 'out', /3 elements/, /\(2\)/],
     [
-      'out of another kind',
+      'a tensor as out for a plain array',
       forward(float(), { out: tensor('float32', Float32Array, [3]) }),
       'out',
       /Float32Array/,
       /Tensor/,
     ],
     [
-      'out of another type',
+      'an out of another dtype',
       forward(tensor('float32', Float32Array, [1, 4]), {
         out: tensor('bfloat16', Uint16Array, [1, 3]),
       }),
@@ -193,7 +199,7 @@ describe('a wrong argument is refused by name, before any work', () => {
       /bfloat16/,
     ],
     [
-      'out where x lies',
+      'an out that overlaps x',
       () => {
         const both = float(7)
         return linear.forward(both.subarray(0, 4), { out: both.subarray(3, 6) })
@@ -204,14 +210,20 @@ describe('a wrong argument is refused by name, before any work', () => {
     ],
     ['an unknown precision', forward(float(), { precision: 'int4' }), 'precision', /int8/, /int4/],
     [
-      'a signal that is none',
+      'a signal that is not an AbortSignal',
       forward(float(), { signal: {} }),
       'signal',
       /an AbortSignal/,
       /Object/,
     ],
 
-    ['quantizeWeight too short', () => quantizeWeight(float(11), options), 'w', /3 \* 4/, /\(11\)/],
+    [
+      'quantizeWeight of a short weight',
+      () => quantizeWeight(float(11), options),
+      'w',
+      /3 \* 4/,
+      /\(11\)/,
+    ],
     [
       'quantizeWeight with NaN',
       () => quantizeWeight(float(12).fill(NaN, 9), options),
@@ -236,9 +248,15 @@ describe('a wrong argument is refused by name, before any work', () => {
       /multiple of 4/,
       /2/,
     ],
-    ['packSdot too short', () => packSdot(new Int8Array(15), 4, 4), 'weight', /4 \* 4/, /\(15\)/],
     [
-      'unpackSdot too long',
+      'packSdot of a short weight',
+      () => packSdot(new Int8Array(15), 4, 4),
+      'weight',
+      /4 \* 4/,
+      /\(15\)/,
+    ],
+    [
+      'unpackSdot of a long weight',
       () => unpackSdot(new Int8Array(17), 4, 4),
       'packed',
       /4 \* 4/,
@@ -281,7 +299,7 @@ describe('a wrong argument is refused by name, before any work', () => {
       /-1/,
     ],
     [
-      'a tensor of no dims',
+      'a tensor without dims',
       () => new Tensor('int8', new Int8Array(1), 1 as Any),
       'dims',
       /an array/,
@@ -316,7 +334,7 @@ describe('a wrong argument is refused by name, before any work', () => {
       /undefined/,
     ],
     [
-      'pool.tensor of more than there can be',
+      'pool.tensor above the maximum size',
       () => pool.tensor('float32', [2 ** 40]),
       'dims',
       /./,
@@ -345,7 +363,7 @@ describe('a wrong argument is refused by name, before any work', () => {
       /float32/,
     ],
     [
-      'intMatmul of other rows',
+      'intMatmul of unequal row lengths',
       () => intMatmul(pool, matrix(2, 3), matrix(4, 2)),
       'b',
       /3 rows/,
@@ -381,7 +399,7 @@ describe('a wrong argument is refused by name, before any work', () => {
       /detached/,
     ],
 
-    ['a group of none', () => new LinearGroup([]), 'linears', /1 to 15/, /Array/],
+    ['an empty group', () => new LinearGroup([]), 'linears', /1 to 15/, /Array/],
     [
       'a group of others',
       () => new LinearGroup([linear, {} as Any]),

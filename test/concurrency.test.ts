@@ -105,7 +105,7 @@ describe('concurrent calls', () => {
   })
 
   it.each(['a Linear', 'a LinearGroup'])(
-    'beyond the limit are refused with a QueueFullError, until some are done: %s',
+    'beyond the limit are refused with a QueueFullError, until some finish: %s',
     async (what) => {
       await using slow = await slowPool(1)
       const shape = { inFeatures: 4, outFeatures: 4 }

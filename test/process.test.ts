@@ -34,7 +34,7 @@ const setUp = (options = '{ threads: 2 }') => `
 describe.concurrent('a program that forgets to close its pool', () => {
   it.each([
     [
-      'on any kernels',
+      'with the default kernels',
       `for (const isa of ${JSON.stringify(isas)}) await start({ threads: 2 }, isa)`,
     ],
     ['with more threads than cores', 'await start({ threads: 16 })'],
@@ -46,7 +46,7 @@ describe.concurrent('a program that forgets to close its pool', () => {
       'for (const rows of [1, 2]) layer.forwardSync(new Float32Array(512 * rows))',
     ],
     [
-      'after calls that nobody awaits',
+      'after calls that are not awaited',
       'for (let i = 0; i < 99; i++) layer.forward(new Float32Array(512))',
     ],
   ])('%s ends by itself', async (_, last) => {

@@ -26,7 +26,7 @@ export function presentDiagnosis(diagnosis: Diagnosis): string {
       ...diagnosis.kernels.map(({ isa, obstacle }): Finding => {
         return [`  ${isa}`, obstacle ?? (isa === diagnosis.isa ? 'in use' : 'can run')]
       }),
-      ['activations', `int8 by rows; models keep exact of each: ${describeOutliers()}`],
+      ['activations', `int8 by rows; models keep exact in each: ${describeOutliers()}`],
     ],
     [
       ['system', `${machine.system}, ${bytes(machine.memoryBytes)} of memory`],
@@ -69,9 +69,9 @@ function wasm({ native: { wasm } }: Diagnosis): string {
 /** Where the library was looked for, a line each. */
 function places({ native }: Diagnosis): Finding[] {
   return native.places.map(({ origin, path, exists }, i) => {
-    const found = exists ? 'there' : 'nothing there'
+    const found = exists ? 'found' : 'not found'
     const where = path.startsWith(origin) ? path : `${path} (${origin})`
-    return [i === 0 ? 'looked for at' : '', `${where}: ${found}`]
+    return [i === 0 ? 'searched' : '', `${where}: ${found}`]
   })
 }
 
@@ -86,16 +86,16 @@ function threads({ threads: { count, affinity, quota }, machine }: Diagnosis): s
 }
 
 function cores({ threads: { fast } }: Diagnosis): string {
-  if (process.platform === 'win32') return 'unknown whether some are faster; all count'
-  if (fast === null) return 'alike, as far as the system tells'
+  if (process.platform === 'win32') return 'not known which are faster; all are used'
+  if (fast === null) return 'all alike, as far as the system reports'
   const which = fast.cpus === null ? '' : ` (${formatCpuList(fast.cpus)})`
-  return `${count(fast.count, 'CPU')}${which} on fast cores by ${fast.source}; only these count`
+  return `${count(fast.count, 'CPU')}${which} on fast cores by ${fast.source}; only these are used`
 }
 
 function hugePages({ hugePages: { setting, bufferBytes, hugeBytes } }: Diagnosis): string {
   if (setting === null) return 'unknown'
   if (bufferBytes === null || hugeBytes === null) return setting
-  return `${setting}; ${bytes(hugeBytes)} of a ${bytes(bufferBytes)} buffer lie in them`
+  return `${setting}; ${bytes(hugeBytes)} of a ${bytes(bufferBytes)} buffer uses them`
 }
 
 function remedies({ native, hugePages: { setting }, isa }: Diagnosis): string[] {
@@ -104,7 +104,7 @@ function remedies({ native, hugePages: { setting }, isa }: Diagnosis): string[] 
   else if (isa === 'typescript') lines.push('DOTPOOL_ISA=typescript: unset it for native kernels')
   if (setting === 'never') {
     lines.push(
-      'huge pages are off; on: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled',
+      'huge pages are off; to enable them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled',
     )
   }
   return lines

@@ -106,7 +106,7 @@ test.concurrent('a turn that fails prints one line of error, and leaves the conv
 test.concurrent.each([
   [['--top-p', '2'], 'topP: expected'],
   [['--system', 'fool'], 'no insults'],
-])('chat %j fails before anything is said', async (args, message) => {
+])('chat %j fails before the first turn', async (args, message) => {
   const { code, stdout, stderr } = await chat('Who is there?\n', args)
   expect(code).toBe(1)
   expect(stdout).toBe('')

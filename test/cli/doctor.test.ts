@@ -49,10 +49,10 @@ describe.skipIf(scripted)(`doctor${why}`, () => {
   })
 
   it('says where it looked for the library, and how many threads there are', () => {
-    expect(text).toMatch(/^looked for at +\/.*libdotpool\.\w+ \(native\/build\): there$/m)
-    expect(text).toMatch(/^ +@dotpool\/\S+: nothing there$/m)
+    expect(text).toMatch(/^searched +\/.*libdotpool\.\w+ \(native\/build\): found$/m)
+    expect(text).toMatch(/^ +@dotpool\/\S+: not found$/m)
     expect(text).toMatch(/^threads +\d+ \(\d+ of \d+ CPUs in the affinity mask/m)
-    expect(text).toMatch(/^cores +(alike|unknown|\d+ CPUs?)/m)
+    expect(text).toMatch(/^cores +(all alike|not known|\d+ CPUs?)/m)
   })
 
   it('works without native kernels, says so, and measures nothing', async () => {

@@ -42,7 +42,7 @@ test.concurrent.each([
   [['--top-k', '1']],
   [['--temperature', '0', '--kv', 'float32']],
   [['--temperature', '0', '--quantize', 'none']],
-])('generate %j writes the likeliest text', async (options) => {
+])('generate %j writes the greedy text', async (options) => {
   const { code, stdout } = await dotpool([...short, ...options])
   expect(code).toBe(0)
   expect(stdout).toBe((await likeliest).stdout)

@@ -62,7 +62,7 @@ describe.each<[string, MadeCheckpoint, PlainOptions]>([
     { frequencies, windows: [window, window] },
   ],
   [
-    'Mistral without',
+    'Mistral without a window',
     randomCheckpoint('MistralForCausalLM', { sliding_window: null }),
     { frequencies },
   ],

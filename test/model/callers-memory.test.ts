@@ -58,18 +58,18 @@ describe.each(Object.entries(calls))('tokens given to %s', (_, call) => {
   })
 
   it.each<[string, Any]>([
-    ['half a token more than there are', { length: 1.5, 0: 1, 1: 2 }],
-    ['a length that is no number', { length: '2', 0: 1, 1: 2 }],
-    ['more tokens than there are', { length: 2 ** 40, 0: 1, 1: 2 }],
+    ['a fractional length', { length: 1.5, 0: 1, 1: 2 }],
+    ['a length that is not a number', { length: '2', 0: 1, 1: 2 }],
+    ['a length above the number of elements', { length: 2 ** 40, 0: 1, 1: 2 }],
     [
-      'tokens of an own length',
+      'an array with a length of its own',
       Object.defineProperty(Uint32Array.of(1, 2), 'length', { value: 9 }),
     ],
     ['a hole', Object.assign(new Array(3), { 0: 1, 2: 2 })],
     ['bigints', [1n, 2n]],
     ['null', null],
     ['nothing', undefined],
-  ])('may not be %s', async (_, ids) => {
+  ])('are refused as %s', async (_, ids) => {
     const error = await (async () => await call(ids))().catch((error) => error)
     expect(error).toMatchObject({ code: 'ERR_DOTPOOL_ARGUMENT' })
   })

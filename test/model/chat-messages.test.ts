@@ -42,9 +42,9 @@ describe('a message without content', () => {
   })
 
   it.each<[string, object]>([
-    ['no calls', { role: 'assistant' }],
-    ['an empty list of calls', { role: 'assistant', content: null, tool_calls: [] }],
-    ['no calls, of a user', { role: 'user', content: null }],
+    ['neither content nor tool calls', { role: 'assistant' }],
+    ['an empty list of tool calls', { role: 'assistant', content: null, tool_calls: [] }],
+    ['null as the content of a user', { role: 'user', content: null }],
   ])('is refused with %s', (_, message) => {
     const render = () => parse(calls).render([message as ChatMessage])
     expect(render).toThrow(ArgumentError)
@@ -66,12 +66,12 @@ describe('content in parts', () => {
     ['headers', headers, 'user<|end_header_id|>\n\nWho is it?<|eot_id|>'],
     ['instructions', instructions, '[INST] Who is it? [/INST]'],
     [
-      'a text where there is none',
+      'prints nothing for parts',
       '{{ messages[0].content if messages[0].content is string }}',
       'Who is it?',
     ],
-    ['a dump', '{{ messages[0].content }}', 'Who is it?'],
-  ])('is one text for a template that would not: %s', (_, source, expected) => {
+    ['prints parts as JSON', '{{ messages[0].content }}', 'Who is it?'],
+  ])('becomes one string for a template that does not write parts: %s', (_, source, expected) => {
     expect(render(source, [{ ...question, content: parts('Who', 'is it?') }])).toContain(expected)
   })
 

@@ -162,10 +162,14 @@ describe('parse', () => {
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['a number', 7, /tokenizer_config\.json: chat_template: expected a text or a list, got 7/],
+    [
+      'a number as a template',
+      7,
+      /tokenizer_config\.json: chat_template: expected a text or a list, got 7/,
+    ],
     ['no default', [{ name: 'rag', template: 'a' }], /no text is named "default"/],
-    ['no text', [{ name: 'default' }], /no text is named "default"/],
-    ['no object', ['a'], /chat_template is not an object/],
+    ['a template that is not a string', [{ name: 'default' }], /no text is named "default"/],
+    ['an entry that is not an object', ['a'], /chat_template is not an object/],
     ['open block', '{% if true %}', /chat_template\.jinja: the chat template does not parse: /],
     ['unknown statement', '{% frobnicate %}', /does not parse: .*frobnicate/],
   ])('refuses %s', (_, source, message) => {
@@ -176,11 +180,26 @@ describe('parse', () => {
 
 describe('render refuses', () => {
   it.each<[string, unknown, Record<string, unknown>, RegExp]>([
-    ['no array', 'hi', {}, /messages: expected an array of at least one message, got "hi"/],
-    ['no message', [], {}, /messages: expected an array of at least one message, got none/],
-    ['a text', [question, 'hi'], {}, /messages\[1\]: expected \{ role, content \}, got "hi"/],
+    [
+      'messages that are not an array',
+      'hi',
+      {},
+      /messages: expected an array of at least one message, got "hi"/,
+    ],
+    ['a missing message', [], {}, /messages: expected an array of at least one message, got none/],
+    [
+      'a string as a message',
+      [question, 'hi'],
+      {},
+      /messages\[1\]: expected \{ role, content \}, got "hi"/,
+    ],
     ['a role', [{ ...question, role: 'bard' }], {}, /messages\[0\]\.role: .*got "bard"/],
-    ['no content', [{ role: 'user' }], {}, /messages\[0\]\.content: expected a string/],
+    [
+      'a message without content',
+      [{ role: 'user' }],
+      {},
+      /messages\[0\]\.content: expected a string/,
+    ],
     ['a flag', [question], { addGenerationPrompt: 1 }, /addGenerationPrompt: expected true or/],
     ['an unknown option', [question], { tool: [] }, /options: expected tools, got the unknown/],
   ])('%s', (_, messages, options, message) => {

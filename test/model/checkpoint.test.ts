@@ -71,7 +71,7 @@ describe('a checkpoint in several files', () => {
   const name = 'model.norm.weight'
   it.each<[string, (index: Record<string, string>) => unknown, RegExp]>([
     [
-      'a tensor that its file lacks',
+      'a tensor missing from its file',
       (index) => ({ ...index, stranger: SECOND }),
       /00002-of-00002\.safetensors: tensor stranger is missing, but model\.safetensors\.index\.json/,
     ],
@@ -81,15 +81,11 @@ describe('a checkpoint in several files', () => {
       /00001-of-00002\.safetensors: tensor model\.norm\.weight is here, but .* places it in model-00002/,
     ],
     [
-      'a tensor that is not named',
+      'a tensor missing from the index',
       (index) => ({ ...index, [name]: undefined }),
       /00001.*: tensor model\.norm\.weight is here, but .* places it nowhere/,
     ],
-    [
-      'a file that is not there',
-      (index) => ({ ...index, x: 'y.safetensors' }),
-      /y\.safetensors: .*ENOENT/,
-    ],
+    ['a missing file', (index) => ({ ...index, x: 'y.safetensors' }), /y\.safetensors: .*ENOENT/],
     [
       'a path',
       (index) => ({ ...index, x: '../y.safetensors' }),

@@ -78,7 +78,7 @@ describe('sliding windows', () => {
     expect(windows('MistralForCausalLM', { sliding_window: null })).toEqual(all(undefined))
   })
 
-  it.each(['Qwen2ForCausalLM', 'Qwen3ForCausalLM'])('are in some layers of %s', (name) => {
+  it.each(['Qwen2ForCausalLM', 'Qwen3ForCausalLM'])('apply to the right layers of %s', (name) => {
     const window = { sliding_window: 100, use_sliding_window: true }
     expect(windows(name, { sliding_window: 100 })).toEqual(all(undefined))
     expect(windows(name, window)).toEqual(all(undefined)) // layer 28 and later
@@ -201,22 +201,26 @@ describe('RoPE', () => {
 
   it.each<[string, object, RegExp]>([
     [
-      'a type of later',
+      'an unknown type',
       { rope_type: 'proportional' },
       /rope_type "proportional" is not supported, only def/,
     ],
     ['longrope with other factors for long texts', longrope({ long_factor: [1, 3] }), /the same/],
-    ['longrope of too few factors', longrope({ long_factor: [], short_factor: [] }), /0 factors/],
+    ['longrope with too few factors', longrope({ long_factor: [], short_factor: [] }), /0 factors/],
     ['longrope that scales attention', longrope({ attention_factor: 2 }), /attention_factor 2/],
     ['longrope with a factor of 0', longrope({ short_factor: [0] }), /positive short_factor/],
     ['an old type', { type: 'su' }, /rope_type "su"/],
-    ['a stretch of no type', { factor: 2 }, /rope_scaling\.factor 2 is not supported/],
+    ['stretching without a type', { factor: 2 }, /rope_scaling\.factor 2 is not supported/],
     [
-      'no factor',
+      'a missing factor',
       { type: 'linear' },
       /rope_scaling\.factor: expected a number above 0, got nothing/,
     ],
-    ['a factor of text', { type: 'dynamic', factor: '2' }, /factor: expected a number.*got "2"/],
+    [
+      'a string as a factor',
+      { type: 'dynamic', factor: '2' },
+      /factor: expected a number.*got "2"/,
+    ],
     [
       'equal bands',
       { type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 4 },
@@ -228,7 +232,7 @@ describe('RoPE', () => {
       /mscale: expected a number of at/,
     ],
     [
-      'part of the head',
+      'rotation of a part of the head',
       { partial_rotary_factor: 0.5 },
       /rope_scaling\.partial_rotary_factor 0\.5/,
     ],
@@ -267,9 +271,9 @@ describe('a config.json that is refused', () => {
     ],
     ['missing size', { vocab_size: undefined }, /vocab_size: expected an integer.*got nothing/],
     ['negative size', { num_hidden_layers: -1 }, /num_hidden_layers: .*got -1/],
-    ['endless layers', { num_hidden_layers: 1e9 }, /num_hidden_layers 1000000000 is above 10000/],
+    ['too many layers', { num_hidden_layers: 1e9 }, /num_hidden_layers 1000000000 is above 10000/],
     ['giant size', { hidden_size: 2 ** 31 }, /hidden_size: .*got 2147483648/],
-    ['text for a size', { hidden_size: '256' }, /hidden_size: .*got "256"/],
+    ['a string as a size', { hidden_size: '256' }, /hidden_size: .*got "256"/],
     ['uneven heads', { num_key_value_heads: 3 }, /3 key\/value heads do not divide 8/],
     ['odd head', { head_dim: 33 }, /head_dim 33 is odd/],
     ['fractional head', { head_dim: null, hidden_size: 100 }, /head_dim: expected an integer/],

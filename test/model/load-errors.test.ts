@@ -61,7 +61,7 @@ describe('the biases of attention', () => {
     ],
     ['MistralForCausalLM', qkv, {}, /q_proj\.bias belongs to no part of the model/],
     ['LlamaForCausalLM', qkv, { attention_bias: true }, /o_proj\.bias is missing/],
-  ])('are refused where %s has others', async (architecture, sizes, changes, message) => {
+  ])('are refused where they do not match %s', async (architecture, sizes, changes, message) => {
     await expectFormatError(load(architecture, withBiases(sizes), changes), message)
   })
 })

@@ -112,7 +112,11 @@ describe('a checkpoint that is refused', () => {
       /embed_tokens\.weight is missing/,
     ],
     ['another shape', { ...tinyTensors(), [name]: randomF32([12, 20], 1) }, /shape \[20,12\], got/],
-    ['a stranger', { ...tinyTensors(), 'model.x': f32([1], [0]) }, /model\.x belongs to no part/],
+    [
+      'an unexpected tensor',
+      { ...tinyTensors(), 'model.x': f32([1], [0]) },
+      /model\.x belongs to no part/,
+    ],
     [
       'int8 without a scale',
       { ...tinyTensors(), [name]: int8([20, 12]) },

@@ -44,7 +44,7 @@ describe('the chat template of a folder', () => {
   })
 
   it.each<[string, unknown, RegExp]>([
-    ['no object', [], /tokenizer_config\.json: the file is not an object/],
+    ['a file that is not an object', [], /tokenizer_config\.json: the file is not an object/],
     ['a token', { eos_token: 2 }, /tokenizer_config\.json: eos_token: expected a token, got 2/],
     ['a token object', { bos_token: {} }, /bos_token: expected a token, got an object/],
     ['a template', { chat_template: '{{' }, /tokenizer_config\.json: .*does not parse/],

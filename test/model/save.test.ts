@@ -46,8 +46,8 @@ async function saveFixture(folder: string, options?: SaveOptions): Promise<void>
 describe('a saved checkpoint', () => {
   it.each([
     ['in one file', 5e9, 1],
-    ['in several', 2e6, 4],
-  ])('%s is the one it was made of', async (_, shardBytes, files) => {
+    ['in several files', 2e6, 4],
+  ])('%s equals its source', async (_, shardBytes, files) => {
     await using parent = await temporaryFolder()
     const folder = join(parent.path, 'saved')
     await saveFixture(folder, { shardBytes })
@@ -142,9 +142,17 @@ describe('a failure leaves nothing behind', () => {
   it.each<[string, TensorSource[], RegExp]>([
     ['a source that breaks', [{ ...pair[0], chunks: broken }], /the source broke/],
     ['too few bytes', [source('a', 'I8', [3], bytes(1))], /tensors: expected 3 bytes of a, got 1/],
-    ['too many', [source('a', 'I8', [3], bytes(1, 2), bytes(3, 4))], /3 bytes of a, got more/],
+    [
+      'too many bytes',
+      [source('a', 'I8', [3], bytes(1, 2), bytes(3, 4))],
+      /3 bytes of a, got more/,
+    ],
     ['a name given twice', [pair[0], pair[0]], /tensors: expected every name once, got a twice/],
-    ['no name of a tensor', [source('__metadata__', 'I8', [0])], /expected names of tensors/],
+    [
+      'a name that tensors cannot have',
+      [source('__metadata__', 'I8', [0])],
+      /expected names of tensors/,
+    ],
     ['an unknown dtype', [source('a', 'I4', [0])], /for a one of BOOL, .*, got "I4"/],
     ['a negative size', [source('a', 'I8', [-1, -1])], /for a a list of sizes, got \[-1,-1\]/],
     ['a huge shape', [source('a', 'I8', [2 ** 40, 2 ** 40])], /for a a list of sizes/],

@@ -217,7 +217,7 @@ describe('Metaspace', () => {
     ['by default', {}, 'hey hey'],
     ['always', { replacement: '▁', prepend_scheme: 'always' }, 'hey hey'],
     ['never', { replacement: '▁', prepend_scheme: 'never' }, ' hey hey'],
-    ['as older files say it', { add_prefix_space: false }, ' hey hey'],
+    ['in the spelling of older files', { add_prefix_space: false }, ' hey hey'],
   ])('drops the space that was prepended: %s', (_, fields, expected) => {
     expect(decoding({ type: 'Metaspace', ...fields }).decode([word, word])).toBe(expected)
   })

@@ -31,11 +31,11 @@ describe("the lower bound of a text's token count", () => {
   })
 
   it.each<[string, unknown]>([
-    ['joins what is unknown', metaspace],
+    ['joins unknown characters', metaspace],
     ['lacks a byte', { ...llama3, model: { ...llama3.model, vocab: { a: 0 }, merges: [] } }],
     ['drops spaces', { ...llama3, normalizer: { type: 'Strip', left: true, right: true } }],
     [
-      'drops what it splits by',
+      'drops separators',
       {
         ...llama3,
         pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'Removed' },
@@ -45,7 +45,7 @@ describe("the lower bound of a text's token count", () => {
       'strips around an added token',
       { ...llama3, added_tokens: llama3.added_tokens.map((t) => ({ ...t, lstrip: true })) },
     ],
-  ])('are none for a tokenizer that %s', (_, json) => {
+  ])('is 0 for a tokenizer that %s', (_, json) => {
     expect(parseTokenizer(json).leastTokens('x'.repeat(1e6))).toBe(0)
   })
 })

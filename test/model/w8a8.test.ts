@@ -32,7 +32,7 @@ const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.lengt
 /** The reference leaves the head in float; by default dotpool runs it in int8 as well. */
 describe.each([
   ['with a float head', ['lm_head'], 42],
-  ['as it is loaded by default', undefined, 43],
+  ['as loaded by default', undefined, 43],
 ])('the W8A8 fixture %s', (_, skip, int8) => {
   let model: Model
   beforeAll(async () => {

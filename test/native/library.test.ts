@@ -32,10 +32,10 @@ describe('DOTPOOL_LIBRARY', () => {
   })
 
   it.each([
-    ['is not there', '/nowhere/libdotpool.so', 'a file, got "/nowhere/libdotpool.so"'],
+    ['does not exist', '/nowhere/libdotpool.so', 'a file, got "/nowhere/libdotpool.so"'],
     ['is not a regular file', 'src', 'a regular file, got ".*src"'],
     ['is not a library', 'package.json', "dotpool's library for this machine, got .*"],
-  ])('that %s is an error', async (_, library, complaint) => {
+  ])('rejects a library that %s', async (_, library, complaint) => {
     const { stdout } = await create(library)
     expect(JSON.parse(stdout)).toMatch(
       new RegExp(`^ArgumentError: DOTPOOL_LIBRARY: expected ${complaint}$`),
@@ -70,7 +70,7 @@ describe('the options of Pool.create for bundles', () => {
       { workerUrl: 'https://example.org/worker.js' },
       /^the file: URL of an existing file$/,
     ],
-  ])('are refused where they cannot be: %s %o', async (argument, options, expected) => {
+  ])('are refused when invalid: %s %o', async (argument, options, expected) => {
     const error = await errorOf(Pool.create(options))
     expect(error).toBeInstanceOf(ArgumentError)
     expect(error).toMatchObject({ argument, expected: expect.stringMatching(expected) })

@@ -38,8 +38,8 @@ const script = `
   console.log(JSON.stringify({ whileItMayRead, afterwards: await collected() }))
 `
 
-it.skipIf(nativeLibrary() === null).each([['parks'], ['goes on']])(
-  'keeps the memory of a replaced list of ops until a worker that may read there %s',
+it.skipIf(nativeLibrary() === null).each([['parks'], ['leaves']])(
+  'keeps the memory of a replaced list of ops until a worker that may still read it %s',
   async (how) => {
     const { stdout, stderr } = await runScript(script, {
       flags: ['--expose-gc'],

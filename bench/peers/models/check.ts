@@ -20,12 +20,12 @@ export async function checkAgreement(
   const found: number[][] = []
   for (const { commands } of contenders) {
     await commands.open(prompts.length, prompts[0].length + 1)
-    found.push((await commands.read([...prompts])).ids)
+    found.push((await commands.prefill([...prompts])).tokens)
     await commands.close()
   }
   const agreeing: Record<string, number> = {}
   for (const [i, { name }] of contenders.entries()) {
-    agreeing[name] = found[i].filter((id, j) => id === found[0][j]).length
+    agreeing[name] = found[i].filter((token, j) => token === found[0][j]).length
     if (agreeing[name] < LEAST_AGREEMENT * prompts.length) {
       throw new Error(
         `${name} continues ${agreeing[name]} of ${prompts.length} prompts as dotpool does`,

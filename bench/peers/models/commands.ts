@@ -38,7 +38,7 @@ export function commandsOf(name: ContenderName) {
       const micros = await timed(async () => {
         model = await loader.load(files)
         session = await model.open(1, 8)
-        await session.read([[0]])
+        await session.prefill([[0]])
       })
       await session.close()
       await settle()
@@ -48,19 +48,19 @@ export function commandsOf(name: ContenderName) {
       session = await model.open(sequences, length)
     },
     /** Prefills prompts; returns the next tokens, and how long it took, microseconds. */
-    async read(prompts: number[][]): Promise<{ ids: number[]; micros: number }> {
-      let ids: number[] = []
+    async prefill(prompts: number[][]): Promise<{ tokens: number[]; micros: number }> {
+      let tokens: number[] = []
       const micros = await timed(async () => {
-        ids = await session.read(prompts)
+        tokens = await session.prefill(prompts)
       })
       await settle()
-      return { ids, micros }
+      return { tokens, micros }
     },
     /** Takes a step that wakes the threads, then some more; microseconds of each but the first. */
-    async steps(count: number): Promise<number[]> {
-      await session.step()
+    async decode(count: number): Promise<number[]> {
+      await session.decode()
       const micros: number[] = []
-      for (let i = 0; i < count; i++) micros.push(await timed(() => session.step()))
+      for (let i = 0; i < count; i++) micros.push(await timed(() => session.decode()))
       await settle()
       return micros
     },
@@ -72,8 +72,8 @@ export function commandsOf(name: ContenderName) {
     async watchEventLoop(prompt: number[]): Promise<Summary> {
       session = await model.open(1, prompt.length + WATCHED_STEPS + 1)
       const late = await delays(async () => {
-        await session.read([prompt])
-        for (let i = 0; i < WATCHED_STEPS; i++) await session.step()
+        await session.prefill([prompt])
+        for (let i = 0; i < WATCHED_STEPS; i++) await session.decode()
       })
       await session.close()
       await settle()

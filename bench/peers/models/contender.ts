@@ -26,12 +26,12 @@ export interface Session {
    *
    * @returns the next token of each
    */
-  read(prompts: readonly number[][]): Promise<number[]>
+  prefill(prompts: readonly number[][]): Promise<number[]>
   /**
    * Decodes one token of every sequence.
    *
    * @returns the next token of each
    */
-  step(): Promise<number[]>
+  decode(): Promise<number[]>
   close(): Promise<void>
 }

@@ -33,16 +33,17 @@ export async function measure(
   prompts: number,
 ): Promise<Result[]> {
   const { sequences, prompt, steps } = scenario
-  const texts = randomPrompts(shape, sequences, prompt)
+  const first = randomPrompts(shape, sequences, prompt)
   for (const { commands } of contenders) {
     await commands.open(sequences, lengthOf(scenario))
-    await commands.read(texts)
+    await commands.prefill(first)
   }
   const ways = contenders.map(({ commands }) => {
     let series = 0
-    const readNew = () => commands.read(randomPrompts(shape, sequences, prompt, ++series))
+    const prefillNew = () => commands.prefill(randomPrompts(shape, sequences, prompt, ++series))
     return {
-      sample: async () => (steps > 0 ? await commands.steps(steps) : [(await readNew()).micros]),
+      sample: async () =>
+        steps > 0 ? await commands.decode(steps) : [(await prefillNew()).micros],
     }
   })
   const bound = rooflines[scenario.bound]

@@ -27,7 +27,7 @@ export const scenarios: readonly Scenario[] = [
   decode({ context: 2048, sequences: 1 }),
   decode({ context: 128, sequences: 8 }),
   {
-    name: 'prompt of 512',
+    name: 'prefill of 512',
     sequences: 1,
     prompt: 512,
     bound: 'peak',
@@ -47,9 +47,8 @@ export function lengthOf({ prompt, steps }: Scenario): number {
 
 /** @param context tokens in each sequence in the middle of the measurement */
 function decode({ context, sequences }: { context: number; sequences: number }): Scenario {
-  const texts = sequences === 1 ? 'text' : `${sequences} texts`
   return {
-    name: `${texts} at ${context}`,
+    name: `decode${sequences === 1 ? '' : ` of ${sequences}`} at ${context}`,
     sequences,
     prompt: context - GROWTH / 2,
     bound: 'read',

@@ -189,7 +189,7 @@ describe('quantised blocks', () => {
     ['Q8_0', [0]],
     ['Q4_K', [0, 2]],
     ['Q6_K', [208]],
-  ])('of %s give the logits of their float32', async (name, halves) => {
+  ])('in %s give the logits of their float32 values', async (name, halves) => {
     const [file, made] = blocks(name, halves)
     const expected = await logitsOfFolder(made, { quantize: 'w8a8' })
     expectSameBits(await logitsOfGguf(file, { quantize: 'w8a8' }), expected, name)
@@ -228,21 +228,21 @@ describe('several files', () => {
 
   it.each<[string, (fields: MadeGguf['fields'], i: number) => void, RegExp]>([
     [
-      'another number',
+      'a wrong index',
       (fields, i) => {
         if (i === 2) fields['split.no'] = uint16(1)
       },
       /made-00003-of-00003\.gguf: says it is part 2 of 3, not 3 of 3/,
     ],
     [
-      'another count of tensors',
+      'a wrong count of tensors',
       (fields) => {
         fields['split.tensors.count'] = int32(5)
       },
       /the files hold \d+ tensors, but split\.tensors\.count is 5/,
     ],
     [
-      'a count that its name does not say',
+      'a count that differs from its name',
       (fields) => {
         fields['split.count'] = uint16(4)
       },
@@ -285,14 +285,18 @@ describe('a model that is refused', () => {
       /model\.gguf: general\.architecture "mamba" is not supported, only llama, qwen2, qwen3/,
     ],
     ['experts', field('llama.expert_count', uint32(8)), /llama\.expert_count 8: mixtures of exp/],
-    ['no sizes', { fields: { 'general.architecture': string('llama') } }, /head_count: expected/],
     [
-      'a part of the head rotated',
+      'missing sizes',
+      { fields: { 'general.architecture': string('llama') } },
+      /head_count: expected/,
+    ],
+    [
+      'rotation of a part of the head',
       field('llama.rope.dimension_count', uint32(4)),
       /llama\.rope\.dimension_count is not the size of a head, 10, which is not supported/,
     ],
     [
-      'a kind of RoPE that is not known',
+      'an unknown kind of RoPE',
       {
         fields: {
           ...plain.fields,
@@ -302,7 +306,7 @@ describe('a model that is refused', () => {
       },
       /llama\.rope\.scaling\.type "longrope" is not supported, only none, linear, yarn/,
     ],
-    ['no embedding', without('token_embd.weight'), /tensor token_embd\.weight is missing/],
+    ['a missing embedding', without('token_embd.weight'), /tensor token_embd\.weight is missing/],
     [
       'a missing tensor',
       without('blk.1.attn_q.weight'),

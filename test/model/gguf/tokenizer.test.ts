@@ -61,12 +61,12 @@ describe('special tokens', () => {
 describe('a tokenizer that is refused', () => {
   it.each<[string, Parameters<typeof gguf>[0], RegExp]>([
     [
-      'of another kind',
+      'of an unknown kind',
       byteLevelFields('qwen2', { 'tokenizer.ggml.model': string('t5') }),
       /made\.gguf: tokenizer\.ggml\.model "t5" is not supported, only gpt2, llama/,
     ],
     [
-      'with words of another kind',
+      'with an unknown pre-tokenizer',
       byteLevelFields('magic'),
       /tokenizer\.ggml\.pre "magic" is not supported, only default, gpt-2/,
     ],
@@ -75,7 +75,11 @@ describe('a tokenizer that is refused', () => {
       piecesFields({ 'tokenizer.ggml.tokens': uint32(7) }),
       /tokenizer\.ggml\.tokens: expected a list of strings, got 7/,
     ],
-    ['with a token twice', piecesFields({ 'tokenizer.ggml.tokens': strings(['a', 'a']) }), /twice/],
+    [
+      'with a duplicate token',
+      piecesFields({ 'tokenizer.ggml.tokens': strings(['a', 'a']) }),
+      /twice/,
+    ],
     [
       'with too few kinds',
       piecesFields({ 'tokenizer.ggml.token_type': array([int32(1)]) }),
@@ -87,12 +91,12 @@ describe('a tokenizer that is refused', () => {
       /tokenizer\.ggml\.scores has 1 elements for \d+ tokens/,
     ],
     [
-      'with a merge of one',
+      'with a merge of one piece',
       byteLevelFields('qwen2', { 'tokenizer.ggml.merges': strings(['ab']) }),
       /tokenizer\.ggml\.merges: "ab" is not a pair/,
     ],
     [
-      'with a role for a token that is not there',
+      'with a role for a missing token',
       piecesFields({ 'tokenizer.ggml.bos_token_id': uint32(70_000) }),
       /tokenizer\.ggml\.bos_token_id 70000: there are \d+ tokens/,
     ],

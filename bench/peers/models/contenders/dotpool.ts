@@ -30,26 +30,26 @@ function contender(name: string, options: LoadOptions = {}): Contender {
 
 function openSession(model: Model, length: number): Session {
   let texts: AsyncGenerator<number>[] = []
-  const step = () => Promise.all(texts.map(nextId))
+  const decode = () => Promise.all(texts.map(nextToken))
   const close = async () => {
     for (const text of texts) await text.return(undefined)
     texts = []
   }
   return {
-    read: async (prompts) => {
+    prefill: async (prompts) => {
       await close()
       texts = prompts.map((prompt) =>
         model.generateTokens(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
       )
-      return step()
+      return decode()
     },
-    step,
+    decode,
     close,
   }
 }
 
-async function nextId(text: AsyncGenerator<number>): Promise<number> {
-  const { value, done } = await text.next()
+async function nextToken(sequence: AsyncGenerator<number>): Promise<number> {
+  const { value, done } = await sequence.next()
   if (done) throw new Error('dotpool ended a sequence before it had all its tokens')
   return value
 }

@@ -44,13 +44,13 @@ function openSession(context: LlamaContext): Session {
   const sequences = Array.from({ length: context.totalSequences }, () => context.getSequence())
   let last: number[] = []
   return {
-    read: async (prompts) => {
+    prefill: async (prompts) => {
       for (const sequence of sequences) await sequence.clearHistory()
-      last = await Promise.all(sequences.map((sequence, i) => nextId(sequence, prompts[i])))
+      last = await Promise.all(sequences.map((sequence, i) => nextToken(sequence, prompts[i])))
       return last
     },
-    step: async () => {
-      last = await Promise.all(sequences.map((sequence, i) => nextId(sequence, [last[i]])))
+    decode: async () => {
+      last = await Promise.all(sequences.map((sequence, i) => nextToken(sequence, [last[i]])))
       return last
     },
     close: () => context.dispose(),
@@ -58,8 +58,11 @@ function openSession(context: LlamaContext): Session {
 }
 
 /** The greedy choice; the API cannot compute logits without sampling. */
-async function nextId(sequence: LlamaContextSequence, ids: readonly number[]): Promise<number> {
-  const tokens = ids as readonly Token[]
+async function nextToken(
+  sequence: LlamaContextSequence,
+  input: readonly number[],
+): Promise<number> {
+  const tokens = input as readonly Token[]
   const results = await sequence.controlledEvaluate([
     ...tokens.slice(0, -1),
     [tokens[tokens.length - 1], { generateNext: { token: true, options: { temperature: 0 } } }],
