@@ -129,10 +129,14 @@ describe('an example', () => {
   })
 })
 
-const pages = read('README.md') + read('docs/errors.md')
+const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const pages = ['README.md', ...docs.map((name) => `docs/${name}`)]
 
-describe('the code of README.md and docs/errors.md', () => {
-  const blocks = [...pages.matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)].map(([, code]) => code)
+describe('the code of README.md and docs/', () => {
+  const blocks = pages.flatMap((page) => {
+    const codes = [...read(page).matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)]
+    return codes.map(([, code], i) => ({ page, i, code }))
+  })
 
   /** A project with dotpool installed, and beside it the model that README loads: one that can chat. */
   let folder: string
@@ -147,10 +151,10 @@ describe('the code of README.md and docs/errors.md', () => {
   afterAll(async () => await rm(folder, { recursive: true }))
 
   it('is found', () => {
-    expect(blocks.length).toBeGreaterThanOrEqual(4)
+    expect(blocks.length).toBeGreaterThanOrEqual(7)
   })
 
-  it.each(blocks)('runs as it stands: %#', async (code) => {
+  it.each(blocks)('runs as it stands: $page, block $i', async ({ code }) => {
     await writeFile(join(folder, 'example.mjs'), code)
     const { stdout, stderr } = run(folder, ['example.mjs'])
     expect(stdout).toMatch(/\w/)
