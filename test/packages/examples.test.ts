@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findLibrary, findWasm } from '#src/native/library.js'
 import { chooseNative } from '#src/native/load.js'
@@ -135,7 +135,7 @@ const pages = ['README.md', ...docs.map((name) => `docs/${name}`)]
 describe('the code of README.md and docs/', () => {
   const blocks = pages.flatMap((page) => {
     const codes = [...read(page).matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)]
-    return codes.map(([, code], i) => ({ page, i, code }))
+    return codes.map(([, code], i) => [`${page}, block ${i + 1}`, code])
   })
 
   /** A project with dotpool installed, and beside it the model that README loads: one that can chat. */
@@ -150,11 +150,20 @@ describe('the code of README.md and docs/', () => {
   })
   afterAll(async () => await rm(folder, { recursive: true }))
 
+  it('has no link to a file that is not there', () => {
+    for (const page of pages) {
+      for (const [, link] of read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
+        const file = new URL(link, pathToFileURL(join(root, page)))
+        expect(existsSync(file), `${link} in ${page}`).toBe(true)
+      }
+    }
+  })
+
   it('is found', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(7)
   })
 
-  it.each(blocks)('runs as it stands: $page, block $i', async ({ code }) => {
+  it.each(blocks)('runs as it stands: %s', async (_, code) => {
     await writeFile(join(folder, 'example.mjs'), code)
     const { stdout, stderr } = run(folder, ['example.mjs'])
     expect(stdout).toMatch(/\w/)
