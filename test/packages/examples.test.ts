@@ -163,7 +163,7 @@ describe('the code of README.md and docs/', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(7)
   })
 
-  it.each(blocks)('runs as it stands: %s', async (_, code) => {
+  it.each(blocks)('runs as written: %s', async (_, code) => {
     await writeFile(join(folder, 'example.mjs'), code)
     const { stdout, stderr } = run(folder, ['example.mjs'])
     expect(stdout).toMatch(/\w/)
