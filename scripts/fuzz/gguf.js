@@ -120,7 +120,8 @@ function encoded(file) {
         name: String(name),
         type: natural(type),
         dims,
-        bytes: Math.ceil(elements / size) * bytes,
+        // a file's offsets have 64 bits
+        bytes: Math.min(Math.ceil(elements / size) * bytes, Number.MAX_SAFE_INTEGER),
       }
     })
   const data = Buffer.alloc(DATA_BYTES)

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findLibrary, findWasm } from '#src/native/library.js'
 import { chooseNative } from '#src/native/load.js'
@@ -129,10 +129,14 @@ describe('the example', () => {
   })
 })
 
-const pages = read('README.md') + read('docs/errors.md')
+const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const pages = ['README.md', ...docs.map((name) => `docs/${name}`)]
 
-describe('the code of README.md and docs/errors.md', () => {
-  const blocks = [...pages.matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)].map(([, code]) => code)
+describe('the code of README.md and docs/', () => {
+  const blocks = pages.flatMap((page) => {
+    const codes = [...read(page).matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)]
+    return codes.map(([, code], i) => [`${page}, block ${i + 1}`, code])
+  })
 
   /** A project with dotpool installed, and the model that README loads: one with a chat template. */
   let folder: string
@@ -146,11 +150,20 @@ describe('the code of README.md and docs/errors.md', () => {
   })
   afterAll(async () => await rm(folder, { recursive: true }))
 
-  it('is found', () => {
-    expect(blocks.length).toBeGreaterThanOrEqual(4)
+  it('has no link to a file that is not there', () => {
+    for (const page of pages) {
+      for (const [, link] of read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
+        const file = new URL(link, pathToFileURL(join(root, page)))
+        expect(existsSync(file), `${link} in ${page}`).toBe(true)
+      }
+    }
   })
 
-  it.each(blocks)('runs as written: %#', async (code) => {
+  it('is found', () => {
+    expect(blocks.length).toBeGreaterThanOrEqual(7)
+  })
+
+  it.each(blocks)('runs as written: %s', async (_, code) => {
     await writeFile(join(folder, 'example.mjs'), code)
     const { stdout, stderr } = run(folder, ['example.mjs'])
     expect(stdout).toMatch(/\w/)

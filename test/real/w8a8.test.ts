@@ -33,8 +33,10 @@ describe.skipIf(!canRun)(`a real model in int8${skipNote}`, { timeout: 900_000 }
   it("is nearer to float32 than llama.cpp's Q8_0 after calibration on another text", async () => {
     const { window } = readReference()
     using model = await Model.load(pool, folder, { quantize: 'none', kv: 'bfloat16' })
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-    const calibration = model.tokenizer.encode(readme)
+    const pages = ['models', 'region', 'architecture'].map((name) => {
+      return readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), 'utf8')
+    })
+    const calibration = model.tokenizer.encode(pages.join('\n'))
     await quantizeLinears(model, { calibration, skip: [] })
     const tokens = model.tokenizer.encode(readBook()).slice(0, 2 * window)
     const { kl, sameBest, ...nlls } = await compareModels(model, float, tokens, { window })
