@@ -2,7 +2,9 @@ import { randomFillSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Checkpoint, Model, type Pool } from '../../src/index.js'
+import { type Summary, summarize } from '../../src/measure/samples.js'
 import { safetensorsBytes } from '../../src/model/checkpoint/safetensors-writer.js'
 import type { TensorSource } from '../../src/model/checkpoint/tensor-source.js'
 import { parseConfig } from '../../src/model/config/config.js'
@@ -15,6 +17,9 @@ import { delays } from './event-loop.js'
 const VOCABULARY = 151_936
 const TEXT_BYTES = 1e6
 const TOKENS = 64
+
+/** Most of the context. */
+const PROMPT_TOKENS = 1900
 
 const config = {
   architectures: ['LlamaForCausalLM'],
@@ -31,7 +36,7 @@ const config = {
 
 export const stalls: Suite = {
   name: 'stalls',
-  title: `how late timers come while a model of ${VOCABULARY} tokens is loaded and used`,
+  title: `how late timers come while a model of ${VOCABULARY} tokens is loaded and used, and tokens beside a long prompt`,
   async *run({ pool }) {
     const folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
     try {
@@ -64,8 +69,43 @@ async function* measure(pool: Pool, folder: string): AsyncGenerator<Line> {
     yield await line(`generate ${TOKENS} tokens, ${quantize}`, async () => {
       for await (const _ of model?.generate('Once', options) ?? []);
     })
+    if (model !== undefined) yield* besidePrefill(model, quantize)
     model?.dispose()
   }
+}
+
+/** How long a request that decodes waits for each token, alone and while a long prompt of another is computed. */
+async function* besidePrefill(model: Model, quantize: string): AsyncGenerator<Line> {
+  const prompt = randomFillSync(new Uint16Array(PROMPT_TOKENS))
+  const alone = await gaps(model, () => setTimeout(1000))
+  yield { name: `a token, ${quantize}`, unit: 'us', measured: alone }
+  const prefill = model.generateTokens(prompt, { maxTokens: 1, ignoreEnd: true })
+  const beside = await gaps(model, () => prefill.next())
+  yield {
+    name: `a token beside a prompt of ${PROMPT_TOKENS}, ${quantize}`,
+    unit: 'us',
+    measured: beside,
+  }
+}
+
+/** The time from each token of a request to its next one while `work` is done. */
+async function gaps(model: Model, work: () => Promise<unknown>): Promise<Summary> {
+  const micros: number[] = []
+  const decoding = model.generateTokens([1], { maxTokens: 1e6, ignoreEnd: true })
+  await decoding.next()
+  let isDone = false
+  const done = work().finally(() => {
+    isDone = true
+  })
+  for (let last = performance.now(); !isDone; ) {
+    await decoding.next()
+    const now = performance.now()
+    micros.push((now - last) * 1000)
+    last = now
+  }
+  await decoding.return()
+  await done
+  return summarize(micros)
 }
 
 /** A float model of random weights. */
