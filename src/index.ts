@@ -65,15 +65,15 @@ export {
   type LinearErrorOptions,
 } from './model/evaluation/linear-errors.js'
 export type { GenerateOptions, GenerateTokensOptions } from './model/generation/generate.js'
+export type { Generation } from './model/generation/generation.js'
+export type { NllOptions } from './model/generation/nll.js'
+export type { Prompt } from './model/generation/prompt.js'
 export type {
-  Generation,
   GenerationChunk,
   GenerationResult,
   TokenLogprobs,
   Usage,
-} from './model/generation/generation.js'
-export type { NllOptions } from './model/generation/nll.js'
-export type { Prompt } from './model/generation/prompt.js'
+} from './model/generation/run.js'
 export type { Sampling } from './model/generation/sampler.js'
 export type { LoadOptions } from './model/load.js'
 export { Model } from './model/model.js'

@@ -141,7 +141,7 @@ export class Model {
     if (length > this.maxContext) {
       throw new ArgumentError('tokens', `at most ${this.maxContext}, the context`, `${length}`)
     }
-    const logits = await this.decoder.logits(copy, 0, signal)
+    const logits = await this.decoder.logits(copy, { signal })
     return new Tensor('float32', logits, [length, this.config.vocabSize])
   }
 

@@ -114,7 +114,9 @@ describe('the example', () => {
       const env = { ...process.env, DOTPOOL_ISA: 'typescript' }
       const options = { cwd: root, env, encoding: 'utf8', timeout: 100_000 } as const
       const { status, stderr } = spawnSync(process.execPath, ['dist/bundle/app.js'], options)
-      expect(stderr).toMatch(/ArgumentError: dotpool: expected files of its own.*got a bundle/)
+      expect(stderr).toMatch(
+        /ArgumentError: dotpool: expected files that worker threads can load.*got a bundle/,
+      )
       expect(status).toBe(1)
     })
   })

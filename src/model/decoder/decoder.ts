@@ -8,7 +8,7 @@ import { PagePool } from './page.js'
 import { PrefixCache } from './prefix-cache.js'
 import type { Projection } from './projection.js'
 import type { Request } from './request.js'
-import { LogitsRequest, ScoreRequest } from './result-request.js'
+import { type LogitsOptions, LogitsRequest, ScoreRequest } from './result-request.js'
 import { type ModelStats, Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
 import { makeContext, makeSteps, type Step } from './step.js'
@@ -104,8 +104,8 @@ export class Decoder {
   }
 
   /** The logits of tokens from `from` on, float32 [tokens.length - from, vocabSize]. */
-  async logits(tokens: Uint32Array, from: number, signal?: AbortSignal): Promise<Float32Array> {
-    const request = new LogitsRequest(tokens, from, this.config.vocabSize, signal)
+  async logits(tokens: Uint32Array, options: LogitsOptions): Promise<Float32Array> {
+    const request = new LogitsRequest(tokens, this.config.vocabSize, options)
     this.submit(request)
     return await request.result
   }

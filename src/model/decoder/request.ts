@@ -83,6 +83,11 @@ export abstract class Request {
     return false
   }
 
+  /** Whether later requests may share what it has computed. */
+  get keepsPrefix(): boolean {
+    return true
+  }
+
   /** The first position whose logits are wanted: what comes before may be taken from another sequence. */
   abstract get firstOutput(): number
 

@@ -45,6 +45,10 @@ export class ScoreRequest extends ResultRequest<number> {
     this.#targets = tokens
   }
 
+  override get keepsPrefix(): boolean {
+    return false
+  }
+
   get firstOutput(): number {
     return this.#scored
   }
@@ -67,26 +71,38 @@ export class ScoreRequest extends ResultRequest<number> {
   }
 }
 
+export interface LogitsOptions {
+  /** The first token whose logits are wanted; 0 by default. */
+  from?: number
+  /** Whether a request for more tokens of the same sequence will follow. False by default. */
+  goesOn?: boolean
+  signal?: AbortSignal | undefined
+}
+
 /** The logits of all tokens from one on. */
 export class LogitsRequest extends ResultRequest<Float32Array> {
   readonly #from: number
+  readonly #goesOn: boolean
   readonly #logits: Float32Array
   readonly #vocabSize: number
   #taken: number
 
-  /**
-   * @param from the first token whose logits are wanted
-   * @throws OutOfMemoryError
-   */
-  constructor(tokens: Uint32Array, from: number, vocabSize: number, signal?: AbortSignal) {
+  /** @throws OutOfMemoryError */
+  constructor(tokens: Uint32Array, vocabSize: number, options: LogitsOptions) {
+    const { from = 0, goesOn = false, signal } = options
     super(tokens, tokens.length, signal)
     this.#from = this.#taken = from
+    this.#goesOn = goesOn
     this.#logits = newArray(Float32Array, (tokens.length - from) * vocabSize)
     this.#vocabSize = vocabSize
   }
 
   override get readsLogits(): boolean {
     return true
+  }
+
+  override get keepsPrefix(): boolean {
+    return this.#goesOn
   }
 
   get firstOutput(): number {

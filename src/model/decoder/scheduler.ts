@@ -190,7 +190,7 @@ export class Scheduler {
         publishAdmitted(this.#model, request)
       }
       request.sequence = sequence
-      this.#prefixes.add(sequence)
+      if (request.keepsPrefix) this.#prefixes.add(sequence)
     } catch (error) {
       request.fail(error)
       return true

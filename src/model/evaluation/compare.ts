@@ -70,8 +70,9 @@ export async function compareModels(
     for (let from = 0; from < window.length; from += rows) {
       // what comes before the piece is in the prefix cache
       const piece = window.subarray(0, from + rows)
-      const logits = await model.decoder.logits(piece, from, signal)
-      const expected = await reference.decoder.logits(piece, from, signal)
+      const options = { from, goesOn: piece.length < window.length, signal }
+      const logits = await model.decoder.logits(piece, options)
+      const expected = await reference.decoder.logits(piece, options)
       for (let i = 0; i < piece.length - from; i++) {
         const rowOf = (matrix: Float32Array) => matrix.subarray(i * vocabSize, (i + 1) * vocabSize)
         tally.add(rowOf(logits), rowOf(expected), window, from + i)

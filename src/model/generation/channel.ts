@@ -1,15 +1,20 @@
 /** Items on their way from one that pushes them to one that reads, who waits where there are none. */
 export class Channel<Item> {
   readonly #capacity: number
+  readonly #onRoom: () => void
   readonly #items: Item[] = []
   #isBounded = true
   /** Set once there are no more items; with what {@link read} rejects, if anything. */
   #end: { error?: unknown } | undefined
   readonly #readers: (() => void)[] = []
 
-  /** @param capacity items that it takes before some are read */
-  constructor(capacity: number) {
+  /**
+   * @param capacity items that it takes before some are read
+   * @param onRoom called where there is room again
+   */
+  constructor(capacity: number, onRoom: () => void) {
     this.#capacity = capacity
+    this.#onRoom = onRoom
   }
 
   /** How many items it takes now. */
@@ -20,6 +25,7 @@ export class Channel<Item> {
   /** Takes any number of items from now on: there is somebody who needs the last one. */
   unbound(): void {
     this.#isBounded = false
+    this.#onRoom()
   }
 
   push(item: Item): void {
@@ -53,6 +59,7 @@ export class Channel<Item> {
       })
     }
     const item = this.#items.shift()
+    if (this.room === 1) this.#onRoom()
     if (item !== undefined) return item
     const end = this.#end
     this.#end = {}

@@ -8,8 +8,9 @@ import {
   type TokenSink,
 } from '../decoder/generate-request.js'
 import { StopFinder } from '../text/stop-finder.js'
-import { type Detokenizer, Generation, type Start } from './generation.js'
+import { Generation, tokensOf } from './generation.js'
 import { encodePrompt, isText, type Prompt, type PromptEncoder, tooManyTokens } from './prompt.js'
+import { type Detokenizer, Run, type Start } from './run.js'
 import { copySampling, type Sampling, TokenSampler } from './sampler.js'
 
 export interface GenerateTokensOptions {
@@ -80,7 +81,7 @@ export function generateText(
     }
     return { request: makeRequest(decoder, tokens, settings, sink, logprobs), detokenizer }
   }
-  return new Generation(start, () => decoder.wake(), signal)
+  return new Generation(new Run(start, () => decoder.wake(), signal))
 }
 
 /**
@@ -99,11 +100,7 @@ export function generateTokens(
     const request = makeRequest(decoder, tokens, settings, sink, undefined)
     return { request, detokenizer: undefined }
   }
-  return tokensOf(new Generation(start, () => decoder.wake(), settings.signal))
-}
-
-async function* tokensOf(generation: Generation): AsyncGenerator<number, void, void> {
-  for await (const { tokens } of generation.chunks()) yield* tokens
+  return tokensOf(new Run(start, () => decoder.wake(), settings.signal))
 }
 
 /** Options of a call, checked and copied: the caller may change theirs before the tokens of a text are known. */

@@ -1,68 +1,13 @@
-import { DisposedError } from '../../errors.js'
-import type { LogProbs } from '../../layouts/pick-rows.js'
-import type { GenerateRequest, TokenSink } from '../decoder/generate-request.js'
-import type { FinishReason } from '../decoder/request.js'
-import type { StopFinder } from '../text/stop-finder.js'
-import type { TextStream } from '../text/text-stream.js'
-import { Channel } from './channel.js'
-
-/** Tokens that are sampled ahead of a consumer who does not read them, at most. */
-const TOKENS_AHEAD = 16
-
-/** How likely tokens were: natural logarithms of probabilities, before any sampling parameter. */
-export interface TokenLogprobs {
-  readonly token: number
-  readonly logprob: number
-  /** The likeliest tokens, the likeliest first. */
-  readonly top: readonly { readonly token: number; readonly logprob: number }[]
-}
-
-/** What a step has added to a text. */
-export interface GenerationChunk {
-  /** Whole code points, maybe none: a token may be a part of one, or of what may become a stop string. */
-  readonly text: string
-  readonly tokens: readonly number[]
-  /** Of each of the tokens, where they were asked for. */
-  readonly logprobs?: readonly TokenLogprobs[] | undefined
-}
-
-export interface Usage {
-  readonly promptTokens: number
-  /** Those of the prompt that an earlier request had computed. */
-  readonly cachedTokens: number
-  /** Tokens that were sampled, one that ends the text among them. */
-  readonly completionTokens: number
-}
-
-/** What a text has come to. */
-export interface GenerationResult {
-  readonly text: string
-  readonly tokens: readonly number[]
-  readonly finishReason: FinishReason
-  readonly usage: Usage
-  /** Of each of the tokens, where they were asked for. */
-  readonly logprobs?: readonly TokenLogprobs[] | undefined
-}
-
-/** Turns tokens into text, which may end at a stop string. */
-export interface Detokenizer {
-  readonly stream: TextStream
-  readonly stops: StopFinder
-}
-
-/** Starts the work: makes the request that gives its tokens to a sink. */
-export type Start = (
-  sink: TokenSink,
-) => Promise<{ request: GenerateRequest; detokenizer: Detokenizer | undefined }>
+import type { GenerationChunk, GenerationResult, Run } from './run.js'
 
 /** A text that is generated while it is read. It begins when it is first read, or its result is asked for. */
 export class Generation implements AsyncGenerator<string, void, void> {
   readonly #run: Run
 
   /** @internal */
-  constructor(start: Start, wake: () => void, signal: AbortSignal | undefined) {
-    this.#run = new Run(start, wake, signal)
-    abandoned.register(this, this.#run, this)
+  constructor(run: Run) {
+    this.#run = run
+    abandoned.register(this, run, this)
   }
 
   /**
@@ -77,23 +22,16 @@ export class Generation implements AsyncGenerator<string, void, void> {
   /** The next piece of the text: whole code points, at least one. */
   async next(): Promise<IteratorResult<string, void>> {
     for (;;) {
-      const chunk = await this.#read()
+      const chunk = await this.#run.read()
       if (chunk === undefined) return { done: true, value: undefined }
       if (chunk.text !== '') return { done: false, value: chunk.text }
     }
   }
 
   /** The text token by token: instead of iterating over the run itself. */
-  async *chunks(): AsyncGenerator<GenerationChunk, void, void> {
-    try {
-      for (;;) {
-        const chunk = await this.#read()
-        if (chunk === undefined) return
-        yield chunk
-      }
-    } finally {
-      await this.return()
-    }
+  chunks(): AsyncGenerator<GenerationChunk, void, void> {
+    abandoned.unregister(this)
+    return chunksOf(this.#run)
   }
 
   /** Ends the text: nothing more is computed for it. */
@@ -114,132 +52,45 @@ export class Generation implements AsyncGenerator<string, void, void> {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#run.cancel()
   }
-
-  async #read(): Promise<GenerationChunk | undefined> {
-    const chunk = await this.#run.read()
-    // behind the wait, so that a text that somebody waits for is not taken for abandoned
-    if (chunk === undefined) abandoned.unregister(this)
-    return chunk
-  }
 }
 
 /** Ends texts that nobody can read on, though they were not ended. */
 const abandoned = new FinalizationRegistry<Run>((run) => run.cancel())
 
-/** What goes on behind a {@link Generation}, whether somebody holds that or not. */
-class Run implements TokenSink {
-  readonly #start: Start
-  readonly #wake: () => void
-  readonly #signal: AbortSignal | undefined
-  readonly #channel = new Channel<GenerationChunk>(TOKENS_AHEAD)
-  readonly #result: Promise<GenerationResult>
-  #resolve!: (result: GenerationResult) => void
-  #reject!: (error: unknown) => void
-  #hasStarted = false
-  #hasEnded = false
-  #request: GenerateRequest | undefined
-  #detokenizer: Detokenizer | undefined
-  #text = ''
-  readonly #tokens: number[] = []
-  readonly #logprobs: TokenLogprobs[] = []
+/** The chunks of a run, which ends where they are not read to the end. */
+function chunksOf(run: Run): AsyncGenerator<GenerationChunk, void, void> {
+  const chunks = readChunks(run)
+  abandoned.register(chunks, run)
+  return chunks
+}
 
-  constructor(start: Start, wake: () => void, signal: AbortSignal | undefined) {
-    this.#start = start
-    this.#wake = wake
-    this.#signal = signal
-    this.#result = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.#result.catch(() => {}) // readers get it, too
-  }
-
-  async read(): Promise<GenerationChunk | undefined> {
-    this.#begin()
-    const chunk = await this.#channel.read()
-    this.#wake()
-    return chunk
-  }
-
-  async finish(): Promise<GenerationResult> {
-    this.#channel.unbound()
-    this.#begin()
-    this.#wake()
-    return await this.#result
-  }
-
-  cancel(): void {
-    this.#hasStarted = true
-    this.#channel.clear()
-    this.#settle('aborted')
-    this.#channel.end()
-    this.#request?.abort(undefined)
-  }
-
-  get room(): number {
-    return this.#channel.room
-  }
-
-  push(token: number, logProbs: LogProbs | undefined): boolean {
-    const { stream, stops } = this.#detokenizer ?? {}
-    const text = stops === undefined ? '' : stops.push(stream?.push(token) ?? '')
-    const logprobs = logProbs && [toLogprobs(token, logProbs)]
-    this.#tokens.push(token)
-    this.#text += text
-    if (logprobs !== undefined) this.#logprobs.push(...logprobs)
-    this.#channel.push({ text, tokens: [token], logprobs })
-    return stops?.found ?? false
-  }
-
-  end(reason: FinishReason): void {
-    const { stream, stops } = this.#detokenizer ?? {}
-    const text =
-      stops === undefined || stops.found ? '' : stops.push(stream?.end() ?? '') + stops.end()
-    this.#text += text
-    if (text !== '') this.#channel.push({ text, tokens: [] })
-    this.#settle(reason)
-    this.#channel.end()
-  }
-
-  fail(error: unknown, reason: FinishReason | undefined): void {
-    if (this.#hasEnded) return
-    if (reason === 'aborted' || error instanceof DisposedError) this.#channel.clear()
-    if (reason === undefined) this.#reject(error)
-    else this.#settle(reason)
-    this.#hasEnded = true
-    this.#channel.fail(error)
-  }
-
-  #begin(): void {
-    if (this.#hasStarted) return
-    this.#hasStarted = true
-    this.#start(this).then(
-      ({ request, detokenizer }) => {
-        this.#request = request
-        this.#detokenizer = detokenizer
-        if (this.#hasEnded) request.abort(undefined)
-      },
-      (error) => this.fail(error, this.#signal?.aborted ? 'aborted' : undefined),
-    )
-  }
-
-  #settle(finishReason: FinishReason): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    const usage = {
-      promptTokens: this.#request?.promptTokens ?? 0,
-      cachedTokens: this.#request?.cachedTokens ?? 0,
-      completionTokens: this.#request?.completionTokens ?? 0,
+async function* readChunks(run: Run): AsyncGenerator<GenerationChunk, void, void> {
+  try {
+    for (;;) {
+      const chunk = await run.read()
+      if (chunk === undefined) return
+      yield chunk
     }
-    const logprobs = this.#logprobs.length === 0 ? undefined : this.#logprobs
-    this.#resolve({ text: this.#text, tokens: this.#tokens, finishReason, usage, logprobs })
+  } finally {
+    run.cancel()
   }
 }
 
-function toLogprobs(token: number, { logProb, top }: LogProbs): TokenLogprobs {
-  return {
-    token,
-    logprob: logProb,
-    top: top.map(({ id, logProb }) => ({ token: id, logprob: logProb })),
+/** The tokens of a run, which ends where they are not read to the end. */
+export function tokensOf(run: Run): AsyncGenerator<number, void, void> {
+  const tokens = readTokens(run)
+  abandoned.register(tokens, run)
+  return tokens
+}
+
+async function* readTokens(run: Run): AsyncGenerator<number, void, void> {
+  try {
+    for (;;) {
+      const chunk = await run.read()
+      if (chunk === undefined) return
+      for (const token of chunk.tokens) yield token
+    }
+  } finally {
+    run.cancel()
   }
 }
