@@ -41,6 +41,26 @@ describe('messages', () => {
     expect(answer.join('')).not.toBe('')
   })
 
+  it('bring tools and variables to the template', async () => {
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path)
+    await writeTokenizer(folder.path)
+    const chat_template = '{{ tools[0].function.name }}{% if not enable_thinking %}!{% endif %}'
+    await writeFile(join(folder.path, 'tokenizer_config.json'), JSON.stringify({ chat_template }))
+    using model = await Model.load(pool, folder.path)
+    const options = { maxTokens: 6, ignoreEnd: true }
+    const tools = [{ type: 'function' as const, function: { name: 'weather' } }]
+    const templateOptions = { enable_thinking: false }
+    const run = model.generate(messages, { ...options, tools, templateOptions })
+    tools[0].function.name = 'changed'
+    expect(await collect(run)).toEqual(await collect(model.generate('weather!', options)))
+    for (const prompt of ['weather!', [5]]) {
+      expect(() => model.generate(prompt, { tools })).toThrow(/^tools: expected messages as/)
+    }
+    const tool = { type: 'function', function: { name: 5 } } as unknown as object
+    expect(() => model.generate(messages, { tools: [tool] })).toThrow(/^tools\[0\]\.function\.name/)
+  })
+
   it('are refused if malformed, or without a template', async () => {
     using model = await Model.load(pool, fixture)
     expect(() => model.generate(messages)).toThrow(ArgumentError)

@@ -8,8 +8,16 @@ import {
   type TokenSink,
 } from '../decoder/generate-request.js'
 import { StopFinder } from '../text/stop-finder.js'
+import type { TemplateInputs } from '../text/template-inputs.js'
 import { Generation, tokensOf } from './generation.js'
-import { encodePrompt, isText, type Prompt, type PromptEncoder, tooManyTokens } from './prompt.js'
+import {
+  encodePrompt,
+  isText,
+  type Prompt,
+  type PromptEncoder,
+  refuseTemplateInputs,
+  tooManyTokens,
+} from './prompt.js'
 import { type Detokenizer, Run, type Start } from './run.js'
 import { copySampling, type Sampling, TokenSampler } from './sampler.js'
 
@@ -26,7 +34,7 @@ export interface GenerateTokensOptions {
   signal?: AbortSignal | undefined
 }
 
-export interface GenerateOptions extends GenerateTokensOptions {
+export interface GenerateOptions extends GenerateTokensOptions, TemplateInputs {
   /** The text ends before the first of these. */
   stop?: readonly string[] | undefined
   /**
@@ -47,6 +55,8 @@ const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
 const generateOptions: OptionNames<GenerateOptions> = {
   ...generateTokensOptions,
   stop: true,
+  tools: true,
+  templateOptions: true,
   logprobs: (name, value) => {
     if (value !== undefined) checkInteger(name, value, 0, MAX_CANDIDATES)
   },
@@ -68,11 +78,14 @@ export function generateText(
   options: GenerateOptions,
 ): Generation {
   const { decoder } = model
-  const { stop, logprobs, ...others } = checkOptions(options, generateOptions)
+  const { stop, logprobs, tools, templateOptions, ...others } = checkOptions(
+    options,
+    generateOptions,
+  )
   const stops = copyStops(stop)
   const settings = readSettings(decoder, others)
   const { signal } = settings
-  const encoding = encode(model, prompt, signal)
+  const encoding = encode(model, prompt, signal, { tools, templateOptions })
   const start: Start = async (sink) => {
     const tokens = await encoding
     const detokenizer: Detokenizer = {
@@ -129,10 +142,14 @@ function encode(
   model: TextDecoder,
   prompt: Prompt,
   signal: AbortSignal | undefined,
+  inputs: TemplateInputs,
 ): Uint32Array | Promise<Uint32Array> {
   const { decoder } = model
-  if (!isText(prompt)) return copyPrompt(decoder, prompt, 'prompt')
-  const encoding = encodePrompt(model, prompt, signal).then((tokens) => {
+  if (!isText(prompt)) {
+    refuseTemplateInputs(inputs)
+    return copyPrompt(decoder, prompt, 'prompt')
+  }
+  const encoding = encodePrompt(model, prompt, signal, inputs).then((tokens) => {
     return copyPrompt(decoder, tokens, 'prompt')
   })
   encoding.catch(() => {})

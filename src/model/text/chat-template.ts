@@ -50,7 +50,8 @@ export class ChatTemplate {
    *   not come to an end
    */
   render(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
-    return this.#existing().callSync(renderRequest(messages, options))
+    const request = renderRequest(messages, options)
+    return this.#existing().callSync(request)
   }
 
   /**
@@ -63,7 +64,8 @@ export class ChatTemplate {
     options: RenderOptions = {},
     signal?: AbortSignal,
   ): Promise<string> {
-    return this.#existing().call(renderRequest(messages, options), signal)
+    const request = renderRequest(messages, options)
+    return this.#existing().call(request, signal)
   }
 
   #existing(): TextService {
