@@ -1,11 +1,11 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BAD_ROW } from '#src/native/layout.js'
 import { attendShare } from '#src/ops/attention.js'
 import { headBytes, PageHead, pageBytes } from '#src/ops/kv-page.js'
 import { rotateShare } from '#src/ops/rotate.js'
 import { sum16 } from '#src/ops/sum16.js'
-import { BAD_ROW } from '#src/pool/program.js'
 import {
   type AttentionCase,
   attentionProgram,

@@ -1,13 +1,9 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import type { Pool } from '../pool/pool.js'
 import { arrayOf, type TensorData } from '../tensor.js'
+import { denseStride } from './sum16.js'
 
 export type DenseType = 'float32' | 'bfloat16'
-
-/** Elements from one row of float weights to the next: whole lanes of sixteen. */
-export function denseStride(inFeatures: number): number {
-  return Math.ceil(inFeatures / 16) * 16
-}
 
 /**
  * Float weights [N, K] in shared memory, as they are: an embedding, or a projection that is not quantised.

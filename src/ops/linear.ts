@@ -6,10 +6,10 @@ import {
   DisposedError,
   describe,
 } from '../errors.js'
-import { MAX_K } from '../native/layout.js'
+import { MAX_K, OpKind } from '../native/layout.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
-import { type NativeOp, OpKind, type Program, type ScriptOp } from '../pool/program.js'
+import type { Op, Program } from '../pool/program.js'
 import { readFloats, type Tensor } from '../tensor.js'
 import { viewOf } from '../views.js'
 import {
@@ -23,8 +23,7 @@ import {
   syncForwardOptions,
 } from './activations.js'
 import { Coalescer } from './coalescer.js'
-import { linearScript, multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
-import { floatShare, type LinearTask, oracle } from './oracle.js'
+import { multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
 import { checkOutliers } from './quantize.js'
 import {
   checkWeightLength,
@@ -267,16 +266,12 @@ export class LinearCall implements Program {
     this.result = new Result(pool, this.input, weight.outFeatures, out)
   }
 
-  native(): NativeOp[] {
-    const ops: NativeOp[] = []
-    const source = rowsOf(this.pool, this.input, this.weight)
-    const rows = quantizeOps(this.pool, this.input.memory, ops, source)
-    ops.push(multiplyOp(rows, this.weight, this.pool.addressOf(this.result.data)))
+  ops(): Op[] {
+    const { rows: m, memory } = this.input
+    const ops: Op[] = []
+    const rows = quantizeOps(this.pool, memory, ops, rowsOf(this.input, this.weight), m)
+    ops.push(multiplyOp(rows, m, this.weight, this.result.data))
     return ops
-  }
-
-  script(): ScriptOp[] {
-    return [linearScript(this.input.data, this.weight, this.result.data)]
   }
 
   release(): void {
@@ -286,17 +281,10 @@ export class LinearCall implements Program {
 
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), activations as they are. */
 class FloatCall extends LinearCall {
-  override native(): NativeOp[] {
-    const { inFeatures: k, outFeatures: n, addresses } = this.weight
-    const { rows: m, nativeType: xType } = this.input
-    const x = this.pool.addressOf(this.input.data)
-    const y = this.pool.addressOf(this.result.data)
-    return [{ kind: OpKind.float, xType, yType: xType, m, n, k, x, y, ...addresses }]
-  }
-
-  override script(): ScriptOp[] {
-    const [op] = super.script()
-    return [{ module: oracle, run: floatShare, args: op.args as LinearTask }]
+  override ops(): Op[] {
+    const { input, weight, result } = this
+    const op = multiplyOp(rowsOf(input, weight), input.rows, weight, result.data)
+    return [{ ...op, kind: OpKind.float }]
   }
 }
 

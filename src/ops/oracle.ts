@@ -1,8 +1,7 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
 import type { Share } from '../pool/program.js'
-import { type Activation, applyGate } from './gate.js'
 import { NR, paddedK, tileIndex } from './pack.js'
-import { quantizeChannel, quantizeRow } from './quantize.js'
+import { quantizeChannel } from './quantize.js'
 import { rangeOf } from './share.js'
 
 /*
@@ -10,50 +9,14 @@ import { rangeOf } from './share.js'
  * library loads. Each function does one share of an op and returns 0, or 1 + the index of a fault.
  */
 
-/** This module, for workers to import. */
-export const oracle = import.meta.url
-
 /** The channels [from, to) of a share, whole blocks. */
-function channelsOf(share: Share, outFeatures: number): [from: number, to: number] {
+export function channelsOf(share: Share, outFeatures: number): [from: number, to: number] {
   const [from, to] = rangeOf(share, Math.ceil(outFeatures / NR))
   return [from * NR, Math.min(to * NR, outFeatures)]
 }
 
-export interface LinearTask extends Share {
-  /** float32 or bfloat16 bits [M, K]. */
-  x: Float32Array | Uint16Array
-  /** float32 or bfloat16 bits [M, N]. */
-  y: Float32Array | Uint16Array
-  tiles: Int8Array
-  scale: Float32Array
-  bias: Float32Array | undefined
-  inFeatures: number
-  outFeatures: number
-  /** Of a row, at most; see {@link quantizeRow}. */
-  outliers: number
-}
-
-/** y[m, n] = (float(sum_k xq[m, k] * wq[n, k]) * xScale[m]) * wScale[n] (+ bias[n]) */
-export function linearShare(task: LinearTask): number {
-  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N, outliers } = task
-  const [from, to] = channelsOf(task, N)
-  const xq = new Int16Array(paddedK(K))
-  for (let m = 0; m * K < x.length; m++) {
-    const row = x.subarray(m * K, (m + 1) * K)
-    const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
-    const xScale = quantizeRow(float, xq.subarray(0, K), outliers)
-    for (let n = from; n < to; n++) {
-      const acc = dotTile(xq, tiles, n, K)
-      let value = Math.fround(Math.fround(Math.fround(acc) * xScale) * scale[n])
-      if (bias !== undefined) value = Math.fround(value + bias[n])
-      y[m * N + n] = y instanceof Float32Array ? value : floatToBf16(value)
-    }
-  }
-  return 0
-}
-
 /** sum_k xq[k] * w[n, k] over packed tiles; xq is padded to whole quads. */
-function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
+export function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
   let acc = 0
   for (let k = 0, at = tileIndex(n, 0, inFeatures); k < xq.length; k += 4, at += NR * 4) {
     acc +=
@@ -68,8 +31,20 @@ function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number
 /** Quads of k summed up before their sum joins the total; see native/src/kernels/float/float_dot.c. */
 const STRETCH = 64
 
+export interface FloatTask extends Share {
+  /** float32 or bfloat16 bits [M, K]. */
+  x: Float32Array | Uint16Array
+  /** float32 or bfloat16 bits [M, N]. */
+  y: Float32Array | Uint16Array
+  tiles: Int8Array
+  scale: Float32Array
+  bias: Float32Array | undefined
+  inFeatures: number
+  outFeatures: number
+}
+
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), summed as the kernels sum. */
-export function floatShare(task: Omit<LinearTask, 'outliers'>): number {
+export function floatShare(task: FloatTask): number {
   const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
   const [from, to] = channelsOf(task, N)
   const row = new Float32Array(paddedK(K))
@@ -115,7 +90,9 @@ export interface PackTask extends Share {
 export function packShare(task: PackTask): number {
   const { weight, tiles, colSum, scale, inFeatures: K, outFeatures: N } = task
   const [from, to] = channelsOf(task, N)
-  const quantized = new Int8Array(K)
+  // zeros after K, which pad the tiles
+  const padded = new Int8Array(paddedK(K))
+  const quantized = padded.subarray(0, K)
   for (let n = from; n < to; n++) {
     const row = weight.subarray(n * K, (n + 1) * K)
     if (row instanceof Int8Array) {
@@ -126,52 +103,10 @@ export function packShare(task: PackTask): number {
       if (Number.isNaN(scale[n])) return n + 1
     }
     colSum[n] = 0
-    for (let k = 0; k < K; k++) {
-      tiles[tileIndex(n, k, K)] = quantized[k]
-      colSum[n] += quantized[k]
+    for (let k = 0; k < padded.length; k++) {
+      tiles[tileIndex(n, k, K)] = padded[k]
+      colSum[n] += padded[k]
     }
   }
-  return 0
-}
-
-export interface IntMatmulTask extends Share {
-  /** int8 [M, K]. */
-  a: Int8Array
-  /** int8 [K, N]. */
-  b: Int8Array
-  /** int32 [M, N]. */
-  y: Int32Array
-  m: number
-  k: number
-  n: number
-}
-
-/** y[m, n] = sum_k a[m, k] * b[k, n] */
-export function intMatmulShare(task: IntMatmulTask): number {
-  const { a, b, y, m: M, k: K, n: N } = task
-  const [from, to] = rangeOf(task, M)
-  for (let m = from; m < to; m++) {
-    const row = y.subarray(m * N, (m + 1) * N).fill(0)
-    for (let k = 0; k < K; k++) {
-      const factor = a[m * K + k]
-      for (let n = 0; n < N; n++) row[n] += factor * b[k * N + n]
-    }
-  }
-  return 0
-}
-
-export interface GateTask extends Share {
-  activation: Activation
-  /** float32 or bfloat16 bits; the result is written over it. */
-  gate: Float32Array | Uint16Array
-  up: Float32Array | Uint16Array
-}
-
-/** gate = activation(gate) * up */
-export function gateShare(task: GateTask): number {
-  const { activation, gate, up } = task
-  const [from, to] = rangeOf(task, gate.length)
-  const share = gate.subarray(from, to)
-  applyGate(activation, share, up.subarray(from, to), share)
   return 0
 }

@@ -46,9 +46,6 @@ export class PickRows {
   readonly words: Uint32Array
   /** The ids to penalise in each row. */
   readonly seen: Uint32Array[]
-  /** Where C finds the rows, and where they end. */
-  readonly address: number
-  readonly endAddress: number
   readonly #floats: Float32Array
   readonly #pool: Pool
 
@@ -60,8 +57,6 @@ export class PickRows {
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
     this.seen = Array.from({ length: count }, () => new Uint32Array(0))
     this.#pool = pool
-    this.address = pool.addressOf(bytes)
-    this.endAddress = this.address + bytes.byteLength
   }
 
   /** Nothing shall come of row m. */

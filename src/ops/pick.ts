@@ -1,4 +1,5 @@
-import { BAD_ROW, type Share } from '../pool/program.js'
+import { BAD_ROW } from '../native/layout.js'
+import type { Share } from '../pool/program.js'
 import { exp } from './exp.js'
 import { PickAction, PickField, PickOutcome } from './pick-rows.js'
 import { rangeOf } from './share.js'
@@ -13,9 +14,6 @@ import { sum16 } from './sum16.js'
  * Whole numbers, so that sums are exact in any order. Repetition penalty: https://arxiv.org/abs/1909.05858,
  * top-p: https://arxiv.org/abs/1904.09751, min-p: https://arxiv.org/abs/2407.01082.
  */
-
-/** This module, for workers to import. */
-export const pickModule = import.meta.url
 
 const { fround } = Math
 

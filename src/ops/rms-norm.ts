@@ -8,9 +8,6 @@ import { dot16 } from './sum16.js'
  * native/src/kernels/float/rms_norm.c.
  */
 
-/** This module, for workers to import. */
-export const rmsNormModule = import.meta.url
-
 const { fround } = Math
 
 export interface RmsNormTask extends Share {

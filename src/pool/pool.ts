@@ -10,7 +10,7 @@ import { checkType, copyDims, sizeOf, Tensor, type TensorType } from '../tensor.
 import type { Engine } from './engine.js'
 import { Memory } from './memory.js'
 import { OpList } from './op-list.js'
-import type { NativeOp, Program } from './program.js'
+import type { Op, Program } from './program.js'
 import { Region } from './region.js'
 import { ScriptEngine } from './script.js'
 import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats.js'
@@ -181,9 +181,9 @@ export class Pool {
     return this.#engine.rowStride(k)
   }
 
-  /** @internal Ops that are kept to be run again and again. Only where there is C. */
-  opList(ops: readonly NativeOp[]): OpList {
-    return new OpList(this.#native as Native, this.threads, ops)
+  /** @internal Ops that are kept to be run again and again. */
+  opList(ops: readonly Op[]): OpList {
+    return new OpList(this.#native, this.threads, ops)
   }
 
   /** @internal Memory that the workers see. */

@@ -1,13 +1,28 @@
 import { ArgumentError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
+import { BAD_ROW } from '../native/layout.js'
+import { interpreter, rowStride, runOp } from '../reference/interpreter.js'
 import { heed } from './abort.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
-import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
+import { OpList } from './op-list.js'
+import type { Op, Program, Share } from './program.js'
+
 import { noStats, type WorkerStats } from './stats.js'
 import { Thread, threadsModule } from './threads.js'
 
-/** A call until its program has ended. */
+/** A TypeScript function, called once for each part of the work. */
+export interface Task {
+  /** URL of the module that exports `run` under its own name. */
+  module: string
+  /** Does its share; returns 0, or 1 + the index of what is wrong with the input, or BAD_ROW + a row. */
+  // biome-ignore lint/suspicious/noExplicitAny: every function has arguments of its own
+  run(task: any): number
+  /** Structured-clonable; results go into views of shared memory. */
+  args: object
+}
+
+/** A call until its tasks have ended. */
 interface Call {
-  program: Program
+  tasks(): Task[]
   /** Why it was stopped, if it was. */
   error: unknown
   /** Rejects the call; ops that have not begun are left out. */
@@ -15,8 +30,8 @@ interface Call {
 }
 
 /**
- * The engine where no native library loads: every op is a TypeScript function, run by Piscina once
- * for each worker. The same results, much slower.
+ * The engine where no native library loads: every op is interpreted in TypeScript, by Piscina once for each worker. The
+ * same results, much slower.
  */
 export class ScriptEngine implements Engine {
   readonly threads: number
@@ -43,18 +58,34 @@ export class ScriptEngine implements Engine {
     this.threads = threads
   }
 
-  rowStride(): number {
-    return 0
+  rowStride(k: number): number {
+    return rowStride(k)
   }
 
-  async run(program: Program, signal?: AbortSignal): Promise<number> {
+  run(program: Program, signal?: AbortSignal): Promise<number> {
+    const tasks = () =>
+      opsOf(program).map((op) => ({ module: interpreter, run: runOp, args: { op } }))
+    return this.runTasks(tasks, signal, () => program.release?.())
+  }
+
+  /**
+   * Runs tasks one after the other, each on all workers, as {@link run} does the ops of a program.
+   *
+   * @param tasks asked for when their turn comes
+   * @param release called once no worker can touch their memory any more
+   */
+  async runTasks(
+    tasks: () => Task[],
+    signal?: AbortSignal,
+    release: () => void = () => {},
+  ): Promise<number> {
     if (this.#end !== undefined || signal?.aborted || this.#calls.size >= QUEUE_LIMIT) {
-      program.release?.()
+      release()
       throw this.#end ?? (signal?.aborted ? signal.reason : new QueueFullError(QUEUE_LIMIT))
     }
     return new Promise((resolve, reject) => {
       const call: Call = {
-        program,
+        tasks,
         error: undefined,
         stop: (error) => {
           call.error ??= error
@@ -66,10 +97,10 @@ export class ScriptEngine implements Engine {
       heed(signal, onAbort)
       this.#calls.add(call)
       this.#last = this.#last.then(async () => {
-        await this.#runOps(call).then(resolve, call.stop)
+        await this.#runCall(call).then(resolve, call.stop)
         signal?.removeEventListener('abort', onAbort)
         this.#calls.delete(call)
-        program.release?.()
+        release()
       })
     })
   }
@@ -79,7 +110,7 @@ export class ScriptEngine implements Engine {
     try {
       if (this.#end !== undefined) throw this.#end
       const whole: Share = { part: 0, parts: 1 }
-      return Math.max(0, ...program.script().map((op) => op.run({ ...op.args, ...whole })))
+      return Math.max(0, ...opsOf(program).map((op) => runOp({ op, ...whole })))
     } finally {
       program.release?.()
     }
@@ -96,13 +127,13 @@ export class ScriptEngine implements Engine {
     await this.#last
   }
 
-  async #runOps(call: Call): Promise<number> {
+  async #runCall(call: Call): Promise<number> {
     let fault = 0
     const start = performance.now()
-    for (const op of call.program.script()) {
+    for (const task of call.tasks()) {
       // what comes after a row that is not there would look for it, too
       if (call.error !== undefined || fault >= BAD_ROW) break
-      const faults = await this.#runEverywhere(op)
+      const faults = await this.#runEverywhere(task)
       fault ||= Math.max(...faults)
       this.#stats.tiles++
     }
@@ -112,25 +143,32 @@ export class ScriptEngine implements Engine {
   }
 
   /** Settles once no worker runs it any more, for then its memory is used again. */
-  async #runEverywhere(op: ScriptOp): Promise<number[]> {
-    const parts = Array.from({ length: this.threads }, (_, part) => this.#runPart(op, part))
+  async #runEverywhere(task: Task): Promise<number[]> {
+    const parts = Array.from({ length: this.threads }, (_, part) => this.#runPart(task, part))
     return (await Promise.allSettled(parts)).map((outcome) => {
       if (outcome.status === 'rejected') throw new WorkerDiedError(outcome.reason)
       return outcome.value
     })
   }
 
-  async #runPart(op: ScriptOp, part: number): Promise<number> {
+  async #runPart({ module, run, args }: Task, part: number): Promise<number> {
     this.#workers[part] ??= new Thread()
     const worker = this.#workers[part]
     const share: Share = { part, parts: this.threads }
     try {
-      const task = { filename: op.module, name: op.run.name }
-      return (await worker.run({ ...op.args, ...share }, task)) as number
+      return (await worker.run(
+        { ...args, ...share },
+        { filename: module, name: run.name },
+      )) as number
     } catch (error) {
       this.#workers[part] = undefined
       await worker.end()
       throw error
     }
   }
+}
+
+function opsOf(program: Program): readonly Op[] {
+  const ops = program.ops()
+  return ops instanceof OpList ? ops.ops : ops
 }

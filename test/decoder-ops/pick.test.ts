@@ -1,10 +1,10 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BAD_ROW, OpKind } from '#src/native/layout.js'
 import { exp } from '#src/ops/exp.js'
-import { pickModule, pickShare } from '#src/ops/pick.js'
+import { pickShare } from '#src/ops/pick.js'
 import { type DrawOptions, PickOutcome, PickRows } from '#src/ops/pick-rows.js'
-import { BAD_ROW, OpKind } from '#src/pool/program.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -88,10 +88,7 @@ const cases = fc.record({
 
 function run(pool: Pool, logits: Float32Array, rows: PickRows): Promise<number> {
   const m = rows.seen.length
-  const x = pool.addressOf(logits)
-  const native = { kind: OpKind.pick, m, n: logits.length / m, x, rows: rows.address }
-  const args = { logits, picks: rows.words, seen: rows.seen }
-  return runOp(pool, native, { module: pickModule, run: pickShare, args })
+  return runOp(pool, { kind: OpKind.pick, m, n: logits.length / m, logits, picks: rows })
 }
 
 describe.each(isas)('picking ids on %s', (isa) => {
