@@ -418,7 +418,7 @@ inline next_program(w, published) {
   }
 }
 
-inline leave_behind(w) {
+inline finish_with(w) {
   d_step { worker[w].cursor = e; worker[w].op = 0; e = 0 }
 }
 
@@ -486,7 +486,7 @@ in_piscina:
         fi;
         maybe_die_in_c(w);
         found = finished && e != SYNC;
-        leave_behind(w);
+        finish_with(w);
         maybe_die_in_c(w);
         if
         :: found -> atomic { finished = !notice; notice = true }
@@ -706,16 +706,16 @@ inline mourn(x) {
   e = (worker[x].entered == worker[x].cursor -> 0 : worker[x].entered);
   casualty = e;
   listen();
-#ifdef FAULT_ABORT_AFTER_BURIAL
-  bury(x);
+#ifdef FAULT_ABORT_AFTER_RETIREMENT
+  retire(x);
 #endif
   if
   :: casualty != 0 && flight[casualty % RING] == casualty -> fail(casualty)
   :: else
   fi;
   casualty = 0;
-#ifndef FAULT_ABORT_AFTER_BURIAL
-  bury(x);
+#ifndef FAULT_ABORT_AFTER_RETIREMENT
+  retire(x);
 #endif
   settle_completed();
   if
@@ -725,8 +725,8 @@ inline mourn(x) {
 }
 
 /* Counts for a dead worker what it had claimed. */
-inline bury(x) {
-#ifndef FAULT_NO_BURIAL
+inline retire(x) {
+#ifndef FAULT_NO_RETIREMENT
   if
   :: worker[x].held > 0 ->
      e = worker[x].entered;
@@ -754,7 +754,7 @@ inline help(h) {
         finished = false;
         if
         :: leaving -> break
-        :: else -> leave_behind(WORKERS)
+        :: else -> finish_with(WORKERS)
         fi
      :: else ->
         wait_until(WORKERS, is_complete(h));

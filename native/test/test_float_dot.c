@@ -31,7 +31,7 @@ static void test_case(uint32_t k) {
 
   kernels->load_row_float(row.at, x_type, k, x.at);
   kernels->dot_float_64c4(x.at, tiles.at, dp_quads(k), acc.at);
-  (y_type == DP_BF16 ? kernels->finish_bf16 : kernels->finish_f32)(acc.at, count, w_scale, with, y.at);
+  (y_type == DP_BF16 ? kernels->float_epilogue_bf16 : kernels->float_epilogue_f32)(acc.at, count, w_scale, with, y.at);
 
   for (uint32_t n = 0; n < count; n++) {
     const float dot = oracle_float_dot(row.at, x_type, (int8_t *)w.at + (size_t)n * k, k);
@@ -39,7 +39,7 @@ static void test_case(uint32_t k) {
           (double)((float *)acc.at)[n], (double)dot);
     oracle_store(expected.at, y_type, n,
                  oracle_dequantize_float(dot, w_scale[n], with == NULL ? NULL : with + n));
-    check(same_element(y.at, expected.at, y_type, n), "finish type %d, K %u, channel %u differs", y_type,
+    check(same_element(y.at, expected.at, y_type, n), "epilogue type %d, K %u, channel %u differs", y_type,
           k, n);
   }
   check(edges_hold(&x) && edges_hold(&acc) && edges_hold(&y), "dot_float K %u wrote past its end", k);

@@ -274,12 +274,12 @@ static void test_death(void) {
       deaths++;
       atomic_store(&slot_at(&arena, epoch)->aborted, 1);
       const uint32_t following = publish(&arena, next.ops, next.op_count, false);
-      /* over its last op, which nothing waits for, the others can go on before it is buried */
+      /* over its last op, which nothing waits for, the others can go on before it is retired */
       if (worker->op + 1 == lost.op_count && one_in(2)) {
         for (int i = 0; i < 10; i++) serve(&arena, i % 2 * 2);
         check(!is_complete(&arena, epoch), "a program is complete without a claim");
       }
-      dp_bury(arena.region, 1);
+      dp_retire(arena.region, 1);
       check(worker->op == 0 && atomic_load(&worker->held) == 0, "a dead worker left something behind");
       for (int i = 0; i < 100 && !is_complete(&arena, following); i++) serve(&arena, random_between(0, 2));
       check(is_complete(&arena, epoch) && is_complete(&arena, following), "a lost claim hangs");

@@ -47,7 +47,7 @@ export class Control {
     return entered === left ? undefined : entered
   }
 
-  /** Does for worker `w`, which is gone, what is left to do; see dp_bury. */
+  /** Does for worker `w`, which is gone, what is left to do; see dp_retire. */
   bury(w: number): void {
     this.native.bury(this.address, w)
   }
