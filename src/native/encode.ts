@@ -16,7 +16,11 @@ import {
   writeQuantizeParams,
   writeRooflineParams,
 } from './layout.js'
-import type { Op, Rows } from './op.js'
+import type { Op } from './op.js'
+
+/*
+ * Every call of a Linear passes here, so that parameters are spelt out: to spread them takes as long as the call.
+ */
 
 /** Writes an op where C reads it, dp_op: `at` counts 32-bit words. */
 export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op): void {
@@ -27,14 +31,38 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
   const to = at + OpLayout.linear
   switch (op.kind) {
     case OpKind.quantize:
-      writeQuantizeParams(words, to, inputOf(op, addressOf))
+      writeQuantizeParams(words, to, {
+        x: addressOf(op.x),
+        u: addressOf(op.u),
+        xq: addressOf(op.xq),
+        xScale: addressOf(op.xScale),
+        k: op.k,
+        xType: Type[op.type],
+        activation: Activation[op.activation],
+        outliers: op.outliers,
+      })
       break
     case OpKind.gemv:
     case OpKind.gemm:
     case OpKind.float: {
-      const { outFeatures: n, addresses } = op.weight
-      const [y, yType] = [addressOf(op.y), Type[op.yType]]
-      writeLinearParams(words, to, { ...inputOf(op, addressOf), ...addresses, n, y, yType })
+      const { outFeatures, addresses } = op.weight
+      writeLinearParams(words, to, {
+        x: addressOf(op.x),
+        u: addressOf(op.u),
+        xq: addressOf(op.xq),
+        xScale: addressOf(op.xScale),
+        k: op.k,
+        xType: Type[op.type],
+        activation: Activation[op.activation],
+        outliers: op.outliers,
+        y: addressOf(op.y),
+        tiles: addresses.tiles,
+        colSum: addresses.colSum,
+        scale: addresses.scale,
+        bias: addresses.bias,
+        n: outFeatures,
+        yType: Type[op.yType],
+      })
       break
     }
     case OpKind.pack:
@@ -120,18 +148,5 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
       const [x, count] = [addressOf(op.x), addressOf(op.count)]
       writeRooflineParams(words, to, { x, count, pieces, streams, ahead })
     }
-  }
-}
-
-function inputOf(rows: Rows, addressOf: (view: ArrayBufferView | null) => number) {
-  return {
-    x: addressOf(rows.x),
-    u: addressOf(rows.u),
-    xq: addressOf(rows.xq),
-    xScale: addressOf(rows.xScale),
-    k: rows.k,
-    xType: Type[rows.type],
-    activation: Activation[rows.activation],
-    outliers: rows.outliers,
   }
 }

@@ -1,6 +1,6 @@
 import { OpFlags, OpKind } from '../native/layout.js'
-import type { LinearOp, Op, Rows } from '../native/op.js'
-import { type CallMemory, viewAs } from '../pool/memory.js'
+import type { LinearOp, Op, QuantizeOp, Rows } from '../native/op.js'
+import type { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import type { Input } from './activations.js'
 import type { Weight } from './weight.js'
@@ -16,6 +16,8 @@ export function rowsOf(input: Input, { inFeatures: k, outliers }: Weight): Rows 
   return { x, type, u: null, activation: 'none', k, outliers, xq: null, xScale: null }
 }
 
+// ops are spelt out, for to spread rows into them takes as long as a small call
+
 /** Pushes what makes rows ready to be multiplied, unless it is one, which GEMV quantises. */
 export function quantizeOps(
   pool: Pool,
@@ -26,11 +28,23 @@ export function quantizeOps(
   flags = 0,
 ): Rows {
   if (m === 1 && flags === 0) return rows
-  const xq = memory.acquire(m * pool.rowStride(rows.k))
-  const xScale = viewAs('float32', memory.acquire(m * 4), m)
-  const ready = { ...rows, xq, xScale }
-  ops.push({ kind: OpKind.quantize, flags, m, ...ready })
-  return ready
+  const bytes = m * pool.rowStride(rows.k)
+  const xq = memory.acquire(bytes + m * 4)
+  const op: QuantizeOp = {
+    kind: OpKind.quantize,
+    flags,
+    m,
+    x: rows.x,
+    type: rows.type,
+    u: rows.u,
+    activation: rows.activation,
+    k: rows.k,
+    outliers: rows.outliers,
+    xq,
+    xScale: new Float32Array(xq.buffer, xq.byteOffset + bytes, m),
+  }
+  ops.push(op)
+  return op
 }
 
 /** y = rows W^T (+ bias), y float32 or bfloat16 like the rows. */
@@ -41,8 +55,22 @@ export function multiplyOp(
   y: LinearOp['y'],
   flags = 0,
 ): LinearOp {
-  const kind = m === 1 ? OpKind.gemv : OpKind.gemm
-  return { kind, flags, m, ...rows, weight, y, yType: rows.type }
+  return {
+    kind: m === 1 ? OpKind.gemv : OpKind.gemm,
+    flags,
+    m,
+    x: rows.x,
+    type: rows.type,
+    u: rows.u,
+    activation: rows.activation,
+    k: rows.k,
+    outliers: rows.outliers,
+    xq: rows.xq,
+    xScale: rows.xScale,
+    weight,
+    y,
+    yType: rows.type,
+  }
 }
 
 /** Starts with the op before it: they do not need each other. */

@@ -47,7 +47,7 @@ export class Control {
     return entered === left ? undefined : entered
   }
 
-  /** Releases the claims of worker `w`, whose thread has died; see dp_bury. Its successor resumes behind them. */
+  /** Releases the claims of worker `w`, whose thread has died; see dp_retire. Its successor resumes behind them. */
   retire(w: number): void {
     this.native.retire(this.address, w)
   }
