@@ -53,13 +53,13 @@ typedef enum dp_op_kind {
   DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
   DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
   DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
-  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where none was drawn */
+  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where none was sampled */
   DP_OP_NORM = 12,        /* x += u; y and (xq, xScale) = x / rms(x) * scale */
   DP_OP_DENSE = 13,       /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
   DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
   DP_OP_ATTEND = 15,      /* out = softmax(q . keys) . values, or parts of it, a page each */
   DP_OP_MERGE = 16,       /* out = those parts put together */
-  DP_OP_PICK = 17,        /* the next id of each row of logits, or how likely a given one was */
+  DP_OP_SAMPLE = 17,        /* the next id of each row of logits, or how likely a given one was */
   DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_CLOCK = 19,       /* additions that wait for each other, one a cycle: the clock */
   DP_OP_KINDS = 20,
@@ -81,11 +81,11 @@ typedef enum dp_activation {
   DP_ACT_RELU2 = 3, /* ReLU squared */
 } dp_activation;
 
-#define DP_DRAWN 0x80000000u
+#define DP_FROM_SAMPLE 0x80000000u
 
 /* One row of a batch: which token stands where in which sequence. */
 typedef struct dp_row {
-  uint32_t id; /* the token; with DP_DRAWN: which pick of the batch before has drawn it */
+  uint32_t id; /* the token; with DP_FROM_SAMPLE: which sample of the batch before has sampled it */
   uint32_t position;
   uint64_t pages; /* dp_pages of its sequence */
 } dp_row;
@@ -124,17 +124,17 @@ typedef struct dp_attention {
 } dp_attention;
 
 /*
- * What DP_OP_PICK does with a row of logits, and its outcome. DRAW overwrites the logits. A NaN among
- * them is a fault, as are logits that are all -infinity for DRAW, and nothing came of it. Of
+ * What DP_OP_SAMPLE does with a row of logits, and its outcome. SAMPLE overwrites the logits. A NaN among
+ * them is a fault, as are logits that are all -infinity for SAMPLE, and nothing came of it. Of
  * W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are admitted that are among the top_k largest; of
  * these the largest that sum up to top_p of their sum; of these, what is at least min_p * 2^30; always with all
  * that tie. The id is the first whose running sum of admitted W is above random / 2^32 of their sum. Where max l is
  * +infinity all ids that have it are alike.
  */
-typedef struct dp_pick {
-  uint32_t action; /* dp_pick_action */
-  uint32_t id;     /* DRAW: the result; SCORE: whose logit is wanted */
-  float logit, maximum, sum; /* SCORE, and DRAW with a copy: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
+typedef struct dp_sample {
+  uint32_t action; /* dp_sample_action */
+  uint32_t id;     /* SAMPLE: the result; SCORE: whose logit is wanted */
+  float logit, maximum, sum; /* SCORE, and SAMPLE with a copy: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
   float temperature;  /* finite; 0: the best id, the lowest of several */
   float top_p, min_p; /* 1 and 0: all ids */
   float penalty;      /* repetition penalty; 1: none */
@@ -142,13 +142,13 @@ typedef struct dp_pick {
   uint32_t random;    /* uniform bits */
   uint32_t adjustment_count;
   uint64_t adjustments; /* dp_adjustment [adjustment_count], each of another id below N */
-  uint32_t outcome;     /* dp_pick_outcome, once a DRAW or a SCORE is done */
+  uint32_t outcome;     /* dp_sample_outcome, once a SAMPLE or a SCORE is done */
   uint32_t candidate_count;
-  uint64_t candidates; /* dp_candidate [candidate_count]: results of SCORE, and of DRAW with a copy */
-  uint64_t copy;       /* DRAW: float32 [N], scratch for the logits as they came; 0: none are told of */
-} dp_pick;
+  uint64_t candidates; /* dp_candidate [candidate_count]: results of SCORE, and of SAMPLE with a copy */
+  uint64_t copy;       /* SAMPLE: float32 [N], scratch for the logits as they came; 0: none are told of */
+} dp_sample;
 
-/* What is done to a logit before an id is drawn. */
+/* What is done to a logit before an id is sampled. */
 typedef struct dp_adjustment {
   uint32_t id; /* | DP_PENALISED: first divided by the penalty, or multiplied if negative */
   float addend;
@@ -162,14 +162,14 @@ typedef struct dp_candidate {
   float logit;
 } dp_candidate;
 
-typedef enum dp_pick_action { DP_PICK_NOTHING = 0, DP_PICK_DRAW = 1, DP_PICK_SCORE = 2 } dp_pick_action;
+typedef enum dp_sample_action { DP_SAMPLE_NOTHING = 0, DP_SAMPLE_TOKEN = 1, DP_SAMPLE_SCORE = 2 } dp_sample_action;
 
-typedef enum dp_pick_outcome {
-  DP_PICKED = 1,        /* what was asked for */
-  DP_PICK_NAN = 2,      /* nothing: there is a NaN among the logits */
-  DP_PICK_MASKED = 3,   /* nothing: all logits are -infinity */
-  DP_PICK_OUTSIDE = 4,  /* nothing: an id that it names is not below N */
-} dp_pick_outcome;
+typedef enum dp_sample_outcome {
+  DP_SAMPLE_DONE = 1,        /* what was asked for */
+  DP_SAMPLE_NAN = 2,      /* nothing: there is a NaN among the logits */
+  DP_SAMPLE_MASKED = 3,   /* nothing: all logits are -infinity */
+  DP_SAMPLE_OUTSIDE = 4,  /* nothing: an id that it names is not below N */
+} dp_sample_outcome;
 
 /*
  * The fault of an op whose row names an id, a position, a page or another row that is not there; the rest of its
@@ -225,13 +225,13 @@ typedef struct dp_dense_params {
   uint32_t padding;
 } dp_dense_params;
 
-/* EMBED: y[M, K] = float(w[id[M], K]), zeros where none was drawn */
+/* EMBED: y[M, K] = float(w[id[M], K]), zeros where none was sampled */
 typedef struct dp_embed_params {
   uint64_t rows;  /* dp_row [M] */
-  uint64_t picks; /* dp_pick [pick_count]: those that DP_DRAWN means, or 0 */
+  uint64_t samples; /* dp_sample [sample_count]: those that DP_FROM_SAMPLE means, or 0 */
   uint64_t w;     /* w_type [N][K padded to 16 with zeros] */
   uint64_t y;     /* float32 [M, K] */
-  uint32_t pick_count;
+  uint32_t sample_count;
   uint32_t n, k;
   uint32_t w_type; /* dp_type: float32 or bfloat16 */
 } dp_embed_params;
@@ -265,13 +265,13 @@ typedef struct dp_gate_params {
   uint32_t padding;
 } dp_gate_params;
 
-/* PICK: what the rows of logits ask for */
-typedef struct dp_pick_params {
+/* SAMPLE: what the rows of logits ask for */
+typedef struct dp_sample_params {
   uint64_t logits; /* float32 [M, N] */
-  uint64_t picks;  /* dp_pick [M] */
+  uint64_t samples;  /* dp_sample [M] */
   uint32_t n;
   uint32_t padding;
-} dp_pick_params;
+} dp_sample_params;
 
 /* READ: the sum of x, by `streams` streams, asking `ahead` bytes ahead. PEAK: multiplies. CLOCK: additions. */
 typedef struct dp_roofline_params {
@@ -300,7 +300,7 @@ typedef struct dp_op {
     dp_norm_params norm;
     dp_attention_params attention;
     dp_gate_params gate;
-    dp_pick_params pick;
+    dp_sample_params sample;
     dp_roofline_params roofline;
   };
 } dp_op;

@@ -157,13 +157,13 @@ typedef void dp_dense_fn(const float *const *x, uint32_t rows, const void *w, ui
                          size_t k, const float *bias, float *const *y);
 
 /*
- * Draws pick->id from logits [N], which are used up; none where one is NaN or all are -infinity.
+ * Samples sample->id from logits [N], which are used up; none where one is NaN or all are -infinity.
  * Not for N > 2^22: sums of weights are to stay whole numbers in a double.
  */
-typedef dp_pick_outcome dp_draw_fn(float *logits, size_t n, dp_pick *pick);
+typedef dp_sample_outcome dp_sample_row_fn(float *logits, size_t n, dp_sample *sample);
 
-/* Fills in pick->logit, maximum and sum for pick->id, and the candidates; does not where a logit is NaN. */
-typedef dp_pick_outcome dp_score_fn(const float *logits, size_t n, dp_pick *pick);
+/* Fills in sample->logit, maximum and sum for sample->id, and the candidates; does not where a logit is NaN. */
+typedef dp_sample_outcome dp_score_fn(const float *logits, size_t n, dp_sample *sample);
 
 /*
  * tiles = one block of int8 w[n0 .. n0 + channels, K], rows `stride` bytes apart; the rest zeros.
@@ -249,7 +249,7 @@ typedef struct dp_gemm_tile {
   X(isa, rms_norm, rms_norm)                                                             \
   X(isa, dense, dense_f32)                                                               \
   X(isa, dense, dense_bf16)                                                              \
-  X(isa, draw, draw)                                                                     \
+  X(isa, sample_row, sample_row)                                                                     \
   X(isa, score, score)                                                                   \
   X(isa, read, read)
 

@@ -24,7 +24,7 @@ static const dp_op_type *const types[] = {
     [DP_OP_EMBED] = &dp_op_embed,
     [DP_OP_NORM] = &dp_op_norm,
     [DP_OP_DENSE] = &dp_op_dense,
-    [DP_OP_PICK] = &dp_op_pick,
+    [DP_OP_SAMPLE] = &dp_op_sample,
     [DP_OP_CLOCK] = &dp_op_clock,
 };
 

@@ -38,7 +38,7 @@ static void test_kernels(void) {
   test_embed();
   test_norm();
   test_dense();
-  test_pick();
+  test_sample();
 }
 #endif
 

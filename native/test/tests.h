@@ -22,7 +22,7 @@ void test_region_threads(void);
 void test_embed(void);
 void test_norm(void);
 void test_dense(void);
-void test_pick(void);
+void test_sample(void);
 
 /* One random case of each kind of op, compared with its oracle. */
 void linear_op_case(void);
@@ -31,6 +31,6 @@ void attend_case(void);
 void embed_case(void);
 void norm_case(void);
 void dense_case(void);
-void pick_case(void);
+void sample_case(void);
 
 #endif

@@ -26,7 +26,7 @@ import {
 } from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
 import type { DecoderParts } from './decoder/decoder.js'
-import { defaultOutliers, makeEach, type ModelLinear } from './decoder/model-linear.js'
+import { defaultOutliers, type ModelLinear, makeEach } from './decoder/model-linear.js'
 import type { Texts } from './text/texts.js'
 
 /** What a model is made of. */

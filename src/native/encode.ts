@@ -3,7 +3,7 @@ import {
   Activation,
   OpKind,
   OpLayout,
-  PickLayout,
+  SampleLayout,
   Type,
   writeAttentionParams,
   writeDenseParams,
@@ -12,9 +12,9 @@ import {
   writeLinearParams,
   writeNormParams,
   writePackParams,
-  writePickParams,
   writeQuantizeParams,
   writeRooflineParams,
+  writeSampleParams,
 } from './layout.js'
 import type { Op } from './op.js'
 
@@ -92,8 +92,8 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
     case OpKind.embed:
       writeEmbedParams(words, to, {
         rows: addressOf(op.rows),
-        picks: addressOf(op.picks),
-        pickCount: (op.picks?.length ?? 0) / PickLayout.words,
+        samples: addressOf(op.samples),
+        sampleCount: (op.samples?.length ?? 0) / SampleLayout.words,
         w: op.weight.address,
         y: addressOf(op.y),
         n: op.weight.outFeatures,
@@ -134,10 +134,10 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
         activation: Activation[op.activation],
       })
       break
-    case OpKind.pick:
-      writePickParams(words, to, {
+    case OpKind.sample:
+      writeSampleParams(words, to, {
         logits: addressOf(op.logits),
-        picks: addressOf(op.picks.words),
+        samples: addressOf(op.samples.words),
         n: op.n,
       })
       break

@@ -17,7 +17,7 @@ export const MAX_OUTLIERS = 15
 
 export const PAGE = 64
 
-export const DRAWN = 2147483648
+export const FROM_SAMPLE = 2147483648
 
 export const PENALISED = 2147483648
 
@@ -50,7 +50,7 @@ export const OpKind = {
   rotate: 14,
   attend: 15,
   merge: 16,
-  pick: 17,
+  sample: 17,
   gate: 18,
   clock: 19,
 } as const
@@ -71,16 +71,16 @@ export const Activation = {
   relu2: 3,
 } as const
 
-/** dp_pick_action */
-export const PickAction = {
+/** dp_sample_action */
+export const SampleAction = {
   nothing: 0,
-  draw: 1,
+  token: 1,
   score: 2,
 } as const
 
-/** dp_pick_outcome */
-export const PickOutcome = {
-  picked: 1,
+/** dp_sample_outcome */
+export const SampleOutcome = {
+  done: 1,
   notANumber: 2,
   masked: 3,
   outside: 4,
@@ -141,8 +141,8 @@ export const AttentionLayout = {
   positions: 27,
 } as const
 
-/** dp_pick */
-export const PickLayout = {
+/** dp_sample */
+export const SampleLayout = {
   words: 20,
   action: 0,
   id: 1,
@@ -191,7 +191,7 @@ export const OpLayout = {
   norm: 4,
   attention: 4,
   gate: 4,
-  pick: 4,
+  sample: 4,
   roofline: 4,
 } as const
 
@@ -416,13 +416,13 @@ export function writeDenseParams(words: Uint32Array, at: number, params: DensePa
   words[at + 10] = params.wType
 }
 
-/** EMBED: y[M, K] = float(w[id[M], K]), zeros where none was drawn */
+/** EMBED: y[M, K] = float(w[id[M], K]), zeros where none was sampled */
 export interface EmbedParams {
   rows: number
-  picks: number
+  samples: number
   w: number
   y: number
-  pickCount: number
+  sampleCount: number
   n: number
   k: number
   wType: number
@@ -430,10 +430,10 @@ export interface EmbedParams {
 
 export function writeEmbedParams(words: Uint32Array, at: number, params: EmbedParams): void {
   writeAddress(words, at, params.rows)
-  writeAddress(words, at + 2, params.picks)
+  writeAddress(words, at + 2, params.samples)
   writeAddress(words, at + 4, params.w)
   writeAddress(words, at + 6, params.y)
-  words[at + 8] = params.pickCount
+  words[at + 8] = params.sampleCount
   words[at + 9] = params.n
   words[at + 10] = params.k
   words[at + 11] = params.wType
@@ -502,16 +502,16 @@ export function writeGateParams(words: Uint32Array, at: number, params: GatePara
   words[at + 8] = params.activation
 }
 
-/** PICK: what the rows of logits ask for */
-export interface PickParams {
+/** SAMPLE: what the rows of logits ask for */
+export interface SampleParams {
   logits: number
-  picks: number
+  samples: number
   n: number
 }
 
-export function writePickParams(words: Uint32Array, at: number, params: PickParams): void {
+export function writeSampleParams(words: Uint32Array, at: number, params: SampleParams): void {
   writeAddress(words, at, params.logits)
-  writeAddress(words, at + 2, params.picks)
+  writeAddress(words, at + 2, params.samples)
   words[at + 4] = params.n
 }
 

@@ -14,7 +14,7 @@ export type Op =
   | NormOp
   | AttentionOp
   | GateOp
-  | PickOp
+  | SampleOp
   | RooflineOp
   | EmptyOp
 
@@ -108,8 +108,8 @@ export interface DenseOp extends RowsOp<'dense'> {
 }
 
 /** What is to become of rows of logits. */
-export interface Picks {
-  /** dp_pick [M]. */
+export interface Samples {
+  /** dp_sample [M]. */
   readonly words: Uint32Array
   /** Of each row, dp_adjustment []: what is done to its logits. */
   readonly adjustments: readonly Uint32Array[]
@@ -124,7 +124,7 @@ export interface EmbedOp extends RowsOp<'embed'> {
   /** dp_row [M]. */
   rows: Uint32Array
   /** Those of the batch before, which rows may take tokens from. */
-  picks: Uint32Array | null
+  samples: Uint32Array | null
   weight: FloatWeight
   y: Float32Array
 }
@@ -208,9 +208,9 @@ export interface GateOp extends RowsOp<'gate'> {
 }
 
 /** What the rows of logits, float32 [M, N], ask for. */
-export interface PickOp extends RowsOp<'pick'> {
+export interface SampleOp extends RowsOp<'sample'> {
   logits: Float32Array
-  picks: Picks
+  samples: Samples
   n: number
 }
 

@@ -1,6 +1,6 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
 import { paddedK } from '../layouts/tiles.js'
-import { BAD_ROW, OpKind, PickLayout, RowLayout } from '../native/layout.js'
+import { BAD_ROW, OpKind, RowLayout, SampleLayout } from '../native/layout.js'
 import type {
   AttentionOp,
   Floats,
@@ -17,10 +17,10 @@ import { embeddingShare } from './embedding.js'
 import { applyGate } from './gate.js'
 import { dotTile, floatShare } from './linear.js'
 import { packShare } from './pack.js'
-import { pickShare } from './pick.js'
 import { quantizeRow } from './quantize.js'
 import { rmsNormShare } from './rms-norm.js'
 import { rotateShare } from './rotate.js'
+import { sampleShare } from './sample.js'
 import { channelsOf, rangeOf, type Share } from './share.js'
 
 /*
@@ -73,14 +73,14 @@ export function runOp({ op, part, parts }: OpTask): number {
       return attendShare({ ...share, ...op.layer, rows: attentionRows(op) })
     case OpKind.gate:
       return gate(op, share)
-    case OpKind.pick:
-      return pickShare({
+    case OpKind.sample:
+      return sampleShare({
         ...share,
         logits: op.logits.subarray(0, op.m * op.n),
-        picks: op.picks.words.subarray(0, op.m * PickLayout.words),
-        adjustments: op.picks.adjustments.slice(0, op.m),
-        copies: op.picks.copies.slice(0, op.m),
-        candidates: op.picks.candidates.slice(0, op.m),
+        samples: op.samples.words.subarray(0, op.m * SampleLayout.words),
+        adjustments: op.samples.adjustments.slice(0, op.m),
+        copies: op.samples.copies.slice(0, op.m),
+        candidates: op.samples.candidates.slice(0, op.m),
       })
     default:
       // merge, for attend is never split here; what measures C; and nothing

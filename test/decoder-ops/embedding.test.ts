@@ -37,7 +37,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
           ids.flatMap((id) => [id, ...new Array(RowLayout.words - 1).fill(9)]),
         )
         const y = pool.memory.array('float32', m * k)
-        await runOp(pool, { kind: OpKind.embed, m, rows, picks: null, weight, y })
+        await runOp(pool, { kind: OpKind.embed, m, rows, samples: null, weight, y })
         const wide = values instanceof Float32Array ? values : bf16ToFloat32(values)
         const expected = new Float32Array(m * k)
         ids.forEach((id, i) => {
@@ -55,7 +55,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
     for (const id of [n, 0xffffffff]) {
       const rows = shareWords(pool, [2, 0, 0, 0, id, 0, 0, 0])
       const y = pool.memory.array('float32', 2 * k)
-      const op = { kind: OpKind.embed, m: 2, rows, picks: null, weight, y }
+      const op = { kind: OpKind.embed, m: 2, rows, samples: null, weight, y }
       expect(await runOp(pool, op)).toBe(BAD_ROW + 1)
     }
   })

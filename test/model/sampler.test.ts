@@ -3,7 +3,7 @@ import { ArgumentError } from '#src/errors.js'
 import { randomBits } from '#src/model/generation/philox.js'
 import { seededRandom } from '#src/model/generation/random.js'
 import { copySampling, type Sampling, TokenSampler } from '#src/model/generation/sampler.js'
-import { PENALISED } from '#src/ops/pick-rows.js'
+import { PENALISED } from '#src/ops/sample-rows.js'
 import { Memory } from '#src/pool/memory.js'
 
 const prompt = [7, 3, 7]
@@ -33,13 +33,14 @@ describe('TokenSampler', () => {
     expect(make(sampling).at(3)).toMatchObject(expected)
   })
 
-  it('draws by seed and position', () => {
-    const draw = (seed?: number) => [3, 4, 5].map((position) => make({ seed }).at(position).random)
-    expect(draw(7)).toEqual(draw(7))
-    expect(draw(7)).not.toEqual(draw(8))
-    expect(draw(7)).not.toEqual(draw(7 + 2 ** 40))
-    expect(new Set(draw(7)).size).toBe(3)
-    expect(draw()).not.toEqual(draw())
+  it('samples by seed and position', () => {
+    const sample = (seed?: number) =>
+      [3, 4, 5].map((position) => make({ seed }).at(position).random)
+    expect(sample(7)).toEqual(sample(7))
+    expect(sample(7)).not.toEqual(sample(8))
+    expect(sample(7)).not.toEqual(sample(7 + 2 ** 40))
+    expect(new Set(sample(7)).size).toBe(3)
+    expect(sample()).not.toEqual(sample())
   })
 
   it('penalises each token of prompt and text once', () => {
@@ -63,7 +64,7 @@ describe('TokenSampler', () => {
     ])
   })
 
-  it('adds biases, which leave draws foreseeable', () => {
+  it('adds biases, which leave samples foreseeable', () => {
     const sampler = make({ logitBias: { 5: -Infinity, 3: 1.5 } })
     sampler.accept(3)
     expect(adjustmentsOf(sampler)).toEqual([
@@ -118,8 +119,8 @@ describe('randomBits', () => {
   })
 
   it('is uniform over positions and over seeds', () => {
-    for (const draw of [(i: number) => randomBits(5, i), (i: number) => randomBits(i, 5)]) {
-      const values = Array.from({ length: 10_000 }, (_, i) => draw(i))
+    for (const sample of [(i: number) => randomBits(5, i), (i: number) => randomBits(i, 5)]) {
+      const values = Array.from({ length: 10_000 }, (_, i) => sample(i))
       expect(values.every((bits) => Number.isInteger(bits) && bits >= 0 && bits < 2 ** 32)).toBe(
         true,
       )

@@ -27,19 +27,19 @@ beforeAll(async () => {
 })
 afterAll(async () => await pool.close())
 
-/** Fails `runsLeft` and `picksLeft` times as if a worker had died after all its work was done. */
+/** Fails `runsLeft` and `samplesLeft` times as if a worker had died after all its work was done. */
 class DyingStep extends Step {
   runsLeft = 0
-  picksLeft = 0
+  samplesLeft = 0
 
   override async run(signal: AbortSignal): Promise<void> {
     await super.run(signal)
     if (this.runsLeft-- > 0) throw new WorkerDiedError('run')
   }
 
-  override async pickAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
-    await super.pickAgain(logits, signal)
-    if (this.picksLeft-- > 0) throw new WorkerDiedError('pick')
+  override async sampleAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
+    await super.sampleAgain(logits, signal)
+    if (this.samplesLeft-- > 0) throw new WorkerDiedError('sample')
   }
 }
 
@@ -53,15 +53,20 @@ describe('a step in which a worker dies', () => {
     parts = await loadParts(pool, fixture, {})
   })
 
-  /** The tokens sampled with several seeds, where workers die `runs` and `picks` times at each. */
-  async function draw(runs: number, picks: number, processors: LogitsProcessor[] = []) {
-    const drawn: number[] = []
+  /** The tokens sampled with several seeds, where workers die `runs` and `samples` times at each. */
+  async function sample(runs: number, samples: number, processors: LogitsProcessor[] = []) {
+    const sampled: number[] = []
     for (let seed = 0; seed < SEEDS; seed++)
-      drawn.push(await drawOne(seed, runs, picks, processors))
-    return drawn
+      sampled.push(await sampleOne(seed, runs, samples, processors))
+    return sampled
   }
 
-  async function drawOne(seed: number, runs: number, picks: number, processors: LogitsProcessor[]) {
+  async function sampleOne(
+    seed: number,
+    runs: number,
+    samples: number,
+    processors: LogitsProcessor[],
+  ) {
     const { network, cacheType, maxContext } = parts
     const workspace = new Workspace(pool, network.config)
     const rotations = new Rotations(pool.memory, network.config, maxContext)
@@ -69,7 +74,7 @@ describe('a step in which a worker dies', () => {
     const batch = new Batch(pool, workspace.maxRows, workspace.maxOutputs)
     const step = new DyingStep(context, batch, batch)
     step.runsLeft = runs
-    step.picksLeft = picks
+    step.samplesLeft = samples
     const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
     const pageBytes = numHiddenLayers * numKeyValueHeads * headBytes(cacheType, headDim)
     const pages = new PagePool(pool, pageBytes, 1)
@@ -99,19 +104,19 @@ describe('a step in which a worker dies', () => {
   }
 
   it('is repeated, twice, with the same result', async () => {
-    const expected = await draw(0, 0)
-    expect(await draw(1, 0)).toEqual(expected)
-    expect(await draw(2, 0)).toEqual(expected)
-    await expect(draw(3, 0)).rejects.toThrow(WorkerDiedError)
+    const expected = await sample(0, 0)
+    expect(await sample(1, 0)).toEqual(expected)
+    expect(await sample(2, 0)).toEqual(expected)
+    await expect(sample(3, 0)).rejects.toThrow(WorkerDiedError)
   })
 
   it('is repeated with processed logits too, which are processed once', async () => {
-    const expected = await draw(0, 0)
-    for (const picks of [0, 1, 2]) {
+    const expected = await sample(0, 0)
+    for (const samples of [0, 1, 2]) {
       let calls = 0
-      expect(await draw(2, picks, [() => void calls++])).toEqual(expected)
+      expect(await sample(2, samples, [() => void calls++])).toEqual(expected)
       expect(calls).toBe(SEEDS)
     }
-    await expect(draw(0, 3, [() => {}])).rejects.toThrow(WorkerDiedError)
+    await expect(sample(0, 3, [() => {}])).rejects.toThrow(WorkerDiedError)
   })
 })

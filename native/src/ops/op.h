@@ -29,7 +29,7 @@ extern const dp_op_type dp_op_gate;                                         /* g
 extern const dp_op_type dp_op_pack;                                         /* pack.c */
 extern const dp_op_type dp_op_read, dp_op_peak, dp_op_clock;                /* roofline.c */
 extern const dp_op_type dp_op_meet, dp_op_empty;                            /* roofline.c */
-extern const dp_op_type dp_op_embed, dp_op_norm, dp_op_dense, dp_op_pick;   /* token.c */
+extern const dp_op_type dp_op_embed, dp_op_norm, dp_op_dense, dp_op_sample;   /* token.c */
 
 enum { DP_CLAIM_MACS = 1 << 24 }; /* a claim is at most about this much work: well under 1 ms */
 

@@ -6,15 +6,15 @@
 
 enum { CHANNELS = 16 }; /* of a piece of DENSE */
 
-/* ---- EMBED: rows[M] (, picks), w[N, K] -> y[M, K]; pieces are rows ------------------------------ */
+/* ---- EMBED: rows[M] (, samples), w[N, K] -> y[M, K]; pieces are rows ------------------------------ */
 
-/* The id of a row, or the one drawn for it, which is past all where none could be. False: nothing was drawn there. */
+/* The id of a row, or the one sampled for it, which is past all where none could be. False: nothing was sampled there. */
 static bool find_id(const dp_embed_params *p, const dp_row *row, uint32_t *id) {
-  const uint32_t pick = row->id & ~DP_DRAWN;
+  const uint32_t sample = row->id & ~DP_FROM_SAMPLE;
   *id = row->id;
-  if (!(row->id & DP_DRAWN)) return row->id < p->n;
-  if (pick >= p->pick_count) return false;
-  *id = POINTER(const dp_pick, p->picks)[pick].id;
+  if (!(row->id & DP_FROM_SAMPLE)) return row->id < p->n;
+  if (sample >= p->sample_count) return false;
+  *id = POINTER(const dp_sample, p->samples)[sample].id;
   return true;
 }
 
@@ -125,51 +125,51 @@ static uint64_t dense_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
 const dp_op_type dp_op_dense = {
     .pieces = dense_pieces, .cost = dense_cost, .run = run_dense, .grain = 4};
 
-/* ---- PICK: logits[M, N], picks[M] -> picks; pieces are rows ---------------------------------- */
+/* ---- SAMPLE: logits[M, N], samples[M] -> samples; pieces are rows ---------------------------------- */
 
 /* Whether all ids that it names have a logit. */
-static bool names_ids_below(const dp_pick *pick, uint32_t n) {
-  if (pick->action == DP_PICK_SCORE) return pick->id < n;
-  const dp_adjustment *adjustments = POINTER(const dp_adjustment, pick->adjustments);
+static bool names_ids_below(const dp_sample *sample, uint32_t n) {
+  if (sample->action == DP_SAMPLE_SCORE) return sample->id < n;
+  const dp_adjustment *adjustments = POINTER(const dp_adjustment, sample->adjustments);
   bool below = true;
-  for (uint32_t i = 0; i < pick->adjustment_count; i++) below &= (adjustments[i].id & ~DP_PENALISED) < n;
+  for (uint32_t i = 0; i < sample->adjustment_count; i++) below &= (adjustments[i].id & ~DP_PENALISED) < n;
   return below;
 }
 
-/* Drawing uses the logits up, so what they were is told from a copy. */
-static dp_pick_outcome draw(const dp_kernels *kernels, float *logits, size_t n, dp_pick *pick) {
-  if (pick->copy == 0) return kernels->draw(logits, n, pick);
-  float *copy = POINTER(float, pick->copy);
+/* Sampling uses the logits up, so what they were is told from a copy. */
+static dp_sample_outcome sample_token(const dp_kernels *kernels, float *logits, size_t n, dp_sample *sample) {
+  if (sample->copy == 0) return kernels->sample_row(logits, n, sample);
+  float *copy = POINTER(float, sample->copy);
   memcpy(copy, logits, n * sizeof *copy);
-  pick->id = 0;
-  dp_pick_outcome outcome = kernels->score(copy, n, pick);
-  if (outcome == DP_PICKED) outcome = kernels->draw(logits, n, pick);
-  if (outcome == DP_PICKED) pick->logit = copy[pick->id];
+  sample->id = 0;
+  dp_sample_outcome outcome = kernels->score(copy, n, sample);
+  if (outcome == DP_SAMPLE_DONE) outcome = kernels->sample_row(logits, n, sample);
+  if (outcome == DP_SAMPLE_DONE) sample->logit = copy[sample->id];
   return outcome;
 }
 
-static uint64_t run_pick(const dp_place *place, uint64_t first, uint64_t last) {
-  const dp_pick_params *p = &place->op->pick;
+static uint64_t run_sample(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_sample_params *p = &place->op->sample;
   const dp_kernels *kernels = place->kernels;
   for (uint64_t m = first; m < last; m++) {
-    dp_pick *pick = POINTER(dp_pick, p->picks) + m;
+    dp_sample *sample = POINTER(dp_sample, p->samples) + m;
     float *logits = POINTER(float, p->logits) + m * p->n;
-    if (pick->action == DP_PICK_NOTHING) continue;
-    if (!names_ids_below(pick, p->n)) {
-      pick->outcome = DP_PICK_OUTSIDE;
+    if (sample->action == DP_SAMPLE_NOTHING) continue;
+    if (!names_ids_below(sample, p->n)) {
+      sample->outcome = DP_SAMPLE_OUTSIDE;
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    pick->outcome =
-        pick->action == DP_PICK_DRAW ? draw(kernels, logits, p->n, pick) : kernels->score(logits, p->n, pick);
-    if (pick->outcome != DP_PICKED) dp_note_fault(place, (uint32_t)m + 1);
+    sample->outcome =
+        sample->action == DP_SAMPLE_TOKEN ? sample_token(kernels, logits, p->n, sample) : kernels->score(logits, p->n, sample);
+    if (sample->outcome != DP_SAMPLE_DONE) dp_note_fault(place, (uint32_t)m + 1);
   }
   return 0;
 }
 
-static uint64_t pick_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return (uint64_t)op->pick.n * 32;
+static uint64_t sample_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->sample.n * 32;
 }
 
-const dp_op_type dp_op_pick = {
-    .pieces = dp_row_pieces, .cost = pick_cost, .run = run_pick, .grain = 1};
+const dp_op_type dp_op_sample = {
+    .pieces = dp_row_pieces, .cost = sample_cost, .run = run_sample, .grain = 1};

@@ -1,14 +1,14 @@
-import { DRAWN, RowLayout } from '../../native/layout.js'
+import { FROM_SAMPLE, RowLayout } from '../../native/layout.js'
 import type { SequenceRows } from '../../native/op.js'
-import { type DrawOptions, PickRows } from '../../ops/pick-rows.js'
+import { type SampleOptions, SampleRows } from '../../ops/sample-rows.js'
 import type { Pool } from '../../pool/pool.js'
 import type { Page } from './page.js'
 import type { Sequence } from './sequence.js'
 
-/** What is wanted of a row's logits: themselves, an id drawn from them, or how likely one is. */
-export type Pick =
+/** What is wanted of a row's logits: themselves, an id sampled from them, or how likely one is. */
+export type OutputUse =
   | { action: 'nothing' }
-  | { action: 'draw'; draw: DrawOptions }
+  | { action: 'sample'; options: SampleOptions }
   | { action: 'score'; id: number }
 
 /**
@@ -30,7 +30,7 @@ export class Batch {
   /** The row of each output, uint32 [maxOutputs]. */
   readonly outputRows: Uint32Array
   /** What shall become of the outputs' logits, and what has. */
-  readonly picks: PickRows
+  readonly samples: SampleRows
   readonly #rowPages: BigUint64Array
   readonly #pages: Page[][] = []
 
@@ -47,16 +47,16 @@ export class Batch {
     )
     this.sequenceRows = { words: this.rowWords, pages: this.#pages }
     this.outputRows = new Uint32Array(outputs.buffer, outputs.byteOffset, maxOutputs)
-    this.picks = new PickRows(pool, maxOutputs)
+    this.samples = new SampleRows(pool, maxOutputs)
   }
 
   clear(): void {
     this.rows = this.outputs = this.sequences.length = this.#pages.length = 0
   }
 
-  /** Adds the id that an output of the batch before will have drawn by the time it is needed. */
-  addDrawnRow(output: number, position: number, sequence: Sequence): void {
-    this.addRow(DRAWN + output, position, sequence)
+  /** Adds the id that an output of the batch before will have sampled by the time it is needed. */
+  addSampledRow(output: number, position: number, sequence: Sequence): void {
+    this.addRow(FROM_SAMPLE + output, position, sequence)
   }
 
   /** Adds an id at a position of a sequence. */
@@ -70,17 +70,17 @@ export class Batch {
   }
 
   /** Makes the last row an output. Returns its number among the outputs. */
-  addOutput(pick: Pick): number {
+  addOutput(use: OutputUse): number {
     const output = this.outputs++
     this.outputRows[output] = this.rows - 1
-    this.setPick(output, pick)
+    this.setUse(output, use)
     return output
   }
 
-  setPick(output: number, pick: Pick): void {
-    if (pick.action === 'nothing') this.picks.skip(output)
-    else if (pick.action === 'draw') this.picks.draw(output, pick.draw)
-    else this.picks.score(output, pick.id)
+  setUse(output: number, use: OutputUse): void {
+    if (use.action === 'nothing') this.samples.skip(output)
+    else if (use.action === 'sample') this.samples.sample(output, use.options)
+    else this.samples.score(output, use.id)
   }
 
   position(row: number): number {

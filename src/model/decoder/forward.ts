@@ -27,7 +27,7 @@ export interface StepWriter {
   /** q, k normed and rotated; k, v into their pages; attended = attention(q) */
   attend(layer: number): void
   /** What shall become of the logits. */
-  pick(): void
+  sample(): void
 }
 
 /**
@@ -42,7 +42,7 @@ export function writeForward(config: ModelConfig, workspace: Workspace, writer: 
   for (let i = 0; i < config.numHiddenLayers; i++) writeLayer(i, workspace, writer)
   writer.norm('model.norm', true, [HEAD], 'outputs')
   writer.multiply(HEAD, { normed: 'outputs' }, workspace.logits)
-  writer.pick()
+  writer.sample()
 }
 
 function writeLayer(i: number, workspace: Workspace, writer: StepWriter): void {

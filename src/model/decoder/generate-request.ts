@@ -1,6 +1,6 @@
 import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
-import { type DrawOptions, type LogProbs, PickOutcome } from '../../ops/pick-rows.js'
-import type { Pick } from './batch.js'
+import { type LogProbs, type SampleOptions, SampleOutcome } from '../../ops/sample-rows.js'
+import type { OutputUse } from './batch.js'
 import { type FinishReason, type Output, Request } from './request.js'
 
 /**
@@ -11,11 +11,11 @@ import { type FinishReason, type Output, Request } from './request.js'
  */
 export type LogitsProcessor = (logits: Float32Array, tokens: readonly number[]) => void
 
-/** Says how each token is drawn. */
+/** Says how each token is sampled. */
 export interface Sampler {
-  /** How to draw the token at a position, given the tokens before it. */
-  at(position: number): DrawOptions
-  /** Whether draws do not depend on the tokens that were drawn before. */
+  /** How to sample the token at a position, given the tokens before it. */
+  at(position: number): SampleOptions
+  /** Whether samples do not depend on the tokens that were sampled before. */
   readonly isForeseeable: boolean
   /** The text has come to hold a token. */
   accept(token: number): void
@@ -49,7 +49,7 @@ export interface GenerateSettings {
 /** Continues a prompt token by token. */
 export class GenerateRequest extends Request {
   readonly #settings: GenerateSettings
-  /** Drawn from logits that were processed, and of which position. */
+  /** Sampled from logits that were processed, and of which position. */
   #processed: number | undefined
 
   /** @param prompt at least one token, and fewer than the context has */
@@ -78,23 +78,23 @@ export class GenerateRequest extends Request {
     return isWanted && sampler.isForeseeable && !this.readsLogits
   }
 
-  pickAt(position: number): Pick | undefined {
+  useAt(position: number): OutputUse | undefined {
     if (position < this.firstOutput) return undefined
     if (this.readsLogits) return { action: 'nothing' }
-    return { action: 'draw', draw: this.#settings.sampler.at(position + 1) }
+    return { action: 'sample', options: this.#settings.sampler.at(position + 1) }
   }
 
-  take(position: number, output: Output): Pick | undefined {
+  take(position: number, output: Output): OutputUse | undefined {
     if (this.readsLogits && this.#processed !== position) {
       this.#process(output.logits)
       this.#processed = position
-      return { action: 'draw', draw: this.#settings.sampler.at(position + 1) }
+      return { action: 'sample', options: this.#settings.sampler.at(position + 1) }
     }
-    const { picks, index } = output
-    const { outcome, id } = picks.drawn(index)
-    if (outcome === PickOutcome.masked) throw new NoTokenError(position + 1)
-    if (outcome !== PickOutcome.picked) throw new NotANumberError('logits', position + 1)
-    this.#accept(id, picks.logProbs(index))
+    const { samples, index } = output
+    const { outcome, id } = samples.sampled(index)
+    if (outcome === SampleOutcome.masked) throw new NoTokenError(position + 1)
+    if (outcome !== SampleOutcome.done) throw new NotANumberError('logits', position + 1)
+    this.#accept(id, samples.logProbs(index))
     return undefined
   }
 
@@ -128,7 +128,7 @@ export class GenerateRequest extends Request {
   }
 }
 
-/** What an async processor changed would come after the draw. */
+/** What an async processor changed would come after the sample. */
 function refuseThenable(i: number, returned: unknown): void {
   if (typeof (returned as PromiseLike<unknown> | undefined)?.then !== 'function') return
   // its rejection is nobody else's to see

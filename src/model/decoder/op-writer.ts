@@ -5,8 +5,8 @@ import { multiplyOp, TOGETHER } from '../../ops/linear-program.js'
 import type { AttentionTable } from './attention-table.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
-import type { Network } from './network.js'
 import type { ModelLinear } from './model-linear.js'
+import type { Network } from './network.js'
 import type { Workspace } from './workspace.js'
 
 /** What decides of which ops a step is made, besides how many rows there are. */
@@ -52,7 +52,7 @@ export class OpWriter implements StepWriter {
       flags: OpFlags.after,
       m: 0,
       rows: this.#batch.rowWords,
-      picks: this.#before.picks.words,
+      samples: this.#before.samples.words,
       weight: this.#network.embedding,
       y: this.#workspace.residual,
     }
@@ -104,10 +104,10 @@ export class OpWriter implements StepWriter {
     if (this.#kind.split) this.#push({ kind: OpKind.merge, ...op }, 'rows')
   }
 
-  pick(): void {
+  sample(): void {
     const { logits } = this.#workspace
     const n = this.#network.config.vocabSize
-    this.#push({ kind: OpKind.pick, m: 0, logits, picks: this.#batch.picks, n }, 'outputs')
+    this.#push({ kind: OpKind.sample, m: 0, logits, samples: this.#batch.samples, n }, 'outputs')
   }
 
   /** Rows that a norm has quantised. */

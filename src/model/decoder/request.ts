@@ -1,6 +1,6 @@
 import { whenAborted } from '../../abort.js'
-import type { PickRows } from '../../ops/pick-rows.js'
-import type { Pick } from './batch.js'
+import type { SampleRows } from '../../ops/sample-rows.js'
+import type { OutputUse } from './batch.js'
 import type { Sequence } from './sequence.js'
 
 /**
@@ -11,10 +11,10 @@ export type FinishReason = 'stop' | 'length' | 'context' | 'aborted'
 
 /** What a step has made of one position of a request. */
 export interface Output {
-  readonly picks: PickRows
+  readonly samples: SampleRows
   /** Its number among the step's outputs. */
   readonly index: number
-  /** float32 [vocabSize], good until the next step; drawing overwrites them. */
+  /** float32 [vocabSize], good until the next step; sampling overwrites them. */
   readonly logits: Float32Array
 }
 
@@ -102,14 +102,14 @@ export abstract class Request {
   }
 
   /** What to do with the logits at a position; undefined where they are not wanted. */
-  abstract pickAt(position: number): Pick | undefined
+  abstract useAt(position: number): OutputUse | undefined
 
   /**
    * Takes the outcome of a position.
    *
    * @returns what to do with its logits besides, if anything
    */
-  abstract take(position: number, output: Output): Pick | undefined
+  abstract take(position: number, output: Output): OutputUse | undefined
 
   /** All tokens are computed, and every outcome was taken. */
   complete(): void {}

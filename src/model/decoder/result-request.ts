@@ -1,6 +1,6 @@
 import { NotANumberError } from '../../errors.js'
 import { newArray } from '../../tensor.js'
-import type { Pick } from './batch.js'
+import type { OutputUse } from './batch.js'
 import { type Output, Request } from './request.js'
 
 /** A request that comes to one result. */
@@ -53,13 +53,13 @@ export class ScoreRequest extends ResultRequest<number> {
     return this.#scored
   }
 
-  pickAt(position: number): Pick | undefined {
+  useAt(position: number): OutputUse | undefined {
     if (position < this.#scored) return undefined
     return { action: 'score', id: this.#targets[position + 1] }
   }
 
-  take(position: number, { picks, index }: Output): undefined {
-    const { logit, maximum, sum } = picks.scored(index)
+  take(position: number, { samples, index }: Output): undefined {
+    const { logit, maximum, sum } = samples.scored(index)
     const nll = maximum + Math.log(sum) - logit
     if (Number.isNaN(nll)) throw new NotANumberError('logits', position)
     this.#sum += nll
@@ -109,7 +109,7 @@ export class LogitsRequest extends ResultRequest<Float32Array> {
     return this.#taken
   }
 
-  pickAt(position: number): Pick | undefined {
+  useAt(position: number): OutputUse | undefined {
     return position < this.#taken ? undefined : { action: 'nothing' }
   }
 

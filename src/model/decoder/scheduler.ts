@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { requestAdmittedChannel, requestFinishedChannel, stepChannel } from '../../diagnostics.js'
 import { OutOfMemoryError, QueueFullError, WorkerDiedError } from '../../errors.js'
 import type { Pool } from '../../pool/pool.js'
-import type { Pick } from './batch.js'
+import type { OutputUse } from './batch.js'
 import type { PagePool } from './page.js'
 import type { PrefixCache } from './prefix-cache.js'
 import type { Output, Request } from './request.js'
@@ -309,9 +309,9 @@ export class Scheduler {
     try {
       const again = this.#takeOutputs(step, parts)
       if (again.length > 0) {
-        // drawing overwrites the logits, so every attempt begins with a copy
+        // sampling overwrites the logits, so every attempt begins with a copy
         const logits = step.copyLogits()
-        await attempt(() => step.pickAgain(logits, abort.signal), ATTEMPTS)
+        await attempt(() => step.sampleAgain(logits, abort.signal), ATTEMPTS)
         this.#takeOutputs(step, again)
       }
     } catch (error) {
@@ -322,31 +322,31 @@ export class Scheduler {
     }
   }
 
-  /** Gives every output to its request. Returns the parts whose logits are to be picked from again. */
+  /** Gives every output to its request. Returns the parts whose logits are to be sampled from again. */
   #takeOutputs(step: Step, parts: readonly Part[]): Part[] {
     const { batch } = step
     const again: Part[] = []
-    const picks: { index: number; pick: Pick }[] = []
+    const uses: { index: number; use: OutputUse }[] = []
     for (const part of parts) {
       const { request, sequence } = part
       if (request.sequence !== sequence) continue
       const outputs: Part['outputs'] = []
       try {
         for (const { position, index } of part.outputs) {
-          const output: Output = { picks: batch.picks, index, logits: step.logits(index) }
-          const pick = request.take(position, output)
-          if (pick === undefined) continue
+          const output: Output = { samples: batch.samples, index, logits: step.logits(index) }
+          const use = request.take(position, output)
+          if (use === undefined) continue
           outputs.push({ position, index })
-          picks.push({ index, pick })
+          uses.push({ index, use })
         }
         if (outputs.length > 0) again.push({ ...part, outputs })
       } catch (error) {
         request.fail(error)
       }
     }
-    if (picks.length === 0) return again
-    for (let index = 0; index < batch.outputs; index++) batch.setPick(index, { action: 'nothing' })
-    for (const { index, pick } of picks) batch.setPick(index, pick)
+    if (uses.length === 0) return again
+    for (let index = 0; index < batch.outputs; index++) batch.setUse(index, { action: 'nothing' })
+    for (const { index, use } of uses) batch.setUse(index, use)
     return again
   }
 
@@ -400,10 +400,10 @@ function addRows({ batch }: Step, request: Request, most: number): Part | undefi
   let count = 0
   for (; count < most; count++) {
     const position = next + count
-    const pick = request.pickAt(position)
-    if (pick !== undefined && batch.outputs === batch.maxOutputs) break
+    const use = request.useAt(position)
+    if (use !== undefined && batch.outputs === batch.maxOutputs) break
     batch.addRow(tokens[position], position, sequence)
-    if (pick !== undefined) outputs.push({ position, index: batch.addOutput(pick) })
+    if (use !== undefined) outputs.push({ position, index: batch.addOutput(use) })
   }
   return count === 0 ? undefined : { request, sequence, count, outputs }
 }
@@ -419,10 +419,10 @@ function addSpeculativeRow(
   if (sequence === undefined || isFull || !request.canSpeculate) return undefined
   const part = before?.parts.find((part) => part.request === request && part.sequence === sequence)
   const sampled = part?.outputs.find(({ position }) => position === next - 1)
-  const pick = request.pickAt(next)
-  if (sampled === undefined || pick === undefined) return undefined
-  batch.addDrawnRow(sampled.index, next, sequence)
-  const outputs = [{ position: next, index: batch.addOutput(pick) }]
+  const use = request.useAt(next)
+  if (sampled === undefined || use === undefined) return undefined
+  batch.addSampledRow(sampled.index, next, sequence)
+  const outputs = [{ position: next, index: batch.addOutput(use) }]
   return { request, sequence, count: 1, outputs }
 }
 

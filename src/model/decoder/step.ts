@@ -31,7 +31,7 @@ export interface StepContext {
 
 /**
  * A batch's way through the network: one program for the whole pool, from ids to logits and what is
- * picked from them. It begins when the program before it has ended.
+ * sampled from them. It begins when the program before it has ended.
  */
 export class Step {
   readonly batch: Batch
@@ -44,7 +44,7 @@ export class Step {
   readonly #compiled = new Map<string, Compiled>()
   #parts: Float32Array = new Float32Array(0)
 
-  /** @param before the batch of the step before, from which rows may take the ids that it draws */
+  /** @param before the batch of the step before, from which rows may take the ids that it samples */
   constructor(context: StepContext, batch: Batch, before: Batch) {
     const { pool, network, cacheType, workspace, rotations } = context
     this.batch = batch
@@ -74,14 +74,14 @@ export class Step {
   }
 
   /**
-   * Picks once more.
+   * Samples once more.
    *
    * @param logits float32 [outputs, vocabSize], of all outputs
    */
-  async pickAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
+  async sampleAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
     this.#workspace.logits.set(logits)
     const kind = { oneRow: false, oneOutput: false, split: false }
-    await this.#run('picks', kind, signal)
+    await this.#run('samples', kind, signal)
   }
 
   /** The logits of an output, float32 [vocabSize]; good until the next run. */
@@ -113,7 +113,7 @@ export class Step {
     return isFew
   }
 
-  async #run(what: 'step' | 'picks', kind: StepKind, signal: AbortSignal): Promise<void> {
+  async #run(what: 'step' | 'samples', kind: StepKind, signal: AbortSignal): Promise<void> {
     // held until no worker reads what it names
     let compiled: Compiled | undefined
     let release = () => {}
@@ -136,7 +136,7 @@ export class Step {
   }
 
   /** The ops, made when they are first asked for, set to the batch's rows. */
-  #opsOf(what: 'step' | 'picks', kind: StepKind): Compiled {
+  #opsOf(what: 'step' | 'samples', kind: StepKind): Compiled {
     const key = JSON.stringify([what, kind])
     let compiled = this.#compiled.get(key)
     if (compiled === undefined) {
@@ -150,7 +150,7 @@ export class Step {
     return compiled
   }
 
-  #compile(what: 'step' | 'picks', kind: StepKind): Compiled {
+  #compile(what: 'step' | 'samples', kind: StepKind): Compiled {
     const writer = new OpWriter(
       this.#network,
       this.#workspace,
@@ -160,14 +160,14 @@ export class Step {
       kind,
     )
     if (what === 'step') writeForward(this.#network.config, this.#workspace, writer)
-    else writer.pick()
+    else writer.sample()
     const weights = [...this.#network.linears.values()].map(({ weight }) => weight)
     return { list: this.#pool.opList(writer.ops), extents: writer.extents, weights }
   }
 }
 
 /**
- * @param fault what a program found wrong; picks tell of theirs
+ * @param fault what a program found wrong; samples tell of theirs
  * @throws InternalError if a row named what is not there
  */
 export function checkRows(fault: number): void {

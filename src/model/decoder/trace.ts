@@ -4,8 +4,8 @@ import { applyGate } from '../../reference/gate.js'
 import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import { type Source, type StepWriter, writeForward } from './forward.js'
-import { OpWriter } from './op-writer.js'
 import type { ModelLinear } from './model-linear.js'
+import { OpWriter } from './op-writer.js'
 import type { Sequence } from './sequence.js'
 import { checkRows, type StepContext } from './step.js'
 
@@ -138,7 +138,7 @@ class TraceWriter implements StepWriter {
     this.#push((writer) => writer.attend(layer))
   }
 
-  pick(): void {}
+  sample(): void {}
 
   #do(action: Action): void {
     this.blocks.at(-1)?.push(action)

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../../errors.js'
-import { type DrawOptions, type LogProbOptions, PENALISED } from '../../ops/pick-rows.js'
+import { type LogProbOptions, PENALISED, type SampleOptions } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Memory } from '../../pool/memory.js'
 import type { Sampler } from '../decoder/generate-request.js'
@@ -49,10 +49,10 @@ const samplingOptions: OptionNames<Sampling> = {
 /** Seeds that nobody chose. */
 const SEEDS = 2 ** 48 - 1
 
-/** Samples the tokens of one text. What it draws at a position depends on the tokens before it and the seed only. */
+/** Samples the tokens of one text. What it samples at a position depends on the tokens before it and the seed only. */
 export class TokenSampler implements Sampler {
   readonly isForeseeable: boolean
-  readonly #options: Omit<DrawOptions, 'random' | 'adjustments'>
+  readonly #options: Omit<SampleOptions, 'random' | 'adjustments'>
   readonly #seed: number
   readonly #adjustments: Adjustments
   readonly #frequencyPenalty: number
@@ -87,7 +87,7 @@ export class TokenSampler implements Sampler {
     for (let i = 0; i < prompt.length; i++) this.#adjustments.of(prompt[i]).penalise()
   }
 
-  at(position: number): DrawOptions {
+  at(position: number): SampleOptions {
     const random = randomBits(this.#seed, position)
     return { ...this.#options, random, adjustments: this.#adjustments.words }
   }
@@ -104,7 +104,7 @@ export class TokenSampler implements Sampler {
 
 const nothing = new Uint8Array(0)
 
-/** What is done to logits before a token is drawn, one entry for each token: dp_adjustment [] in shared memory. */
+/** What is done to logits before a token is sampled, one entry for each token: dp_adjustment [] in shared memory. */
 class Adjustments {
   readonly #ids: Uint32Array
   readonly #addends: Float32Array

@@ -40,12 +40,12 @@ static void find_best(const float *logits, size_t n, dp_candidate *best, uint32_
   }
 }
 
-dp_pick_outcome DP_PER_ISA(dp_score)(const float *logits, size_t n, dp_pick *pick) {
+dp_sample_outcome DP_PER_ISA(dp_score)(const float *logits, size_t n, dp_sample *sample) {
   const float maximum = dp_maximum(logits, n);
-  if (maximum != maximum) return DP_PICK_NAN;
-  pick->logit = logits[pick->id];
-  pick->maximum = maximum;
-  pick->sum = sum_of_exponentials(logits, n, maximum);
-  if (pick->candidate_count > 0) find_best(logits, n, (dp_candidate *)(uintptr_t)pick->candidates, pick->candidate_count);
-  return DP_PICKED;
+  if (maximum != maximum) return DP_SAMPLE_NAN;
+  sample->logit = logits[sample->id];
+  sample->maximum = maximum;
+  sample->sum = sum_of_exponentials(logits, n, maximum);
+  if (sample->candidate_count > 0) find_best(logits, n, (dp_candidate *)(uintptr_t)sample->candidates, sample->candidate_count);
+  return DP_SAMPLE_DONE;
 }

@@ -16,7 +16,7 @@ enum {
   FIRST_SHIFT = 28 - DIGIT_BITS,
 };
 
-#define LEAST 1.0f         /* the least weight that can be drawn */
+#define LEAST 1.0f         /* the least weight that can be sampled */
 #define MOST 1073741824.0f /* 2^30: the weight of the best */
 
 static inline size_t block_of(size_t first, size_t n) { return n - first < BLOCK ? n - first : BLOCK; }
@@ -111,12 +111,12 @@ static float top_p(const float *weights, size_t n, float least, float p) {
   return reach(weights, n, below > least ? below : least, goal, SUM);
 }
 
-/* The least weight that may be drawn. */
-static float threshold(const float *weights, size_t n, const dp_pick *pick) {
+/* The least weight that may be sampled. */
+static float threshold(const float *weights, size_t n, const dp_sample *sample) {
   float least = LEAST;
-  if (pick->top_k > 0 && pick->top_k < n) least = top_k(weights, n, pick->top_k);
-  if (pick->top_p < 1.0f) least = top_p(weights, n, least, pick->top_p);
-  const float min_p = pick->min_p < 1.0f ? round_up(pick->min_p * MOST) : MOST;
+  if (sample->top_k > 0 && sample->top_k < n) least = top_k(weights, n, sample->top_k);
+  if (sample->top_p < 1.0f) least = top_p(weights, n, least, sample->top_p);
+  const float min_p = sample->min_p < 1.0f ? round_up(sample->min_p * MOST) : MOST;
   return min_p > least ? min_p : least;
 }
 

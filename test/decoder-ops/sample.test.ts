@@ -2,9 +2,9 @@ import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BAD_ROW, OpKind } from '#src/native/layout.js'
-import { type DrawOptions, PENALISED, PickOutcome, PickRows } from '#src/ops/pick-rows.js'
+import { PENALISED, type SampleOptions, SampleOutcome, SampleRows } from '#src/ops/sample-rows.js'
 import { exp } from '#src/reference/exp.js'
-import { pickShare } from '#src/reference/pick.js'
+import { sampleShare } from '#src/reference/sample.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -13,7 +13,7 @@ import { runOp, share, shareWords, whole } from './support.js'
 const { fround } = Math
 const INFINITY = Number.POSITIVE_INFINITY
 
-const plain: DrawOptions = {
+const plain: SampleOptions = {
   temperature: 1,
   topK: 0,
   topP: 1,
@@ -24,7 +24,7 @@ const plain: DrawOptions = {
 }
 
 /** The sampler written plainly, without regard for speed: sort, then cut the list three times. */
-function drawReference(source: Float32Array, options: DrawOptions): number {
+function sampleReference(source: Float32Array, options: SampleOptions): number {
   const logits = source.slice()
   const penalty = fround(options.penalty)
   const { adjustments } = options
@@ -104,21 +104,21 @@ function adjust(pool: Pool, list: readonly [id: number, addend: number][]): Uint
   return words
 }
 
-const argsOf = ({ words, adjustments, copies, candidates }: PickRows, logits: Float32Array) => ({
+const argsOf = ({ words, adjustments, copies, candidates }: SampleRows, logits: Float32Array) => ({
   logits,
-  picks: words,
+  samples: words,
   adjustments,
   copies,
   candidates,
 })
 
-function run(pool: Pool, logits: Float32Array, rows: PickRows): Promise<number> {
+function run(pool: Pool, logits: Float32Array, rows: SampleRows): Promise<number> {
   const m = rows.adjustments.length
-  return runOp(pool, { kind: OpKind.pick, m, n: logits.length / m, logits, picks: rows })
+  return runOp(pool, { kind: OpKind.sample, m, n: logits.length / m, logits, samples: rows })
 }
 
-/** Asserts what a row tells of logits as they came: the three likeliest ids, and the one that was drawn. */
-function expectLogProbs(rows: PickRows, m: number, logits: Float32Array, id: number): void {
+/** Asserts what a row tells of logits as they came: the three likeliest ids, and the one that was sampled. */
+function expectLogProbs(rows: SampleRows, m: number, logits: Float32Array, id: number): void {
   const told = rows.logProbs(m)
   const best = Math.max(...logits)
   const total = logits.reduce((sum, logit) => sum + Math.exp(logit - best), 0)
@@ -129,8 +129,8 @@ function expectLogProbs(rows: PickRows, m: number, logits: Float32Array, id: num
   const ids = [...logits.keys()].filter((id) => logits[id] > -INFINITY)
   const top = ids.sort((a, b) => logits[b] - logits[a] || a - b).slice(0, 3)
   expect(told?.top.map(({ id }) => id)).toEqual(top)
-  const drawn = { id, logProb: told?.logProb }
-  for (const { id, logProb } of [drawn, ...(told?.top ?? [])]) {
+  const sampled = { id, logProb: told?.logProb }
+  for (const { id, logProb } of [sampled, ...(told?.top ?? [])]) {
     if (Number.isFinite(expected(id))) expect(logProb).toBeCloseTo(expected(id), 4)
     else expect(logProb).toBe(expected(id))
   }
@@ -148,8 +148,8 @@ describe.each(isas)('sampling on %s', (isa) => {
       fc.asyncProperty(cases, async ({ m, n, kind, seed, ...options }) => {
         const random = randomNumbers(seed)
         const logits = new Float32Array(m * n).map(() => logitsOf[kind](random))
-        const rows = new PickRows(pool, m)
-        const asked = rows.adjustments.map((_, i): DrawOptions => {
+        const rows = new SampleRows(pool, m)
+        const asked = rows.adjustments.map((_, i): SampleOptions => {
           const ids = [...new Set([0, n - 1, Math.floor(random() * n)])]
           const adjustments = adjust(
             pool,
@@ -159,14 +159,14 @@ describe.each(isas)('sampling on %s', (isa) => {
           const logProbs = random() < 0.5 ? undefined : { count: 3, copy }
           return { ...options, random: (options.random + i) >>> 0, adjustments, logProbs }
         })
-        asked.forEach((draw, i) => {
-          rows.draw(i, draw)
+        asked.forEach((sample, i) => {
+          rows.sample(i, sample)
         })
         const fault = await run(pool, share(pool, logits), rows)
-        const drawn = asked.map((_, i) => rows.drawn(i))
+        const sampled = asked.map((_, i) => rows.sampled(i))
         const rowsOf = asked.map((_, i) => logits.subarray(i * n, (i + 1) * n))
-        const ids = drawn.map(({ outcome, id }) => (outcome === PickOutcome.picked ? id : -1))
-        expect(ids).toEqual(asked.map((draw, i) => drawReference(rowsOf[i], draw)))
+        const ids = sampled.map(({ outcome, id }) => (outcome === SampleOutcome.done ? id : -1))
+        expect(ids).toEqual(asked.map((sample, i) => sampleReference(rowsOf[i], sample)))
         expect(fault > 0).toBe(ids.includes(-1))
         for (const [i, { logProbs }] of asked.entries()) {
           if (logProbs === undefined) expect(rows.logProbs(i)).toBeUndefined()
@@ -178,22 +178,22 @@ describe.each(isas)('sampling on %s', (isa) => {
   })
 
   it('samples each token as often as its probability says', async () => {
-    const [n, draws] = [6, isa === 'typescript' ? 400 : 4000]
+    const [n, samples] = [6, isa === 'typescript' ? 400 : 4000]
     const logits = Float32Array.of(1, 0, -1, 2, 1.5, -3)
     const random = randomNumbers(11)
     const batch = 40
     const counts = new Array<number>(n).fill(0)
-    for (let done = 0; done < draws; done += batch) {
-      const rows = new PickRows(pool, batch)
-      for (let i = 0; i < batch; i++) rows.draw(i, { ...plain, random: random() * 2 ** 32 })
+    for (let done = 0; done < samples; done += batch) {
+      const rows = new SampleRows(pool, batch)
+      for (let i = 0; i < batch; i++) rows.sample(i, { ...plain, random: random() * 2 ** 32 })
       const all = new Float32Array(batch * n)
       for (let i = 0; i < batch; i++) all.set(logits, i * n)
       await run(pool, share(pool, all), rows)
-      for (let i = 0; i < batch; i++) counts[rows.drawn(i).id]++
+      for (let i = 0; i < batch; i++) counts[rows.sampled(i).id]++
     }
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0)
     const chiSquare = counts.reduce((sum, count, id) => {
-      const expected = (draws * Math.exp(logits[id])) / total
+      const expected = (samples * Math.exp(logits[id])) / total
       return sum + (count - expected) ** 2 / expected
     }, 0)
     // with 5 degrees of freedom, one in a thousand lies above
@@ -207,13 +207,13 @@ describe.each(isas)('sampling on %s', (isa) => {
       pool,
       new Float32Array(m * n).map(() => random() * 30 - 15),
     )
-    const [rows, expected] = [new PickRows(pool, m), new PickRows(pool, m)]
+    const [rows, expected] = [new SampleRows(pool, m), new SampleRows(pool, m)]
     for (let i = 0; i < m; i++) {
       rows.score(i, i * 100)
       expected.score(i, i * 100)
     }
     await run(pool, logits, rows)
-    pickShare({ ...argsOf(expected, logits), ...whole })
+    sampleShare({ ...argsOf(expected, logits), ...whole })
     expectSameBits(new Float32Array(rows.words), new Float32Array(expected.words))
     for (let i = 0; i < m; i++) {
       const row = logits.subarray(i * n, (i + 1) * n)
@@ -226,11 +226,11 @@ describe.each(isas)('sampling on %s', (isa) => {
 
   it('names a row with a NaN, and samples from the others', async () => {
     const logits = share(pool, Float32Array.of(1, 2, 0, Number.NaN, 5, 4, Number.NaN, 0))
-    const rows = new PickRows(pool, 4)
-    for (let i = 0; i < 3; i++) rows.draw(i, { ...plain, temperature: 0 })
+    const rows = new SampleRows(pool, 4)
+    for (let i = 0; i < 3; i++) rows.sample(i, { ...plain, temperature: 0 })
     expect(await run(pool, logits, rows)).toBe(2)
-    expect([0, 1, 2].map((i) => rows.drawn(i).outcome)).toEqual([1, 2, 1])
-    expect([0, 2].map((i) => rows.drawn(i).id)).toEqual([1, 0])
+    expect([0, 1, 2].map((i) => rows.sampled(i).outcome)).toEqual([1, 2, 1])
+    expect([0, 2].map((i) => rows.sampled(i).id)).toEqual([1, 0])
     rows.skip(1)
     expect(await run(pool, logits, rows)).toBe(0)
     rows.score(3, 1)
@@ -240,19 +240,19 @@ describe.each(isas)('sampling on %s', (isa) => {
   it('samples nothing from a row whose logits are all -Infinity', async () => {
     for (const temperature of [0, 1]) {
       const logits = share(pool, Float32Array.of(-INFINITY, -INFINITY, 1, -INFINITY))
-      const rows = new PickRows(pool, 2)
-      for (let i = 0; i < 2; i++) rows.draw(i, { ...plain, temperature })
+      const rows = new SampleRows(pool, 2)
+      for (let i = 0; i < 2; i++) rows.sample(i, { ...plain, temperature })
       expect(await run(pool, logits, rows)).toBe(1)
-      expect(rows.drawn(0).outcome).toBe(PickOutcome.masked)
-      expect(rows.drawn(1)).toEqual({ outcome: PickOutcome.picked, id: 0 })
+      expect(rows.sampled(0).outcome).toBe(SampleOutcome.masked)
+      expect(rows.sampled(1)).toEqual({ outcome: SampleOutcome.done, id: 0 })
     }
   })
 
   it('names a row whose token has no logit, and skips it', async () => {
-    const ask: Record<string, (rows: PickRows) => void> = {
+    const ask: Record<string, (rows: SampleRows) => void> = {
       score: (rows) => rows.score(1, 2),
       adjustment: (rows) => {
-        rows.draw(1, {
+        rows.sample(1, {
           ...plain,
           adjustments: adjust(pool, [
             [0, 1],
@@ -263,12 +263,12 @@ describe.each(isas)('sampling on %s', (isa) => {
     }
     for (const askFor of Object.values(ask)) {
       const logits = share(pool, Float32Array.of(1, 2, 3, 4))
-      const rows = new PickRows(pool, 2)
-      rows.draw(0, { ...plain, temperature: 0 })
+      const rows = new SampleRows(pool, 2)
+      rows.sample(0, { ...plain, temperature: 0 })
       askFor(rows)
       expect(await run(pool, logits, rows)).toBe(BAD_ROW + 1)
-      expect(rows.drawn(0)).toEqual({ outcome: PickOutcome.picked, id: 1 })
-      expect(rows.drawn(1).outcome).toBe(PickOutcome.outside)
+      expect(rows.sampled(0)).toEqual({ outcome: SampleOutcome.done, id: 1 })
+      expect(rows.sampled(1).outcome).toBe(SampleOutcome.outside)
       expect([...logits.subarray(2)]).toEqual([3, 4])
     }
   })

@@ -1,10 +1,15 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
-import { PENALISED, PickAction, PickLayout as PickField, PickOutcome } from '../native/layout.js'
+import {
+  PENALISED,
+  SampleAction,
+  SampleLayout as SampleField,
+  SampleOutcome,
+} from '../native/layout.js'
 import type { Pool } from '../pool/pool.js'
 
-export { PENALISED, PickAction, PickField, PickOutcome }
+export { PENALISED, SampleAction, SampleField, SampleOutcome }
 
-/** The id of a row from which none is drawn yet, and of a candidate that there is not. */
+/** The id of a row from which none is sampled yet, and of a candidate that there is not. */
 const NONE = 0xffffffff
 
 /** Candidates of a row, at most. */
@@ -13,15 +18,15 @@ export const MAX_CANDIDATES = 20
 /** The memory of a row's candidates. */
 const CANDIDATES_BYTES = 8 * MAX_CANDIDATES
 
-/** What came of a draw. The id is one only if it was picked. */
-export interface Drawn {
-  /** One of {@link PickOutcome}. */
+/** The outcome of a sampled row. The id is a token only if there is one. */
+export interface Sampled {
+  /** One of {@link SampleOutcome}. */
   outcome: number
   id: number
 }
 
-/** How to draw an id; whoever sets it has checked it. */
-export interface DrawOptions {
+/** How to sample an id; whoever sets it has checked it. */
+export interface SampleOptions {
   /** Divides the logits; 0 takes the best id, the lowest of several. */
   temperature: number
   /** Only the so many likeliest ids; 0: all. */
@@ -41,7 +46,7 @@ export interface DrawOptions {
 }
 
 export interface LogProbOptions {
-  /** Of so many of the likeliest ids, besides that of the one that is drawn: 0 to {@link MAX_CANDIDATES}. */
+  /** Of so many of the likeliest ids, besides that of the one that is sampled: 0 to {@link MAX_CANDIDATES}. */
   count: number
   /** Scratch, float32 [N] in shared memory. */
   copy: Float32Array
@@ -49,7 +54,7 @@ export interface LogProbOptions {
 
 /** log softmax(logits)[id] for logits as they came, before they are adjusted. */
 export interface LogProbs {
-  /** Of the id that was drawn. */
+  /** Of the id that was sampled. */
   logProb: number
   /** Of the likeliest ids, the likeliest first. */
   top: readonly { id: number; logProb: number }[]
@@ -64,8 +69,8 @@ export interface Score {
   sum: number
 }
 
-/** What to do with each of M rows of logits, and what came of it: dp_pick [M] in shared memory. */
-export class PickRows {
+/** What to do with each of M rows of logits, and what came of it: dp_sample [M] in shared memory. */
+export class SampleRows {
   readonly words: Uint32Array
   /** What is done to the logits of each row. */
   readonly adjustments: Uint32Array[]
@@ -78,8 +83,8 @@ export class PickRows {
 
   /** @param count M; at first nothing is done with any row */
   constructor(pool: Pool, count: number) {
-    const bytes = pool.memory.bytes(count * PickField.words * 4)
-    const length = count * PickField.words
+    const bytes = pool.memory.bytes(count * SampleField.words * 4)
+    const length = count * SampleField.words
     this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, length)
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
     this.adjustments = Array.from({ length: count }, () => new Uint32Array(0))
@@ -91,49 +96,49 @@ export class PickRows {
     this.#pool = pool
   }
 
-  /** Nothing shall come of row m. */
+  /** Leaves the logits of row m as they are. */
   skip(m: number): void {
-    this.words[this.#at(m)] = PickAction.nothing
+    this.words[this.#at(m)] = SampleAction.nothing
   }
 
-  /** An id shall be drawn from row m, whose logits are written over. */
-  draw(m: number, options: DrawOptions): void {
+  /** Samples a token from row m, and overwrites its logits. */
+  sample(m: number, options: SampleOptions): void {
     const { adjustments, logProbs } = options
     const at = this.#at(m)
-    this.#setAddress(at + PickField.adjustments, this.#addressOf('adjustments', adjustments))
-    this.words[at] = PickAction.draw
-    this.words[at + PickField.id] = NONE
-    this.words[at + PickField.outcome] = 0
-    this.#floats[at + PickField.temperature] = options.temperature
-    this.#floats[at + PickField.topP] = options.topP
-    this.#floats[at + PickField.minP] = options.minP
-    this.#floats[at + PickField.penalty] = options.penalty
-    this.words[at + PickField.topK] = options.topK
-    this.words[at + PickField.random] = options.random
-    this.words[at + PickField.adjustmentCount] = adjustments.length / 2
+    this.#setAddress(at + SampleField.adjustments, this.#addressOf('adjustments', adjustments))
+    this.words[at] = SampleAction.token
+    this.words[at + SampleField.id] = NONE
+    this.words[at + SampleField.outcome] = 0
+    this.#floats[at + SampleField.temperature] = options.temperature
+    this.#floats[at + SampleField.topP] = options.topP
+    this.#floats[at + SampleField.minP] = options.minP
+    this.#floats[at + SampleField.penalty] = options.penalty
+    this.words[at + SampleField.topK] = options.topK
+    this.words[at + SampleField.random] = options.random
+    this.words[at + SampleField.adjustmentCount] = adjustments.length / 2
     this.adjustments[m] = adjustments
     this.copies[m] = logProbs?.copy ?? nothing
-    this.#setAddress(at + PickField.copy, this.#addressOf('copy', this.copies[m]))
-    this.#setAddress(at + PickField.candidates, this.#pool.addressOf(this.candidates[m]))
-    this.words[at + PickField.candidateCount] = logProbs?.count ?? 0
+    this.#setAddress(at + SampleField.copy, this.#addressOf('copy', this.copies[m]))
+    this.#setAddress(at + SampleField.candidates, this.#pool.addressOf(this.candidates[m]))
+    this.words[at + SampleField.candidateCount] = logProbs?.count ?? 0
   }
 
   /** Scores `id` against the logits of row m. */
   score(m: number, id: number): void {
     const at = this.#at(m)
-    this.words[at + PickField.candidateCount] = 0
-    this.words[at] = PickAction.score
-    this.words[at + PickField.id] = id
-    this.#floats[at + PickField.sum] = Number.NaN
+    this.words[at + SampleField.candidateCount] = 0
+    this.words[at] = SampleAction.score
+    this.words[at + SampleField.id] = id
+    this.#floats[at + SampleField.sum] = Number.NaN
   }
 
-  /** What came of the draw from row m. */
-  drawn(m: number): Drawn {
+  /** The token sampled from row m. */
+  sampled(m: number): Sampled {
     const at = this.#at(m)
-    return { outcome: this.words[at + PickField.outcome], id: this.words[at + PickField.id] }
+    return { outcome: this.words[at + SampleField.outcome], id: this.words[at + SampleField.id] }
   }
 
-  /** What the draw from row m was made from; undefined where log probabilities were not asked for. */
+  /** What the sample from row m was made from; undefined where log probabilities were not asked for. */
   logProbs(m: number): LogProbs | undefined {
     if (this.copies[m].length === 0) return undefined
     const { logit, maximum, sum } = this.scored(m)
@@ -142,20 +147,20 @@ export class PickRows {
     const ids = this.candidates[m]
     const logits = new Float32Array(ids.buffer, ids.byteOffset, ids.length)
     const top: { id: number; logProb: number }[] = []
-    for (let i = 0; i < this.words[this.#at(m) + PickField.candidateCount]; i++) {
+    for (let i = 0; i < this.words[this.#at(m) + SampleField.candidateCount]; i++) {
       if (ids[2 * i] === NONE) break
       top.push({ id: ids[2 * i], logProb: logProbOf(logits[2 * i + 1]) })
     }
     return { logProb: logProbOf(logit), top }
   }
 
-  /** What was found out about row m; the sum is NaN if its logits hold one. */
+  /** The score of row m; its sum is NaN if the logits contain one. */
   scored(m: number): Score {
     const at = this.#at(m)
     return {
-      logit: this.#floats[at + PickField.logit],
-      maximum: this.#floats[at + PickField.maximum],
-      sum: this.#floats[at + PickField.sum],
+      logit: this.#floats[at + SampleField.logit],
+      maximum: this.#floats[at + SampleField.maximum],
+      sum: this.#floats[at + SampleField.sum],
     }
   }
 
@@ -173,7 +178,7 @@ export class PickRows {
 
   #at(m: number): number {
     checkInteger('m', m, 0, this.adjustments.length - 1)
-    return m * PickField.words
+    return m * SampleField.words
   }
 }
 

@@ -1,9 +1,9 @@
 import {
   BAD_ROW,
   PENALISED,
-  PickAction,
-  PickLayout as PickField,
-  PickOutcome,
+  SampleAction,
+  SampleLayout as SampleField,
+  SampleOutcome,
 } from '../native/layout.js'
 import { exp } from './exp.js'
 import { rangeOf, type Share } from './share.js'
@@ -27,11 +27,11 @@ const NONE = 0xffffffff
 /** The weight of the best id. */
 const MOST = 2 ** 30
 
-export interface PickTask extends Share {
-  /** float32 [M, N]; rows that are drawn from are written over. */
+export interface SampleTask extends Share {
+  /** float32 [M, N]; rows that are sampled from are written over. */
   logits: Float32Array
-  /** dp_pick [M]. */
-  picks: Uint32Array
+  /** dp_sample [M]. */
+  samples: Uint32Array
   /** What is done to the logits of each row: dp_adjustment []. */
   adjustments: Uint32Array[]
   /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
@@ -41,38 +41,44 @@ export interface PickTask extends Share {
 }
 
 /** Its share of the rows; the fault is the first of which nothing came. */
-export function pickShare(task: PickTask): number {
-  const { logits, picks } = task
-  const M = picks.length / PickField.words
+export function sampleShare(task: SampleTask): number {
+  const { logits, samples } = task
+  const M = samples.length / SampleField.words
   const N = logits.length / M
   const [from, to] = rangeOf(task, M)
   let fault = 0
   for (let m = from; m < to; m++) {
     const row = logits.subarray(m * N, (m + 1) * N)
-    const pick = picks.subarray(m * PickField.words, (m + 1) * PickField.words)
-    const action = pick[PickField.action]
-    if (action === PickAction.nothing) continue
-    const outcome = action === PickAction.draw ? tellAndDraw(task, m, row, pick) : score(row, pick)
-    pick[PickField.outcome] = outcome
-    if (outcome === PickOutcome.outside) fault ||= BAD_ROW + m
-    else if (outcome !== PickOutcome.picked) fault ||= m + 1
+    const sample = samples.subarray(m * SampleField.words, (m + 1) * SampleField.words)
+    const action = sample[SampleField.action]
+    if (action === SampleAction.nothing) continue
+    const outcome =
+      action === SampleAction.token ? describeAndSample(task, m, row, sample) : score(row, sample)
+    sample[SampleField.outcome] = outcome
+    if (outcome === SampleOutcome.outside) fault ||= BAD_ROW + m
+    else if (outcome !== SampleOutcome.done) fault ||= m + 1
   }
   return fault
 }
 
-/** Draws an id, and tells what it was drawn from where that is asked for. */
-function tellAndDraw(task: PickTask, m: number, logits: Float32Array, pick: Uint32Array): number {
+/** Samples an id, and tells what it was sampled from where that is asked for. */
+function describeAndSample(
+  task: SampleTask,
+  m: number,
+  logits: Float32Array,
+  sample: Uint32Array,
+): number {
   const adjustments = adjustmentsOf(task.adjustments[m])
-  if (adjustments.some(({ id }) => id >= logits.length)) return PickOutcome.outside
-  if (task.copies[m].length === 0) return draw(logits, pick, adjustments)
+  if (adjustments.some(({ id }) => id >= logits.length)) return SampleOutcome.outside
+  if (task.copies[m].length === 0) return sampleToken(logits, sample, adjustments)
   const copy = logits.slice()
-  pick[PickField.id] = 0
-  if (score(copy, pick) !== PickOutcome.picked) return PickOutcome.notANumber
-  const count = pick[PickField.candidateCount]
+  sample[SampleField.id] = 0
+  if (score(copy, sample) !== SampleOutcome.done) return SampleOutcome.notANumber
+  const count = sample[SampleField.candidateCount]
   tellBest(copy, task.candidates[m].subarray(0, 2 * count))
-  const outcome = draw(logits, pick, adjustments)
-  if (outcome === PickOutcome.picked) {
-    floatsOf(pick)[PickField.logit] = copy[pick[PickField.id]]
+  const outcome = sampleToken(logits, sample, adjustments)
+  if (outcome === SampleOutcome.done) {
+    floatsOf(sample)[SampleField.logit] = copy[sample[SampleField.id]]
   }
   return outcome
 }
@@ -87,7 +93,7 @@ function tellBest(logits: Float32Array, candidates: Uint32Array): void {
   }
 }
 
-/** What is done to a logit before an id is drawn. */
+/** What is done to a logit before an id is sampled. */
 interface Adjustment {
   id: number
   isPenalised: boolean
@@ -103,39 +109,43 @@ function adjustmentsOf(words: Uint32Array): Adjustment[] {
   }))
 }
 
-function draw(logits: Float32Array, pick: Uint32Array, adjustments: readonly Adjustment[]): number {
-  const floats = floatsOf(pick)
-  const temperature = floats[PickField.temperature]
-  adjust(logits, adjustments, floats[PickField.penalty])
+function sampleToken(
+  logits: Float32Array,
+  sample: Uint32Array,
+  adjustments: readonly Adjustment[],
+): number {
+  const floats = floatsOf(sample)
+  const temperature = floats[SampleField.temperature]
+  adjust(logits, adjustments, floats[SampleField.penalty])
   const maximum = maximumOf(logits)
-  if (Number.isNaN(maximum)) return PickOutcome.notANumber
-  if (maximum === Number.NEGATIVE_INFINITY) return PickOutcome.masked
+  if (Number.isNaN(maximum)) return SampleOutcome.notANumber
+  if (maximum === Number.NEGATIVE_INFINITY) return SampleOutcome.masked
   if (temperature === 0) {
-    pick[PickField.id] = logits.indexOf(maximum)
-    return PickOutcome.picked
+    sample[SampleField.id] = logits.indexOf(maximum)
+    return SampleOutcome.done
   }
   const weights = weigh(logits, maximum, temperature)
-  const least = threshold(weights, pick)
+  const least = threshold(weights, sample)
   const total = BigInt(sumFrom(weights, least))
-  const target = Number((BigInt(pick[PickField.random]) * total) >> 32n)
+  const target = Number((BigInt(sample[SampleField.random]) * total) >> 32n)
   let [id, sum] = [-1, 0]
   do {
     id++
     if (weights[id] >= least) sum += weights[id]
   } while (sum <= target)
-  pick[PickField.id] = id
-  return PickOutcome.picked
+  sample[SampleField.id] = id
+  return SampleOutcome.done
 }
 
-function score(logits: Float32Array, pick: Uint32Array): number {
-  if (pick[PickField.id] >= logits.length) return PickOutcome.outside
+function score(logits: Float32Array, sample: Uint32Array): number {
+  if (sample[SampleField.id] >= logits.length) return SampleOutcome.outside
   const maximum = maximumOf(logits)
-  if (Number.isNaN(maximum)) return PickOutcome.notANumber
-  const floats = floatsOf(pick)
-  floats[PickField.logit] = logits[pick[PickField.id]]
-  floats[PickField.maximum] = maximum
-  floats[PickField.sum] = sum16(logits.map((logit) => exp(fround(logit - maximum))))
-  return PickOutcome.picked
+  if (Number.isNaN(maximum)) return SampleOutcome.notANumber
+  const floats = floatsOf(sample)
+  floats[SampleField.logit] = logits[sample[SampleField.id]]
+  floats[SampleField.maximum] = maximum
+  floats[SampleField.sum] = sum16(logits.map((logit) => exp(fround(logit - maximum))))
+  return SampleOutcome.done
 }
 
 function floatsOf(words: Uint32Array): Float32Array {
@@ -166,10 +176,14 @@ function sumFrom(weights: Float64Array, least: number): number {
   return weights.reduce((sum, weight) => (weight >= least ? sum + weight : sum), 0)
 }
 
-/** The least weight that may be drawn. All that tie with it may be drawn, too. */
-function threshold(weights: Float64Array, pick: Uint32Array): number {
-  const floats = floatsOf(pick)
-  const [topK, topP, minP] = [pick[PickField.topK], floats[PickField.topP], floats[PickField.minP]]
+/** The least weight that may be sampled. All that tie with it may be sampled, too. */
+function threshold(weights: Float64Array, sample: Uint32Array): number {
+  const floats = floatsOf(sample)
+  const [topK, topP, minP] = [
+    sample[SampleField.topK],
+    floats[SampleField.topP],
+    floats[SampleField.minP],
+  ]
   const N = weights.length
   let least = 1
   if ((topK > 0 && topK < N) || topP < 1) {

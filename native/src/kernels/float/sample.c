@@ -1,5 +1,5 @@
 /*
- * draw.c: the next id, drawn from a row of logits: adjustments, temperature, then top-k, top-p and min-p, in the
+ * sample.c: the next id, sampled from a row of logits: adjustments, temperature, then top-k, top-p and min-p, in the
  * order and with the meanings that Hugging Face's transformers gives them.
  *
  * An id's weight is floor(e^((l - max l) / temperature) * 2^30). Weights are whole numbers, so that their
@@ -27,11 +27,11 @@ static uint32_t first_equal(const float *logits, size_t n, float value) {
   return 0;
 }
 
-static void adjust(float *logits, const dp_pick *pick) {
-  const dp_adjustment *adjustments = (const dp_adjustment *)(uintptr_t)pick->adjustments;
-  for (uint32_t i = 0; i < pick->adjustment_count; i++) {
+static void adjust(float *logits, const dp_sample *sample) {
+  const dp_adjustment *adjustments = (const dp_adjustment *)(uintptr_t)sample->adjustments;
+  for (uint32_t i = 0; i < sample->adjustment_count; i++) {
     float *logit = logits + (adjustments[i].id & ~DP_PENALISED);
-    if (adjustments[i].id & DP_PENALISED) *logit = *logit > 0.0f ? *logit / pick->penalty : *logit * pick->penalty;
+    if (adjustments[i].id & DP_PENALISED) *logit = *logit > 0.0f ? *logit / sample->penalty : *logit * sample->penalty;
     *logit += adjustments[i].addend;
   }
 }
@@ -49,7 +49,7 @@ static void weigh(float *logits, size_t n, float maximum, float temperature) {
   for (size_t i = 0; i < n; i++) logits[i] = (float)(int32_t)logits[i];
 }
 
-/* ---- drawing ----------------------------------------------------------------------------------- */
+/* ---- sampling ----------------------------------------------------------------------------------- */
 
 /* The first id at which the weights from `least` on sum up to more than `target`. */
 static uint32_t id_at(const float *weights, size_t n, float least, uint64_t target) {
@@ -66,21 +66,21 @@ static uint32_t id_at(const float *weights, size_t n, float least, uint64_t targ
   }
 }
 
-dp_pick_outcome DP_PER_ISA(dp_draw)(float *logits, size_t n, dp_pick *pick) {
-  adjust(logits, pick);
+dp_sample_outcome DP_PER_ISA(dp_sample_row)(float *logits, size_t n, dp_sample *sample) {
+  adjust(logits, sample);
   const float maximum = dp_maximum(logits, n);
-  if (maximum != maximum) return DP_PICK_NAN;
-  if (maximum == -dp_float_from_bits(DP_INFINITY_BITS)) return DP_PICK_MASKED;
-  if (pick->temperature == 0.0f) {
-    pick->id = first_equal(logits, n, maximum);
-    return DP_PICKED;
+  if (maximum != maximum) return DP_SAMPLE_NAN;
+  if (maximum == -dp_float_from_bits(DP_INFINITY_BITS)) return DP_SAMPLE_MASKED;
+  if (sample->temperature == 0.0f) {
+    sample->id = first_equal(logits, n, maximum);
+    return DP_SAMPLE_DONE;
   }
-  weigh(logits, n, maximum, pick->temperature);
-  const float least = threshold(logits, n, pick);
+  weigh(logits, n, maximum, sample->temperature);
+  const float least = threshold(logits, n, sample);
   const uint64_t total = sum_from(logits, n, least);
   /* floor(random * total / 2^32), without a product that overflows */
   const uint64_t target =
-      pick->random * (total >> 32) + (pick->random * (total & UINT32_MAX) >> 32);
-  pick->id = id_at(logits, n, least, target);
-  return DP_PICKED;
+      sample->random * (total >> 32) + (sample->random * (total & UINT32_MAX) >> 32);
+  sample->id = id_at(logits, n, least, target);
+  return DP_SAMPLE_DONE;
 }

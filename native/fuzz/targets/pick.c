@@ -1,5 +1,0 @@
-/* pick.c: the sampler and scores: any logits and parameters, token ids out of range. */
-#include "../../test/tests.h"
-#include "../fuzz_case.h"
-
-void fuzz_case(void) { pick_case(); }
