@@ -94,14 +94,18 @@ describe('a template', () => {
       'a variable that grows',
       `{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}`,
     ],
-    [
-      'a list that grows',
-      '{% set ns = namespace(x=[1, 2]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}',
-    ],
   ])('that writes without bound is stopped: %s', (_, template) => {
     const content = 'a'.repeat(1000)
     const call = () => render(template, [{ role: 'user', content }])
     const problem = 'the chat template fails: it writes more than 16777216 characters'
+    expect(call).toThrow(expect.objectContaining({ name: 'FormatError', problem }))
+  })
+
+  it('that makes a list without bound is stopped', () => {
+    const grow = '{% set ns.x = ns.x + ns.x %}'
+    const template = `{% set ns = namespace(x=[1, 2]) %}{% for i in range(99) %}${grow}{% endfor %}`
+    const problem = 'the chat template fails: it makes a list of more than 1048576 items'
+    const call = () => render(template, [{ role: 'user', content: 'a' }])
     expect(call).toThrow(expect.objectContaining({ name: 'FormatError', problem }))
   })
 

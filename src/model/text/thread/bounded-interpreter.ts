@@ -19,7 +19,10 @@ const Base = Interpreter as new (
 /** Far above any context, UTF-16 units. */
 const MAX_CHARACTERS = 1 << 24
 
-/** Runs a template that may write, or put together, no more than {@link MAX_CHARACTERS}. */
+/** Of a list, which has an object for each. */
+const MAX_ITEMS = 1 << 20
+
+/** Runs a template that may write no more than {@link MAX_CHARACTERS}, nor put together longer texts or lists. */
 export class BoundedInterpreter extends Base {
   readonly #writers: WeakSet<object>
   #written = 0
@@ -32,15 +35,17 @@ export class BoundedInterpreter extends Base {
 
   override evaluate(node: object | undefined, environment: Environment): Value {
     const result = super.evaluate(node, environment)
+    const { value } = result
     if (node !== undefined && this.#writers.has(node)) this.#written += writtenLength(result)
-    if (Math.max(this.#written, lengthOf(result)) <= MAX_CHARACTERS) return result
-    throw new Error(`it writes more than ${MAX_CHARACTERS} characters`)
+    const characters = typeof value === 'string' ? value.length : 0
+    if (Math.max(this.#written, characters) > MAX_CHARACTERS) {
+      throw new Error(`it writes more than ${MAX_CHARACTERS} characters`)
+    }
+    if (Array.isArray(value) && value.length > MAX_ITEMS) {
+      throw new Error(`it makes a list of more than ${MAX_ITEMS} items`)
+    }
+    return result
   }
-}
-
-/** Of strings and lists, which a template can make longer and longer without writing them. */
-function lengthOf({ value }: Value): number {
-  return typeof value === 'string' || Array.isArray(value) ? value.length : 0
 }
 
 function writtenLength(result: Value): number {
