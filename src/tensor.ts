@@ -1,4 +1,4 @@
-import { ArgumentError, describe } from './errors.js'
+import { ArgumentError, describe, OutOfMemoryError } from './errors.js'
 import { isDetached, kindOf, lengthOf, type ViewClass, viewOf } from './views.js'
 
 /** Element types and the typed array that holds each; bfloat16 is held as its bits. */
@@ -17,6 +17,18 @@ export const arrayOf = {
   int8: Int8Array,
   int32: Int32Array,
 } as const
+
+/** Allocates an array of zeros; throws an OutOfMemoryError if it cannot. */
+export function newArray<A extends ArrayBufferView>(
+  TypedArray: { new (length: number): A; readonly BYTES_PER_ELEMENT: number },
+  length: number,
+): A {
+  try {
+    return new TypedArray(length)
+  } catch (cause) {
+    throw new OutOfMemoryError(length * TypedArray.BYTES_PER_ELEMENT, cause)
+  }
+}
 
 /**
  * A typed, shaped view of data, row-major. References `data` without a copy. Its fields have the names of

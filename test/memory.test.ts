@@ -1,7 +1,8 @@
 import { OutOfMemoryError, Pool } from 'dotpool'
 import { describe, expect, it } from 'vitest'
 import type { Native } from '#src/native/abi.js'
-import { Memory, newArray } from '#src/pool/memory.js'
+import { Memory } from '#src/pool/memory.js'
+import { newArray } from '#src/tensor.js'
 import { loadMade, tinyConfig } from './model/support.js'
 
 /** More than any machine has, and more than one buffer can hold. */

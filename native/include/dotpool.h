@@ -65,7 +65,7 @@ typedef enum dp_op_kind {
   DP_OP_KINDS = 20,
 } dp_op_kind;
 
-/* What an op's flags say; any of them, or 0. */
+/* Flags of an op; any of them, or 0. */
 typedef enum dp_op_flags {
   DP_TOGETHER = 1, /* starts with the op before it; otherwise all earlier ops are done before it starts */
   DP_X_ROWS = 2,   /* x is a table of M row addresses, not the rows themselves */
@@ -73,7 +73,7 @@ typedef enum dp_op_flags {
   DP_AFTER = 8,    /* of a program's first op: all programs before this one are complete before it starts */
 } dp_op_flags;
 
-/* What becomes of the gate in input = activation(x) * u. */
+/* The activation in input = activation(x) * u. */
 typedef enum dp_activation {
   DP_ACT_NONE = 0,  /* input = x, there is no u */
   DP_ACT_SILU = 1,  /* SwiGLU */
@@ -85,7 +85,7 @@ typedef enum dp_activation {
 
 /* One row of a batch: which token stands where in which sequence. */
 typedef struct dp_row {
-  uint32_t id; /* with DP_DRAWN: which pick of the batch before tells the id */
+  uint32_t id; /* the token; with DP_DRAWN: which pick of the batch before has drawn it */
   uint32_t position;
   uint64_t pages; /* dp_pages of its sequence */
 } dp_row;
@@ -124,7 +124,7 @@ typedef struct dp_attention {
 } dp_attention;
 
 /*
- * What DP_OP_PICK shall do with a row of logits, and what came of it. DRAW writes over the logits. A NaN among
+ * What DP_OP_PICK does with a row of logits, and its outcome. DRAW overwrites the logits. A NaN among
  * them is a fault, as are logits that are all -infinity for DRAW, and nothing came of it. Of
  * W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are admitted that are among the top_k largest; of
  * these the largest that sum up to top_p of their sum; of these, what is at least min_p * 2^30; always with all
@@ -309,7 +309,7 @@ _Static_assert(sizeof(dp_op) == 2 * DP_CACHE_LINE, "an op is two cache lines");
 _Static_assert(offsetof(dp_op, quantize) == offsetof(dp_op, linear.input), "the input of a Linear is that of QUANTIZE");
 
 /*
- * How far the workers have come with one op. Written by dp_publish, then only by workers. One follows
+ * The workers' progress with one op. Written by dp_publish, then only by workers. One follows
  * the other by dp_progress_bytes(threads), for `range` is only as long as there are workers.
  */
 typedef struct dp_progress {
@@ -317,12 +317,12 @@ typedef struct dp_progress {
   alignas(DP_CACHE_LINE) _Atomic uint32_t units; /* units in all */
   _Atomic uint32_t span;                        /* an op's own smallest pieces per unit */
   _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
-  _Atomic uint32_t least;                       /* fewer units than these are not left behind */
+  _Atomic uint32_t least;                       /* a claim leaves none, or at least so many, units */
   _Atomic uint32_t cap;                         /* the most units of one claim */
   _Atomic uint32_t macs;                        /* int8 multiply-adds that a unit takes as long as */
   _Atomic uint32_t together;                    /* the op need not wait for those before it */
   _Atomic uint32_t after;                       /* it waits for all programs before */
-  _Atomic uint32_t pinned;                      /* every worker runs its own units, nobody else */
+  _Atomic uint32_t pinned;                      /* every worker runs its own units and no other's */
   /* per worker: epoch << 32 | first << 16 | last, the units [first, last) nobody has claimed */
   _Atomic uint64_t range[DP_MAX_WORKERS];
 } dp_progress;
@@ -333,7 +333,7 @@ typedef struct dp_slot {
   _Atomic uint32_t silent; /* its publisher waits in C and needs no notice */
   _Atomic uint32_t ops_done;
   _Atomic uint32_t completed; /* = epoch once every op is done */
-  _Atomic uint32_t aborted; /* 1: what is not yet claimed shall be skipped */
+  _Atomic uint32_t aborted; /* 1: workers skip the units that nobody has claimed yet */
   _Atomic uint32_t fault;   /* 1 + the index of what an op found wrong, or DP_BAD_ROW and a row, or 0 */
   _Atomic uint64_t ops;      /* dp_op [op_count]: `own_ops`, or where the publisher keeps them */
   _Atomic uint64_t progress; /* dp_progress [op_count], likewise */
@@ -341,12 +341,12 @@ typedef struct dp_slot {
   dp_progress own_progress[DP_SLOT_OPS];
 } dp_slot;
 
-/* Where a worker's seat in the region stands; only JavaScript changes it, C only reads it. */
+/* The state of a worker's seat in the region. JavaScript writes it, C only reads it. */
 typedef enum dp_seat {
   DP_SEAT_EMPTY = 0,
   DP_SEAT_TAKEN = 1,
   DP_SEAT_PARKED = 2,
-  DP_SEAT_DISMISSED = 3, /* its worker shall leave, and has not yet */
+  DP_SEAT_DISMISSED = 3, /* its worker is asked to leave and has not left yet */
 } dp_seat;
 
 typedef struct dp_stats {
@@ -355,7 +355,7 @@ typedef struct dp_stats {
 
 typedef struct dp_worker {
   alignas(DP_CACHE_LINE) _Atomic uint32_t seat; /* JavaScript parks on this word */
-  alignas(DP_CACHE_LINE) _Atomic uint32_t cursor; /* the last program this worker has left behind */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t cursor; /* the last program that this worker has finished with */
   uint32_t op;                                  /* where in program cursor + 1 it stands */
   uint32_t entered;                             /* the last program it took part in */
   uint32_t row_epoch, row_stage;                /* which row its scratch holds, quantised: when and */
@@ -373,7 +373,7 @@ typedef struct dp_region {
   alignas(DP_CACHE_LINE) _Atomic uint32_t epoch; /* the doorbell: programs published so far */
   alignas(DP_CACHE_LINE) _Atomic uint32_t stop;  /* 1: leave, at once */
   _Atomic uint32_t seats;                        /* workers at or above this sit out */
-  alignas(DP_CACHE_LINE) _Atomic uint32_t notice; /* 1: a message to JavaScript is under way */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t notice; /* 1: a message to JavaScript is in flight */
   alignas(DP_CACHE_LINE) uint32_t threads;
   uint64_t kernels; /* const dp_kernels *: those that were chosen when the region was made */
   alignas(DP_CACHE_LINE) _Atomic uint64_t pace[DP_OP_KINDS]; /* ns that 2^20 MACs of a kind take, or 0 */
@@ -426,7 +426,7 @@ DP_EXPORT int dp_pin_thread(const uint32_t *cpus, uint32_t count);
  * is not NULL, there, with `progress` of op_count * dp_progress_bytes(threads) bytes, 64-byte aligned;
  * both stay untouched until the program is complete, and readable until its slot holds another one and every
  * worker has left it behind.
- * `silent`: the caller will wait in dp_help, so nobody needs a notice. Returns the epoch. The slot
+ * `silent`: the caller will wait in dp_help, so no notice is sent. Returns the epoch. The slot
  * must be free: the program 32 epochs ago is complete. One publisher at a time.
  */
 DP_EXPORT uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress,
@@ -437,9 +437,9 @@ DP_EXPORT uint64_t dp_progress_bytes(uint32_t threads);
 
 typedef enum dp_leave {
   DP_LEAVE_IDLE = 0,     /* nothing was published for spin_ns: park */
-  DP_LEAVE_NOTICE = 1,   /* tell JavaScript that programs are complete, then come back */
-  DP_LEAVE_SLICE = 2,    /* slice_ns is over: give terminate() its chance, then come back */
-  DP_LEAVE_UNSEATED = 3, /* the publisher's thread has this worker's place: park */
+  DP_LEAVE_NOTICE = 1,   /* programs are complete: notify JavaScript, then come back */
+  DP_LEAVE_SLICE = 2,    /* slice_ns is over: let terminate() take effect, then come back */
+  DP_LEAVE_UNSEATED = 3, /* the publisher's thread works in this worker's place: park */
   DP_LEAVE_STOP = 4,     /* the region has ended */
 } dp_leave;
 
@@ -448,21 +448,21 @@ DP_EXPORT int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint
 
 /*
  * Works beside the workers until program `epoch` is complete, in the place of the last one, which `seats`
- * should have sit out. Returns 1, or 0 where that takes longer than slice_ns: maybe a worker died in the midst
- * of a claim, and this thread is the one that has to bury it.
+ * should have sit out. Returns 1, or 0 where that takes longer than slice_ns: a worker may have died in the middle of
+ * a claim, and this thread is the one that has to retire it.
  */
 DP_EXPORT uint32_t dp_help(dp_region *region, uint32_t epoch, uint64_t slice_ns);
 
 /*
  * Works in the same place for about turn_ns, and a unit more, at most. Returns 0 where a unit takes so long that
- * this is no way to work for a thread that others wait for, 1 otherwise.
+ * a thread that others wait for should not run one, 1 otherwise.
  */
 DP_EXPORT uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns);
 
 /*
- * Clears up after worker `index`, whose thread is gone, wherever it died; the next one begins with what this
- * one had not left behind. The program it was in was aborted before, and may be complete hereafter.
+ * Releases the claims of worker `index`, whose thread has died, wherever it died; its successor resumes at the first
+ * program that this one has not finished with. The caller has aborted the program it was in, which this may complete.
  */
-DP_EXPORT void dp_bury(dp_region *region, uint32_t index);
+DP_EXPORT void dp_retire(dp_region *region, uint32_t index);
 
 #endif

@@ -163,7 +163,7 @@ bool late_parked[WORKERS];
 
 /*
  * Where threads may end: any statement of JavaScript, and with WebAssembly any function's entry and any iteration of a
- * loop. Native code is never interrupted. The model has one such place before each write that a successor or `bury`
+ * loop. Native code is never interrupted. The model has one such place before each write that a successor or `retire`
  * reads, and where a thread waits; the others are equivalent.
  */
 #if DEATHS > 0
@@ -417,7 +417,7 @@ inline next_program(w, published) {
   }
 }
 
-inline leave_behind(w) {
+inline finish_with(w) {
   d_step { worker[w].cursor = e; worker[w].op = 0; e = 0 }
 }
 
@@ -485,7 +485,7 @@ in_piscina:
         fi;
         maybe_die_in_c(w);
         found = finished && e != SYNC;
-        leave_behind(w);
+        finish_with(w);
         maybe_die_in_c(w);
         if
         :: found -> atomic { finished = !notice; notice = true }
@@ -705,16 +705,16 @@ inline mourn(x) {
   e = (worker[x].entered == worker[x].cursor -> 0 : worker[x].entered);
   lost_program = e;
   listen();
-#ifdef FAULT_ABORT_AFTER_BURIAL
-  bury(x);
+#ifdef FAULT_ABORT_AFTER_RETIREMENT
+  retire(x);
 #endif
   if
   :: lost_program != 0 && flight[lost_program % RING] == lost_program -> fail(lost_program)
   :: else
   fi;
   lost_program = 0;
-#ifndef FAULT_ABORT_AFTER_BURIAL
-  bury(x);
+#ifndef FAULT_ABORT_AFTER_RETIREMENT
+  retire(x);
 #endif
   settle_completed();
   if
@@ -724,8 +724,8 @@ inline mourn(x) {
 }
 
 /* Counts a dead worker's claim as done. */
-inline bury(x) {
-#ifndef FAULT_NO_BURIAL
+inline retire(x) {
+#ifndef FAULT_NO_RETIREMENT
   if
   :: worker[x].held > 0 ->
      e = worker[x].entered;
@@ -753,7 +753,7 @@ inline help(h) {
         finished = false;
         if
         :: leaving -> break
-        :: else -> leave_behind(WORKERS)
+        :: else -> finish_with(WORKERS)
         fi
      :: else ->
         wait_until(WORKERS, is_complete(h));

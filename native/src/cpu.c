@@ -26,7 +26,7 @@ const char *dp_obstacle_unbuilt(void) {
 #if defined(__wasm__)
   return "this module is for engines without relaxed SIMD";
 #else
-  return "not in this library: its compiler did not know it, or no one has tried it on this system";
+  return "not in this library: its compiler does not know it, or it is untested on this system";
 #endif
 }
 
@@ -40,7 +40,7 @@ const char *dp_obstacle_scalar(void) { return NULL; }
 #if defined(__x86_64__)
 enum { EAX, EBX, ECX, EDX };
 
-/* A bit of CPUID leaf 7. What the system makes of the feature, it does not tell. */
+/* A bit of CPUID leaf 7. It does not say whether the system saves the registers. */
 static int has(unsigned subleaf, int reg, int bit) {
   unsigned regs[4];
   return __get_cpuid_count(7, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]) &&
@@ -67,7 +67,7 @@ const char *dp_obstacle_avx512vnni(void) {
   return unsaved;
 }
 
-/* It takes AVX2, too. Its registers are AVX2's, which the system saves if it saves those. Older builtins have no name for it. */
+/* It takes AVX2, too, and has its registers, which the system saves if it saves those. Older builtins do not know it. */
 const char *dp_obstacle_avxvnni(void) {
   const char *obstacle = dp_obstacle_avx2();
   if (obstacle != NULL) return obstacle;
@@ -103,7 +103,7 @@ const char *dp_obstacle_amx(void) {
 }
 #endif
 #elif defined(__aarch64__)
-/* Arm tells programs nothing of the CPU; what it has is what the system says. */
+/* Programs cannot ask an Arm CPU for its features; the system knows them. */
 #if defined(__APPLE__)
 static int has(const char *feature) {
   int value = 0;

@@ -11,7 +11,7 @@ typedef const char *dp_obstacle_fn(void);
 /* Of kernels that are not in this library. Each ISA of isas.h has one of its own: dp_obstacle_ISA. */
 dp_obstacle_fn dp_obstacle_unbuilt;
 
-/* Tells the core that this is a spin loop. */
+/* A hint to the core that this is a spin loop. */
 static inline void dp_relax(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -1,6 +1,6 @@
 /*
  * kernel_table.h: the kernel table. All kernels of one ISA are chosen together, because they agree on how
- * a quantised activation is stored ("activation format"), which nobody else looks into.
+ * a quantised activation is stored ("activation format"), which nothing else depends on.
  */
 #ifndef DP_KERNELS_H
 #define DP_KERNELS_H
@@ -92,14 +92,14 @@ typedef void dp_gate_fn(const void *g, const void *u, size_t k, dp_activation ac
 typedef void dp_load_row_float_fn(const void *row, dp_type type, size_t k, float *x);
 
 /*
- * acc[n] = sum_k x[k] * float(w[n, k]) for one block of 64 channels, in an order that no one may change:
+ * acc[n] = sum_k x[k] * float(w[n, k]) for one block of 64 channels, in a fixed order, for the bits depend on it:
  * four sums of k mod 4 over stretches of 64 quads, (0 + 1) + (2 + 3), stretches in turn.
  * x: float32, padded to whole quads. w: the block. acc: float32 [64], 64-byte aligned.
  */
 typedef void dp_dot_float_fn(const float *x, const int8_t *w, size_t quads, float *acc);
 
 /* y[n] = acc[n] * wScale[n] (+ bias[n]), rounded once more for bfloat16; as dp_epilogue_fn otherwise. */
-typedef void dp_finish_fn(const float *acc, size_t count, const float *w_scale, const float *bias,
+typedef void dp_float_epilogue_fn(const float *acc, size_t count, const float *w_scale, const float *bias,
                           void *y);
 
 /*
@@ -140,7 +140,7 @@ typedef void dp_attend_page_fn(const dp_page_queries *queries, dp_kv_head head);
 typedef void dp_merge_part_fn(float *total, const float *part, uint32_t head_dim);
 
 /* out[d] = values[d] * (1 / sum) */
-typedef void dp_finish_part_fn(const float *total, uint32_t head_dim, float *out);
+typedef void dp_normalize_part_fn(const float *total, uint32_t head_dim, float *out);
 
 /* y[k] = float(w[k]). w: float32 or bfloat16 [K]. y: float32 [K]. */
 typedef void dp_embed_fn(const void *w, dp_type type, size_t k, float *y);
@@ -235,13 +235,13 @@ typedef struct dp_gemm_tile {
   X(isa, gate, gate_bf16)                                                                \
   X(isa, load_row_float, load_row_float)                                                 \
   X(isa, dot_float, dot_float_64c4)                                                      \
-  X(isa, finish, finish_f32)                                                             \
-  X(isa, finish, finish_bf16)                                                            \
+  X(isa, float_epilogue, float_epilogue_f32)                                             \
+  X(isa, float_epilogue, float_epilogue_bf16)                                            \
   X(isa, rotate, rotate)                                                                 \
   X(isa, store_kv, store_kv)                                                             \
   X(isa, attend_page, attend_page)                                                       \
   X(isa, merge_part, merge_part)                                                         \
-  X(isa, finish_part, finish_part)                                                       \
+  X(isa, normalize_part, normalize_part)                                                 \
   X(isa, pack_block, pack_block_s8)                                                      \
   X(isa, pack_block, pack_block_transposed_s8) /* of transpose(w), where w is int8 [K, N] */ \
   X(isa, quantize_pack_block, quantize_pack_block)                                       \

@@ -2,35 +2,34 @@
  * region.c: programs, run by all workers together.
  *
  * A program is a list of ops; an op is a number of units that any worker may run, in any order. A
- * worker claims units, runs them, and counts them as done. It starts an op when all units of those before
- * it are done (or at once, if the op may run together with the one before), wherever the other workers
- * are: a worker that sleeps, or is late, or was never there, is not waited for unless it holds a claim.
- * So the barrier between ops is a count of units, not of workers; and at the end of a program no one
- * waits at all, but goes on to the next.
+ * worker claims units, runs them, and counts them as done. It starts an op when all units of the ops before
+ * it are done, or at once if the op may run together with the one before. It does not wait for workers: one
+ * that sleeps, is late or never came holds nobody up unless it holds a claim. So the barrier between ops
+ * counts units, not workers, and at the end of a program a worker goes straight on to the next.
  *
- * Claims start in the worker's own part of the op (the same part in every call: its cache may still
- * hold those weights), from the front; who has nothing left takes from the back of others' parts.
+ * A worker claims from the front of its own part of the op first. That part is the same in every call, so
+ * that its cache may still hold the weights. When its own part is empty it takes from the back of the others'.
  *
- * Slots are used again and again, and a worker may have been put to sleep anywhere. Hence every claim
- * is a compare-and-swap on a word that also names the program ("epoch"):
+ * Slots are reused, and the system may suspend a worker anywhere. Hence every claim is a compare-and-swap on
+ * a word that also names the program ("epoch"):
  *
  *   - a program's slot is reused only after it is complete, so after all its units were claimed: its
- *     ranges are empty. A worker that still believes in it finds them empty or finds another epoch,
- *     and goes on. It cannot claim.
+ *     ranges are empty. A worker that still reads the old program finds empty ranges or another epoch, cannot
+ *     claim, and goes on.
  *   - once a claim has succeeded, the program cannot complete before the claimed units are done, so
- *     the op may be read without further care.
+ *     the op can be read without further checks.
  *   - a thread may die in the middle of a claim: WebAssembly ends threads at any function's entry and at any
- *     turn of a loop. So a worker writes down how many units it holds, with neither between that and its
- *     compare-and-swap, nor between their being counted and its striking them out: if it dies, its note is
- *     true, of the op that it stands at. dp_bury counts them for it, and what comes after goes on.
+ *     turn of a loop. So a worker records in `held` how many units it has claimed, with no such point between
+ *     its compare-and-swap and the record, nor between counting them and clearing it: when it dies, `held` is
+ *     exact for the op that it is at. dp_retire counts those units as done, and later ops can start.
  *   - a program may be kept outside of its slot and be published again when it is complete; its ranges
  *     then name another epoch. Its memory stays readable until every worker has left it behind, or is not in
  *     C: see Control in src/pool/control.ts.
  *
  * The publisher's thread may work in the place of the last worker, which sits out meanwhile: until a program
  * is complete (dp_help), or for a turn of its event loop (dp_help_briefly), in which it claims no more than
- * it expects to run in that time. Whether a worker sits out, `seats` tells; one that has not seen it yet does
- * no harm, for ranges know only epochs and claims.
+ * it expects to run in that time. `seats` says which workers sit out. A worker that has not seen the change yet
+ * does no harm, because ranges depend only on epochs and claims.
  *
  * What orders memory:
  *
@@ -62,7 +61,7 @@
 #include "units.h"
 #include "system.h"
 
-/* Waits a little for another thread, which may need this core after a while. */
+/* Spins for a moment; after a while yields the core, which the other thread may need. */
 static inline void spin(uint32_t spins) {
   if (spins < DP_SPINS_BEFORE_YIELD) {
     dp_relax();
@@ -96,7 +95,7 @@ static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t least, u
   return share > grain ? share - share % grain : share;
 }
 
-/* Takes at most `cap` units of the op that nobody has claimed, the worker's own first. False: there are none. */
+/* Claims at most `cap` units of the op, the worker's own first. False: none are left. */
 static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker, uint32_t threads,
                         uint32_t cap, dp_claim *claim) {
   const uint32_t index = worker->index;
@@ -125,7 +124,7 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker
   return false;
 }
 
-/* Gives every worker its part, whole grains where there are many. */
+/* Divides the units among the workers, in whole grains where there are many. */
 static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint32_t flags,
                       uint32_t threads) {
   atomic_store_explicit(&progress->done, 0, memory_order_relaxed);
@@ -188,10 +187,10 @@ uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, 
 /* ---- running ------------------------------------------------------------------------------------ */
 
 typedef enum outcome {
-  PASSED,   /* nothing left to claim here */
+  PASSED,   /* no unit is left to claim here */
   FINISHED, /* this worker ran the last unit of the program */
   LEAVING,  /* see `leave` */
-  GOES_ON,  /* of an op: units of it are not done yet */
+  GOES_ON,  /* units of this op are not done yet */
 } outcome;
 
 /* One stay in C: who is here and until when. */
@@ -287,8 +286,8 @@ enum {
 };
 
 /*
- * Remembers how long a claim took: a moving mean, in which one claim weighs little, for its thread may have
- * been put to sleep. Written only where it changes: all workers read it all the time.
+ * Updates the moving mean of how long claims take. One claim weighs little, for the system may have suspended its
+ * thread meanwhile. Written only when it changes, because all workers read it all the time.
  */
 static void learn_pace(_Atomic uint64_t *pace, uint64_t macs, uint64_t passed_ns) {
   const uint64_t before = atomic_load_explicit(pace, memory_order_relaxed);
@@ -301,8 +300,8 @@ static void learn_pace(_Atomic uint64_t *pace, uint64_t macs, uint64_t passed_ns
 
 /*
  * How many units of op `i` the publisher's thread claims at once in a turn of its event loop: those that fit,
- * or units that belong together; 0 where even one takes too long. It may read the op before it claims, for
- * nobody else reuses slots.
+ * or units that belong together; 0 where even one takes too long. It may read the op before it claims, because
+ * only the publisher reuses slots.
  */
 static uint32_t fitting_units(const dp_stay *stay, const dp_program *program, uint32_t i,
                               const dp_progress *progress) {
@@ -436,15 +435,15 @@ static inline uint32_t cursor_of(const dp_worker *worker) {
   return atomic_load_explicit(&worker->cursor, memory_order_relaxed);
 }
 
-/* From here on the worker reads nothing of the program, nor of those before. */
-static void leave_behind(dp_worker *worker, uint32_t epoch) {
+/* The worker is finished with program `epoch` and those before it: it reads nothing of them any more. */
+static void finish_with(dp_worker *worker, uint32_t epoch) {
   atomic_store_explicit(&worker->cursor, epoch, memory_order_release);
   worker->op = 0;
 }
 
-/* The next program that this worker has not left behind; there is one. */
+/* The next program that this worker is not finished with; there is one. */
 static uint32_t next_program(dp_worker *worker, uint32_t published) {
-  if (published - cursor_of(worker) > DP_RING) leave_behind(worker, published - DP_RING);
+  if (published - cursor_of(worker) > DP_RING) finish_with(worker, published - DP_RING);
   return cursor_of(worker) + 1;
 }
 
@@ -460,7 +459,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       const uint32_t epoch = next_program(worker, published);
       const outcome how = run_program(&stay, epoch);
       if (how == LEAVING) return stay.leave;
-      leave_behind(worker, epoch);
+      finish_with(worker, epoch);
       worker->idle_since = stay.clock;
       spins = 0;
       const dp_slot *slot = slot_of(region, epoch);
@@ -492,7 +491,7 @@ static void help(dp_stay *stay, uint32_t epoch) {
     if (published != cursor_of(worker)) {
       const uint32_t next = next_program(worker, published);
       if (run_program(stay, next) == LEAVING) return;
-      leave_behind(worker, next);
+      finish_with(worker, next);
       spins = 0;
     } else if (!keep_waiting(stay, spins)) {
       return;
@@ -519,7 +518,7 @@ uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns) {
   return !stay.has_long_units;
 }
 
-void dp_bury(dp_region *region, uint32_t index) {
+void dp_retire(dp_region *region, uint32_t index) {
   dp_worker *worker = &region->workers[index];
   const uint32_t held = atomic_load_explicit(&worker->held, memory_order_relaxed);
   dp_program program;
@@ -527,7 +526,7 @@ void dp_bury(dp_region *region, uint32_t index) {
     settle_claim(worker, &program, progress_at(program.progress, worker->op, region->threads), held);
   }
   worker->op = 0;
-  /* the row in its scratch may be half of another, but one of a program that is aborted: no one uses it */
+  /* its scratch may hold half a row, of a program that is aborted: nothing reads it */
 }
 
 /* ---- setting up --------------------------------------------------------------------------------- */

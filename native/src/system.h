@@ -29,7 +29,7 @@ enum { DP_SPINS_BEFORE_YIELD = 8192, DP_SPINS_PER_CLOCK = 256 };
 enum { DP_SPINS_BEFORE_YIELD = 64, DP_SPINS_PER_CLOCK = 16 };
 #endif
 
-/* Bytes of one core's level-2 cache; 1 MiB where the system does not tell. */
+/* Bytes of one core's level-2 cache; 1 MiB where the system does not say. */
 size_t dp_l2_bytes(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* units.c: plans and runs ops by their kind; the interpreter in region.c decides who runs what. */
+/* units.c: plans and runs the units of an op by its kind; region.c decides which worker runs which. */
 #include "units.h"
 
 #include "ops/op.h"
@@ -37,7 +37,7 @@ dp_plan dp_plan_op(const dp_op *op, const dp_kernels *kernels, uint32_t threads)
   const uint64_t pieces = type->pieces(op, kernels, threads);
   dp_plan plan = {.grain = type->grain, .pinned = type->pinned};
   plan.span = dp_at_least(dp_divide_up(pieces, DP_MAX_UNITS), 1);
-  /* an op of no pieces, such as one of no rows, is a unit all the same: somebody has to finish it */
+  /* an op without pieces, such as one of no rows, has one unit all the same: a worker has to complete it */
   plan.units = dp_at_least(dp_divide_up(pieces, plan.span), 1);
   plan.macs = dp_at_least(type->cost(op, kernels, threads) * plan.span, 1);
   plan.least = dp_at_least(LEAST_MACS / plan.macs, 1);

@@ -1,4 +1,4 @@
-/* units.h: what the ops of a program do, cut into pieces that any worker can run in any order. */
+/* units.h: ops, cut into units that any worker can run in any order. */
 #ifndef DP_OPS_H
 #define DP_OPS_H
 

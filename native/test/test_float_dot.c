@@ -31,7 +31,7 @@ static void test_case(uint32_t k) {
 
   kernels->load_row_float(row.at, x_type, k, x.at);
   kernels->dot_float_64c4(x.at, tiles.at, dp_quads(k), acc.at);
-  (y_type == DP_BF16 ? kernels->finish_bf16 : kernels->finish_f32)(acc.at, count, w_scale, with, y.at);
+  (y_type == DP_BF16 ? kernels->float_epilogue_bf16 : kernels->float_epilogue_f32)(acc.at, count, w_scale, with, y.at);
 
   for (uint32_t n = 0; n < count; n++) {
     const float dot = oracle_float_dot(row.at, x_type, (int8_t *)w.at + (size_t)n * k, k);

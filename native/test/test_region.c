@@ -280,7 +280,7 @@ static void test_death(void) {
         for (int i = 0; i < 10; i++) serve(&arena, i % 2 * 2);
         check(!is_complete(&arena, epoch), "a program is complete without a claim");
       }
-      dp_bury(arena.region, 1);
+      dp_retire(arena.region, 1);
       check(worker->op == 0 && atomic_load(&worker->held) == 0, "a dead worker left claims behind");
       for (int i = 0; i < 100 && !is_complete(&arena, following); i++) serve(&arena, random_between(0, 2));
       check(is_complete(&arena, epoch) && is_complete(&arena, following), "a lost claim hangs");

@@ -52,7 +52,7 @@ static void *work(void *argument) {
   dp_worker *worker = &region->workers[seat_thread.index];
   for (uint32_t turn = seat_thread.index;; turn = turn * 1664525u + 1013904223u) {
     pthread_mutex_lock(&workers->seat[seat_thread.index]);
-    if (workers->behaviour.successors) dp_bury(region, seat_thread.index); /* as JavaScript does for the successor */
+    if (workers->behaviour.successors) dp_retire(region, seat_thread.index); /* as JavaScript does for the successor */
     const int why = dp_serve(region, seat_thread.index, workers->behaviour.spin_ns, workers->behaviour.slice_ns);
     if (why == DP_LEAVE_NOTICE) sem_post(&workers->notices);
     const bool parks = (why == DP_LEAVE_IDLE || why == DP_LEAVE_UNSEATED) && !has_work(region, worker);

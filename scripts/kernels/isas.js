@@ -44,17 +44,32 @@ const TILES = 3
 
 /** The page with the list's GEMM tiles in its first table, whose rows are the list's ISAs and `typescript`. */
 export function writeTiles(/** @type {string} */ page, /** @type {List} */ { isas }) {
-  const rows = page.match(/^\| `.*\|$/gm)?.slice(0, isas.length + 1) ?? []
-  for (const [i, row] of rows.entries()) {
-    const cells = row.split('|')
+  const [table] = /^\|.*?\n(?=\n)/ms.exec(page) ?? ['']
+  const [header, , ...rows] = table
+    .trim()
+    .split('\n')
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+  for (const [i, cells] of rows.entries()) {
     const name = isas[i]?.isa ?? 'typescript'
-    if (cells[1].trim() !== `\`${name}\``) {
-      throw new Error(`ISAS.md: expected a row of ${name}, in the order of isas.h, not ${row}`)
+    if (cells[0] !== `\`${name}\``) {
+      throw new Error(`ISAS.md: expected a row of ${name}, in the order of isas.h, not ${cells[0]}`)
     }
-    cells[1 + TILES] = ` ${tilesOf(isas[i])}`.padEnd(cells[1 + TILES].length)
-    page = page.replace(row, cells.join('|'))
+    cells[TILES] = tilesOf(isas[i])
   }
-  return page
+  return page.replace(table, layOut([header, ...rows]))
+}
+
+/** A table whose columns are as wide as their widest cell. The first line is its header. */
+function layOut(/** @type {string[][]} */ lines) {
+  const widths = lines[0].map((_, i) => Math.max(...lines.map((cells) => cells[i].length)))
+  return [lines[0], widths.map((width) => '-'.repeat(width)), ...lines.slice(1)]
+    .map((cells) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |\n`)
+    .join('')
 }
 
 function tilesOf(/** @type {Isa | undefined} */ isa) {

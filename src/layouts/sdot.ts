@@ -1,5 +1,5 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
-import { newArray } from '../pool/memory.js'
+import { newArray } from '../tensor.js'
 import { viewOf } from '../views.js'
 
 /**

@@ -1,17 +1,16 @@
+import { OpKind } from '../native/layout.js'
 import type { Pool } from '../pool/pool.js'
-import { OpKind, type Program } from '../pool/program.js'
+import type { Program } from '../pool/program.js'
 import { type Budget, timeSync } from './samples.js'
 
 /** A program of one op that does nothing, which any thread may run alone: the cost of a call. */
 export const emptyProgram: Program = {
-  native: () => [{ kind: OpKind.empty }],
-  script: () => [],
+  ops: () => [{ kind: OpKind.empty }],
 }
 
 /** A program with a unit for every thread that no other can claim: the cost of a full region. */
 export const meetingProgram: Program = {
-  native: () => [{ kind: OpKind.meet }],
-  script: () => [],
+  ops: () => [{ kind: OpKind.meet }],
 }
 
 /**

@@ -1,7 +1,9 @@
 import os from 'node:os'
 import type { Native } from '../native/abi.js'
+import { OpKind } from '../native/layout.js'
+import type { Op, RooflineOp } from '../native/op.js'
 import type { Pool } from '../pool/pool.js'
-import { type NativeOp, OpKind, type Program } from '../pool/program.js'
+import type { Program } from '../pool/program.js'
 import { summarize } from './samples.js'
 
 /*
@@ -130,7 +132,7 @@ export class Rooflines {
     return probes[medians.indexOf(Math.max(...medians))]
   }
 
-  #counted(kind: number, weight: number): Probe {
+  #counted(kind: RooflineOp['kind'], weight: number): Probe {
     return new CountingProbe(this.#native, this.#pool, kind, weight)
   }
 }
@@ -159,48 +161,35 @@ function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
 
 class ReadProbe implements Probe {
   readonly amount: number
-  readonly #op: NativeOp
-  /** Kept referenced, because the op has only addresses. */
-  readonly #memory: ArrayBufferView[]
+  readonly #op: Op
 
   constructor(native: Native, memory: Float64Array, { streams, ahead }: ReadOrder) {
     const count = native.allocate(COUNT_BYTES)
     this.amount = memory.byteLength
-    this.#memory = [memory, count]
-    const [x, y] = this.#memory.map((view) => native.address(view))
-    this.#op = { kind: OpKind.read, m: streams, n: this.amount / READ_UNIT, k: ahead, x, y }
+    const pieces = this.amount / READ_UNIT
+    this.#op = { kind: OpKind.read, x: memory, count, pieces, streams, ahead }
   }
 
-  native() {
+  ops() {
     return [this.#op]
-  }
-
-  script() {
-    return []
   }
 }
 
 /** An op that counts its work, which depends on the kernels. */
 class CountingProbe implements Probe {
   readonly amount: number
-  readonly #op: NativeOp
-  /** uint64 */
-  readonly #count: Uint8Array
+  readonly #op: Op
 
-  /** @param weight of each count in the amount */
-  constructor(native: Native, pool: Pool, kind: number, weight: number) {
-    this.#count = native.allocate(COUNT_BYTES)
-    this.#op = { kind, n: UNITS * pool.threads, y: native.address(this.#count) }
+  /** @param weight of what it counts, in the amount */
+  constructor(native: Native, pool: Pool, kind: RooflineOp['kind'], weight: number) {
+    const count = native.allocate(COUNT_BYTES)
+    this.#op = { kind, x: null, count, pieces: UNITS * pool.threads, streams: 0, ahead: 0 }
     pool.runSync(this)
-    const [count] = new BigUint64Array(this.#count.buffer, this.#count.byteOffset, 1)
-    this.amount = weight * Number(count)
+    const [done] = new BigUint64Array(count.buffer, count.byteOffset, 1)
+    this.amount = weight * Number(done)
   }
 
-  native() {
+  ops() {
     return [this.#op]
-  }
-
-  script() {
-    return []
   }
 }

@@ -72,7 +72,7 @@ export interface LoadOptions extends ReadOptions {
    * time others can tell what was asked before. True by default.
    */
   prefixCache?: boolean | undefined
-  /** Requests that may wait for memory; more fail with a QueueFullError. 1024 by default. */
+  /** Requests that may wait for memory: more fail with a QueueFullError. 1024 by default. */
   maxQueue?: number | undefined
 }
 

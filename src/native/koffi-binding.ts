@@ -71,6 +71,6 @@ export function bindLibrary(path: string): Native {
     helpBriefly: library.func(
       'uint32_t dp_help_briefly(uint64_t region, uint32_t epoch, uint64_t turn_ns)',
     ) as Native['helpBriefly'],
-    retire: library.func('void dp_bury(uint64_t region, uint32_t index)') as Native['retire'],
+    retire: library.func('void dp_retire(uint64_t region, uint32_t index)') as Native['retire'],
   }
 }

@@ -29,7 +29,7 @@ interface Exports {
   dp_serve(region: number, index: number, spinNanos: bigint, sliceNanos: bigint): number
   dp_help(region: number, epoch: number, sliceNanos: bigint): number
   dp_help_briefly(region: number, epoch: number, turnNanos: bigint): number
-  dp_bury(region: number, index: number): void
+  dp_retire(region: number, index: number): void
 }
 
 function instantiate(module: wasm.Module, memory: wasm.Memory): Exports {
@@ -86,7 +86,7 @@ export function bindWasm(module: wasm.Module): Native {
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: (region, epoch, sliceNanos) => c.dp_help(region, epoch, BigInt(sliceNanos)),
     helpBriefly: (region, epoch, turnNanos) => c.dp_help_briefly(region, epoch, BigInt(turnNanos)),
-    retire: c.dp_bury,
+    retire: c.dp_retire,
     ...workerNativeOf(c, memory),
   }
 }

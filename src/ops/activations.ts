@@ -2,7 +2,6 @@ import { ArgumentError, checkSignal, describe } from '../errors.js'
 import type { OptionNames } from '../options.js'
 import { CallMemory, type Memory, overlaps } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import { NativeType } from '../pool/program.js'
 import { type ActivationArray, checkLength, describeTensor, readFloats, Tensor } from '../tensor.js'
 import { isShared } from '../views.js'
 
@@ -42,7 +41,6 @@ export const forwardOptions: OptionNames<ForwardOptions<unknown>> = {
 /** The checked input of a call, in memory that workers see, and the memory for the call's temporary buffers. */
 export class Input {
   readonly type: ActivationType
-  readonly nativeType: number
   readonly rows: number
   readonly data: ActivationArray
   readonly memory: CallMemory
@@ -55,7 +53,6 @@ export class Input {
     this.given = checkInput(x, inFeatures)
     this.dims = x instanceof Tensor ? x.dims : undefined
     this.type = this.given instanceof Float32Array ? 'float32' : 'bfloat16'
-    this.nativeType = NativeType[this.type]
     this.rows = this.given.length / inFeatures
     this.memory = new CallMemory(pool.memory)
     this.data = this.memory.place(this.type, this.given)

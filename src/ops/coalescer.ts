@@ -1,10 +1,12 @@
 import { AbortableDeferred } from '../abort.js'
 import { QueueFullError } from '../errors.js'
+import { OpFlags } from '../native/layout.js'
+import type { Op, RowTable } from '../native/op.js'
 import { QUEUE_LIMIT } from '../pool/engine.js'
 import type { Pool } from '../pool/pool.js'
-import { type NativeOp, OpFlag, type Program, type ScriptOp } from '../pool/program.js'
+import type { Program } from '../pool/program.js'
 import type { LinearCall } from './linear-call.js'
-import { multiplyOp, quantizeOps } from './linear-program.js'
+import { multiplyOp, quantizeOps, rowsOf } from './linear-program.js'
 
 /** The most programs of one Linear in flight: one that runs, and one that follows without a gap. */
 const MAX_IN_FLIGHT = 2
@@ -102,35 +104,30 @@ class BatchProgram implements Program {
     this.#calls = calls
   }
 
-  native(): NativeOp[] {
+  ops(): Op[] {
+    // without C the calls follow each other, which reads the weights as often, but needs no addresses
+    if (this.#pool.native === null) return this.#calls.flatMap((call) => call.ops())
     const [{ weight, input }] = this.#calls
-    const { inFeatures, outFeatures, outliers } = weight
     const count = this.#calls.reduce((rows, call) => rows + call.input.rows, 0)
-    const x = this.#table(count, inFeatures, (call) => call.input.data)
-    const y = this.#table(count, outFeatures, (call) => call.result.data)
-    const type = input.nativeType
-    const flags = OpFlag.xRows
-    const source = { count, type, k: inFeatures, x, flags, u: 0, activation: 0, outliers }
-    const ops: NativeOp[] = []
-    const rows = quantizeOps(this.#pool, input.memory, ops, source)
-    ops.push(multiplyOp(rows, weight, y, OpFlag.yRows))
+    const x = this.#table(count, weight.inFeatures, (call) => call.input.data)
+    const y = this.#table(count, weight.outFeatures, (call) => call.result.data)
+    const ops: Op[] = []
+    const source = { ...rowsOf(input, weight), x }
+    const rows = quantizeOps(this.#pool, input.memory, ops, source, count, OpFlags.xRows)
+    ops.push(multiplyOp(rows, count, weight, y, OpFlags.yRows))
     return ops
-  }
-
-  script(): ScriptOp[] {
-    return this.#calls.flatMap((call) => call.script())
   }
 
   release(): void {
     for (const call of this.#calls) call.release()
   }
 
-  /** Writes a table of the addresses of all rows, and returns the table's own address. */
+  /** Addresses of all rows, one after the other. */
   #table(
     count: number,
     width: number,
     dataOf: (call: LinearCall) => Float32Array | Uint16Array,
-  ): number {
+  ): RowTable {
     const bytes = this.#calls[0].input.memory.acquire(count * 8)
     const table = new BigUint64Array(bytes.buffer, bytes.byteOffset, count)
     let row = 0
@@ -141,6 +138,6 @@ class BatchProgram implements Program {
         table[row++] = BigInt(first + m * width * data.BYTES_PER_ELEMENT)
       }
     }
-    return this.#pool.addressOf(bytes)
+    return table
   }
 }

@@ -1,19 +1,13 @@
 import { checkInteger, DisposedError } from '../errors.js'
-import { DenseWeight } from '../layouts/dense-weight.js'
+import { OpKind } from '../native/layout.js'
+import type { Op } from '../native/op.js'
 import { type AbortOptions, abortOptions, checkOptions, type OptionNames } from '../options.js'
 import { checkPool, type Pool } from '../pool/pool.js'
-import {
-  type ArgsOf,
-  type NativeOp,
-  NativeType,
-  OpKind,
-  type Program,
-  type ScriptOp,
-} from '../pool/program.js'
-import { type DenseTask, denseModule, denseShare } from '../reference/dense.js'
+import type { Program } from '../pool/program.js'
 import type { WeightShape } from '../reference/quantize.js'
 import { readFloats, type Tensor } from '../tensor.js'
 import { Input, Result } from './activations.js'
+import { DenseWeight } from './dense-weight.js'
 import { checkWeightLength, copyChannels } from './weight.js'
 
 export interface FloatLinearOptions extends WeightShape {
@@ -114,51 +108,21 @@ export class FloatLinear {
   }
 }
 
-/** y[m, n] = sum_k x[m, k] * float(w[n, k]) (+ bias[n]) for C: M is set where it is known. */
-export function denseOp(weight: DenseWeight, x: number, y: number, flags = 0): NativeOp {
-  return {
-    kind: OpKind.dense,
-    n: weight.outFeatures,
-    k: weight.inFeatures,
-    flags,
-    x,
-    y,
-    tiles: weight.address,
-    bias: weight.biasAddress,
-    wType: NativeType[weight.type],
-  }
-}
-
-/** The same in TypeScript. */
-export function denseScript(weight: DenseWeight, x: Float32Array, y: Float32Array): ScriptOp {
-  const { data, bias, inFeatures, outFeatures } = weight
-  const args: ArgsOf<DenseTask> = { x, weight: data, bias, y, inFeatures, outFeatures }
-  return { module: denseModule, run: denseShare, args }
-}
-
 /** One forward call. */
 class FloatLinearCall implements Program {
   readonly result: Result
-  readonly #pool: Pool
   readonly #weight: DenseWeight
   readonly #input: Input
 
   constructor(pool: Pool, weight: DenseWeight, x: Float32Array) {
-    this.#pool = pool
     this.#weight = weight
     this.#input = new Input(pool, x, weight.inFeatures)
     this.result = new Result(pool, this.#input, weight.outFeatures)
   }
 
-  native(): NativeOp[] {
-    const x = this.#pool.addressOf(this.#input.data)
-    const y = this.#pool.addressOf(this.result.data)
-    return [{ ...denseOp(this.#weight, x, y), m: this.#input.rows }]
-  }
-
-  script(): ScriptOp[] {
+  ops(): Op[] {
     const [x, y] = [this.#input.data as Float32Array, this.result.data as Float32Array]
-    return [denseScript(this.#weight, x, y)]
+    return [{ kind: OpKind.dense, m: this.#input.rows, x, weight: this.#weight, y }]
   }
 
   release(): void {

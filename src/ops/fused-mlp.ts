@@ -1,20 +1,9 @@
+import type { Op } from '../native/op.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { viewAs } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import {
-  type ArgsOf,
-  NativeActivation,
-  type NativeOp,
-  type Program,
-  type ScriptOp,
-} from '../pool/program.js'
-import {
-  type Activation,
-  checkActivation,
-  type GateTask,
-  gateModule,
-  gateShare,
-} from '../reference/gate.js'
+import type { Program } from '../pool/program.js'
+import { type Activation, checkActivation } from '../reference/gate.js'
 import type { ActivationArray, Tensor } from '../tensor.js'
 import {
   type Activations,
@@ -28,7 +17,7 @@ import {
 } from './activations.js'
 import type { Linear } from './linear.js'
 import { checkFit, checkTogether } from './linear-group.js'
-import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
+import { multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
 
 export interface FusedMlpOptions {
   /** The activation of the gate: `silu` (SwiGLU, the default), `gelu` (GeGLU) or `relu2`. */
@@ -124,30 +113,16 @@ class MlpCall implements Program {
     this.result = new Result(this.#pool, this.#input, down.outFeatures, out)
   }
 
-  native(): NativeOp[] {
-    const { rows: count, nativeType: type, memory } = this.#input
-    const pool = this.#pool
-    const ops: NativeOp[] = []
-    const rows = quantizeOps(pool, memory, ops, rowsOf(pool, this.#input, this.#gate))
-    const [gate, up] = [pool.addressOf(this.#hidden()), pool.addressOf(this.#hidden())]
-    ops.push(multiplyOp(rows, this.#gate, gate), multiplyOp(rows, this.#up, up, TOGETHER))
-    const activation = NativeActivation[this.#activation]
-    const { inFeatures: k, outliers } = this.#down
-    const source = { count, type, k, x: gate, flags: 0, u: up, activation, outliers }
-    const gated = quantizeOps(pool, memory, ops, source)
-    ops.push(multiplyOp(gated, this.#down, pool.addressOf(this.result.data)))
+  ops(): Op[] {
+    const { rows: m, memory } = this.#input
+    const ops: Op[] = []
+    const rows = quantizeOps(this.#pool, memory, ops, rowsOf(this.#input, this.#gate), m)
+    const [x, u] = [this.#hidden(), this.#hidden()]
+    ops.push(multiplyOp(rows, m, this.#gate, x), multiplyOp(rows, m, this.#up, u, TOGETHER))
+    const source = { ...rowsOf(this.#input, this.#down), x, u, activation: this.#activation }
+    const gated = quantizeOps(this.#pool, memory, ops, source, m)
+    ops.push(multiplyOp(gated, m, this.#down, this.result.data))
     return ops
-  }
-
-  script(): ScriptOp[] {
-    const [gate, up] = [this.#hidden(), this.#hidden()]
-    const args: ArgsOf<GateTask> = { activation: this.#activation, gate, up }
-    return [
-      linearScript(this.#input.data, this.#gate, gate),
-      linearScript(this.#input.data, this.#up, up),
-      { module: gateModule, run: gateShare, args },
-      linearScript(gate, this.#down, this.result.data),
-    ]
   }
 
   release(): void {

@@ -1,17 +1,11 @@
 import { ArgumentError, checkInteger } from '../errors.js'
 import { paddedN, tileBytes } from '../layouts/tiles.js'
+import { OpKind } from '../native/layout.js'
+import type { Op, PackedWeight, Rows } from '../native/op.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
-import { CallMemory } from '../pool/memory.js'
+import { CallMemory, viewAs } from '../pool/memory.js'
 import { checkPool, type Pool } from '../pool/pool.js'
-import {
-  type ArgsOf,
-  type NativeOp,
-  NativeType,
-  OpKind,
-  type Program,
-  type ScriptOp,
-} from '../pool/program.js'
-import { type IntMatmulTask, intMatmulModule, intMatmulShare } from '../reference/int-matmul.js'
+import type { Program } from '../pool/program.js'
 import { describeTensor, elementsOf, Tensor } from '../tensor.js'
 
 /** 131071 * 128 * 128 < 2^31: up to here int32 sums cannot overflow. */
@@ -83,31 +77,38 @@ class IntMatmul implements Program {
     return this.#pool.memory.unshare(this.#y)
   }
 
-  native(): NativeOp[] {
-    const pool = this.#pool
+  ops(): Op[] {
+    const memory = this.#memory
     const [m, k, n] = [this.#m, this.#k, this.#n]
-    const tiles = pool.addressOf(this.#memory.acquire(tileBytes(n, k)))
-    const colSum = pool.addressOf(this.#memory.acquire(paddedN(n) * 4))
-    const xq = pool.addressOf(this.#memory.acquire(m * pool.rowStride(k)))
-    const y = pool.addressOf(this.#y)
+    const weight = this.#packed()
+    const { tiles, colSum } = weight
+    const rows: Rows = {
+      x: this.#a,
+      type: 'int8',
+      u: null,
+      activation: 'none',
+      k,
+      outliers: 0,
+      xq: memory.acquire(m * this.#pool.rowStride(k)),
+      xScale: null,
+    }
     return [
-      { kind: OpKind.packTransposed, n, k, x: pool.addressOf(this.#b), tiles, colSum },
-      { kind: OpKind.quantize, xType: NativeType.int8, m, k, x: pool.addressOf(this.#a), xq },
-      { kind: OpKind.gemm, yType: NativeType.int32, m, n, k, y, tiles, colSum, xq },
+      { kind: OpKind.packTransposed, w: this.#b, wType: 'int8', tiles, colSum, scale: null, n, k },
+      { kind: OpKind.quantize, m, ...rows },
+      { kind: OpKind.gemm, m, ...rows, weight, y: this.#y, yType: 'int32' },
     ]
   }
 
-  script(): ScriptOp[] {
-    const [m, k, n] = [this.#m, this.#k, this.#n]
-    const args: ArgsOf<IntMatmulTask> = {
-      a: this.#a,
-      b: this.#b,
-      y: this.#y,
-      m,
-      k,
-      n,
-    }
-    return [{ module: intMatmulModule, run: intMatmulShare, args }]
+  /** Memory for b, packed. */
+  #packed(): PackedWeight {
+    const [inFeatures, outFeatures] = [this.#k, this.#n]
+    const [bytes, channels] = [tileBytes(outFeatures, inFeatures), paddedN(outFeatures)]
+    const tiles = viewAs('int8', this.#memory.acquire(bytes), bytes)
+    const colSum = viewAs('int32', this.#memory.acquire(channels * 4), channels)
+    const [scale, bias] = [undefined, undefined]
+    const addressOf = (view: ArrayBufferView) => this.#pool.addressOf(view)
+    const addresses = { tiles: addressOf(tiles), colSum: addressOf(colSum), scale: 0, bias: 0 }
+    return { inFeatures, outFeatures, tiles, colSum, scale, bias, addresses }
   }
 
   release(): void {

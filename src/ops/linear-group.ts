@@ -1,7 +1,8 @@
 import { ArgumentError, describe } from '../errors.js'
+import type { Op } from '../native/op.js'
 import { checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
-import type { NativeOp, Program, ScriptOp } from '../pool/program.js'
+import type { Program } from '../pool/program.js'
 import type { Tensor } from '../tensor.js'
 import {
   type Activations,
@@ -14,7 +15,7 @@ import {
   Result,
 } from './activations.js'
 import { Linear } from './linear.js'
-import { linearScript, multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
+import { multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
 
 /** A program has room for one op that quantises and this many multiplications. */
 const MAX_LINEARS = 15
@@ -107,21 +108,14 @@ class GroupCall implements Program {
     )
   }
 
-  native(): NativeOp[] {
-    const ops: NativeOp[] = []
-    const source = rowsOf(this.#pool, this.#input, this.#weights[0])
-    const rows = quantizeOps(this.#pool, this.#input.memory, ops, source)
+  ops(): Op[] {
+    const { rows: m, memory } = this.#input
+    const ops: Op[] = []
+    const rows = quantizeOps(this.#pool, memory, ops, rowsOf(this.#input, this.#weights[0]), m)
     this.#weights.forEach((weight, i) => {
-      const y = this.#pool.addressOf(this.results[i].data)
-      ops.push(multiplyOp(rows, weight, y, i > 0 ? TOGETHER : 0))
+      ops.push(multiplyOp(rows, m, weight, this.results[i].data, i > 0 ? TOGETHER : 0))
     })
     return ops
-  }
-
-  script(): ScriptOp[] {
-    return this.#weights.map((weight, i) =>
-      linearScript(this.#input.data, weight, this.results[i].data),
-    )
   }
 
   release(): void {

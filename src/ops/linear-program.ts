@@ -1,8 +1,7 @@
+import { OpFlags, OpKind } from '../native/layout.js'
+import type { LinearOp, Op, QuantizeOp, Rows } from '../native/op.js'
 import type { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import { type ArgsOf, type NativeOp, OpFlag, OpKind, type ScriptOp } from '../pool/program.js'
-import { type LinearTask, linearModule, linearShare } from '../reference/linear.js'
-import type { ActivationArray } from '../tensor.js'
 import type { Input } from './activations.js'
 import type { Weight } from './weight.js'
 
@@ -11,94 +10,68 @@ import type { Weight } from './weight.js'
  * itself. More rows are two: quantise all rows, then GEMM; the quantised rows serve any number of weights.
  */
 
-/** Rows of activations: where they are, and how many. */
-export interface Rows {
-  count: number
-  /** dp_type. */
-  type: number
-  k: number
-  /** Address of the first row, or of a table of rows if `flags` say so. */
-  x: number
-  flags: number
-  /** Address of u where the input is activation(x) * u; 0 otherwise. */
-  u: number
-  activation: number
-  /** Of a row, at most. */
-  outliers: number
-}
-
-/** Rows ready to be multiplied: any number that an op has quantised, or one, which GEMV quantises. */
-export interface ReadyRows extends Rows {
-  /** Addresses of the quantised rows and their scales; 0 for a row that is not quantised yet. */
-  xq: number
-  xScale: number
-}
-
 /** The rows of a call's input, for a weight. */
-export function rowsOf(pool: Pool, input: Input, weight: Weight): Rows {
-  const { rows: count, nativeType: type } = input
-  const { inFeatures: k, outliers } = weight
-  return { count, type, k, x: pool.addressOf(input.data), flags: 0, u: 0, activation: 0, outliers }
+export function rowsOf(input: Input, { inFeatures: k, outliers }: Weight): Rows {
+  const { data: x, type } = input
+  return { x, type, u: null, activation: 'none', k, outliers, xq: null, xScale: null }
 }
 
-/** Pushes what makes rows ready to be multiplied. */
+// ops are spelt out, for to spread rows into them takes as long as a small call
+
+/** Pushes what makes rows ready to be multiplied, unless it is one, which GEMV quantises. */
 export function quantizeOps(
   pool: Pool,
   memory: CallMemory,
-  ops: NativeOp[],
-  { count, type, k, x, flags, u, activation, outliers }: Rows,
-): ReadyRows {
-  let [xq, xScale] = [0, 0]
-  if (count !== 1 || flags !== 0) {
-    const stride = pool.rowStride(k)
-    xq = pool.addressOf(memory.acquire(count * (stride + 4)))
-    xScale = xq + count * stride
-    const kind = OpKind.quantize
-    ops.push({ kind, xType: type, m: count, k, x, flags, u, activation, xq, xScale, outliers })
+  ops: Op[],
+  rows: Rows,
+  m: number,
+  flags = 0,
+): Rows {
+  if (m === 1 && flags === 0) return rows
+  const bytes = m * pool.rowStride(rows.k)
+  const xq = memory.acquire(bytes + m * 4)
+  const op: QuantizeOp = {
+    kind: OpKind.quantize,
+    flags,
+    m,
+    x: rows.x,
+    type: rows.type,
+    u: rows.u,
+    activation: rows.activation,
+    k: rows.k,
+    outliers: rows.outliers,
+    xq,
+    xScale: new Float32Array(xq.buffer, xq.byteOffset + bytes, m),
   }
-  return { count, type, k, x, flags, u, activation, outliers, xq, xScale }
+  ops.push(op)
+  return op
 }
 
 /** y = rows W^T (+ bias), y float32 or bfloat16 like the rows. */
-export function multiplyOp(rows: ReadyRows, weight: Weight, y: number, flags = 0): NativeOp {
-  const { tiles, colSum, scale, bias } = weight.addresses
+export function multiplyOp(
+  rows: Rows,
+  m: number,
+  weight: Weight,
+  y: LinearOp['y'],
+  flags = 0,
+): LinearOp {
   return {
-    kind: rows.count === 1 ? OpKind.gemv : OpKind.gemm,
-    xType: rows.type,
-    yType: rows.type,
-    m: rows.count,
-    n: weight.outFeatures,
-    k: rows.k,
+    kind: m === 1 ? OpKind.gemv : OpKind.gemm,
     flags,
-    activation: rows.activation,
+    m,
     x: rows.x,
-    y,
-    tiles,
-    colSum,
-    scale,
-    bias,
+    type: rows.type,
+    u: rows.u,
+    activation: rows.activation,
+    k: rows.k,
+    outliers: rows.outliers,
     xq: rows.xq,
     xScale: rows.xScale,
-    u: rows.u,
-    outliers: rows.outliers,
+    weight,
+    y,
+    yType: rows.type,
   }
 }
 
 /** Starts with the op before it: they do not need each other. */
-export const TOGETHER = OpFlag.together
-
-/** y = x W^T (+ bias) in TypeScript. */
-export function linearScript(x: ActivationArray, weight: Weight, y: ActivationArray): ScriptOp {
-  const { tiles, scale, bias, inFeatures, outFeatures, outliers } = weight
-  const args: ArgsOf<LinearTask> = {
-    x,
-    y,
-    tiles,
-    scale,
-    bias,
-    inFeatures,
-    outFeatures,
-    outliers,
-  }
-  return { module: linearModule, run: linearShare, args }
-}
+export const TOGETHER = OpFlags.together

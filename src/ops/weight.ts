@@ -1,16 +1,10 @@
 import { ArgumentError, describe } from '../errors.js'
 import { NR, paddedK, paddedN, tileBytes } from '../layouts/tiles.js'
+import { OpKind } from '../native/layout.js'
+import type { Op } from '../native/op.js'
 import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
-import {
-  type ArgsOf,
-  type NativeOp,
-  NativeType,
-  OpKind,
-  type Program,
-  type ScriptOp,
-} from '../pool/program.js'
-import { type PackTask, packModule, packShare } from '../reference/pack.js'
+import type { Program } from '../pool/program.js'
 import { notFinite, type WeightShape } from '../reference/quantize.js'
 import { checkLength } from '../tensor.js'
 import { viewOf } from '../views.js'
@@ -142,7 +136,6 @@ function typeOf(source: WeightArray): 'int8' | 'float32' | 'bfloat16' {
 
 /** tiles, colSum (, scale) = pack(w[first .. last, K]) */
 class PackProgram implements Program {
-  readonly #pool: Pool
   readonly #weight: Weight
   readonly #source: WeightArray
   readonly #memory: CallMemory
@@ -150,7 +143,6 @@ class PackProgram implements Program {
   readonly #last: number
 
   constructor(pool: Pool, weight: Weight, source: WeightArray, first: number, last: number) {
-    this.#pool = pool
     this.#weight = weight
     this.#memory = new CallMemory(pool.memory)
     this.#source = this.#memory.place(typeOf(source), source) as WeightArray
@@ -158,34 +150,21 @@ class PackProgram implements Program {
     this.#last = last
   }
 
-  native(): NativeOp[] {
-    const { addresses, inFeatures } = this.#weight
-    const type = typeOf(this.#source)
+  ops(): Op[] {
+    const { tiles, colSum, scale, inFeatures: k } = this.#weight
+    const wType = typeOf(this.#source)
     return [
       {
-        kind: type === 'int8' ? OpKind.pack : OpKind.quantizePack,
-        xType: NativeType[type],
+        kind: wType === 'int8' ? OpKind.pack : OpKind.quantizePack,
+        w: this.#source,
+        wType,
+        tiles: tiles.subarray(this.#first * paddedK(k)),
+        colSum: colSum.subarray(this.#first),
+        scale: scale.subarray(this.#first),
         n: this.#last - this.#first,
-        k: inFeatures,
-        x: this.#pool.addressOf(this.#source),
-        tiles: addresses.tiles + this.#first * paddedK(inFeatures),
-        colSum: addresses.colSum + this.#first * 4,
-        scale: addresses.scale + this.#first * 4,
+        k,
       },
     ]
-  }
-
-  script(): ScriptOp[] {
-    const { tiles, colSum, scale, inFeatures } = this.#weight
-    const args: ArgsOf<PackTask> = {
-      weight: this.#source,
-      tiles: tiles.subarray(this.#first * paddedK(inFeatures)),
-      colSum: colSum.subarray(this.#first),
-      scale: scale.subarray(this.#first),
-      inFeatures,
-      outFeatures: this.#last - this.#first,
-    }
-    return [{ module: packModule, run: packShare, args }]
   }
 
   release(): void {

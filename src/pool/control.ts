@@ -1,7 +1,8 @@
 import type { Native } from '../native/abi.js'
+import { encodeOp } from '../native/encode.js'
 import { OpLayout, RegionLayout, RING, Seat, SlotLayout, WorkerLayout } from '../native/layout.js'
 import { OpList } from './op-list.js'
-import { type Program, writeOp } from './program.js'
+import type { Program } from './program.js'
 import type { WorkerStats } from './stats.js'
 
 /** The region's shared memory as JavaScript reads and writes it; dp_region in C. */
@@ -46,7 +47,7 @@ export class Control {
     return entered === left ? undefined : entered
   }
 
-  /** Releases the claims of worker `w`, whose thread has died; see dp_bury. Its successor resumes behind them. */
+  /** Releases the claims of worker `w`, whose thread has died; see dp_retire. Its successor resumes behind them. */
   retire(w: number): void {
     this.native.retire(this.address, w)
   }
@@ -66,17 +67,19 @@ export class Control {
 
   /** Writes the program into the slot of `epoch`, the next, and rings the doorbell. */
   publish(program: Program, epoch: number, silent: boolean): void {
-    const ops = program.native()
+    const ops = program.ops()
     const kept = ops instanceof OpList
     const slot = epoch % RING
     const before = this.#lists[slot]
     if (before !== undefined) this.#replaced.set(before, epoch - RING)
     this.#lists[slot] = kept ? ops : undefined
     if (kept) {
-      this.native.publish(this.address, ops.address, ops.progress, ops.length, Number(silent))
+      this.native.publish(this.address, ops.address, ops.progress, ops.ops.length, Number(silent))
     } else {
       const at = this.#slot(epoch, SlotLayout.ownOps)
-      for (let i = 0; i < ops.length; i++) writeOp(this.#unsigned, at + i * OpLayout.words, ops[i])
+      for (let i = 0; i < ops.length; i++) {
+        encodeOp(this.native, this.#unsigned, at + i * OpLayout.words, ops[i])
+      }
       this.native.publish(this.address, 0, 0, ops.length, Number(silent))
     }
     this.#releaseReplaced()

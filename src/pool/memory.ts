@@ -85,18 +85,6 @@ export class Memory {
   }
 }
 
-/** Allocates an array of zeros that no worker writes; throws an OutOfMemoryError if it cannot. */
-export function newArray<A extends ArrayBufferView>(
-  TypedArray: { new (length: number): A; readonly BYTES_PER_ELEMENT: number },
-  length: number,
-): A {
-  try {
-    return new TypedArray(length)
-  } catch (cause) {
-    throw new OutOfMemoryError(length * TypedArray.BYTES_PER_ELEMENT, cause)
-  }
-}
-
 /** The first `length` elements of `bytes`, as an array of the type. */
 export function viewAs<T extends TensorType>(
   type: T,

@@ -5,12 +5,13 @@ import { ArgumentError, checkInteger, describe, PoolClosedError } from '../error
 import type { Native } from '../native/abi.js'
 import { MAX_WORKERS } from '../native/layout.js'
 import { chooseNative } from '../native/load.js'
+import type { Op } from '../native/op.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkType, copyDims, sizeOf, Tensor, type TensorType } from '../tensor.js'
 import type { Engine } from './engine.js'
 import { Memory } from './memory.js'
 import { OpList } from './op-list.js'
-import type { NativeOp, Program } from './program.js'
+import type { Program } from './program.js'
 import { Region } from './region.js'
 import { ScriptEngine } from './script.js'
 import { combineStats, noStats, type PoolStats, type WorkerStats } from './stats.js'
@@ -183,9 +184,9 @@ export class Pool {
     return this.#engine.rowStride(k)
   }
 
-  /** @internal Ops that are written once and run many times. Only with native code. */
-  opList(ops: readonly NativeOp[]): OpList {
-    return new OpList(this.#native as Native, this.threads, ops)
+  /** @internal Ops that are kept to be run again and again. */
+  opList(ops: readonly Op[]): OpList {
+    return new OpList(this.#native, this.threads, ops)
   }
 
   /** @internal Memory that the workers see. */

@@ -1,20 +1,36 @@
 import { AbortableDeferred } from '../abort.js'
 import { ArgumentError, PoolClosedError, QueueFullError, WorkerDiedError } from '../errors.js'
+import { BAD_ROW } from '../native/layout.js'
+import type { Op } from '../native/op.js'
+import { interpreter, rowStride, runOp } from '../reference/interpreter.js'
+import type { Share } from '../reference/share.js'
 import { type Engine, QUEUE_LIMIT } from './engine.js'
-import { BAD_ROW, type Program, type ScriptOp, type Share } from './program.js'
+import { OpList } from './op-list.js'
+import type { Program } from './program.js'
 import { noStats, type WorkerStats } from './stats.js'
 import { Thread, threadsModule } from './threads.js'
 import { WorkerReports } from './worker-reports.js'
 
-/** A call, from when it is made until its program has ended. */
+/** A TypeScript function that runs on all workers, each of which does its share. */
+export interface Task {
+  /** URL of the module that exports `run` under its own name. */
+  module: string
+  /** Does its share; returns 0, or 1 + the index of what is wrong with the input, or BAD_ROW + a row. */
+  // biome-ignore lint/suspicious/noExplicitAny: every function has arguments of its own
+  run(task: any): number
+  /** Structured-clonable; results go into views of shared memory. */
+  args: object
+}
+
+/** A call, from when it is made until its tasks have ended. */
 interface Call {
-  program: Program
-  /** Once it is rejected, ops that have not started are skipped. */
+  tasks(): Task[]
+  /** Once it is rejected, tasks that have not started are skipped. */
   deferred: AbortableDeferred<number>
 }
 
 /**
- * The engine without native code: every op is a TypeScript function, which Piscina runs once for each worker. Same
+ * The engine without native code: every op is interpreted in TypeScript, by Piscina once for each worker. Same
  * results, much slower.
  */
 export class ScriptEngine implements Engine {
@@ -48,25 +64,41 @@ export class ScriptEngine implements Engine {
     this.#reports = new WorkerReports(pool)
   }
 
-  rowStride(): number {
-    return 0
+  rowStride(k: number): number {
+    return rowStride(k)
   }
 
-  async run(program: Program, signal?: AbortSignal): Promise<number> {
+  run(program: Program, signal?: AbortSignal): Promise<number> {
+    const tasks = () =>
+      opsOf(program).map((op) => ({ module: interpreter, run: runOp, args: { op } }))
+    return this.runTasks(tasks, signal, () => program.release?.())
+  }
+
+  /**
+   * Runs tasks one after the other, each on all workers, as {@link run} does the ops of a program.
+   *
+   * @param tasks asked for when their turn comes
+   * @param release called once no worker can touch their memory any more
+   */
+  async runTasks(
+    tasks: () => Task[],
+    signal?: AbortSignal,
+    release: () => void = () => {},
+  ): Promise<number> {
     if (this.#end !== undefined || signal?.aborted || this.#calls.size >= QUEUE_LIMIT) {
-      program.release?.()
+      release()
       throw this.#end ?? (signal?.aborted ? signal.reason : new QueueFullError(QUEUE_LIMIT))
     }
     const deferred = new AbortableDeferred<number>(signal)
-    const call: Call = { program, deferred }
+    const call: Call = { tasks, deferred }
     this.#calls.add(call)
     this.#last = this.#last.then(async () => {
-      await this.#runOps(call).then(
+      await this.#runCall(call).then(
         (fault) => deferred.resolve(fault),
         (error) => deferred.reject(error),
       )
       this.#calls.delete(call)
-      program.release?.()
+      release()
     })
     return deferred.promise
   }
@@ -76,7 +108,7 @@ export class ScriptEngine implements Engine {
     try {
       if (this.#end !== undefined) throw this.#end
       const whole: Share = { part: 0, parts: 1 }
-      return Math.max(0, ...program.script().map((op) => op.run({ ...op.args, ...whole })))
+      return Math.max(0, ...opsOf(program).map((op) => runOp({ op, ...whole })))
     } finally {
       program.release?.()
     }
@@ -93,13 +125,13 @@ export class ScriptEngine implements Engine {
     await this.#last
   }
 
-  async #runOps({ program, deferred }: Call): Promise<number> {
+  async #runCall({ tasks, deferred }: Call): Promise<number> {
     let fault = 0
     const start = performance.now()
-    for (const op of program.script()) {
+    for (const task of tasks()) {
       // later ops would look for the missing row too
       if (deferred.isSettled || fault >= BAD_ROW) break
-      const faults = await this.#runEverywhere(op)
+      const faults = await this.#runEverywhere(task)
       fault ||= Math.max(...faults)
       this.#stats.units++
     }
@@ -108,22 +140,22 @@ export class ScriptEngine implements Engine {
     return fault
   }
 
-  /** Settles once no worker runs the op any more, because its memory is reused then. */
-  async #runEverywhere(op: ScriptOp): Promise<number[]> {
-    const parts = Array.from({ length: this.threads }, (_, part) => this.#runPart(op, part))
+  /** Settles once no worker runs the task any more, because its memory is reused then. */
+  async #runEverywhere(task: Task): Promise<number[]> {
+    const parts = Array.from({ length: this.threads }, (_, part) => this.#runPart(task, part))
     return (await Promise.allSettled(parts)).map((outcome) => {
       if (outcome.status === 'rejected') throw new WorkerDiedError(outcome.reason)
       return outcome.value
     })
   }
 
-  async #runPart(op: ScriptOp, part: number): Promise<number> {
+  async #runPart({ module, run, args }: Task, part: number): Promise<number> {
     this.#workers[part] ??= new Thread()
     const worker = this.#workers[part]
     const share: Share = { part, parts: this.threads }
     try {
-      const task = { filename: op.module, name: op.run.name }
-      const fault = (await worker.run({ ...op.args, ...share }, task)) as number
+      const where = { filename: module, name: run.name }
+      const fault = (await worker.run({ ...args, ...share }, where)) as number
       this.#reports?.runs(part)
       return fault
     } catch (error) {
@@ -133,4 +165,9 @@ export class ScriptEngine implements Engine {
       throw error
     }
   }
+}
+
+function opsOf(program: Program): readonly Op[] {
+  const ops = program.ops()
+  return ops instanceof OpList ? ops.ops : ops
 }

@@ -1,8 +1,8 @@
-import { type CacheType, headBytes, PAGE } from '../layouts/kv-page.js'
-import type { Share } from '../pool/program.js'
+import { headBytes, PAGE } from '../layouts/kv-page.js'
+import type { AttentionGeometry } from '../native/op.js'
 import { exp } from './exp.js'
 import { PageHead } from './page-head.js'
-import { rangeOf } from './share.js'
+import { rangeOf, type Share } from './share.js'
 import { sum16 } from './sum16.js'
 
 /*
@@ -17,27 +17,6 @@ import { sum16 } from './sum16.js'
  */
 
 const { fround } = Math
-
-/** This module, for workers to import. */
-export const attentionModule = import.meta.url
-
-/** What the attention of all rows of a layer has in common. */
-export interface AttentionGeometry {
-  /** A multiple of kvHeads. */
-  queryHeads: number
-  kvHeads: number
-  /** D, even. */
-  headDim: number
-  /** A row sees so many positions up to its own; 0: all. */
-  window: number
-  cacheType: CacheType
-  /** Where in every page this layer's heads begin, bytes. */
-  pageOffset: number
-  /** Of the norms of queries and keys, a float32. */
-  eps: number
-  /** Of q . k, a float32. */
-  scale: number
-}
 
 /** Where a row of a batch stands, and in which sequence. */
 export interface AttentionRow {

@@ -1,16 +1,11 @@
 import { bf16ToFloat32 } from '../bf16.js'
-import { denseStride } from '../layouts/dense-weight.js'
-import type { Share } from '../pool/program.js'
-import { rangeOf } from './share.js'
-import { dot16 } from './sum16.js'
+import { rangeOf, type Share } from './share.js'
+import { denseStride, dot16 } from './sum16.js'
 
 /*
  * y[m, n] = sum_k x[m, k] * float(w[n, k]) (+ bias[n]): a projection whose weights stay float. The same
  * float32 steps as native/src/kernels/float/dense.c.
  */
-
-/** This module, for workers to import. */
-export const denseModule = import.meta.url
 
 export interface DenseTask extends Share {
   /** float32 [M, K]. */

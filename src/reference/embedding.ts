@@ -1,15 +1,11 @@
 import { bf16ToFloat32 } from '../bf16.js'
-import { denseStride } from '../layouts/dense-weight.js'
-import { RowLayout } from '../native/layout.js'
-import { BAD_ROW, type Share } from '../pool/program.js'
-import { rangeOf } from './share.js'
+import { BAD_ROW, RowLayout } from '../native/layout.js'
+import { rangeOf, type Share } from './share.js'
+import { denseStride } from './sum16.js'
 
 /*
  * y[m] = float(w[id[m]]): what the first layer of a model is given for a token.
  */
-
-/** This module, for workers to import. */
-export const embeddingModule = import.meta.url
 
 export interface EmbeddingTask extends Share {
   /** dp_row [M]: which row of the weights each is. */

@@ -1,19 +1,13 @@
 import { bf16ToFloat, floatToBf16 } from '../bf16.js'
 import { ArgumentError, describe } from '../errors.js'
-import { newArray } from '../pool/memory.js'
-import type { Share } from '../pool/program.js'
-import type { ActivationArray } from '../tensor.js'
+import { type ActivationArray, newArray } from '../tensor.js'
 import { viewOf } from '../views.js'
 import { sigmoid } from './exp.js'
-import { rangeOf } from './share.js'
 
 /*
  * out[k] = activation(g[k]) * u[k], between the Linears of a gated MLP. The same float32 steps
  * as native/src/kernels/float/gate.c.
  */
-
-/** This module, for workers to import. */
-export const gateModule = import.meta.url
 
 const { fround } = Math
 
@@ -84,20 +78,4 @@ function readAlike(argument: string, array: unknown, other: ActivationArray): Ac
   if (view?.length === other.length) return view
   const expected = `a ${Type.name} of ${other.length} elements`
   throw new ArgumentError(argument, expected, describe(array))
-}
-
-export interface GateTask extends Share {
-  activation: Activation
-  /** float32 or bfloat16 bits; the result is written over it. */
-  gate: Float32Array | Uint16Array
-  up: Float32Array | Uint16Array
-}
-
-/** gate = activation(gate) * up */
-export function gateShare(task: GateTask): number {
-  const { activation, gate, up } = task
-  const [from, to] = rangeOf(task, gate.length)
-  const share = gate.subarray(from, to)
-  applyGate(activation, share, up.subarray(from, to), share)
-  return 0
 }

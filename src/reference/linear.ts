@@ -1,52 +1,14 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
 import { NR, paddedK, tileIndex } from '../layouts/tiles.js'
-import type { Share } from '../pool/program.js'
-import { quantizeRow } from './quantize.js'
-import { channelsOf } from './share.js'
+import { channelsOf, type Share } from './share.js'
 
 /*
  * y[m, n] = (float(acc[m, n]) * xScale[m]) * wScale[n] (+ bias[n]), acc = sum_k xq[m, k] * wq[n, k]; and the same of
  * activations that are not quantised.
  */
 
-/** This module, for workers to import. */
-export const linearModule = import.meta.url
-
-export interface LinearTask extends Share {
-  /** float32 or bfloat16 bits [M, K]. */
-  x: Float32Array | Uint16Array
-  /** float32 or bfloat16 bits [M, N]. */
-  y: Float32Array | Uint16Array
-  tiles: Int8Array
-  scale: Float32Array
-  bias: Float32Array | undefined
-  inFeatures: number
-  outFeatures: number
-  /** Of a row, at most; see {@link quantizeRow}. */
-  outliers: number
-}
-
-/** y[m, n] = (float(sum_k xq[m, k] * wq[n, k]) * xScale[m]) * wScale[n] (+ bias[n]) */
-export function linearShare(task: LinearTask): number {
-  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N, outliers } = task
-  const [from, to] = channelsOf(task, N)
-  const xq = new Int16Array(paddedK(K))
-  for (let m = 0; m * K < x.length; m++) {
-    const row = x.subarray(m * K, (m + 1) * K)
-    const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
-    const xScale = quantizeRow(float, xq.subarray(0, K), outliers)
-    for (let n = from; n < to; n++) {
-      const acc = dotTile(xq, tiles, n, K)
-      let value = Math.fround(Math.fround(Math.fround(acc) * xScale) * scale[n])
-      if (bias !== undefined) value = Math.fround(value + bias[n])
-      y[m * N + n] = y instanceof Float32Array ? value : floatToBf16(value)
-    }
-  }
-  return 0
-}
-
 /** sum_k xq[k] * w[n, k] over packed tiles; xq is padded to whole quads. */
-function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
+export function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
   let acc = 0
   for (let k = 0, at = tileIndex(n, 0, inFeatures); k < xq.length; k += 4, at += NR * 4) {
     acc +=
@@ -61,8 +23,20 @@ function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number
 /** Quads of k summed up before their sum joins the total; see native/src/kernels/float/float_dot.c. */
 const STRETCH = 64
 
+export interface FloatTask extends Share {
+  /** float32 or bfloat16 bits [M, K]. */
+  x: Float32Array | Uint16Array
+  /** float32 or bfloat16 bits [M, N]. */
+  y: Float32Array | Uint16Array
+  tiles: Int8Array
+  scale: Float32Array
+  bias: Float32Array | undefined
+  inFeatures: number
+  outFeatures: number
+}
+
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), summed as the kernels sum. */
-export function floatShare(task: Omit<LinearTask, 'outliers'>): number {
+export function floatShare(task: FloatTask): number {
   const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
   const [from, to] = channelsOf(task, N)
   const row = new Float32Array(paddedK(K))

@@ -1,15 +1,11 @@
 import { bf16ToFloat32 } from '../bf16.js'
-import { tileIndex } from '../layouts/tiles.js'
-import type { Share } from '../pool/program.js'
+import { paddedK, tileIndex } from '../layouts/tiles.js'
 import { quantizeChannel } from './quantize.js'
-import { channelsOf } from './share.js'
+import { channelsOf, type Share } from './share.js'
 
 /*
  * tiles, colSum[n] = w[n, k], sum_k w[n, k]: weights as all kernels read them.
  */
-
-/** This module, for workers to import. */
-export const packModule = import.meta.url
 
 export interface PackTask extends Share {
   /** int8, float32 or bfloat16 bits [N, K]. */
@@ -26,7 +22,9 @@ export interface PackTask extends Share {
 export function packShare(task: PackTask): number {
   const { weight, tiles, colSum, scale, inFeatures: K, outFeatures: N } = task
   const [from, to] = channelsOf(task, N)
-  const quantized = new Int8Array(K)
+  // zeros after K, which pad the tiles
+  const padded = new Int8Array(paddedK(K))
+  const quantized = padded.subarray(0, K)
   for (let n = from; n < to; n++) {
     const row = weight.subarray(n * K, (n + 1) * K)
     if (row instanceof Int8Array) {
@@ -37,9 +35,9 @@ export function packShare(task: PackTask): number {
       if (Number.isNaN(scale[n])) return n + 1
     }
     colSum[n] = 0
-    for (let k = 0; k < K; k++) {
-      tiles[tileIndex(n, k, K)] = quantized[k]
-      colSum[n] += quantized[k]
+    for (let k = 0; k < padded.length; k++) {
+      tiles[tileIndex(n, k, K)] = padded[k]
+      colSum[n] += padded[k]
     }
   }
   return 0

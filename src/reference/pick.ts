@@ -1,13 +1,12 @@
 import {
-  MAX_CANDIDATES,
+  BAD_ROW,
   PENALISED,
   PickAction,
-  PickField,
+  PickLayout as PickField,
   PickOutcome,
-} from '../layouts/pick-rows.js'
-import { BAD_ROW, type Share } from '../pool/program.js'
+} from '../native/layout.js'
 import { exp } from './exp.js'
-import { rangeOf } from './share.js'
+import { rangeOf, type Share } from './share.js'
 import { sum16 } from './sum16.js'
 
 /*
@@ -19,9 +18,6 @@ import { sum16 } from './sum16.js'
  * Whole numbers, so that sums are exact in any order. Repetition penalty: https://arxiv.org/abs/1909.05858,
  * top-p: https://arxiv.org/abs/1904.09751, min-p: https://arxiv.org/abs/2407.01082.
  */
-
-/** This module, for workers to import. */
-export const pickModule = import.meta.url
 
 const { fround } = Math
 
@@ -40,8 +36,8 @@ export interface PickTask extends Share {
   adjustments: Uint32Array[]
   /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
   copies: Float32Array[]
-  /** dp_candidate [M, MAX_CANDIDATES] */
-  candidates: Uint32Array
+  /** Of each row, dp_candidate []: where the likeliest ids are told. */
+  candidates: Uint32Array[]
 }
 
 /** Its share of the rows; the fault is the first of which nothing came. */
@@ -73,8 +69,7 @@ function tellAndDraw(task: PickTask, m: number, logits: Float32Array, pick: Uint
   pick[PickField.id] = 0
   if (score(copy, pick) !== PickOutcome.picked) return PickOutcome.notANumber
   const count = pick[PickField.candidateCount]
-  const from = 2 * m * MAX_CANDIDATES
-  tellBest(copy, task.candidates.subarray(from, from + 2 * count))
+  tellBest(copy, task.candidates[m].subarray(0, 2 * count))
   const outcome = draw(logits, pick, adjustments)
   if (outcome === PickOutcome.picked) {
     floatsOf(pick)[PickField.logit] = copy[pick[PickField.id]]

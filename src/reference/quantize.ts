@@ -2,8 +2,7 @@ import { bf16ToFloat32 } from '../bf16.js'
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import { MAX_OUTLIERS } from '../native/layout.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { newArray } from '../pool/memory.js'
-import { readFloats, Tensor } from '../tensor.js'
+import { newArray, readFloats, Tensor } from '../tensor.js'
 
 /*
  * Symmetric int8 quantisation in float32 operations, each rounded once, so that every kernel can compute the same

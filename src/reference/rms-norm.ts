@@ -1,5 +1,4 @@
-import type { Share } from '../pool/program.js'
-import { rangeOf } from './share.js'
+import { rangeOf, type Share } from './share.js'
 import { dot16 } from './sum16.js'
 
 /*
@@ -7,9 +6,6 @@ import { dot16 } from './sum16.js'
  * residual stream takes what a layer has made, and is scaled for the next. The same float32 steps as
  * native/src/kernels/float/rms_norm.c.
  */
-
-/** This module, for workers to import. */
-export const rmsNormModule = import.meta.url
 
 const { fround } = Math
 

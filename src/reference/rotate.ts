@@ -1,7 +1,8 @@
 import { PAGE } from '../layouts/kv-page.js'
-import { BAD_ROW, type Share } from '../pool/program.js'
-import { type AttentionGeometry, type AttentionRow, pageHead } from './attention.js'
-import { rangeOf } from './share.js'
+import { BAD_ROW } from '../native/layout.js'
+import type { AttentionGeometry } from '../native/op.js'
+import { type AttentionRow, pageHead } from './attention.js'
+import { rangeOf, type Share } from './share.js'
 import { sum16 } from './sum16.js'
 
 /*
@@ -15,9 +16,6 @@ import { sum16 } from './sum16.js'
  */
 
 const { fround } = Math
-
-/** This module, for workers to import. */
-export const rotateModule = import.meta.url
 
 export interface RotateTask extends Share {
   geometry: AttentionGeometry

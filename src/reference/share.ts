@@ -1,5 +1,10 @@
 import { NR } from '../layouts/tiles.js'
-import type { Share } from '../pool/program.js'
+
+/** Which share of an op's work a call of its TypeScript function is to do. */
+export interface Share {
+  part: number
+  parts: number
+}
 
 /** Which of `count` pieces a share is: [from, to). All shares together are all pieces, each once. */
 export function rangeOf({ part, parts }: Share, count: number): [from: number, to: number] {

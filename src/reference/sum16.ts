@@ -6,6 +6,11 @@
 const LANES = 16
 const lanes = new Float32Array(LANES)
 
+/** Elements from one row of float weights to the next: whole lanes. */
+export function denseStride(inFeatures: number): number {
+  return Math.ceil(inFeatures / LANES) * LANES
+}
+
 function sumLanes(): number {
   for (let width = LANES / 2; width >= 1; width /= 2) {
     for (let l = 0; l < width; l++) lanes[l] += lanes[l + width]

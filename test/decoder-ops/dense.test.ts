@@ -1,9 +1,9 @@
 import { ArgumentError, type Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type DenseType, DenseWeight } from '#src/layouts/dense-weight.js'
-import { NativeType, OpKind } from '#src/pool/program.js'
-import { denseModule, denseShare } from '#src/reference/dense.js'
+import { OpKind } from '#src/native/layout.js'
+import { type DenseType, DenseWeight } from '#src/ops/dense-weight.js'
+import { denseShare } from '#src/reference/dense.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -19,20 +19,7 @@ const shapes = fc.record({
 })
 
 function run(pool: Pool, x: Float32Array, weight: DenseWeight, y: Float32Array): Promise<number> {
-  const { inFeatures, outFeatures, bias } = weight
-  const native = {
-    kind: OpKind.dense,
-    m: y.length / outFeatures,
-    n: outFeatures,
-    k: inFeatures,
-    x: pool.addressOf(x),
-    y: pool.addressOf(y),
-    tiles: weight.address,
-    bias: weight.biasAddress,
-    wType: NativeType[weight.type],
-  }
-  const args = { x, weight: weight.data, bias, y, inFeatures, outFeatures }
-  return runOp(pool, native, { module: denseModule, run: denseShare, args })
+  return runOp(pool, { kind: OpKind.dense, m: y.length / weight.outFeatures, x, weight, y })
 }
 
 describe.each(isas)('a dense Linear on %s', (isa) => {

@@ -1,10 +1,8 @@
 import { bf16ToFloat32, type Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DenseWeight } from '#src/layouts/dense-weight.js'
-import { RowLayout } from '#src/native/layout.js'
-import { BAD_ROW, NativeType, OpKind } from '#src/pool/program.js'
-import { embeddingModule, embeddingShare } from '#src/reference/embedding.js'
+import { BAD_ROW, OpKind, RowLayout } from '#src/native/layout.js'
+import { DenseWeight } from '#src/ops/dense-weight.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -39,13 +37,7 @@ describe.each(isas)('an embedding on %s', (isa) => {
           ids.flatMap((id) => [id, ...new Array(RowLayout.words - 1).fill(9)]),
         )
         const y = pool.memory.array('float32', m * k)
-        const op = { kind: OpKind.embed, m, n, k, wType: NativeType[type], tiles: weight.address }
-        const args = { rows, weight: weight.data, y, width: k }
-        await runOp(
-          pool,
-          { ...op, rows: pool.addressOf(rows), y: pool.addressOf(y) },
-          { module: embeddingModule, run: embeddingShare, args },
-        )
+        await runOp(pool, { kind: OpKind.embed, m, rows, picks: null, weight, y })
         const wide = values instanceof Float32Array ? values : bf16ToFloat32(values)
         const expected = new Float32Array(m * k)
         ids.forEach((id, i) => {
@@ -63,11 +55,8 @@ describe.each(isas)('an embedding on %s', (isa) => {
     for (const id of [n, 0xffffffff]) {
       const rows = shareWords(pool, [2, 0, 0, 0, id, 0, 0, 0])
       const y = pool.memory.array('float32', 2 * k)
-      const addresses = { rows: pool.addressOf(rows), y: pool.addressOf(y), tiles: weight.address }
-      const op = { kind: OpKind.embed, m: 2, n, k, wType: NativeType.float32, ...addresses }
-      const args = { rows, weight: weight.data, y, width: k }
-      const fault = await runOp(pool, op, { module: embeddingModule, run: embeddingShare, args })
-      expect(fault).toBe(BAD_ROW + 1)
+      const op = { kind: OpKind.embed, m: 2, rows, picks: null, weight, y }
+      expect(await runOp(pool, op)).toBe(BAD_ROW + 1)
     }
   })
 })

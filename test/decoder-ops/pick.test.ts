@@ -1,10 +1,10 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type DrawOptions, PENALISED, PickOutcome, PickRows } from '#src/layouts/pick-rows.js'
-import { BAD_ROW, OpKind } from '#src/pool/program.js'
+import { BAD_ROW, OpKind } from '#src/native/layout.js'
+import { type DrawOptions, PENALISED, PickOutcome, PickRows } from '#src/ops/pick-rows.js'
 import { exp } from '#src/reference/exp.js'
-import { pickModule, pickShare } from '#src/reference/pick.js'
+import { pickShare } from '#src/reference/pick.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -114,10 +114,7 @@ const argsOf = ({ words, adjustments, copies, candidates }: PickRows, logits: Fl
 
 function run(pool: Pool, logits: Float32Array, rows: PickRows): Promise<number> {
   const m = rows.adjustments.length
-  const x = pool.addressOf(logits)
-  const native = { kind: OpKind.pick, m, n: logits.length / m, x, rows: rows.address }
-  const args = argsOf(rows, logits)
-  return runOp(pool, native, { module: pickModule, run: pickShare, args })
+  return runOp(pool, { kind: OpKind.pick, m, n: logits.length / m, logits, picks: rows })
 }
 
 /** Asserts what a row tells of logits as they came: the three likeliest ids, and the one that was drawn. */

@@ -1,8 +1,9 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BAD_ROW, OpKind } from '#src/pool/program.js'
-import { rmsNormModule, rmsNormShare } from '#src/reference/rms-norm.js'
+import { BAD_ROW, OpKind } from '#src/native/layout.js'
+import type { NormOp } from '#src/native/op.js'
+import { rmsNormShare } from '#src/reference/rms-norm.js'
 import { createPool, isas } from '../support/isas.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
@@ -15,6 +16,14 @@ const shapes = fc.record({
   picks: fc.boolean(),
   seed: fc.integer(),
 })
+
+type NormSizes = Pick<NormOp, 'm' | 'n' | 'k' | 'x' | 'scale' | 'eps'>
+
+/** The rest is none. */
+function normOp(given: NormSizes & Partial<NormOp>): NormOp {
+  const none = { u: null, rows: null, y: null, xq: null, xScale: null, outliers: 0 }
+  return { kind: OpKind.norm, ...none, ...given }
+}
 
 describe.each(isas)('a norm on %s', (isa) => {
   let pool: Pool
@@ -49,19 +58,8 @@ describe.each(isas)('a norm on %s', (isa) => {
         const expected = { ...task, x: x.slice(), y: new Float32Array(m * k) }
         rmsNormShare({ ...expected, ...whole })
 
-        const native = {
-          kind: OpKind.norm,
-          m,
-          n: total,
-          k,
-          eps,
-          x: pool.addressOf(task.x),
-          u: task.u === undefined ? 0 : pool.addressOf(task.u),
-          rows: rows === undefined ? 0 : pool.addressOf(rows),
-          scale: pool.addressOf(weight),
-          y: pool.addressOf(task.y),
-        }
-        await runOp(pool, native, { module: rmsNormModule, run: rmsNormShare, args: task })
+        const places = { x: task.x, u: task.u ?? null, rows: rows ?? null, y: task.y }
+        await runOp(pool, normOp({ m, n: total, k, scale: weight, eps, ...places }))
         expectSameBits(task.y, expected.y)
         expectSameBits(task.x, expected.x, 'x:')
       }),
@@ -69,31 +67,23 @@ describe.each(isas)('a norm on %s', (isa) => {
     )
   })
 
-  it.skipIf(isa === 'typescript')('quantises as the op that does only that', async () => {
+  it('quantises as the op that does only that', async () => {
     const [m, k] = [7, 45]
     const stride = pool.rowStride(k)
     const random = randomNumbers(3)
     const x = share(pool, anyRows(m, k, random))
-    const weight = share(pool, new Float32Array(k).map(random))
+    const scale = share(pool, new Float32Array(k).map(random))
     const y = pool.memory.array('float32', m * k)
     const [xq, xqOfY] = [pool.memory.bytes(m * stride), pool.memory.bytes(m * stride)]
     const [xScale, xScaleOfY] = [pool.memory.array('float32', m), pool.memory.array('float32', m)]
-    const op = { kind: OpKind.norm, m, k, eps: 1e-5, x: pool.addressOf(x) }
-    const addresses = { scale: pool.addressOf(weight), xq: pool.addressOf(xq) }
+    const norm = { m, n: m, k, x, scale, eps: 1e-5 }
+    const rows = { type: 'float32', u: null, activation: 'none', k, outliers: 0 } as const
     await pool.run({
-      native: () => [
-        { ...op, ...addresses, xScale: pool.addressOf(xScale) },
-        { ...op, ...addresses, xq: 0, y: pool.addressOf(y) },
-        {
-          kind: OpKind.quantize,
-          m,
-          k,
-          x: pool.addressOf(y),
-          xq: pool.addressOf(xqOfY),
-          xScale: pool.addressOf(xScaleOfY),
-        },
+      ops: () => [
+        normOp({ ...norm, xq, xScale }),
+        normOp({ ...norm, y }),
+        { kind: OpKind.quantize, m, ...rows, x: y, xq: xqOfY, xScale: xScaleOfY },
       ],
-      script: () => [],
     })
     expectSameBits(xScale, xScaleOfY)
     const bytesUsed = Math.ceil(k / 4) * 4
@@ -103,20 +93,12 @@ describe.each(isas)('a norm on %s', (isa) => {
     }
   })
 
-  it.skipIf(isa === 'typescript')('names a row that is not there, and leaves it out', async () => {
+  it('names a row that is not there, and leaves it out', async () => {
     const [n, k] = [2, 4]
     const x = share(pool, new Float32Array(n * k).fill(1))
     const y = pool.memory.array('float32', 2 * k)
     const rows = shareWords(pool, [1, n])
-    const fault = await pool.run({
-      native: () => [
-        {
-          ...{ kind: OpKind.norm, m: 2, n, k, rows: pool.addressOf(rows), x: pool.addressOf(x) },
-          ...{ scale: pool.addressOf(x), y: pool.addressOf(y) },
-        },
-      ],
-      script: () => [],
-    })
+    const fault = await runOp(pool, normOp({ m: 2, n, k, rows, x, scale: x, y, eps: 0 }))
     expect(fault).toBe(BAD_ROW + 1)
     expect([...y]).toEqual([1, 1, 1, 1, 0, 0, 0, 0])
   })
@@ -130,16 +112,7 @@ describe.each(isas)('a norm on %s', (isa) => {
     )
     const weight = share(pool, new Float32Array(k).fill(1))
     const y = pool.memory.array('float32', m * k)
-    const args = { x, u: undefined, rows: undefined, weight, eps: 0, y }
-    const native = {
-      kind: OpKind.norm,
-      m,
-      k,
-      x: pool.addressOf(x),
-      scale: pool.addressOf(weight),
-      y: pool.addressOf(y),
-    }
-    await runOp(pool, native, { module: rmsNormModule, run: rmsNormShare, args })
+    await runOp(pool, normOp({ m, n: m, k, x, scale: weight, eps: 0, y }))
     for (let i = 0; i < m; i++) {
       const squares = y.subarray(i * k, (i + 1) * k).reduce((sum, v) => sum + v * v, 0)
       expect(Math.sqrt(squares / k)).toBeCloseTo(1, 5)

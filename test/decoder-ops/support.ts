@@ -1,10 +1,10 @@
 import { floatToBf16, type Pool } from 'dotpool'
-import type { NativeOp, ScriptOp } from '#src/pool/program.js'
+import type { Op } from '#src/native/op.js'
 import { distributions, fill } from '../support/random.js'
 
-/** Runs one op, in C or in TypeScript, on all of the pool's threads; returns its fault. */
-export function runOp(pool: Pool, native: NativeOp, script: ScriptOp): Promise<number> {
-  return pool.run({ native: () => [native], script: () => [script] })
+/** Runs one op on all of the pool's threads; returns its fault. */
+export function runOp(pool: Pool, op: Op): Promise<number> {
+  return pool.run({ ops: () => [op] })
 }
 
 /** All of the work, for a runner that divides it. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
-import { PENALISED } from '#src/layouts/pick-rows.js'
 import { randomBits } from '#src/model/generation/philox.js'
 import { seededRandom } from '#src/model/generation/random.js'
 import { copySampling, type Sampling, TokenSampler } from '#src/model/generation/sampler.js'
+import { PENALISED } from '#src/ops/pick-rows.js'
 import { Memory } from '#src/pool/memory.js'
 
 const prompt = [7, 3, 7]

@@ -17,7 +17,7 @@ const script = `
   const empty = { kind: 0 }
   let epoch = 0
   const run = (ops) => {
-    control.publish({ native: () => ops }, ++epoch, true)
+    control.publish({ ops: () => ops }, ++epoch, true)
     native.help(control.address, epoch, 1e12)
   }
   const collected = async () => {

@@ -1,15 +1,10 @@
 import type { Pool } from 'dotpool'
 import fc from 'fast-check'
 import { headBytes, PAGE } from '#src/layouts/kv-page.js'
-import { NativeType, OpKind, type Program } from '#src/pool/program.js'
-import {
-  type AttentionGeometry,
-  type AttentionRow,
-  attendShare,
-  attentionModule,
-  pageHead,
-} from '#src/reference/attention.js'
-import { rotateModule, rotateShare } from '#src/reference/rotate.js'
+import { AttentionLayout, OpKind, RowLayout, Type, writeAttention } from '#src/native/layout.js'
+import type { AttentionGeometry, Op } from '#src/native/op.js'
+import type { Program } from '#src/pool/program.js'
+import { type AttentionRow, pageHead } from '#src/reference/attention.js'
 import { randomNumbers } from './random.js'
 
 /** A batch of rows, each with a query, a key and a value, all in shared memory. */
@@ -88,57 +83,57 @@ export function makeAttentionCase({ memory }: Pool, shape: AttentionShape): Atte
 
 /** Rotates, stores and attends; `split` makes ATTEND write partial results and MERGE combine them. */
 export function attentionProgram(pool: Pool, task: AttentionCase, split: boolean): Program {
-  const memory = nativeMemory(pool, task, split)
-  return {
-    native: () => {
-      const op = {
-        m: task.rows.length,
-        rows: pool.addressOf(memory.rows),
-        attention: pool.addressOf(memory.attention),
-      }
-      const kinds = [OpKind.rotate, OpKind.attend, ...(split ? [OpKind.merge] : [])]
-      return kinds.map((kind) => ({ ...op, kind }))
-    },
-    script: () => [
-      { module: rotateModule, run: rotateShare, args: task },
-      { module: attentionModule, run: attendShare, args: task },
-    ],
-  }
+  const { words, tables } = rowsInMemory(pool, task)
+  const { layer, parts } = layerInMemory(pool, task, split)
+  const pages = task.rows.map((row) => row.pages.map((bytes) => ({ bytes })))
+  const op = { m: task.rows.length, rows: { words, pages }, layer }
+  const ops: Op[] = [
+    { kind: OpKind.rotate, ...op },
+    { kind: OpKind.attend, ...op },
+  ]
+  if (split) ops.push({ kind: OpKind.merge, ...op })
+  // only their addresses are in the ops
+  const held = [tables, parts]
+  return { ops: () => ops, release: () => held.splice(0) }
 }
 
-/** dp_row [M] and dp_attention, with all memory that they point to. */
-function nativeMemory(pool: Pool, task: AttentionCase, split: boolean) {
-  const { geometry, rows: places, q, k, v, qNorm, kNorm, rotation, out } = task
-  const { queryHeads, kvHeads, headDim: D, window, cacheType, eps, scale } = geometry
-  const address = (view: ArrayBufferView | undefined) =>
-    BigInt(view === undefined ? 0 : pool.addressOf(view))
-  const bytes = (byteLength: number) => {
-    const memory = pool.memory.bytes(byteLength)
-    return new DataView(memory.buffer, memory.byteOffset, byteLength)
-  }
-  const tables = places.map(({ pages }) => {
-    const table = bytes(8 + 8 * pages.length)
-    table.setBigUint64(0, BigInt(pages.length), true)
-    for (const [i, page] of pages.entries()) table.setBigUint64(8 + 8 * i, address(page), true)
-    return table
+/** dp_row [M], and the tables of pages that they name. */
+function rowsInMemory(pool: Pool, { rows }: AttentionCase) {
+  const words = wordsIn(pool, rows.length * RowLayout.words)
+  const tables = rows.map(({ position, pages }, m) => {
+    const bytes = pool.memory.bytes(8 * (1 + pages.length))
+    const table = new BigUint64Array(bytes.buffer, bytes.byteOffset, 1 + pages.length)
+    table.set([pages.length, ...pages.map((page) => pool.addressOf(page))].map(BigInt))
+    const address = pool.addressOf(bytes)
+    const at = m * RowLayout.words
+    words[at + RowLayout.position] = position
+    words[at + RowLayout.pages] = address
+    words[at + RowLayout.pages + 1] = address / 2 ** 32
+    return bytes
   })
-  const rows = bytes(places.length * 16)
-  for (const [m, { position }] of places.entries()) {
-    rows.setUint32(m * 16 + 4, position, true)
-    rows.setBigUint64(m * 16 + 8, address(tables[m]), true)
-  }
-  const mostPages = Math.max(...places.map(({ pages }) => pages.length))
-  const parts = pool.memory.array('float32', places.length * queryHeads * mostPages * (2 + D))
-  const attention = bytes(112)
-  const words = [queryHeads, kvHeads, D, window, NativeType[cacheType]]
-  for (const [i, word] of words.entries()) attention.setUint32(4 * i, word, true)
-  attention.setFloat32(20, eps, true)
-  attention.setFloat32(24, scale, true)
-  attention.setUint32(28, split ? 1 : 0, true)
-  const addresses = [q, k, v, qNorm, kNorm, rotation].map(address)
-  addresses.push(BigInt(geometry.pageOffset), address(out), address(parts))
-  for (const [i, at] of addresses.entries()) attention.setBigUint64(32 + 8 * i, at, true)
-  attention.setUint32(104, mostPages, true)
-  attention.setUint32(108, rotation.length / D, true)
-  return { rows, attention, tables, parts }
+  return { words, tables }
+}
+
+/** dp_attention, and memory for parts. */
+function layerInMemory(pool: Pool, task: AttentionCase, split: boolean) {
+  const { geometry, rows, q, k, v, qNorm, kNorm, rotation, out } = task
+  const { queryHeads, headDim: D } = geometry
+  const address = (view: ArrayBufferView | undefined) =>
+    view === undefined ? 0 : pool.addressOf(view)
+  const partPages = Math.max(...rows.map(({ pages }) => pages.length))
+  const parts = pool.memory.array('float32', rows.length * queryHeads * partPages * (2 + D))
+  const words = wordsIn(pool, AttentionLayout.words)
+  writeAttention(words, 0, {
+    ...geometry,
+    cacheType: Type[geometry.cacheType],
+    ...{ q: address(q), k: address(k), v: address(v), out: address(out) },
+    ...{ qNorm: address(qNorm), kNorm: address(kNorm), rotation: address(rotation) },
+    ...{ split: Number(split), parts: address(parts), partPages, positions: rotation.length / D },
+  })
+  return { layer: { words, geometry, q, k, v, qNorm, kNorm, rotation, out }, parts }
+}
+
+function wordsIn(pool: Pool, count: number): Uint32Array {
+  const bytes = pool.memory.bytes(count * 4)
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, count)
 }

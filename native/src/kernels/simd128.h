@@ -12,7 +12,7 @@
 #define DP_UNROLL _Pragma("clang loop unroll(full)")
 
 /*
- * A load whose value nobody uses stands in for the prefetch that WebAssembly lacks. In the order of memory: the
+ * A load whose value is not used stands in for the prefetch that WebAssembly lacks. In the order of memory: the
  * CPU goes on by itself then. Unlike a prefetch it must not leave the memory.
  */
 DP_INLINE void dp_touch(const int8_t *at) { (void)*(const volatile int8_t *)at; }

@@ -171,7 +171,7 @@ static uint32_t stretch_of(const dp_row *rows, uint32_t count) {
   return n;
 }
 
-/* A stretch under way, for one kv head; its memory is the worker's scratch. */
+/* Attention of a stretch of rows, for one kv head; its memory is the worker's scratch. */
 typedef struct stretch {
   const dp_attention *attention;
   const dp_row *row; /* the first */
@@ -262,7 +262,7 @@ static void run_stretch(const dp_place *place, const stretch *s) {
   }
   for (uint32_t i = 0; i < s->rows * s->group; i++) {
     const size_t at = queries_at(s, i / s->group) + (size_t)(i % s->group) * a->head_dim;
-    place->kernels->finish_part(s->totals + i * part_floats(a), a->head_dim, POINTER(float, a->out) + at);
+    place->kernels->normalize_part(s->totals + i * part_floats(a), a->head_dim, POINTER(float, a->out) + at);
   }
 }
 
@@ -328,7 +328,7 @@ static uint64_t run_merge(const dp_place *place, uint64_t first, uint64_t last) 
     for (uint32_t page = first_page(seen) + 1; page <= last_page(seen); page++) {
       place->kernels->merge_part(total, part_at(a, m, head, page), a->head_dim);
     }
-    place->kernels->finish_part(total, a->head_dim, POINTER(float, a->out) + piece * a->head_dim);
+    place->kernels->normalize_part(total, a->head_dim, POINTER(float, a->out) + piece * a->head_dim);
   }
   return 0;
 }

@@ -155,12 +155,12 @@ static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t
   dp_epilogue_fn *epilogue = p->y_type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   const size_t count = DP_NR < p->n - n ? DP_NR : p->n - n, y_bytes = dp_type_bytes(p->y_type);
   const float *bias = p->bias == 0 ? NULL : POINTER(const float, p->bias) + n;
-  _Alignas(DP_CACHE_LINE) char finished[DP_NR * sizeof(float)];
+  _Alignas(DP_CACHE_LINE) char streamed[DP_NR * sizeof(float)];
   for (uint32_t i = 0; i < rows; i++, acc += DP_NR) {
     char *y = dp_output_row(op, m + i) + n * y_bytes;
     const void *row = acc;
     if (p->y_type != DP_S32) {
-      char *to = tile->stream_row == NULL ? y : finished;
+      char *to = tile->stream_row == NULL ? y : streamed;
       float x_scale = POINTER(const float, p->input.x_scale)[m + i];
       epilogue(acc, count, x_scale, POINTER(const float, p->scale) + n, bias, to);
       row = to;
@@ -231,7 +231,7 @@ static uint64_t run_float(const dp_place *place, uint64_t first, uint64_t last) 
   const dp_linear_params *p = &op->linear;
   const dp_kernels *kernels = place->kernels;
   const size_t bytes = dp_block_bytes(p->input.k), y_bytes = dp_type_bytes(p->y_type);
-  dp_finish_fn *finish = p->y_type == DP_BF16 ? kernels->finish_bf16 : kernels->finish_f32;
+  dp_float_epilogue_fn *epilogue = p->y_type == DP_BF16 ? kernels->float_epilogue_bf16 : kernels->float_epilogue_f32;
   float *x = dp_scratch_floats(place);
   _Alignas(64) float acc[DP_NR];
   for (uint64_t piece = first; piece < last; piece++) {
@@ -242,7 +242,7 @@ static uint64_t run_float(const dp_place *place, uint64_t first, uint64_t last) 
     kernels->load_row_float(row, (dp_type)p->input.x_type, p->input.k, x);
     kernels->dot_float_64c4(x, POINTER(const int8_t, p->tiles) + block * bytes, dp_quads(p->input.k), acc);
     const float *bias = p->bias == 0 ? NULL : POINTER(const float, p->bias) + n;
-    finish(acc, count, POINTER(const float, p->scale) + n, bias, dp_output_row(op, m) + n * y_bytes);
+    epilogue(acc, count, POINTER(const float, p->scale) + n, bias, dp_output_row(op, m) + n * y_bytes);
   }
   return (last - first) * bytes;
 }

@@ -1,6 +1,6 @@
 import { bf16ToFloat32 } from '../../bf16.js'
-import type { Share } from '../../pool/program.js'
 import { quantizeChannel, roundWeight } from '../../reference/quantize.js'
+import type { Share } from '../../reference/share.js'
 import { rangeOf } from '../../reference/share.js'
 
 /*

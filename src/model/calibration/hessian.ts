@@ -1,4 +1,4 @@
-import { DenseWeight } from '../../layouts/dense-weight.js'
+import { DenseWeight } from '../../ops/dense-weight.js'
 import { FloatLinear } from '../../ops/float-linear.js'
 import type { Pool } from '../../pool/pool.js'
 

@@ -1,7 +1,7 @@
-import { type DenseWeight, denseStride } from '../../layouts/dense-weight.js'
-import type { ScriptOp } from '../../pool/program.js'
-import { ScriptEngine } from '../../pool/script.js'
+import type { DenseWeight } from '../../ops/dense-weight.js'
+import { ScriptEngine, type Task } from '../../pool/script.js'
 import { notFinite } from '../../reference/quantize.js'
+import { denseStride } from '../../reference/sum16.js'
 import {
   compensatedRounding,
   type Factor,
@@ -61,7 +61,7 @@ export class Solver {
     await this.#engine.close()
   }
 
-  #run(op: ScriptOp, signal: AbortSignal | undefined): Promise<number> {
-    return this.#engine.run({ native: () => [], script: () => [op] }, signal)
+  #run(task: Task, signal: AbortSignal | undefined): Promise<number> {
+    return this.#engine.runTasks(() => [task], signal)
   }
 }

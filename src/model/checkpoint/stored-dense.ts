@@ -1,4 +1,4 @@
-import { DenseWeight } from '../../layouts/dense-weight.js'
+import { DenseWeight } from '../../ops/dense-weight.js'
 import type { Pool } from '../../pool/pool.js'
 import { StoredRows } from './stored-rows.js'
 import type { TensorReader } from './tensor-reader.js'

@@ -1,5 +1,5 @@
 import { ArgumentError, FormatError } from '../../errors.js'
-import type { DenseWeight } from '../../layouts/dense-weight.js'
+import type { DenseWeight } from '../../ops/dense-weight.js'
 import { FloatLinear } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
 import type { Pool } from '../../pool/pool.js'

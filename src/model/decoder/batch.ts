@@ -1,6 +1,8 @@
-import { type DrawOptions, PickRows } from '../../layouts/pick-rows.js'
 import { DRAWN, RowLayout } from '../../native/layout.js'
+import type { SequenceRows } from '../../native/op.js'
+import { type DrawOptions, PickRows } from '../../ops/pick-rows.js'
 import type { Pool } from '../../pool/pool.js'
+import type { Page } from './page.js'
 import type { Sequence } from './sequence.js'
 
 /** What is wanted of a row's logits: themselves, an id drawn from them, or how likely one is. */
@@ -19,17 +21,18 @@ export class Batch {
   /** Rows and outputs so far. */
   rows = 0
   outputs = 0
-  /** dp_row [maxRows], and where C finds it. */
+  /** dp_row [maxRows]. */
   readonly rowWords: Uint32Array
-  readonly rowsAddress: number
   /** The sequence of each row. */
   readonly sequences: Sequence[] = []
-  /** The row of each output, uint32 [maxOutputs], and where C finds it. */
+  /** The rows, and for each the pages of its sequence. */
+  readonly sequenceRows: SequenceRows
+  /** The row of each output, uint32 [maxOutputs]. */
   readonly outputRows: Uint32Array
-  readonly outputsAddress: number
   /** What shall become of the outputs' logits, and what has. */
   readonly picks: PickRows
   readonly #rowPages: BigUint64Array
+  readonly #pages: Page[][] = []
 
   constructor(pool: Pool, maxRows: number, maxOutputs: number) {
     this.maxRows = maxRows
@@ -42,14 +45,13 @@ export class Batch {
       rows.byteOffset,
       (maxRows * RowLayout.words) / 2,
     )
-    this.rowsAddress = pool.addressOf(rows)
+    this.sequenceRows = { words: this.rowWords, pages: this.#pages }
     this.outputRows = new Uint32Array(outputs.buffer, outputs.byteOffset, maxOutputs)
-    this.outputsAddress = pool.addressOf(outputs)
     this.picks = new PickRows(pool, maxOutputs)
   }
 
   clear(): void {
-    this.rows = this.outputs = this.sequences.length = 0
+    this.rows = this.outputs = this.sequences.length = this.#pages.length = 0
   }
 
   /** Adds the id that an output of the batch before will have drawn by the time it is needed. */
@@ -64,6 +66,7 @@ export class Batch {
     this.rowWords[row * RowLayout.words + RowLayout.position] = position
     this.#rowPages[(row * RowLayout.words + RowLayout.pages) / 2] = BigInt(sequence.tableAddress)
     this.sequences.push(sequence)
+    this.#pages.push(sequence.pages)
   }
 
   /** Makes the last row an output. Returns its number among the outputs. */

@@ -1,7 +1,7 @@
 import { ArgumentError, checkList, DisposedError, describe } from '../../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../../layouts/kv-page.js'
-import { newArray } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
+import { newArray } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
 import type { Network } from './network.js'
 import { PagePool } from './page.js'

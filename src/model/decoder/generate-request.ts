@@ -1,5 +1,5 @@
 import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
-import { type DrawOptions, type LogProbs, PickOutcome } from '../../layouts/pick-rows.js'
+import { type DrawOptions, type LogProbs, PickOutcome } from '../../ops/pick-rows.js'
 import type { Pick } from './batch.js'
 import { type FinishReason, type Output, Request } from './request.js'
 

@@ -1,4 +1,4 @@
-import type { DenseWeight } from '../../layouts/dense-weight.js'
+import type { DenseWeight } from '../../ops/dense-weight.js'
 import type { ModelConfig } from '../config/config.js'
 import type { Projection } from './projection.js'
 

@@ -1,5 +1,5 @@
 import { whenAborted } from '../../abort.js'
-import type { PickRows } from '../../layouts/pick-rows.js'
+import type { PickRows } from '../../ops/pick-rows.js'
 import type { Pick } from './batch.js'
 import type { Sequence } from './sequence.js'
 

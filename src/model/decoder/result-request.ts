@@ -1,5 +1,5 @@
 import { NotANumberError } from '../../errors.js'
-import { newArray } from '../../pool/memory.js'
+import { newArray } from '../../tensor.js'
 import type { Pick } from './batch.js'
 import { type Output, Request } from './request.js'
 

@@ -84,18 +84,16 @@ export class Scheduler {
     this.#maxQueue = maxQueue
   }
 
-  /** Queues a request. It fails with a QueueFullError where too many wait already. */
+  /** Takes a request. It fails with a QueueFullError where it would have to wait, and too many wait already. */
   submit(request: Request): void {
     if (request.hasEnded) return
-    const queued = this.#waiting.filter(({ cachedTokens }) => cachedTokens === undefined).length
     request.onEnd = () => this.#release(request)
-    if (queued >= this.#maxQueue) {
-      request.fail(new QueueFullError(this.#maxQueue))
-      return
-    }
     this.#waiting.push(request)
     this.#releasesSeen = undefined
-    this.wake()
+    this.#admit()
+    const queued = this.#waiting.filter(({ cachedTokens }) => cachedTokens === undefined)
+    if (queued.length > this.#maxQueue) request.fail(new QueueFullError(this.#maxQueue))
+    else this.wake()
   }
 
   /** Goes on where nothing could be done: a consumer has made room. */
@@ -125,8 +123,8 @@ export class Scheduler {
       if (this.#inFlight.length === 0) this.#launch(undefined)
       const [step] = this.#inFlight
       if (step === undefined) {
-        if (this.#releasesSeen === undefined || this.#waiting.length === 0) break
-        // those that run have all stalled: their pages can be had
+        if (!this.#waiting.some(({ hasRoom }) => hasRoom)) break
+        // those that run have all stalled, so their pages can be taken
         this.#releasesSeen = undefined
         continue
       }
@@ -158,9 +156,9 @@ export class Scheduler {
   // ---- admission and pages ------------------------------------------------------------------------
 
   /** Admits waiting requests as long as there are pages for all their tokens. */
-  #admit(maxRunning: number): void {
+  #admit(): void {
     if (this.#releasesSeen === this.#pages.releases) return
-    while (this.#running.length < maxRunning) {
+    while (this.#running.length < this.#steps[0].batch.maxRows) {
       const request = this.#waiting.find(({ hasRoom }) => hasRoom)
       if (request === undefined) return
       if (this.#start(request)) continue
@@ -171,8 +169,9 @@ export class Scheduler {
 
   /** Gives a waiting request its pages. False where that must wait. */
   #start(request: Request): boolean {
+    let sequence: Sequence | undefined
     try {
-      const sequence = new Sequence(this.#pool, this.#pages, request.tokens, request.capacity)
+      sequence = new Sequence(this.#pool, this.#pages, request.tokens, request.capacity)
       const known = this.#prefixes.find(request.tokens)
       if (known !== undefined) {
         const count = Math.min(known.count, request.firstOutput)
@@ -192,6 +191,7 @@ export class Scheduler {
       request.sequence = sequence
       if (request.keepsPrefix) this.#prefixes.add(sequence)
     } catch (error) {
+      sequence?.release()
       request.fail(error)
       return true
     }
@@ -259,7 +259,7 @@ export class Scheduler {
 
   #launch(before: StepInFlight | undefined): void {
     const step = this.#steps[this.#turn % this.#steps.length]
-    this.#admit(step.batch.maxRows)
+    this.#admit()
     const parts = this.#compose(step, before)
     if (parts.length === 0) return
     this.#turn++
@@ -355,9 +355,10 @@ export class Scheduler {
    * rows are computed again.
    */
   async #recover({ parts }: StepInFlight, error: unknown): Promise<void> {
-    const behind = this.#inFlight.shift()
+    const [behind] = this.#inFlight
     behind?.abort.abort()
     await behind?.ended
+    this.#inFlight.shift()
     if (behind !== undefined) leave(behind)
     for (const { request, sequence } of [...parts, ...(behind?.parts ?? [])]) {
       if (request.sequence === sequence) request.inFlight = 0

@@ -1,18 +1,18 @@
 import { InternalError } from '../../errors.js'
 import { type CacheType, PAGE } from '../../layouts/kv-page.js'
+import { BAD_ROW } from '../../native/layout.js'
 import type { OpList } from '../../pool/op-list.js'
 import type { Pool } from '../../pool/pool.js'
-import { BAD_ROW, type Program, type ScriptOp } from '../../pool/program.js'
+import type { Program } from '../../pool/program.js'
 import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
-import { type Extent, type StepWriter, writeForward } from './forward.js'
-import { NativeWriter, type StepKind } from './native-writer.js'
+import { type Extent, writeForward } from './forward.js'
 import type { Network } from './network.js'
+import { OpWriter, type StepKind } from './op-writer.js'
 import { Rotations } from './rotations.js'
-import { ScriptWriter } from './script-writer.js'
 import { Workspace } from './workspace.js'
 
-/** Ops for C, and on which rows each of them works. */
+/** Ops, and on which rows each of them works. */
 interface Compiled {
   list: OpList
   extents: readonly Extent[]
@@ -38,7 +38,6 @@ export class Step {
   readonly #pool: Pool
   readonly #network: Network
   readonly #workspace: Workspace
-  readonly #cacheType: CacheType
   readonly #rotations: Rotations
   readonly #attention: AttentionTable
   readonly #before: Batch
@@ -52,7 +51,6 @@ export class Step {
     this.#before = before
     this.#pool = pool
     this.#network = network
-    this.#cacheType = cacheType
     this.#workspace = workspace
     this.#rotations = rotations
     this.#attention = new AttentionTable(pool, network, workspace, rotations.table, cacheType)
@@ -123,11 +121,10 @@ export class Step {
       release = resolve
     })
     const program: Program = {
-      native: () => {
-        compiled = this.#native(what, kind)
+      ops: () => {
+        compiled = this.#opsOf(what, kind)
         return compiled.list
       },
-      script: () => this.#script(what),
       release: () => {
         compiled = undefined
         release()
@@ -138,8 +135,8 @@ export class Step {
     checkRows(outcome.value)
   }
 
-  /** The ops for C, made when they are first asked for, set to the batch's rows. */
-  #native(what: 'step' | 'picks', kind: StepKind): Compiled {
+  /** The ops, made when they are first asked for, set to the batch's rows. */
+  #opsOf(what: 'step' | 'picks', kind: StepKind): Compiled {
     const key = JSON.stringify([what, kind])
     let compiled = this.#compiled.get(key)
     if (compiled === undefined) {
@@ -154,8 +151,7 @@ export class Step {
   }
 
   #compile(what: 'step' | 'picks', kind: StepKind): Compiled {
-    const writer = new NativeWriter(
-      this.#pool,
+    const writer = new OpWriter(
       this.#network,
       this.#workspace,
       this.batch,
@@ -163,26 +159,10 @@ export class Step {
       this.#attention,
       kind,
     )
-    this.#write(what, writer)
-    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
-    return { list: this.#pool.opList(writer.ops), extents: writer.extents, weights }
-  }
-
-  #script(what: 'step' | 'picks'): ScriptOp[] {
-    const writer = new ScriptWriter(
-      this.#network,
-      this.#workspace,
-      this.batch,
-      this.#rotations.table,
-      this.#cacheType,
-    )
-    this.#write(what, writer)
-    return writer.ops
-  }
-
-  #write(what: 'step' | 'picks', writer: StepWriter): void {
     if (what === 'step') writeForward(this.#network.config, this.#workspace, writer)
     else writer.pick()
+    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
+    return { list: this.#pool.opList(writer.ops), extents: writer.extents, weights }
   }
 }
 

@@ -4,9 +4,8 @@ import { applyGate } from '../../reference/gate.js'
 import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import { type Source, type StepWriter, writeForward } from './forward.js'
-import { NativeWriter } from './native-writer.js'
+import { OpWriter } from './op-writer.js'
 import type { Projection } from './projection.js'
-import { ScriptWriter } from './script-writer.js'
 import type { Sequence } from './sequence.js'
 import { checkRows, type StepContext } from './step.js'
 
@@ -152,23 +151,13 @@ class TraceWriter implements StepWriter {
   }
 
   #program(write: (writer: StepWriter) => void): Program {
-    const { pool, network, workspace, rotations, cacheType } = this.#context
+    const { network, workspace } = this.#context
     const batch = this.#batch
     // where no Linear is int8, norms leave their rows as they are
     const floats = { ...network, projections: new Map() }
-    return {
-      native: () => {
-        const kind = { oneRow: false, oneOutput: false, split: false }
-        const attention = this.#attention
-        const writer = new NativeWriter(pool, floats, workspace, batch, batch, attention, kind)
-        write(writer)
-        return writer.ops.map((op) => ({ ...op, m: batch.rows }))
-      },
-      script: () => {
-        const writer = new ScriptWriter(network, workspace, batch, rotations.table, cacheType)
-        write(writer)
-        return writer.ops
-      },
-    }
+    const kind = { oneRow: false, oneOutput: false, split: false }
+    const writer = new OpWriter(floats, workspace, batch, batch, this.#attention, kind)
+    write(writer)
+    return { ops: () => writer.ops.map((op) => ({ ...op, m: batch.rows })) }
   }
 }

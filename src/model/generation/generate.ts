@@ -1,5 +1,5 @@
 import { checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
-import { type LogProbOptions, MAX_CANDIDATES } from '../../layouts/pick-rows.js'
+import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/pick-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
 import {

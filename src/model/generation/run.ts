@@ -1,5 +1,5 @@
 import { DisposedError } from '../../errors.js'
-import type { LogProbs } from '../../layouts/pick-rows.js'
+import type { LogProbs } from '../../ops/pick-rows.js'
 import type { GenerateRequest, TokenSink } from '../decoder/generate-request.js'
 import type { FinishReason } from '../decoder/request.js'
 import type { StopFinder } from '../text/stop-finder.js'

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { ArgumentError, checkInteger, describe } from '../../errors.js'
-import { type DrawOptions, type LogProbOptions, PENALISED } from '../../layouts/pick-rows.js'
+import { type DrawOptions, type LogProbOptions, PENALISED } from '../../ops/pick-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Memory } from '../../pool/memory.js'
 import type { Sampler } from '../decoder/generate-request.js'

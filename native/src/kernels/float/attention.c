@@ -153,7 +153,7 @@ void DP_PER_ISA(dp_merge_part)(float *total, const float *part, uint32_t head_di
   for (uint32_t d = DP_PART_VALUES; d < DP_PART_VALUES + head_dim; d++) total[d] = total[d] * a + part[d] * b;
 }
 
-void DP_PER_ISA(dp_finish_part)(const float *total, uint32_t head_dim, float *out) {
+void DP_PER_ISA(dp_normalize_part)(const float *total, uint32_t head_dim, float *out) {
   const float inverse = 1.0f / total[DP_PART_SUM];
   for (uint32_t d = 0; d < head_dim; d++) out[d] = total[DP_PART_VALUES + d] * inverse;
 }

@@ -44,23 +44,23 @@ void DP_PER_ISA(dp_dot_float_64c4)(const float *x, const int8_t *w, size_t quads
   }
 }
 
-static inline float finish(float acc, float w_scale, const float *bias) {
+static inline float dequantize(float acc, float w_scale, const float *bias) {
   const float y = acc * w_scale;
   return bias == NULL ? y : y + *bias;
 }
 
-void DP_PER_ISA(dp_finish_f32)(const float *acc, size_t count, const float *w_scale,
+void DP_PER_ISA(dp_float_epilogue_f32)(const float *acc, size_t count, const float *w_scale,
                                const float *bias, void *y) {
   float values[DP_NR];
-  for (size_t n = 0; n < count; n++) values[n] = finish(acc[n], w_scale[n], bias ? bias + n : NULL);
+  for (size_t n = 0; n < count; n++) values[n] = dequantize(acc[n], w_scale[n], bias ? bias + n : NULL);
   memcpy(y, values, count * sizeof *values);
 }
 
-void DP_PER_ISA(dp_finish_bf16)(const float *acc, size_t count, const float *w_scale,
+void DP_PER_ISA(dp_float_epilogue_bf16)(const float *acc, size_t count, const float *w_scale,
                                 const float *bias, void *y) {
   uint16_t values[DP_NR];
   for (size_t n = 0; n < count; n++) {
-    values[n] = dp_float_to_bf16(finish(acc[n], w_scale[n], bias ? bias + n : NULL));
+    values[n] = dp_float_to_bf16(dequantize(acc[n], w_scale[n], bias ? bias + n : NULL));
   }
   memcpy(y, values, count * sizeof *values);
 }

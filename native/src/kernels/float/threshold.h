@@ -41,7 +41,7 @@ static inline __attribute__((always_inline)) void tally_digits(const float *weig
     uint32_t any = 0;
     for (size_t i = 0; i < count; i++) any |= dp_float_bits(block[i]) - low < range;
     if (!any) continue;
-    /* without a branch, which nobody could predict */
+    /* without a branch, which no CPU could predict */
     uint32_t inside[BLOCK], found = 0;
     for (size_t i = 0; i < count; i++) {
       inside[found] = dp_float_bits(block[i]) - low;

@@ -1,13 +1,9 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import type { Pool } from '../pool/pool.js'
+import { denseStride } from '../reference/sum16.js'
 import { arrayOf, type TensorData } from '../tensor.js'
 
 export type DenseType = 'float32' | 'bfloat16'
-
-/** Elements from one row of float weights to the next: a multiple of sixteen. */
-export function denseStride(inFeatures: number): number {
-  return Math.ceil(inFeatures / 16) * 16
-}
 
 /**
  * Float weights [N, K] in shared memory: an embedding, or a Linear that is not quantised. Rows are padded with zeros

@@ -10,6 +10,9 @@ const NONE = 0xffffffff
 /** Candidates of a row, at most. */
 export const MAX_CANDIDATES = 20
 
+/** The memory of a row's candidates. */
+const CANDIDATES_BYTES = 8 * MAX_CANDIDATES
+
 /** What came of a draw. The id is one only if it was picked. */
 export interface Drawn {
   /** One of {@link PickOutcome}. */
@@ -68,14 +71,9 @@ export class PickRows {
   readonly adjustments: Uint32Array[]
   /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
   readonly copies: Float32Array[]
-  /** dp_candidate [M, MAX_CANDIDATES]. */
-  readonly candidates: Uint32Array
-  /** Where C finds the rows, and where they end. */
-  readonly address: number
-  readonly endAddress: number
+  /** The likeliest ids of each row, dp_candidate [MAX_CANDIDATES]. */
+  readonly candidates: Uint32Array[]
   readonly #floats: Float32Array
-  readonly #candidatesAddress: number
-  readonly #candidateFloats: Float32Array
   readonly #pool: Pool
 
   /** @param count M; at first nothing is done with any row */
@@ -86,14 +84,11 @@ export class PickRows {
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
     this.adjustments = Array.from({ length: count }, () => new Uint32Array(0))
     this.copies = Array.from({ length: count }, () => new Float32Array(0))
-    const candidates = pool.memory.bytes(8 * count * MAX_CANDIDATES)
-    const { buffer, byteOffset } = candidates
-    this.candidates = new Uint32Array(buffer, byteOffset, 2 * count * MAX_CANDIDATES)
-    this.#candidateFloats = new Float32Array(buffer, byteOffset, 2 * count * MAX_CANDIDATES)
-    this.#candidatesAddress = pool.addressOf(candidates)
+    const { buffer, byteOffset } = pool.memory.bytes(count * CANDIDATES_BYTES)
+    this.candidates = Array.from({ length: count }, (_, m) => {
+      return new Uint32Array(buffer, byteOffset + m * CANDIDATES_BYTES, 2 * MAX_CANDIDATES)
+    })
     this.#pool = pool
-    this.address = pool.addressOf(bytes)
-    this.endAddress = this.address + bytes.byteLength
   }
 
   /** Nothing shall come of row m. */
@@ -119,7 +114,7 @@ export class PickRows {
     this.adjustments[m] = adjustments
     this.copies[m] = logProbs?.copy ?? nothing
     this.#setAddress(at + PickField.copy, this.#addressOf('copy', this.copies[m]))
-    this.#setAddress(at + PickField.candidates, this.#candidatesAddress + 8 * m * MAX_CANDIDATES)
+    this.#setAddress(at + PickField.candidates, this.#pool.addressOf(this.candidates[m]))
     this.words[at + PickField.candidateCount] = logProbs?.count ?? 0
   }
 
@@ -144,11 +139,12 @@ export class PickRows {
     const { logit, maximum, sum } = this.scored(m)
     const logSum = maximum === Infinity ? 0 : Math.log(sum)
     const logProbOf = (logit: number) => (logit === maximum ? 0 : logit - maximum) - logSum
+    const ids = this.candidates[m]
+    const logits = new Float32Array(ids.buffer, ids.byteOffset, ids.length)
     const top: { id: number; logProb: number }[] = []
     for (let i = 0; i < this.words[this.#at(m) + PickField.candidateCount]; i++) {
-      const at = 2 * (m * MAX_CANDIDATES + i)
-      if (this.candidates[at] === NONE) break
-      top.push({ id: this.candidates[at], logProb: logProbOf(this.#candidateFloats[at + 1]) })
+      if (ids[2 * i] === NONE) break
+      top.push({ id: ids[2 * i], logProb: logProbOf(logits[2 * i + 1]) })
     }
     return { logProb: logProbOf(logit), top }
   }
