@@ -50,7 +50,7 @@ export type {
 } from './model/config/rope-config.js'
 export type { Skip } from './model/config/skip.js'
 export type { LogitsProcessor } from './model/decoder/generate-request.js'
-export type { Projection } from './model/decoder/projection.js'
+export type { ModelLinear } from './model/decoder/model-linear.js'
 export type { FinishReason } from './model/decoder/request.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
 export {

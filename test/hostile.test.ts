@@ -270,7 +270,7 @@ const calls: Record<string, Call> = {
   },
   'FloatLinear.forward': {
     call: (x, options) => {
-      const head = floats.projections.get('lm_head') as Linear
+      const head = floats.linears.get('lm_head') as Linear
       return head.forward(x, options)
     },
     args: [() => new Float32Array(floats.config.hiddenSize), aborts],

@@ -85,7 +85,7 @@ describe('an unknown option is refused, with the nearest known one', () => {
     ],
     [
       'FloatLinear.forward',
-      () => (floats.projections.get('lm_head') as Any).forward(x, aborts),
+      () => (floats.linears.get('lm_head') as Any).forward(x, aborts),
       'one of signal',
     ],
     ['intMatmul', () => intMatmul(pool, matrix(), matrix(), { sigal: undefined } as Any), 'signal'],

@@ -1,4 +1,4 @@
-import { defaultOutliers } from '../../src/model/decoder/projection.js'
+import { defaultOutliers } from '../../src/model/decoder/model-linear.js'
 import { randomLinears, randomRows } from '../dotpool.js'
 import { timeAllByTurns } from '../rounds.js'
 import { shapes } from '../runner.js'

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import { cacheTypes } from '../layouts/kv-page.js'
-import { describeOutliers } from '../model/decoder/projection.js'
+import { describeOutliers } from '../model/decoder/model-linear.js'
 import type { LoadOptions } from '../model/load.js'
 import { collect, number, threadsOption } from './options.js'
 

@@ -1,7 +1,7 @@
 import { formatCpuList } from '../cpus/cpu-list.js'
 import { describePeakRate } from '../measure/peak-rate.js'
 import { bytes, count, digits, duration } from '../measure/quantities.js'
-import { describeOutliers } from '../model/decoder/projection.js'
+import { describeOutliers } from '../model/decoder/model-linear.js'
 import type { Diagnosis } from './diagnosis.js'
 
 /** A label, and its finding. */

@@ -26,7 +26,7 @@ import {
 } from './config/parameters.js'
 import { type Skip, skipMatcher } from './config/skip.js'
 import type { DecoderParts } from './decoder/decoder.js'
-import { defaultOutliers, makeEach, type Projection } from './decoder/projection.js'
+import { defaultOutliers, makeEach, type ModelLinear } from './decoder/model-linear.js'
 import type { Texts } from './text/texts.js'
 
 /** What a model is made of. */
@@ -103,28 +103,28 @@ export async function loadParts(
   const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
   const { config } = checkpoint
-  const linears = linearSpecs(config)
+  const specs = linearSpecs(config)
   const quantize = chooseQuantize(checkpoint, options)
-  const runsInt8 = chooseInt8(checkpoint, linears, quantize, options.skip)
+  const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
   const { kvBytes = defaultKvBytes(), prefixCache = true, maxQueue = 1024, outliers } = options
   if (outliers !== undefined) checkOutliers(outliers)
   checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
   checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
-  const tensors = tensorsOfModel(checkpoint, linears)
+  const tensors = tensorsOfModel(checkpoint, specs)
   refuseOthers(checkpoint, tensors)
 
   const reader = new TensorReader(checkpoint, [...tensors], options)
   const norms = await readNorms(pool, reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
-  const projections = await makeEach<LinearSpec, Projection>(linears, (spec) => {
+  const linears = await makeEach<LinearSpec, ModelLinear>(specs, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
     return runsInt8(spec)
       ? toLinear(pool, reader, spec, outliers ?? defaultOutliers(spec.inFeatures), tied)
       : toFloatLinear(pool, reader, spec, tied)
   })
-  const network = { config, embedding, norms, projections }
+  const network = { config, embedding, norms, linears }
   const texts = checkpoint.takeTexts()
   texts.endWith(pool)
   const decoder = { pool, network, cacheType, maxContext, kvBytes, prefixCache, maxQueue }
@@ -160,13 +160,13 @@ function chooseContext(most: number, { maxContext = most }: LoadOptions): number
 /** Which Linears run in int8. */
 function chooseInt8(
   checkpoint: Checkpoint,
-  linears: ReadonlyMap<string, LinearSpec>,
+  specs: ReadonlyMap<string, LinearSpec>,
   quantize: 'w8a8' | 'none',
   skip: Skip | undefined,
 ): (spec: LinearSpec) => boolean {
   if (quantize === 'none') return () => false
   if (skip !== undefined) {
-    const skipped = skipMatcher(skip, [...linears.keys()])
+    const skipped = skipMatcher(skip, [...specs.keys()])
     return ({ name }) => skipped(name) === undefined
   }
   if (checkpoint.config.quantization === 'none') return () => true
@@ -175,11 +175,11 @@ function chooseInt8(
 
 function tensorsOfModel(
   checkpoint: Checkpoint,
-  linears: ReadonlyMap<string, LinearSpec>,
+  specs: ReadonlyMap<string, LinearSpec>,
 ): Set<string> {
   const names = new Set([EMBEDDING])
   for (const name of normSizes(checkpoint.config).keys()) names.add(`${name}.weight`)
-  for (const spec of linears.values()) {
+  for (const spec of specs.values()) {
     for (const name of tensorsOf(checkpoint, spec)) names.add(name)
   }
   return names

@@ -7,7 +7,7 @@ import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
 import { freezeConfig, type ModelConfig } from './config/config.js'
 import { Decoder } from './decoder/decoder.js'
-import type { Projection } from './decoder/projection.js'
+import type { ModelLinear } from './decoder/model-linear.js'
 import type { ModelStats } from './decoder/scheduler.js'
 import {
   type GenerateOptions,
@@ -84,8 +84,8 @@ export class Model {
   }
 
   /** Every Linear by name, e.g. `model.layers.0.mlp.up_proj`, and `lm_head`. */
-  get projections(): ReadonlyMap<string, Projection> {
-    return new Map(this.decoder.projections)
+  get linears(): ReadonlyMap<string, ModelLinear> {
+    return new Map(this.decoder.linears)
   }
 
   /** What it has done so far, and what it does now. */
@@ -95,7 +95,7 @@ export class Model {
 
   /** Weights that one token reads, bytes. */
   get weightBytes(): number {
-    return [...this.projections.values()].reduce((sum, { weight }) => sum + weight.byteLength, 0)
+    return [...this.linears.values()].reduce((sum, { weight }) => sum + weight.byteLength, 0)
   }
 
   /** Keys and values of one token, bytes. */
@@ -182,7 +182,7 @@ export class Model {
     const { architecture, numHiddenLayers } = this.config
     const megabytes = Math.round(this.weightBytes / 1e6)
     const parts = [architecture, `layers=${numHiddenLayers}`, `weights=${megabytes} MB`]
-    const int8 = [...this.projections.values()].filter((linear) => linear instanceof Linear)
+    const int8 = [...this.linears.values()].filter((linear) => linear instanceof Linear)
     const outliers = [...new Set(int8.map((linear) => linear.outliers))].sort((a, b) => a - b)
     parts.push(int8.length === 0 ? 'dtype=float32' : `dtype=int8, outliers=${outliers.join('/')}`)
     return `Model(${parts.join(', ')}) on ${this.pool}`

@@ -10,7 +10,7 @@ import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { linearSpecs } from './config/parameters.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
-import { defaultOutliers, makeEach } from './decoder/projection.js'
+import { defaultOutliers, makeEach } from './decoder/model-linear.js'
 import { checkModel, type Model } from './model.js'
 
 /*
@@ -74,9 +74,9 @@ export async function quantizeLinears(
   const checked = checkOptions(options, quantizeOptions)
   const { skip = defaultSkip, calibration, signal, onProgress } = checked
   const floats = new Map<string, FloatLinear>()
-  const { skipped, rest } = applySkip(skip, model.projections)
-  for (const [name, projection] of rest) {
-    if (projection instanceof FloatLinear) floats.set(name, projection)
+  const { skipped, rest } = applySkip(skip, model.linears)
+  for (const [name, linear] of rest) {
+    if (linear instanceof FloatLinear) floats.set(name, linear)
     else skipped.push({ name, reason: 'is int8 already' })
   }
   const outliersOf = chooseOutliers(model, floats, checked)
@@ -100,7 +100,7 @@ export async function quantizeLinears(
           count(float)
           return linear
         })
-  model.decoder.replaceProjections(linears)
+  model.decoder.setLinears(linears)
   const calibrationTokens = windows.reduce((sum, { length }) => sum + length, 0)
   return { replaced: [...linears.keys()], skipped, calibrationTokens }
 }
@@ -137,7 +137,7 @@ export async function replaceLinears(
   const linears = await makeEach(rest, (spec) =>
     toLinear(model.pool, reader, spec, outliersOf(spec)),
   )
-  model.decoder.replaceProjections(linears)
+  model.decoder.setLinears(linears)
   return { replaced: [...linears.keys()], skipped }
 }
 
@@ -153,11 +153,11 @@ function chooseOutliers(
 ): (linear: { inFeatures: number }) => number {
   if (outliers !== undefined) checkOutliers(outliers)
   const kept = new Map<number, number>()
-  for (const [name, projection] of model.projections) {
-    if (replaced.has(name) || !(projection instanceof Linear)) continue
-    kept.set(projection.inFeatures, projection.outliers)
-    if (outliers === undefined || outliers === projection.outliers) continue
-    throw new ArgumentError('outliers', `${projection.outliers}, as ${name} has`, `${outliers}`)
+  for (const [name, linear] of model.linears) {
+    if (replaced.has(name) || !(linear instanceof Linear)) continue
+    kept.set(linear.inFeatures, linear.outliers)
+    if (outliers === undefined || outliers === linear.outliers) continue
+    throw new ArgumentError('outliers', `${linear.outliers}, as ${name} has`, `${outliers}`)
   }
   return ({ inFeatures: K }) => outliers ?? kept.get(K) ?? defaultOutliers(K)
 }

@@ -9,7 +9,7 @@ import { TensorReader } from './checkpoint/tensor-reader.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import type { ModelConfig } from './config/config.js'
 import { EMBEDDING, type LinearSpec, linearSpecs } from './config/parameters.js'
-import type { Projection } from './decoder/projection.js'
+import type { ModelLinear } from './decoder/model-linear.js'
 
 /** Unpacked at a time, bytes. */
 const CHUNK = 8 << 20
@@ -20,7 +20,7 @@ export interface SavedParts {
   readonly folder: string
   readonly config: ModelConfig
   /** Its Linears, by name. */
-  readonly projections: ReadonlyMap<string, Projection>
+  readonly linears: ReadonlyMap<string, ModelLinear>
 }
 
 /**
@@ -43,7 +43,7 @@ export async function saveModel(
   const ignore: string[] = []
   const config: Record<string, unknown> = {}
   for (const spec of linearSpecs(model.config).values()) {
-    const linear = model.projections.get(spec.name)
+    const linear = model.linears.get(spec.name)
     const isTied = spec.weight === EMBEDDING
     if (
       linear instanceof Linear &&

@@ -3,7 +3,7 @@ import { rangeOf, type Share } from './share.js'
 import { denseStride, dot16 } from './sum16.js'
 
 /*
- * y[m, n] = sum_k x[m, k] * float(w[n, k]) (+ bias[n]): a projection whose weights stay float. The same
+ * y[m, n] = sum_k x[m, k] * float(w[n, k]) (+ bias[n]): a Linear whose weights stay float. The same
  * float32 steps as native/src/kernels/float/dense.c.
  */
 

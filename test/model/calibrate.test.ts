@@ -28,7 +28,7 @@ async function changes(model: Model, float: Model): Promise<Map<string, number>>
   await float.decoder.trace(
     [Uint32Array.from(calibration.slice(0, 120))],
     async ({ name, x, y }) => {
-      const linear = model.projections.get(name) as Linear
+      const linear = model.linears.get(name) as Linear
       const own = await linear.forward(x, { precision: 'float32' })
       sums.set(
         name,
@@ -46,7 +46,7 @@ describe('quantizeLinears with a calibration', () => {
     using model = await load()
     await quantizeLinears(plain, { skip })
     const report = await quantizeLinears(model, { calibration, skip })
-    expect(report.replaced).toEqual([...model.projections.keys()])
+    expect(report.replaced).toEqual([...model.linears.keys()])
     expect(report.calibrationTokens).toBe(120)
     const others = await changes(plain, float)
     for (const [name, change] of await changes(model, float)) {
@@ -60,8 +60,8 @@ describe('quantizeLinears with a calibration', () => {
       using model = await load(one)
       using other = await load(three)
       for (const each of [model, other]) await quantizeLinears(each, { calibration, skip })
-      for (const [name, projection] of model.projections) {
-        const [a, b] = [projection as Linear, other.projections.get(name) as Linear]
+      for (const [name, linear] of model.linears) {
+        const [a, b] = [linear as Linear, other.linears.get(name) as Linear]
         expectSameBits(a.tiles, b.tiles, name)
         expectSameBits(a.scale, b.scale, name)
       }
@@ -82,8 +82,8 @@ describe('quantizeLinears with a calibration', () => {
     expect(replaced.length).toBe(10)
     expect(progress.length).toBe(10)
     expect(progress.at(-1)?.[0]).toBe(progress.at(-1)?.[1])
-    for (const [name, projection] of model.projections) {
-      expect(projection instanceof Linear).toBe(replaced.includes(name))
+    for (const [name, linear] of model.linears) {
+      expect(linear instanceof Linear).toBe(replaced.includes(name))
     }
   })
 
@@ -114,8 +114,8 @@ describe('quantizeLinears with a calibration', () => {
     const broke = quantizeLinears(other, { calibration, skip })
     await expect(broke).rejects.toThrow(NotANumberError)
     await expect(broke).rejects.toThrow('inputs of lm_head at position 0')
-    for (const projection of other.projections.values()) {
-      expect(projection).not.toBeInstanceOf(Linear)
+    for (const linear of other.linears.values()) {
+      expect(linear).not.toBeInstanceOf(Linear)
     }
   })
 

@@ -87,8 +87,8 @@ describe('the arrays that a model computes with', () => {
       () => (model.config.windows as number[]).fill(1),
     ]
     for (const change of changes) expect(change).toThrow(TypeError)
-    const projections = model.projections as Map<string, unknown>
-    projections.set('lm_head', projections.get('model.layers.0.self_attn.q_proj'))
+    const linears = model.linears as Map<string, unknown>
+    linears.set('lm_head', linears.get('model.layers.0.self_attn.q_proj'))
     const fresh = await Model.load(pool, fixture)
     expect((await fresh.logits(tokens)).data).toEqual(expected)
     expect((await model.logits([...tokens, 9])).data.subarray(0, expected.length)).toEqual(expected)

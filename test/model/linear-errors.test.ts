@@ -50,7 +50,7 @@ describe('compareLinears', () => {
     const errors = await compareLinears(int8, float, tokens)
     const traces = await traceOf(float, tokens)
     for (const [i, { name, x, y }] of traces.entries()) {
-      const linear = int8.projections.get(name) as Linear
+      const linear = int8.linears.get(name) as Linear
       const own = await linear.forward(x)
       const rows = tokens.map((_, m) => {
         const row = (of: Float32Array) =>
@@ -141,7 +141,7 @@ describe('a trace', () => {
       expect(own).toEqual(alone.map((linear) => ({ ...linear, window })))
     }
     const order = [...new Set(traces.map(({ name }) => name))]
-    expect(order).toEqual([...model.projections.keys()])
+    expect(order).toEqual([...model.linears.keys()])
     const last = traces.findLastIndex(({ name }) => name.endsWith('layers.0.self_attn.o_proj'))
     expect(traces.findIndex(({ name }) => name.endsWith('layers.0.mlp.gate_proj'))).toBe(last + 1)
   })

@@ -46,7 +46,7 @@ describe('the biases of attention', () => {
     ['MistralForCausalLM', {}, {}],
   ])('are read where %s has them', async (architecture, sizes, changes) => {
     using model = await load(architecture, withBiases(sizes), changes)
-    const has = [...model.projections].filter(([, projection]) => /bias=true/.test(`${projection}`))
+    const has = [...model.linears].filter(([, linear]) => /bias=true/.test(`${linear}`))
     expect(has.length).toBe(2 * Object.keys(sizes).length)
   })
 

@@ -30,7 +30,7 @@ afterAll(async () => await pool.close())
 /** Names of the Linears that run in int8 in a model loaded with these options. */
 async function int8Linears(folder: string, options: LoadOptions): Promise<string[]> {
   using model = await Model.load(pool, folder, options)
-  return [...model.projections].flatMap(([name, p]) => (p instanceof Linear ? [name] : []))
+  return [...model.linears].flatMap(([name, p]) => (p instanceof Linear ? [name] : []))
 }
 
 describe('the Linears that run in int8', () => {
@@ -219,5 +219,5 @@ it('ignores extra tensors that some exporters write', async () => {
   await writeFile(join(folder.path, 'x'), safetensors(tensors))
   await writeCheckpoint(folder.path, tinyConfig, tensors)
   using model = await Model.load(pool, folder.path)
-  expect(model.projections.size).toBe(15)
+  expect(model.linears.size).toBe(15)
 })

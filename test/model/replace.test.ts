@@ -36,10 +36,10 @@ const logits = (model: Model, ids: ArrayLike<number> = [5, 6, 7]) => logitsOf(mo
 
 /** Expects a call to fail and to leave the model as it was. */
 async function expectUnchanged(model: Model, failing: () => Promise<unknown>, error: unknown) {
-  const projections = new Map(model.projections)
+  const linears = new Map(model.linears)
   const before = await logits(model)
   await expect(failing()).rejects.toThrow(error as Error)
-  expect(new Map(model.projections)).toEqual(projections)
+  expect(new Map(model.linears)).toEqual(linears)
   expectSameBits(await logits(model), before)
 }
 
@@ -70,8 +70,8 @@ describe('quantizeLinears', () => {
     const [done, total] = progress.at(-1) as [number, number]
     expect(done).toBe(total)
     expect(total).toBeGreaterThanOrEqual(1584 * 4)
-    for (const [name, projection] of model.projections) {
-      expect(projection instanceof Linear).toBe(report.replaced.includes(name))
+    for (const [name, linear] of model.linears) {
+      expect(linear instanceof Linear).toBe(report.replaced.includes(name))
     }
     expect(relativeError(await logits(model), before)).toBeLessThan(0.05)
 
@@ -101,7 +101,7 @@ describe('quantizeLinears', () => {
     await quantizeLinears(model, { skip: ['lm_head', 'q_proj'], outliers: 3 })
     await expectUnchanged(model, () => quantizeLinears(model, { outliers: 8 }), /outliers.*3/)
     await quantizeLinears(model)
-    const int8 = [...model.projections.values()].filter((linear) => linear instanceof Linear)
+    const int8 = [...model.linears.values()].filter((linear) => linear instanceof Linear)
     expect(int8.map(({ outliers }) => outliers)).toEqual(int8.map(() => 3))
   })
 

@@ -21,8 +21,8 @@ afterAll(async () => await pool.close())
 const ids = Array.from({ length: 40 }, (_, i) => (i * 7) % 53)
 const kv = 'bfloat16'
 
-const int8 = ({ projections }: Model) =>
-  [...projections].filter(([, projection]) => projection instanceof Linear).map(([name]) => name)
+const int8 = ({ linears }: Model) =>
+  [...linears].filter(([, linear]) => linear instanceof Linear).map(([name]) => name)
 
 describe('a model after save and load', () => {
   it.each<[string, ReturnType<typeof randomCheckpoint>, LoadOptions]>([
@@ -43,7 +43,7 @@ describe('a model after save and load', () => {
     expectSameBits(await logitsOf(again, ids), await logitsOf(model, ids))
     const { ignore } = readJson(join(saved, 'config.json')).quantization_config
     const stored = int8(model).filter((name) => !(config.tie_word_embeddings && name === 'lm_head'))
-    const all = [...model.projections.keys()]
+    const all = [...model.linears.keys()]
     expect(ignore).toEqual(all.filter((name) => !stored.includes(name)))
   })
 

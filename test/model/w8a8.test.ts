@@ -41,11 +41,11 @@ describe.each([
   afterAll(() => model.dispose())
 
   it('runs its Linears in int8', () => {
-    const all = [...model.projections.values()]
+    const all = [...model.linears.values()]
     expect(all.length).toBe(6 * 7 + 1)
-    expect(all.filter((projection) => projection instanceof Linear).length).toBe(int8)
+    expect(all.filter((linear) => linear instanceof Linear).length).toBe(int8)
     expect(String(model)).toMatch(/, dtype=int8, outliers=15\) on Pool/)
-    expect(String(model.projections.get('model.layers.0.mlp.up_proj'))).toBe(
+    expect(String(model.linears.get('model.layers.0.mlp.up_proj'))).toBe(
       'Linear(in_features=256, out_features=768, bias=false, dtype=int8, outliers=15)',
     )
   })

@@ -6,7 +6,7 @@ import type { ModelConfig } from '../config/config.js'
 import type { Network } from './network.js'
 import { PagePool } from './page.js'
 import { PrefixCache } from './prefix-cache.js'
-import type { Projection } from './projection.js'
+import type { ModelLinear } from './model-linear.js'
 import type { Request } from './request.js'
 import { type LogitsOptions, LogitsRequest, ScoreRequest } from './result-request.js'
 import { type ModelStats, Scheduler } from './scheduler.js'
@@ -67,8 +67,8 @@ export class Decoder {
   }
 
   /** Every Linear, by name. */
-  get projections(): ReadonlyMap<string, Projection> {
-    return this.#parts.network.projections
+  get linears(): ReadonlyMap<string, ModelLinear> {
+    return this.#parts.network.linears
   }
 
   get stats(): ModelStats {
@@ -135,11 +135,11 @@ export class Decoder {
    * Puts Linears in place of those of the same names and disposes of the old ones. Not while anything is being
    * generated.
    */
-  replaceProjections(projections: ReadonlyMap<string, Projection>): void {
-    const mine = this.#parts.network.projections
-    for (const [name, projection] of projections) {
+  setLinears(linears: ReadonlyMap<string, ModelLinear>): void {
+    const mine = this.#parts.network.linears
+    for (const [name, linear] of linears) {
       mine.get(name)?.dispose()
-      mine.set(name, projection)
+      mine.set(name, linear)
     }
     this.#prefixes.clear()
     for (const step of this.#steps) step.recompile()
@@ -180,6 +180,6 @@ export class Decoder {
     this.#scheduler.end(new DisposedError('the model'))
     this.#prefixes.clear()
     for (const step of this.#steps) step.recompile()
-    for (const projection of this.projections.values()) projection.dispose()
+    for (const linear of this.linears.values()) linear.dispose()
   }
 }

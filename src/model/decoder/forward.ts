@@ -13,7 +13,7 @@ export interface StepWriter {
   /** residual = embedding[ids] */
   embed(): void
   /**
-   * residual += delta, if `adds`; normed = norm(residual), for the projections named.
+   * residual += delta, if `adds`; normed = norm(residual), for the linears named.
    *
    * @param name of the norm
    */

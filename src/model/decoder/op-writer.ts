@@ -6,7 +6,7 @@ import type { AttentionTable } from './attention-table.js'
 import type { Batch } from './batch.js'
 import type { Extent, Source, StepWriter } from './forward.js'
 import type { Network } from './network.js'
-import type { Projection } from './projection.js'
+import type { ModelLinear } from './model-linear.js'
 import type { Workspace } from './workspace.js'
 
 /** What decides of which ops a step is made, besides how many rows there are. */
@@ -62,7 +62,7 @@ export class OpWriter implements StepWriter {
   norm(name: string, adds: boolean, takers: readonly string[], extent: Extent): void {
     const { residual, delta, normed } = this.#workspace
     const scale = this.#network.norms.get(name) as Float32Array
-    const linears = takers.map((taker) => this.#projection(taker))
+    const linears = takers.map((taker) => this.#linear(taker))
     const int8 = linears.find((linear) => linear instanceof Linear)
     const op: Op = {
       kind: OpKind.norm,
@@ -82,17 +82,17 @@ export class OpWriter implements StepWriter {
   }
 
   multiply(name: string, source: Source, y: Float32Array, together = false): void {
-    const projection = this.#projection(name)
+    const linear = this.#linear(name)
     const extent = 'normed' in source ? source.normed : 'rows'
     const flags = together ? TOGETHER : 0
-    if (!(projection instanceof Linear)) {
-      const { weight } = projection
+    if (!(linear instanceof Linear)) {
+      const { weight } = linear
       const x = 'normed' in source ? this.#workspace.normed : this.#gated(source, weight.inFeatures)
       this.#push({ kind: OpKind.dense, flags, m: 0, x, weight, y }, extent)
       return
     }
-    const { weight } = projection
-    const rows = 'normed' in source ? this.#normed(projection) : this.#ready(source, projection)
+    const { weight } = linear
+    const rows = 'normed' in source ? this.#normed(linear) : this.#ready(source, linear)
     const isOne = extent === 'rows' ? this.#kind.oneRow : this.#kind.oneOutput
     this.#push(multiplyOp(rows, isOne ? 1 : 2, weight, y, flags), extent)
   }
@@ -139,8 +139,8 @@ export class OpWriter implements StepWriter {
     return { xq: quantized, xScale: scales }
   }
 
-  #projection(name: string): Projection {
-    return this.#network.projections.get(name) as Projection
+  #linear(name: string): ModelLinear {
+    return this.#network.linears.get(name) as ModelLinear
   }
 
   #push(op: Op, extent: Extent): void {

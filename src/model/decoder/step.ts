@@ -95,7 +95,7 @@ export class Step {
     return this.#workspace.logits.slice(0, this.batch.outputs * this.#network.config.vocabSize)
   }
 
-  /** Lets go of compiled ops and of what they read: projections were replaced, or disposed of. */
+  /** Lets go of compiled ops and of what they read: linears were replaced, or disposed of. */
   recompile(): void {
     this.#compiled.clear()
   }
@@ -161,7 +161,7 @@ export class Step {
     )
     if (what === 'step') writeForward(this.#network.config, this.#workspace, writer)
     else writer.pick()
-    const weights = [...this.#network.projections.values()].map(({ weight }) => weight)
+    const weights = [...this.#network.linears.values()].map(({ weight }) => weight)
     return { list: this.#pool.opList(writer.ops), extents: writer.extents, weights }
   }
 }

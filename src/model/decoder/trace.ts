@@ -5,7 +5,7 @@ import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import { type Source, type StepWriter, writeForward } from './forward.js'
 import { OpWriter } from './op-writer.js'
-import type { Projection } from './projection.js'
+import type { ModelLinear } from './model-linear.js'
 import type { Sequence } from './sequence.js'
 import { checkRows, type StepContext } from './step.js'
 
@@ -122,13 +122,13 @@ class TraceWriter implements StepWriter {
     const { network, workspace } = this.#context
     const input = 'normed' in source ? this.#norm : name
     this.#do(async () => {
-      const projection = network.projections.get(name) as Projection
-      const size = this.#batch.rows * projection.inFeatures
+      const linear = network.linears.get(name) as ModelLinear
+      const size = this.#batch.rows * linear.inFeatures
       const x = ('normed' in source ? workspace.normed : source.x).slice(0, size)
       if ('up' in source && source.up !== undefined) {
         applyGate('silu', x, source.up.slice(0, size), x)
       }
-      const result = await projection.forward(x, { signal: this.#signal })
+      const result = await linear.forward(x, { signal: this.#signal })
       y.set(result)
       await this.#visit({ name, input, x, y: result })
     })
@@ -154,7 +154,7 @@ class TraceWriter implements StepWriter {
     const { network, workspace } = this.#context
     const batch = this.#batch
     // where no Linear is int8, norms leave their rows as they are
-    const floats = { ...network, projections: new Map() }
+    const floats = { ...network, linears: new Map() }
     const kind = { oneRow: false, oneOutput: false, split: false }
     const writer = new OpWriter(floats, workspace, batch, batch, this.#attention, kind)
     write(writer)

@@ -1,6 +1,6 @@
 import { ArgumentError, checkCallback, checkSignal, NotANumberError } from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
-import type { Projection } from '../decoder/projection.js'
+import type { ModelLinear } from '../decoder/model-linear.js'
 import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
 import { checkModels } from './compare.js'
@@ -50,17 +50,17 @@ export async function compareLinears(
   const { signal, onProgress } = checkOptions(options, linearErrorOptions)
   checkShapes(model, reference)
   const copy = reference.decoder.copyTokens(tokens, 'tokens')
-  const { projections } = model
+  const { linears } = model
   const errors: LinearError[] = []
   const first = copy.subarray(0, Math.min(TOKENS, reference.decoder.mostTraced))
   const compare = async ({ name, x, y }: LinearTrace) => {
-    const linear = projections.get(name) as Projection
+    const linear = linears.get(name) as ModelLinear
     const rows = rowErrors(await linear.forward(x, { signal }), y, linear.outFeatures)
     const bad = rows.findIndex(Number.isNaN)
     if (bad >= 0) throw new NotANumberError(`outputs of ${name}`, bad)
     const error = rows.reduce((a, b) => a + b) / rows.length
     errors.push({ name, ...placeOf(name), error })
-    onProgress?.(errors.length, projections.size)
+    onProgress?.(errors.length, linears.size)
   }
   await reference.decoder.trace([first], compare, signal)
   return errors
@@ -68,14 +68,14 @@ export async function compareLinears(
 
 /** @throws ArgumentError unless both have the same Linears */
 function checkShapes(model: Model, reference: Model): void {
-  for (const [name, { inFeatures, outFeatures }] of model.projections) {
-    const other = reference.projections.get(name)
+  for (const [name, { inFeatures, outFeatures }] of model.linears) {
+    const other = reference.linears.get(name)
     if (other?.inFeatures === inFeatures && other.outFeatures === outFeatures) continue
     const got = other === undefined ? 'none' : `[${other.outFeatures}, ${other.inFeatures}]`
     throw new ArgumentError('reference', `a ${name} of [${outFeatures}, ${inFeatures}]`, got)
   }
-  if (model.projections.size === reference.projections.size) return
-  const [own, other] = [model, reference].map(({ projections }) => `${projections.size}`)
+  if (model.linears.size === reference.linears.size) return
+  const [own, other] = [model, reference].map(({ linears }) => `${linears.size}`)
   throw new ArgumentError('reference', `${own} Linears, as the model has`, other)
 }
 

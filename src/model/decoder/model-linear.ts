@@ -2,7 +2,7 @@ import type { FloatLinear } from '../../ops/float-linear.js'
 import type { Linear } from '../../ops/linear.js'
 
 /** y[M, N] = x[M, K] . w[N, K]^T (+ bias[N]): what every weight matrix of a decoder does. */
-export type Projection = Linear | FloatLinear
+export type ModelLinear = Linear | FloatLinear
 
 /** Rows of fewer elements are short. */
 const SHORT_ROW = 1024
@@ -27,9 +27,9 @@ export function describeOutliers(): string {
 const AT_ONCE = 3
 
 /**
- * Makes a projection of each source, some at a time, in order. If one fails, all others are disposed of.
+ * Makes a Linear of each source, some at a time, in order. If one fails, all others are disposed of.
  */
-export async function makeEach<S, P extends Projection>(
+export async function makeEach<S, P extends ModelLinear>(
   sources: ReadonlyMap<string, S>,
   make: (source: S) => Promise<P>,
 ): Promise<Map<string, P>> {
@@ -51,7 +51,7 @@ export async function makeEach<S, P extends Projection>(
   )
   const failure = all.find(({ status }) => status === 'rejected')
   if (failure !== undefined) {
-    for (const projection of made.values()) projection.dispose()
+    for (const linear of made.values()) linear.dispose()
     throw (failure as PromiseRejectedResult).reason
   }
   // in the order of their sources, not of their making
