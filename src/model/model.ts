@@ -119,7 +119,7 @@ export class Model {
     return generateText(this, prompt, options)
   }
 
-  /** {@link generate}, but tokens in, which are copied likewise, and tokens out. */
+  /** {@link Model.generate}, but tokens in, which are copied likewise, and tokens out. */
   generateTokens(
     tokens: ArrayLike<number>,
     options: GenerateTokensOptions = {},
@@ -130,7 +130,7 @@ export class Model {
   /**
    * The logits of every token, given those before it.
    *
-   * @param tokens M of them, at least one and at most {@link maxContext}; copied at once
+   * @param tokens M of them, at least one and at most {@link Model.maxContext}; copied at once
    * @returns float32 [M, vocabSize]
    * @throws ArgumentError, DisposedError, OutOfMemoryError, the signal's reason, and what the pool throws
    */
@@ -156,7 +156,7 @@ export class Model {
   }
 
   /**
-   * Writes the model as a W8A8 checkpoint in the compressed-tensors layout, which {@link load} and other
+   * Writes the model as a W8A8 checkpoint in the compressed-tensors layout, which {@link Model.load} and other
    * runtimes read. The folder appears as a whole at the end.
    *
    * @param folder new, or empty

@@ -55,7 +55,7 @@ const linearOptions: OptionNames<LinearOptions> = {
 /** How activations are multiplied: quantised to int8, or as float32 with the dequantised weight. */
 export type Precision = 'int8' | 'float32'
 
-/** Options of {@link Linear.forwardSync}, which cannot be aborted. */
+/** Options of `Linear.forwardSync`, which cannot be aborted. */
 export interface LinearForwardSyncOptions<Out> extends ForwardSyncOptions<Out> {
   /**
    * `float32` does not quantise the activations: for accuracy checks, and for callers whose activations must stay
@@ -64,7 +64,7 @@ export interface LinearForwardSyncOptions<Out> extends ForwardSyncOptions<Out> {
   precision?: Precision | undefined
 }
 
-/** Options of {@link Linear.forward}. */
+/** Options of `Linear.forward`. */
 export interface LinearForwardOptions<Out>
   extends LinearForwardSyncOptions<Out>,
     ForwardOptions<Out> {}

@@ -167,8 +167,6 @@ describe('the code of README.md and docs/', () => {
 
   it.each(blocks)('runs as written: %s', async (_, code) => {
     await writeFile(join(folder, 'example.mjs'), code)
-    const { stdout, stderr } = run(folder, ['example.mjs'])
-    expect(stdout).toMatch(/\w/)
-    expect(stderr).toBe('')
+    expect(run(folder, ['example.mjs']).stderr).toBe('')
   })
 })

@@ -171,7 +171,7 @@ export class Checkpoint {
    *
    * @param into receives the rows; as long as them, and not to be touched before the call settles
    * @throws ArgumentError for rows out of range or a buffer of another length; FormatError if
-   *   the tensor is missing, not a matrix, or cannot be read; DisposedError after {@link close}
+   *   the tensor is missing, not a matrix, or cannot be read; DisposedError after {@link Checkpoint.close}
    */
   async readRows(
     name: string,
