@@ -418,7 +418,7 @@ inline next_program(w, published) {
   }
 }
 
-inline finish_with(w) {
+inline leave_behind(w) {
   d_step { worker[w].cursor = e; worker[w].op = 0; e = 0 }
 }
 
@@ -486,7 +486,7 @@ in_piscina:
         fi;
         maybe_die_in_c(w);
         found = finished && e != SYNC;
-        finish_with(w);
+        leave_behind(w);
         maybe_die_in_c(w);
         if
         :: found -> atomic { finished = !notice; notice = true }
@@ -706,7 +706,7 @@ inline mourn(x) {
   e = (worker[x].entered == worker[x].cursor -> 0 : worker[x].entered);
   casualty = e;
   listen();
-#ifdef FAULT_ABORT_AFTER_RETIREMENT
+#ifdef FAULT_ABORT_AFTER_BURIAL
   retire(x);
 #endif
   if
@@ -714,7 +714,7 @@ inline mourn(x) {
   :: else
   fi;
   casualty = 0;
-#ifndef FAULT_ABORT_AFTER_RETIREMENT
+#ifndef FAULT_ABORT_AFTER_BURIAL
   retire(x);
 #endif
   settle_completed();
@@ -726,7 +726,7 @@ inline mourn(x) {
 
 /* Counts for a dead worker what it had claimed. */
 inline retire(x) {
-#ifndef FAULT_NO_RETIREMENT
+#ifndef FAULT_NO_BURIAL
   if
   :: worker[x].held > 0 ->
      e = worker[x].entered;
@@ -754,7 +754,7 @@ inline help(h) {
         finished = false;
         if
         :: leaving -> break
-        :: else -> finish_with(WORKERS)
+        :: else -> leave_behind(WORKERS)
         fi
      :: else ->
         wait_until(WORKERS, is_complete(h));

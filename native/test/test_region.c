@@ -274,7 +274,7 @@ static void test_death(void) {
       deaths++;
       atomic_store(&slot_at(&arena, epoch)->aborted, 1);
       const uint32_t following = publish(&arena, next.ops, next.op_count, false);
-      /* over its last op, which nothing waits for, the others can go on before it is retired */
+      /* over its last op, which nothing waits for, the others can go on before it is buried */
       if (worker->op + 1 == lost.op_count && one_in(2)) {
         for (int i = 0; i < 10; i++) serve(&arena, i % 2 * 2);
         check(!is_complete(&arena, epoch), "a program is complete without a claim");

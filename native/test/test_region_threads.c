@@ -25,17 +25,17 @@ typedef struct manner {
   bool successors; /* two threads share a seat, as if one died and another came */
 } manner;
 
-typedef struct worker_pool {
+typedef struct crew {
   arena arena;
   manner manner;
   uint32_t threads, members;
   pthread_t thread[2 * THREADS_MAX];
   pthread_mutex_t seat[THREADS_MAX];
   sem_t notices;
-} worker_pool;
+} crew;
 
 typedef struct member {
-  worker_pool *pool;
+  crew *crew;
   uint32_t index;
 } member;
 
@@ -47,42 +47,42 @@ static bool has_work(const dp_region *region, const dp_worker *worker) {
 static void *work(void *argument) {
   const member member = *(struct member *)argument;
   free(argument);
-  worker_pool *pool = member.pool;
-  dp_region *region = pool->arena.region;
+  crew *crew = member.crew;
+  dp_region *region = crew->arena.region;
   dp_worker *worker = &region->workers[member.index];
   for (uint32_t turn = member.index;; turn = turn * 1664525u + 1013904223u) {
-    pthread_mutex_lock(&pool->seat[member.index]);
-    if (pool->manner.successors) dp_retire(region, member.index); /* as JavaScript does for the successor */
-    const int why = dp_serve(region, member.index, pool->manner.spin_ns, pool->manner.slice_ns);
-    if (why == DP_LEAVE_NOTICE) sem_post(&pool->notices);
+    pthread_mutex_lock(&crew->seat[member.index]);
+    if (crew->manner.successors) dp_retire(region, member.index); /* as JavaScript does for the successor */
+    const int why = dp_serve(region, member.index, crew->manner.spin_ns, crew->manner.slice_ns);
+    if (why == DP_LEAVE_NOTICE) sem_post(&crew->notices);
     const bool parks = (why == DP_LEAVE_IDLE || why == DP_LEAVE_UNSEATED) && !has_work(region, worker);
-    pthread_mutex_unlock(&pool->seat[member.index]);
+    pthread_mutex_unlock(&crew->seat[member.index]);
     if (why == DP_LEAVE_STOP) return NULL;
     if (parks) usleep(50);
-    if (pool->manner.naps && turn >> 28 == 0) usleep(turn >> 8 & 0x7ff);
+    if (crew->manner.naps && turn >> 28 == 0) usleep(turn >> 8 & 0x7ff);
   }
 }
 
-static void start_pool(worker_pool *pool, uint32_t threads, manner manner) {
-  pool->arena = make_arena(threads);
-  pool->manner = manner;
-  pool->threads = threads;
-  pool->members = manner.successors ? 2 * threads : threads;
-  sem_init(&pool->notices, 0, 0);
-  for (uint32_t w = 0; w < threads; w++) pthread_mutex_init(&pool->seat[w], NULL);
-  for (uint32_t i = 0; i < pool->members; i++) {
+static void start_crew(crew *crew, uint32_t threads, manner manner) {
+  crew->arena = make_arena(threads);
+  crew->manner = manner;
+  crew->threads = threads;
+  crew->members = manner.successors ? 2 * threads : threads;
+  sem_init(&crew->notices, 0, 0);
+  for (uint32_t w = 0; w < threads; w++) pthread_mutex_init(&crew->seat[w], NULL);
+  for (uint32_t i = 0; i < crew->members; i++) {
     member *member = malloc(sizeof *member);
-    *member = (struct member){.pool = pool, .index = i % threads};
-    pthread_create(&pool->thread[i], NULL, work, member);
+    *member = (struct member){.crew = crew, .index = i % threads};
+    pthread_create(&crew->thread[i], NULL, work, member);
   }
 }
 
-static void stop_pool(worker_pool *pool) {
-  atomic_store(&pool->arena.region->stop, 1);
-  for (uint32_t i = 0; i < pool->members; i++) pthread_join(pool->thread[i], NULL);
-  for (uint32_t w = 0; w < pool->threads; w++) pthread_mutex_destroy(&pool->seat[w]);
-  sem_destroy(&pool->notices);
-  free_arena(&pool->arena);
+static void stop_crew(crew *crew) {
+  atomic_store(&crew->arena.region->stop, 1);
+  for (uint32_t i = 0; i < crew->members; i++) pthread_join(crew->thread[i], NULL);
+  for (uint32_t w = 0; w < crew->threads; w++) pthread_mutex_destroy(&crew->seat[w]);
+  sem_destroy(&crew->notices);
+  free_arena(&crew->arena);
 }
 
 /* ---- the publisher ---------------------------------------------------------------------------- */
@@ -104,13 +104,13 @@ static void land(flight *flight, const char *where) {
 }
 
 /* As JavaScript settles: first the notice is taken back, then the slots are looked through. */
-static uint32_t settle(worker_pool *pool, flight *ring) {
+static uint32_t settle(crew *crew, flight *ring) {
   uint32_t in_flight = 0;
-  atomic_store(&pool->arena.region->notice, 0);
+  atomic_store(&crew->arena.region->notice, 0);
   for (int i = 0; i < DP_RING; i++) {
     if (!ring[i].used) continue;
-    if (is_complete(&pool->arena, ring[i].epoch)) {
-      land(&ring[i], pool->manner.name);
+    if (is_complete(&crew->arena, ring[i].epoch)) {
+      land(&ring[i], crew->manner.name);
     } else {
       in_flight++;
     }
@@ -118,27 +118,27 @@ static uint32_t settle(worker_pool *pool, flight *ring) {
   return in_flight;
 }
 
-static void await_notice(worker_pool *pool) {
+static void await_notice(crew *crew) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += PATIENCE_S;
-  if (sem_timedwait(&pool->notices, &until) == 0) return;
+  if (sem_timedwait(&crew->notices, &until) == 0) return;
   /* there is no way back from here: threads may be stuck */
-  check(false, "%s, %u threads: a program hangs", pool->manner.name, pool->threads);
+  check(false, "%s, %u threads: a program hangs", crew->manner.name, crew->threads);
   exit(conclude());
 }
 
-static void test_pool(const linear_case *cases, uint32_t threads, manner manner, bool aborts) {
-  worker_pool pool;
+static void test_crew(const linear_case *cases, uint32_t threads, manner manner, bool aborts) {
+  crew crew;
   flight ring[DP_RING] = {{0}};
   uint64_t units = 0;
-  start_pool(&pool, threads, manner);
-  const arena *arena = &pool.arena;
+  start_crew(&crew, threads, manner);
+  const arena *arena = &crew.arena;
   for (int i = 0; i < PROGRAMS; i++) {
     const uint32_t next = (atomic_load(&arena->region->epoch) + 1) % DP_RING;
     while (ring[next].used) {
-      await_notice(&pool);
-      settle(&pool, ring);
+      await_notice(&crew);
+      settle(&crew, ring);
     }
     flight flight = {.used = true, .call = make_linear_call(&cases[random_between(0, CASES - 1)])};
     const bool silent = one_in(5), in_turns = one_in(3);
@@ -154,7 +154,7 @@ static void test_pool(const linear_case *cases, uint32_t threads, manner manner,
       dp_help(arena->region, flight.epoch, FOR_EVER);
       check(is_complete(arena, flight.epoch), "dp_help came back too early");
       land(&flight, "help");
-      settle(&pool, ring); /* the caller may have ended others' programs, which brings no notice */
+      settle(&crew, ring); /* the caller may have ended others' programs, which brings no notice */
     } else {
       ring[next] = flight;
     }
@@ -162,29 +162,29 @@ static void test_pool(const linear_case *cases, uint32_t threads, manner manner,
       for (int turn = 0; turn < 3; turn++) {
         dp_help_briefly(arena->region, flight.epoch - random_between(0, 2), random_between(1, 50000));
       }
-      settle(&pool, ring);
+      settle(&crew, ring);
       /* as JavaScript does before it waits for notices: there may be no other worker */
       atomic_store(&arena->region->seats, threads);
     }
     if (one_in(16)) usleep(random_between(0, 300)); /* lets workers go to sleep */
   }
-  while (settle(&pool, ring) > 0) await_notice(&pool);
+  while (settle(&crew, ring) > 0) await_notice(&crew);
   /* every unit ran, and ran once */
   check(aborts || units_run(arena) == units, "%s, %u threads: %llu units were run, not %llu",
         manner.name, threads, (unsigned long long)units_run(arena), (unsigned long long)units);
-  stop_pool(&pool);
+  stop_crew(&crew);
 }
 
 /* Workers leave at once when the region stops, whatever is in flight. */
 static void test_stop(const linear_case *cases, uint32_t threads, manner manner) {
-  worker_pool pool;
+  crew crew;
   linear_call calls[DP_RING];
-  start_pool(&pool, threads, manner);
+  start_crew(&crew, threads, manner);
   for (int i = 0; i < DP_RING; i++) {
     calls[i] = make_linear_call(&cases[random_between(0, CASES - 1)]);
-    publish(&pool.arena, calls[i].ops, calls[i].op_count, false);
+    publish(&crew.arena, calls[i].ops, calls[i].op_count, false);
   }
-  stop_pool(&pool);
+  stop_crew(&crew);
   for (int i = 0; i < DP_RING; i++) {
     check_edges(&calls[i], "stop");
     free_linear_call(&calls[i]);
@@ -206,8 +206,8 @@ void test_region_threads(void) {
   }
   for (int c = 0; c < 4; c++) {
     for (int i = 0; i < 3; i++) {
-      test_pool(cases, counts[c], manners[i], false);
-      test_pool(cases, counts[c], manners[i], true);
+      test_crew(cases, counts[c], manners[i], false);
+      test_crew(cases, counts[c], manners[i], true);
       test_stop(cases, counts[c], manners[i]);
     }
   }
