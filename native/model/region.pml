@@ -2,7 +2,7 @@
  * region.pml: the protocol of the region, for the model checker Spin; README.md says what is covered and how.
  *
  * Every statement here is one access to shared memory, or none. Inlines have the names of the functions that they
- * model: those of native/src/region.c, of src/pool/worker.ts (park), crew.ts (wake, enlist, dismiss_idle, send_home)
+ * model: those of native/src/region.c, of src/pool/worker.ts (park), supervisor.ts (wake, enlist, dismiss_idle, send_home)
  * and region.ts (publish, settle_completed, listen, fail, mourn, rest, run_sync, finish, close). `#ifdef FAULT_…`
  * injects a fault that the checker has to find.
  */
@@ -547,7 +547,7 @@ gone:
 #define revives true
 #endif
 
-/* ---- crew.ts ------------------------------------------------------------------------------------- */
+/* ---- supervisor.ts ------------------------------------------------------------------------------- */
 
 inline enlist(w) {
   seat[w] = TAKEN;

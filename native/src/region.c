@@ -436,14 +436,14 @@ static inline uint32_t cursor_of(const dp_worker *worker) {
 }
 
 /* The worker is finished with program `epoch` and those before it: it reads nothing of them any more. */
-static void leave_behind(dp_worker *worker, uint32_t epoch) {
+static void finish_with(dp_worker *worker, uint32_t epoch) {
   atomic_store_explicit(&worker->cursor, epoch, memory_order_release);
   worker->op = 0;
 }
 
 /* The next program that this worker is not finished with; there is one. */
 static uint32_t next_program(dp_worker *worker, uint32_t published) {
-  if (published - cursor_of(worker) > DP_RING) leave_behind(worker, published - DP_RING);
+  if (published - cursor_of(worker) > DP_RING) finish_with(worker, published - DP_RING);
   return cursor_of(worker) + 1;
 }
 
@@ -459,7 +459,7 @@ int dp_serve(dp_region *region, uint32_t index, uint64_t spin_ns, uint64_t slice
       const uint32_t epoch = next_program(worker, published);
       const outcome how = run_program(&stay, epoch);
       if (how == LEAVING) return stay.leave;
-      leave_behind(worker, epoch);
+      finish_with(worker, epoch);
       worker->idle_since = stay.clock;
       spins = 0;
       const dp_slot *slot = slot_of(region, epoch);
@@ -491,7 +491,7 @@ static void help(dp_stay *stay, uint32_t epoch) {
     if (published != cursor_of(worker)) {
       const uint32_t next = next_program(worker, published);
       if (run_program(stay, next) == LEAVING) return;
-      leave_behind(worker, next);
+      finish_with(worker, next);
       spins = 0;
     } else if (!keep_waiting(stay, spins)) {
       return;

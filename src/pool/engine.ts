@@ -14,7 +14,7 @@ export interface Engine {
    * @throws PoolBrokenError if workers die as they start
    */
   start(pool: object): Promise<void>
-  /** Bytes from one quantised row of K activations to the next; 0 without native code. */
+  /** Bytes from one quantised row of K activations to the next. */
   rowStride(k: number): number
   /**
    * Runs a program on all workers. Programs start in the order of the calls.

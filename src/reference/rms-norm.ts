@@ -24,7 +24,7 @@ export interface RmsNormTask extends Share {
   y: Float32Array
 }
 
-/** Its share of the rows. Not quantised, as C can do it: Linears in TypeScript quantise for themselves. */
+/** Its share of the rows. */
 export function rmsNormShare(task: RmsNormTask): number {
   const { x, u, rows, weight, eps, y } = task
   const K = weight.length
