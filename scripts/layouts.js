@@ -34,6 +34,7 @@ function run(/** @type {string} */ source) {
   }
 }
 
+const biome = fileURLToPath(import.meta.resolve('@biomejs/biome/bin/biome'))
 const check = process.argv.includes('--check')
 const compiler = process.env.CC || 'cc'
 if (spawnSync(compiler, ['--version']).status !== 0) {
@@ -42,7 +43,10 @@ if (spawnSync(compiler, ['--version']).status !== 0) {
 }
 
 const format = (/** @type {string} */ name, /** @type {string} */ input) =>
-  execFileSync('npx', ['biome', 'format', `--stdin-file-path=${name}`], { encoding: 'utf8', input })
+  execFileSync(process.execPath, [biome, 'format', `--stdin-file-path=${name}`], {
+    encoding: 'utf8',
+    input,
+  })
 
 const header = readHeader(readFileSync(path('native/include/dotpool.h'), 'utf8'))
 const layout = JSON.parse(run(probe(header)))

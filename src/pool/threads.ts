@@ -36,7 +36,7 @@ export class Thread {
   #started = false
   #ended = false
   #hasDied = false
-  #cause: unknown = 'the thread has ended'
+  #cause: unknown = new Error('the thread has ended')
   #reject: (cause: unknown) => void = () => {}
 
   constructor({ filename, workerData, onMessage, onDeath }: ThreadOptions = {}) {
