@@ -1,4 +1,10 @@
-import { ArgumentError, checkList, DisposedError, describe } from '../../errors.js'
+import {
+  ArgumentError,
+  checkList,
+  DisposedError,
+  describe,
+  OutOfMemoryError,
+} from '../../errors.js'
 import { type CacheType, PAGE, pageBytes } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import { newArray } from '../../tensor.js'
@@ -124,6 +130,9 @@ export class Decoder {
     const pages = new PagePool(pool, this.#pageBytes, Infinity)
     const sequences = windows.map((tokens) => new Sequence(pool, pages, [...tokens], tokens.length))
     try {
+      for (const [i, { length }] of windows.entries()) {
+        if (!sequences[i].reserve(length)) throw new OutOfMemoryError(this.#pageBytes, undefined)
+      }
       const traced = windows.map((tokens, i) => ({ sequence: sequences[i], tokens }))
       await trace(context, traced, visit, signal)
     } finally {

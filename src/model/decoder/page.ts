@@ -1,3 +1,4 @@
+import { OutOfMemoryError } from '../../errors.js'
 import type { Pool } from '../../pool/pool.js'
 
 /** Keys and values of some consecutive positions, for all layers. Sequences that begin alike share it. */
@@ -35,10 +36,11 @@ export class PagePool {
     return this.#releases
   }
 
-  /** A page with anything in it; undefined where the budget is spent. Throws an OutOfMemoryError. */
+  /** A page with anything in it; undefined where the budget is spent, or the system has no more memory. */
   take(): Page | undefined {
     if (this.#held === this.maxPages) return undefined
     const page = this.#free.pop() ?? this.#make()
+    if (page === undefined) return undefined
     page.holders = 1
     this.#held++
     return page
@@ -53,8 +55,13 @@ export class PagePool {
     this.#free.push(page)
   }
 
-  #make(): Page {
-    const bytes = this.#pool.memory.bytes(this.pageBytes)
-    return { bytes, address: this.#pool.addressOf(bytes), holders: 0 }
+  #make(): Page | undefined {
+    try {
+      const bytes = this.#pool.memory.bytes(this.pageBytes)
+      return { bytes, address: this.#pool.addressOf(bytes), holders: 0 }
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) return undefined
+      throw error
+    }
   }
 }

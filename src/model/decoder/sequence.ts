@@ -60,11 +60,7 @@ export class Sequence {
     return true
   }
 
-  /**
-   * Makes room for so many tokens in all. False where no page can be had; pages that could stay with the sequence.
-   *
-   * @throws OutOfMemoryError
-   */
+  /** Makes room for so many tokens in all. False where no page can be had; pages that could stay with the sequence. */
   reserve(count: number): boolean {
     if (count > this.#capacity) {
       throw new InternalError(`${count} tokens in a sequence of ${this.#capacity}`)

@@ -22,7 +22,7 @@ export interface LinearTrace {
 
 /** Tokens that run through a decoder from the first position on. */
 export interface TracedWindow {
-  /** A new one. */
+  /** A new one, with room for the tokens. */
   readonly sequence: Sequence
   /** As many as a step has outputs, at most. */
   readonly tokens: Uint32Array
@@ -91,7 +91,6 @@ class TraceWriter implements StepWriter {
     this.#signal = signal
     this.#residual = new Float32Array(rows * network.config.hiddenSize)
     this.#delta = this.#residual.slice()
-    sequence.reserve(rows)
     for (const [row, token] of tokens.entries()) this.#batch.addRow(token, row, sequence)
     this.#attention = new AttentionTable(pool, network, workspace, rotations.table, cacheType)
     this.#attention.split(0, Math.ceil(rows / PAGE))
