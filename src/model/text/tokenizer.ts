@@ -1,4 +1,11 @@
-import { ArgumentError, checkBoolean, checkList, checkSignal, describe } from '../../errors.js'
+import {
+  ArgumentError,
+  checkBoolean,
+  checkInteger,
+  checkList,
+  checkSignal,
+  describe,
+} from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { TextStream } from './text-stream.js'
 import type { TextService } from './thread/service.js'
@@ -82,6 +89,17 @@ export class Tokenizer {
     const stream = new TextStream((id) => this.#table.bytesOf(id), this.#table.dropsFirstSpace)
     for (let i = 0; i < length; i++) stream.push(context[i])
     return stream
+  }
+
+  /**
+   * A copy of the UTF-8 bytes that a token stands for, which need not be whole code points: none for a special token,
+   * and for one that there is not.
+   *
+   * @throws ArgumentError for what can be no token id
+   */
+  bytesOf(token: number): Uint8Array {
+    checkInteger('token', token, 0, 2 ** 32 - 1)
+    return this.#table.bytesOf(token).slice()
   }
 
   /** @internal A text has no fewer tokens; told from its length alone. */
