@@ -102,7 +102,7 @@ export class Tokenizer {
     return this.#table.bytesOf(token).slice()
   }
 
-  /** @internal A text has no fewer tokens; told from its length alone. */
+  /** A text has no fewer tokens; told from its length alone. */
   leastTokens(text: string): number {
     return this.#table.leastTokens(text)
   }
