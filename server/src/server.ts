@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { ApiError } from './errors.js'
 import { answerError, dotpoolRoutes } from './plugin.js'
 import type { RouteOptions } from './settings.js'
@@ -20,7 +20,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const { corsOrigins = [], logger = false, ...routes } = options
   const app = Fastify({
     logger,
-    disableRequestLogging: true, // a completion logs one line
+    // a completion logs a line of its own
+    logController: new LogController({ disableRequestLogging: true }),
+    frameworkErrors: answerError,
     requestTimeout: RECEIVE_MILLIS,
     return503OnClosing: false, // the routes say so themselves, as OpenAI's API does
     genReqId: ({ headers }) => toRequestId(headers['x-request-id']),

@@ -12,7 +12,9 @@ export interface ChoicePart {
 }
 
 /** Reads choices as they come. All end where one fails, or the reader leaves. */
-export async function* readChoices(runs: readonly Generation[]): AsyncGenerator<ChoicePart, void, void> {
+export async function* readChoices(
+  runs: readonly Generation[],
+): AsyncGenerator<ChoicePart, void, void> {
   const readers = runs.map(readChoice)
   const pending = new Map(readers.map((reader, i) => [i, next(reader, i)]))
   try {

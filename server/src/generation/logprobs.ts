@@ -1,4 +1,4 @@
-import type { TokenLogprobs, Tokenizer } from 'dotpool'
+import type { Tokenizer, TokenLogprobs } from 'dotpool'
 import type { ChatLogprobs } from '../schemas/chat.js'
 import type { CompletionLogprobs } from '../schemas/completions.js'
 

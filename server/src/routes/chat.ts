@@ -1,18 +1,19 @@
 import { randomUUID } from 'node:crypto'
+import type { RouteContext } from '../context.js'
+import { refuse } from '../errors.js'
 import { ChatChoice } from '../generation/chat-choice.js'
 import { ChatWriter } from '../generation/chat-writer.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
 import { encodeMessages } from '../generation/prompts.js'
-import type { RouteContext } from '../context.js'
-import { refuse } from '../errors.js'
 import {
   type ChatBody,
   ChatBodySchema,
   type ChatChunk,
+  ChatChunkSchema,
   type ChatCompletion,
   ChatCompletionSchema,
 } from '../schemas/chat.js'
-import { errorResponses } from '../schemas/common.js'
+import { errorResponses, jsonOrEvents } from '../schemas/common.js'
 import { callSyntaxOf } from '../text/call-syntax.js'
 import type { App } from './app.js'
 
@@ -21,7 +22,7 @@ export function addChatRoute(app: App, context: RouteContext): void {
   const schema = {
     summary: "Answers a conversation, written by the model's chat template",
     body: ChatBodySchema,
-    response: { 200: ChatCompletionSchema, ...errorResponses },
+    response: { 200: jsonOrEvents(ChatCompletionSchema, ChatChunkSchema), ...errorResponses },
   }
   app.post('/v1/chat/completions', { schema }, async (request, reply) => {
     const { body } = request

@@ -5,12 +5,13 @@ import { refuse } from '../errors.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
 import { checkLength, encodePrompt } from '../generation/prompts.js'
 import { TextWriter } from '../generation/text-writer.js'
-import { errorResponses } from '../schemas/common.js'
+import { errorResponses, jsonOrEvents } from '../schemas/common.js'
 import {
   type Completion,
   type CompletionBody,
   CompletionBodySchema,
   type CompletionChunk,
+  CompletionChunkSchema,
   CompletionSchema,
 } from '../schemas/completions.js'
 import type { App } from './app.js'
@@ -23,7 +24,7 @@ export function addCompletionsRoute(app: App, context: RouteContext): void {
   const schema = {
     summary: 'Continues texts, or tokens',
     body: CompletionBodySchema,
-    response: { 200: CompletionSchema, ...errorResponses },
+    response: { 200: jsonOrEvents(CompletionSchema, CompletionChunkSchema), ...errorResponses },
   }
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
@@ -49,7 +50,11 @@ function prepareCompletion(
       logprobs: logprobs !== undefined,
       includeUsage: body.stream_options?.include_usage ?? false,
     })
-    return { prompts, options: { maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS, logprobs }, writer }
+    return {
+      prompts,
+      options: { maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS, logprobs },
+      writer,
+    }
   }
 }
 

@@ -39,9 +39,7 @@ const tokenLogprob = {
   bytes: Type.Array(Type.Integer()),
 }
 const LogprobsSchema = strict({
-  content: Type.Array(
-    strict({ ...tokenLogprob, top_logprobs: Type.Array(strict(tokenLogprob)) }),
-  ),
+  content: Type.Array(strict({ ...tokenLogprob, top_logprobs: Type.Array(strict(tokenLogprob)) })),
   refusal: Type.Null(),
 })
 export type ChatLogprobs = Static<typeof LogprobsSchema>

@@ -27,6 +27,17 @@ export const ErrorSchema = strict({
 /** What every route may answer beside its own. */
 export const errorResponses = { '4xx': ErrorSchema, '5xx': ErrorSchema }
 
+/** An answer at once, or by server-sent events of such chunks. */
+export function jsonOrEvents<Answer extends TSchema, Chunk extends TSchema>(
+  answer: Answer,
+  chunk: Chunk,
+) {
+  return {
+    description: 'The answer; with `stream: true`, events of its parts',
+    content: { 'application/json': { schema: answer }, 'text/event-stream': { schema: chunk } },
+  }
+}
+
 export const modelField = optional(
   Type.String({ description: 'one of GET /v1/models; the first by default' }),
 )
@@ -77,4 +88,3 @@ export const UsageSchema = strict({
   prompt_tokens_details: strict({ cached_tokens: Type.Integer() }),
 })
 export type UsageBody = Static<typeof UsageSchema>
-
