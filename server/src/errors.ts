@@ -134,9 +134,11 @@ function fromValidation(problems: readonly ValidationProblem[]): ApiError {
     const param = toParam(`${unknown.instancePath}/${name}`)
     return refuse(param, 'this field is not supported', 'unsupported_parameter')
   }
-  const { instancePath, message = 'is not valid' } = problems[0]
-  const missing = problems[0].keyword === 'required' ? message : undefined
-  if (instancePath === '') return new ApiError(400, `the body ${missing ?? message}`)
+  const depth = ({ instancePath }: ValidationProblem) => instancePath.split('/').length
+  // of what is wrong by several alternatives, where it is nearest to right by one
+  const deepest = problems.reduce((a, b) => (depth(b) > depth(a) ? b : a))
+  const { instancePath, message = 'is not valid' } = deepest
+  if (instancePath === '') return new ApiError(400, `the body ${message}`)
   return refuse(toParam(instancePath), message)
 }
 

@@ -40,7 +40,7 @@ export async function loadModel(pool: Pool, options: LoadOptions = {}): Promise<
 
 /** A model that says what the test wants, a few characters at a time. */
 export function scripted(model: Model, text: string): Model {
-  const pieces = text.match(/[^]{1,3}/gu) ?? []
+  const pieces = text.match(/.{1,3}/gsu) ?? []
   const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: pieces.length }
   const result = { text, tokens: [], finishReason: 'stop', usage }
   const run = {
@@ -76,12 +76,11 @@ export interface TestServer extends AsyncDisposable {
 export async function start(
   models: Models | Promise<Models> | Record<string, Model>,
   options: Omit<ServerOptions, 'models'> = {},
-  fetch: typeof globalThis.fetch = globalThis.fetch,
 ): Promise<TestServer> {
   const app = createServer({ models, ...options })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
-  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key', maxRetries: 0, fetch })
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key', maxRetries: 0 })
   const close = async () => {
     await app.close()
   }
@@ -89,9 +88,14 @@ export async function start(
 }
 
 /** Posts any body. */
-export async function post(url: string, body: unknown): Promise<Response> {
+export async function post(
+  url: string,
+  body: unknown,
+  signal: AbortSignal | null = null,
+): Promise<Response> {
   return await fetch(url, {
     method: 'POST',
+    signal,
     headers: { 'content-type': 'application/json' },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   })

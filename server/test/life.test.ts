@@ -1,0 +1,238 @@
+import { once } from 'node:events'
+import { Model, Pool } from 'dotpool'
+import Fastify from 'fastify'
+import { APIUserAbortError, AuthenticationError, RateLimitError } from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { dotpoolRoutes, type Models } from '#server/index.js'
+import { eventsOf } from './openapi.js'
+import { fixture, loadModel, post, start, watched } from './support.js'
+
+let pool: Pool
+let model: Model
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+  model = await loadModel(pool)
+})
+afterAll(async () => await pool.close())
+
+const long = { prompt: 'ROMEO:', max_tokens: 1000, ignore_eos: true }
+
+/** A model, and what resolves once a run of it has begun, and once it has ended. */
+function observed(of: Model = model) {
+  let begin: () => void
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  let signal: AbortSignal | undefined
+  const seen = watched(of, (options) => {
+    signal = options.signal
+    begin()
+  })
+  return { model: seen, begun, signal: () => signal as AbortSignal }
+}
+
+/** Resolves once there is nothing that runs or waits. */
+async function idle(of: Model): Promise<void> {
+  while (of.stats().running + of.stats().waiting > 0) await new Promise(setImmediate)
+}
+
+describe('a client that leaves', () => {
+  it.each([true, false])('aborts its request; streaming: %s', async (stream) => {
+    const { model: seen, begun, signal } = observed()
+    await using server = await start({ seen })
+    const leaving = new AbortController()
+    const request = post(`${server.url}/v1/completions`, { ...long, stream }, leaving.signal)
+    request.catch(() => {})
+    await begun
+    const aborted = once(signal(), 'abort')
+    if (stream) await (await request).body?.getReader().read()
+    leaving.abort()
+    await aborted
+    await idle(model)
+    const finished = await (await fetch(`${server.url}/metrics`)).text()
+    expect(finished).toContain(
+      'vllm:request_success_total{model_name="seen",finished_reason="abort"} 1',
+    )
+  })
+
+  it('is OpenAI’s client when it aborts', async () => {
+    await using server = await start({ model })
+    const stream = await server.client.completions.create({ ...long, model: 'model', stream: true })
+    for await (const _ of stream) stream.controller.abort()
+    const controller = new AbortController()
+    const pending = server.client.completions.create(
+      { ...long, model: 'model' },
+      { signal: controller.signal },
+    )
+    controller.abort()
+    await expect(pending).rejects.toThrow(APIUserAbortError)
+    await idle(model)
+  })
+
+  it('stops no other, if it only reads slowly', async () => {
+    await using server = await start({ model })
+    const slow = await post(`${server.url}/v1/completions`, { ...long, stream: true })
+    const other = await server.client.completions.create({
+      ...{ model: 'model', prompt: 'A', max_tokens: 5 },
+    })
+    expect(other.choices).toHaveLength(1)
+    const events = eventsOf(await slow.text())
+    expect(events.length).toBeGreaterThan(100)
+  })
+})
+
+describe('a full queue', () => {
+  it('refuses with 429, and tells when to come again', async () => {
+    const small = await loadModel(pool, { maxContext: 128, kvBytes: 1, maxQueue: 0 })
+    await using server = await start({ small })
+    const first = await post(`${server.url}/v1/completions`, {
+      ...{ prompt: Array(100).fill(5), max_tokens: 28, ignore_eos: true, stream: true },
+    })
+    // the pages are the first one's until it has ended
+    const refused = await post(`${server.url}/v1/completions`, { ...long, prompt: 'A', n: 8 })
+    expect(refused.status).toBe(429)
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    const body = await refused.json()
+    expect(body).toMatchObject({ error: { code: 'rate_limit_exceeded' } })
+    const streamed = server.client.completions.create({
+      ...{ model: 'small', prompt: 'A', n: 8, stream: true },
+    })
+    await expect(streamed).rejects.toThrow(RateLimitError)
+    expect(eventsOf(await first.text()).length).toBeGreaterThan(0)
+    small.dispose()
+  })
+})
+
+describe('time', () => {
+  it('that a request takes too long ends it', async () => {
+    await using server = await start({ model }, { requestTimeoutSeconds: 0.001 })
+    const response = await post(`${server.url}/v1/completions`, long)
+    expect(response.status).toBe(504)
+    expect(await response.json()).toMatchObject({ error: { code: 'timeout' } })
+  })
+
+  it('in which there is no token is filled with comments', async () => {
+    await using server = await start({ model }, { pingSeconds: 0 })
+    const response = await post(`${server.url}/v1/completions`, {
+      ...long,
+      max_tokens: 3,
+      stream: true,
+    })
+    expect(await response.text()).toContain(': ping\n\n')
+  })
+})
+
+describe('keys', () => {
+  it('guard every route but health', async () => {
+    await using server = await start({ model }, { apiKeys: ['other', 'key'] })
+    for (const path of ['/livez', '/readyz', '/health']) {
+      expect((await fetch(`${server.url}${path}`)).status).toBe(200)
+    }
+    for (const path of ['/v1/models', '/metrics', '/openapi.json']) {
+      expect((await fetch(`${server.url}${path}`)).status).toBe(401)
+    }
+    expect((await post(`${server.url}/tokenize`, { prompt: 'a' })).status).toBe(401)
+    expect((await server.client.models.list()).data).toHaveLength(1)
+    const stranger = server.client.withOptions({ apiKey: 'ke' })
+    await expect(stranger.models.list()).rejects.toThrow(AuthenticationError)
+  })
+})
+
+describe('a server', () => {
+  it('is ready once its models are loaded', async () => {
+    let loaded: (models: Models) => void = () => {}
+    const models = new Promise<Models>((resolve) => {
+      loaded = resolve
+    })
+    await using server = await start(models)
+    const statuses = async () => {
+      const paths = ['/livez', '/readyz', '/health', '/v1/models']
+      const responses = await Promise.all(paths.map((path) => fetch(`${server.url}${path}`)))
+      return responses.map(({ status }) => status)
+    }
+    expect(await statuses()).toEqual([200, 503, 503, 503])
+    loaded(new Map([['model', model]]))
+    await models
+    expect(await statuses()).toEqual([200, 200, 200, 200])
+  })
+
+  it('finishes what runs when it closes, and takes nothing new', async () => {
+    const { model: seen, begun } = observed()
+    const server = await start({ seen })
+    const body = { ...long, max_tokens: 200 }
+    const running = post(`${server.url}/v1/completions`, body)
+    await begun
+    const closing = server.close()
+    const [late, health] = await Promise.all([
+      post(`${server.url}/v1/completions`, body),
+      fetch(`${server.url}/readyz`),
+    ])
+    expect([late.status, health.status]).toEqual([503, 503])
+    const { usage } = (await (await running).json()) as { usage: { completion_tokens: number } }
+    expect(usage.completion_tokens).toBe(200)
+    await closing
+    await expect(fetch(`${server.url}/livez`)).rejects.toThrow()
+  })
+
+  it('ends what runs too long when it closes, by an event', async () => {
+    const { model: seen, begun } = observed()
+    const server = await start({ seen }, { drainSeconds: 0 })
+    const streamed = await post(`${server.url}/v1/completions`, { ...long, stream: true })
+    await begun
+    await server.close()
+    const last = eventsOf(await streamed.text()).pop() ?? ''
+    expect(JSON.parse(last)).toMatchObject({ error: { code: 'unavailable' } })
+    await idle(model)
+  })
+
+  it('calls from pages of other origins only where it is told to', async () => {
+    const headers = { origin: 'https://example.org' }
+    const allowed = async (corsOrigins?: string[]) => {
+      await using server = await start({ model }, { corsOrigins })
+      const response = await fetch(`${server.url}/v1/models`, { headers })
+      return response.headers.get('access-control-allow-origin')
+    }
+    expect(await allowed()).toBeNull()
+    expect(await allowed(['https://example.org'])).toBe('https://example.org')
+  })
+
+  it('tells the id of a request, a client’s own if it is plain', async () => {
+    await using server = await start({ model })
+    const idOf = async (id: string) => {
+      const response = await fetch(`${server.url}/livez`, { headers: { 'x-request-id': id } })
+      return response.headers.get('x-request-id')
+    }
+    expect(await idOf('abc-1')).toBe('abc-1')
+    expect(await idOf('a b')).toMatch(/^[\w-]{36}$/)
+  })
+
+  it('refuses a body that is too large', async () => {
+    await using server = await start({ model }, { bodyLimit: 100 })
+    const response = await post(`${server.url}/tokenize`, { prompt: 'a'.repeat(100) })
+    expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({ error: { type: 'invalid_request_error' } })
+  })
+
+  it('has no template for a model without one', async () => {
+    await using plain = await start({ plain: await Model.load(pool, fixture) })
+    const response = await post(`${plain.url}/v1/chat/completions`, {
+      messages: [{ role: 'user', content: 'a' }],
+    })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ error: { param: 'messages' } })
+  })
+})
+
+describe('the plugin', () => {
+  it('mounts in an app beside other routes', async () => {
+    const app = Fastify()
+    app.get('/own', () => ({ own: true }))
+    await app.register(dotpoolRoutes, { prefix: '/llm', models: { model } })
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    expect(await (await fetch(`${url}/own`)).json()).toEqual({ own: true })
+    const answer = await post(`${url}/llm/v1/completions`, { prompt: 'A', max_tokens: 2 })
+    expect(answer.status).toBe(200)
+    expect((await post(`${url}/llm/v1/completions`, { prompt: 'A', foo: 2 })).status).toBe(400)
+    await app.close()
+  })
+})
