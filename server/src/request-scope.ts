@@ -7,35 +7,34 @@ export class ClientGoneError extends Error {}
 
 /**
  * The time of a request. Its signal aborts where the client leaves, the time is up, or the server ends; the reason is
- * what the client is told.
+ * what the client is told. The service waits until the answer was sent as a whole.
  */
 export class RequestScope implements Disposable {
   readonly #controller = new AbortController()
-  readonly #service: Service
   readonly #timer: NodeJS.Timeout
-  readonly #stopListening: () => void
 
   constructor(service: Service, { raw }: FastifyReply, timeoutMillis: number) {
-    this.#service = service
-    const onClose = () => {
-      if (!raw.writableFinished) this.#controller.abort(new ClientGoneError())
+    const controller = this.#controller
+    if (raw.destroyed) controller.abort(new ClientGoneError())
+    else {
+      service.enter(controller)
+      raw.once('close', () => {
+        service.leave(controller)
+        if (!raw.writableFinished) controller.abort(new ClientGoneError())
+      })
     }
-    raw.once('close', onClose)
-    this.#stopListening = () => raw.off('close', onClose)
     this.#timer = setTimeout(() => {
       const message = `the request took longer than ${timeoutMillis / 1000} s and was ended`
-      this.#controller.abort(new ApiError(504, message, { code: 'timeout' }))
+      controller.abort(new ApiError(504, message, { code: 'timeout' }))
     }, timeoutMillis)
-    service.enter(this.#controller)
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
+  /** The work is done. */
   [Symbol.dispose](): void {
     clearTimeout(this.#timer)
-    this.#stopListening()
-    this.#service.leave(this.#controller)
   }
 }

@@ -24,6 +24,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerError,
     requestTimeout: RECEIVE_MILLIS,
+    // by then all requests are answered, and a connection that has sent none would keep it open for a minute
+    forceCloseConnections: true,
     return503OnClosing: false, // the routes say so themselves, as OpenAI's API does
     genReqId: ({ headers }) => toRequestId(headers['x-request-id']),
   })

@@ -1,8 +1,12 @@
 import type { Model } from 'dotpool'
 import { ApiError, unavailable } from './errors.js'
+import { within } from './within.js'
 
 /** Models by the names that requests know them by. */
 export type Models = ReadonlyMap<string, Model>
+
+/** The time to send an answer's last event when the server ends. */
+const FAREWELL_MILLIS = 1000
 
 /** The models that are served, and the requests that use them now. */
 export class Service {
@@ -57,7 +61,7 @@ export class Service {
     throw new ApiError(404, message, { param: 'model', code: 'model_not_found' })
   }
 
-  /** Counts a request as running until it is left, and ends it where the server does. */
+  /** Counts a request as running until {@link leave}, and aborts it where the server ends before. */
   enter(controller: AbortController): void {
     this.#active.add(controller)
   }
@@ -67,19 +71,20 @@ export class Service {
     if (this.#active.size === 0) this.#whenIdle?.()
   }
 
-  /** Takes no more requests, and returns when those that there are have ended: after that time, they are. */
+  /**
+   * Takes no more requests, and returns when those that there are were answered. After that time they are ended, and
+   * a reader who does not take the end either is left alone.
+   */
   async drain(millis: number): Promise<void> {
     this.#isDraining = true
     if (this.#active.size === 0) return
-    const idle = new Promise<void>((resolve) => {
-      this.#whenIdle = resolve
+    const idle = new Promise<'idle'>((resolve) => {
+      this.#whenIdle = () => resolve('idle')
     })
-    const timer = setTimeout(() => {
-      for (const controller of this.#active) {
-        controller.abort(unavailable('the server is shutting down'))
-      }
-    }, millis)
-    await idle
-    clearTimeout(timer)
+    if ((await within(millis, idle)) === 'idle') return
+    for (const controller of this.#active) {
+      controller.abort(unavailable('the server is shutting down'))
+    }
+    await within(FAREWELL_MILLIS, idle)
   }
 }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { type ErrorBody, toApiError } from './errors.js'
 import { ClientGoneError } from './request-scope.js'
+import { within } from './within.js'
 
 const headers = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -47,7 +48,7 @@ async function* withPings(
     for (;;) {
       const next = items.next()
       for (;;) {
-        const item = await orTimeout(next, pingMillis)
+        const item = await within(pingMillis, next)
         if (item === undefined) yield ': ping\n\n'
         else if (item.done) return
         else {
@@ -58,19 +59,6 @@ async function* withPings(
     }
   } finally {
     await items.return()
-  }
-}
-
-/** Undefined where the time is up before. */
-async function orTimeout<T>(promise: Promise<T>, millis: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), millis)
-  })
-  try {
-    return await Promise.race([promise, timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -1,11 +1,11 @@
-import { once } from 'node:events'
-import { Model, Pool } from 'dotpool'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { type DiagnosticsMessages, Model, Pool } from 'dotpool'
 import Fastify from 'fastify'
 import { APIUserAbortError, AuthenticationError, RateLimitError } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dotpoolRoutes, type Models } from '#server/index.js'
 import { eventsOf } from './openapi.js'
-import { fixture, loadModel, post, start, watched } from './support.js'
+import { fixture, loadModel, post, start } from './support.js'
 
 let pool: Pool
 let model: Model
@@ -17,18 +17,18 @@ afterAll(async () => await pool.close())
 
 const long = { prompt: 'ROMEO:', max_tokens: 1000, ignore_eos: true }
 
-/** A model, and what resolves once a run of it has begun, and once it has ended. */
-function observed(of: Model = model) {
-  let begin: () => void
-  const begun = new Promise<void>((resolve) => {
-    begin = resolve
+/** The next message of a channel about the model. */
+async function next<Name extends keyof DiagnosticsMessages>(
+  name: Name,
+): Promise<DiagnosticsMessages[Name]> {
+  return await new Promise((resolve) => {
+    const listener = (message: unknown) => {
+      if ((message as { model: object }).model !== model) return
+      unsubscribe(name, listener)
+      resolve(message as DiagnosticsMessages[Name])
+    }
+    subscribe(name, listener)
   })
-  let signal: AbortSignal | undefined
-  const seen = watched(of, (options) => {
-    signal = options.signal
-    begin()
-  })
-  return { model: seen, begun, signal: () => signal as AbortSignal }
 }
 
 /** Resolves once there is nothing that runs or waits. */
@@ -38,20 +38,20 @@ async function idle(of: Model): Promise<void> {
 
 describe('a client that leaves', () => {
   it.each([true, false])('aborts its request; streaming: %s', async (stream) => {
-    const { model: seen, begun, signal } = observed()
-    await using server = await start({ seen })
+    await using server = await start({ model })
+    const admitted = next('dotpool:request:admitted')
+    const finished = next('dotpool:request:finished')
     const leaving = new AbortController()
     const request = post(`${server.url}/v1/completions`, { ...long, stream }, leaving.signal)
     request.catch(() => {})
-    await begun
-    const aborted = once(signal(), 'abort')
+    await admitted
     if (stream) await (await request).body?.getReader().read()
     leaving.abort()
-    await aborted
+    expect((await finished).finishReason).toBe('aborted')
     await idle(model)
-    const finished = await (await fetch(`${server.url}/metrics`)).text()
-    expect(finished).toContain(
-      'vllm:request_success_total{model_name="seen",finished_reason="abort"} 1',
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    expect(metrics).toContain(
+      'vllm:request_success_total{model_name="model",finished_reason="abort"} 1',
     )
   })
 
@@ -83,7 +83,7 @@ describe('a client that leaves', () => {
 
 describe('a full queue', () => {
   it('refuses with 429, and tells when to come again', async () => {
-    const small = await loadModel(pool, { maxContext: 128, kvBytes: 1, maxQueue: 0 })
+    const small = await loadModel(pool, { maxContext: 128, kvBytes: 1, maxQueue: 1 })
     await using server = await start({ small })
     const first = await post(`${server.url}/v1/completions`, {
       ...{ prompt: Array(100).fill(5), max_tokens: 28, ignore_eos: true, stream: true },
@@ -157,8 +157,8 @@ describe('a server', () => {
   })
 
   it('finishes what runs when it closes, and takes nothing new', async () => {
-    const { model: seen, begun } = observed()
-    const server = await start({ seen })
+    const server = await start({ model })
+    const begun = next('dotpool:request:admitted')
     const body = { ...long, max_tokens: 200 }
     const running = post(`${server.url}/v1/completions`, body)
     await begun
@@ -175,8 +175,8 @@ describe('a server', () => {
   })
 
   it('ends what runs too long when it closes, by an event', async () => {
-    const { model: seen, begun } = observed()
-    const server = await start({ seen }, { drainSeconds: 0 })
+    const server = await start({ model }, { drainSeconds: 0 })
+    const begun = next('dotpool:request:admitted')
     const streamed = await post(`${server.url}/v1/completions`, { ...long, stream: true })
     await begun
     await server.close()

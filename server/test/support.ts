@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type GenerateOptions, type LoadOptions, Model, type Pool } from 'dotpool'
+import { type LoadOptions, Model, type Pool } from 'dotpool'
 import OpenAI from 'openai'
 import { createServer, type Models, type ServerOptions } from '#server/index.js'
 
@@ -53,17 +53,6 @@ export function scripted(model: Model, text: string): Model {
   const { pool, tokenizer, chatTemplate, maxContext, cacheBytes } = model
   const own = { pool, tokenizer, chatTemplate, maxContext, cacheBytes }
   return { ...own, stats: () => model.stats(), generate: () => run } as unknown as Model
-}
-
-/** A model that a test sees the calls of. */
-export function watched(model: Model, onGenerate: (options: GenerateOptions) => void): Model {
-  const { pool, tokenizer, chatTemplate, maxContext, cacheBytes } = model
-  const own = { pool, tokenizer, chatTemplate, maxContext, cacheBytes }
-  const generate: Model['generate'] = (prompt, options = {}) => {
-    onGenerate(options)
-    return model.generate(prompt, options)
-  }
-  return { ...own, stats: () => model.stats(), generate } as unknown as Model
 }
 
 export interface TestServer extends AsyncDisposable {
