@@ -5,7 +5,7 @@ import { APIUserAbortError, AuthenticationError, RateLimitError } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dotpoolRoutes, type Models } from '#server/index.js'
 import { eventsOf } from './openapi.js'
-import { fixture, loadModel, post, start } from './support.js'
+import { fixture, loadModel, post, scripted, start } from './support.js'
 
 let pool: Pool
 let model: Model
@@ -29,6 +29,15 @@ async function next<Name extends keyof DiagnosticsMessages>(
     }
     subscribe(name, listener)
   })
+}
+
+/** A promise, and what resolves it. */
+function openable(): { opened: Promise<void>; open: () => void } {
+  let open: () => void = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
 }
 
 /** Resolves once there is nothing that runs or waits. */
@@ -83,22 +92,18 @@ describe('a client that leaves', () => {
 
 describe('a full queue', () => {
   it('refuses with 429, and tells when to come again', async () => {
-    const small = await loadModel(pool, { maxContext: 128, kvBytes: 1, maxQueue: 1 })
+    const small = await loadModel(pool, { maxQueue: 1 })
     await using server = await start({ small })
-    const first = await post(`${server.url}/v1/completions`, {
-      ...{ prompt: Array(100).fill(5), max_tokens: 28, ignore_eos: true, stream: true },
-    })
-    // the pages are the first one's until it has ended
-    const refused = await post(`${server.url}/v1/completions`, { ...long, prompt: 'A', n: 8 })
+    // one of them waits to be admitted, and there is no room for the others
+    const refused = await post(`${server.url}/v1/completions`, { ...long, n: 8 })
     expect(refused.status).toBe(429)
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
-    const body = await refused.json()
-    expect(body).toMatchObject({ error: { code: 'rate_limit_exceeded' } })
-    const streamed = server.client.completions.create({
-      ...{ model: 'small', prompt: 'A', n: 8, stream: true },
-    })
-    await expect(streamed).rejects.toThrow(RateLimitError)
-    expect(eventsOf(await first.text()).length).toBeGreaterThan(0)
+    expect(await refused.json()).toMatchObject({ error: { code: 'rate_limit_exceeded' } })
+    const body = { model: 'small', prompt: 'A', n: 8, stream: true as const }
+    await expect(server.client.completions.create(body)).rejects.toThrow(RateLimitError)
+    await idle(small)
+    const one = await post(`${server.url}/v1/completions`, { prompt: 'A', max_tokens: 2 })
+    expect(one.status).toBe(200)
     small.dispose()
   })
 })
@@ -112,13 +117,20 @@ describe('time', () => {
   })
 
   it('in which there is no token is filled with comments', async () => {
-    await using server = await start({ model }, { pingSeconds: 0 })
-    const response = await post(`${server.url}/v1/completions`, {
-      ...long,
-      max_tokens: 3,
-      stream: true,
-    })
-    expect(await response.text()).toContain(': ping\n\n')
+    const gate = openable()
+    await using server = await start(
+      { model: scripted(model, 'a', gate.opened) },
+      { pingSeconds: 0.001 },
+    )
+    const response = await post(`${server.url}/v1/completions`, { prompt: 'A', stream: true })
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await reader?.read())?.value).toMatch(/^(: ping\n\n)+$/)
+    gate.open()
+    let rest = ''
+    for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+      rest += part.value
+    }
+    expect(rest).toMatch(/data: \[DONE\]\n\n$/)
   })
 })
 
@@ -157,19 +169,17 @@ describe('a server', () => {
   })
 
   it('finishes what runs when it closes, and takes nothing new', async () => {
-    const server = await start({ model })
-    const begun = next('dotpool:request:admitted')
-    const body = { ...long, max_tokens: 200 }
-    const running = post(`${server.url}/v1/completions`, body)
-    await begun
+    const gate = openable()
+    const server = await start({ model: scripted(model, 'a text', gate.opened) })
+    const body = { prompt: 'A', stream: true }
+    const running = await post(`${server.url}/v1/completions`, body)
     const closing = server.close()
-    const [late, health] = await Promise.all([
-      post(`${server.url}/v1/completions`, body),
-      fetch(`${server.url}/readyz`),
-    ])
+    const late = await post(`${server.url}/v1/completions`, body)
+    const health = await fetch(`${server.url}/readyz`)
     expect([late.status, health.status]).toEqual([503, 503])
-    const { usage } = (await (await running).json()) as { usage: { completion_tokens: number } }
-    expect(usage.completion_tokens).toBe(200)
+    gate.open()
+    const events = eventsOf(await running.text()).map((event) => JSON.parse(event))
+    expect(events.map(({ choices }) => choices[0].text).join('')).toBe('a text')
     await closing
     await expect(fetch(`${server.url}/livez`)).rejects.toThrow()
   })

@@ -38,14 +38,17 @@ export async function loadModel(pool: Pool, options: LoadOptions = {}): Promise<
   }
 }
 
-/** A model that says what the test wants, a few characters at a time. */
-export function scripted(model: Model, text: string): Model {
+/** A model that says what the test wants, a few characters at a time; the last of them once the gate opens. */
+export function scripted(model: Model, text: string, gate?: Promise<void>): Model {
   const pieces = text.match(/.{1,3}/gsu) ?? []
   const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: pieces.length }
   const result = { text, tokens: [], finishReason: 'stop', usage }
   const run = {
     async *chunks() {
-      for (const piece of pieces) yield { text: piece, tokens: [1] }
+      for (const [i, piece] of pieces.entries()) {
+        if (i === pieces.length - 1) await gate
+        yield { text: piece, tokens: [1] }
+      }
     },
     result: Promise.resolve(result),
     return: async () => {},
