@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
-const commands = ['generate', 'chat', 'quantize', 'eval', 'doctor', 'bench']
+const commands = ['generate', 'chat', 'serve', 'quantize', 'eval', 'doctor', 'bench']
 
 test.concurrent('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
@@ -26,6 +26,8 @@ test.concurrent.each([
   [['generate', '--nonsense'], "error: unknown option '--nonsense'"],
   [['generate', '--seed', 'x'], 'is invalid. Not a number.'],
   [['chat'], "error: required option '--model <path>' not specified"],
+  [['serve'], "error: required option '--model <[name=]path>' not specified"],
+  [['serve', '--model', 'name=nowhere'], 'There is no such folder or file.'],
   [['quantize', 'fixtures/qwen3-shakespeare-w8a8'], "error: missing required argument 'out'"],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)
