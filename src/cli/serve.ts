@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { ArgumentError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
@@ -109,6 +109,9 @@ function namedModel(text: string, others: ServeFlags['model'] = []): ServeFlags[
   const at = text.indexOf('=')
   const path = checkpointPath(text.slice(at + 1))
   const name = at > 0 ? text.slice(0, at) : basename(path, '.gguf')
+  if (others.some((other) => other.name === name)) {
+    throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
+  }
   return [...others, { name, path }]
 }
 

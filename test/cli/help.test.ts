@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
+const fixture = 'fixtures/qwen3-shakespeare-w8a8'
 const commands = ['generate', 'chat', 'serve', 'quantize', 'eval', 'doctor', 'bench']
 
 test.concurrent('--help lists the commands', async () => {
@@ -28,7 +29,8 @@ test.concurrent.each([
   [['chat'], "error: required option '--model <path>' not specified"],
   [['serve'], "error: required option '--model <[name=]path>' not specified"],
   [['serve', '--model', 'name=nowhere'], 'There is no such folder or file.'],
-  [['quantize', 'fixtures/qwen3-shakespeare-w8a8'], "error: missing required argument 'out'"],
+  [['serve', '--model', `a=${fixture}`, '--model', `a=${fixture}`], 'Another model is called a'],
+  [['quantize', fixture], "error: missing required argument 'out'"],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)
   expect(code).toBe(1)
