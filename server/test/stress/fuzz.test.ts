@@ -1,7 +1,7 @@
 import { Pool } from 'dotpool'
 import { it } from 'vitest'
-import { fuzz } from '../../server/test/fuzz.js'
-import { loadModel, start } from '../../server/test/support.js'
+import { fuzz } from '../fuzz.js'
+import { loadModel, start } from '../support.js'
 
 it('the server answers any of 20,000 bodies, or refuses it', async () => {
   const pool = await Pool.create()
