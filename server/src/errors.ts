@@ -115,7 +115,6 @@ interface ValidationProblem {
   keyword: string
   instancePath: string
   message?: string
-  params: { additionalProperties?: readonly string[] }
 }
 
 function fromFastify(error: unknown): ApiError | undefined {
@@ -128,11 +127,11 @@ function fromFastify(error: unknown): ApiError | undefined {
 
 /** Names the field. */
 function fromValidation(problems: readonly ValidationProblem[]): ApiError {
-  const unknown = problems.find(({ keyword }) => keyword === 'additionalProperties')
-  const [name] = unknown?.params.additionalProperties ?? []
-  if (unknown !== undefined && name !== undefined) {
-    const param = toParam(`${unknown.instancePath}/${name}`)
-    return refuse(param, 'this field is not supported', 'unsupported_parameter')
+  // the schema of fields that there are not is `false`
+  const unknown = problems.find(({ keyword }) => keyword === 'boolean')
+  if (unknown !== undefined) {
+    const problem = 'this field is not supported'
+    return refuse(toParam(unknown.instancePath), problem, 'unsupported_parameter')
   }
   const depth = ({ instancePath }: ValidationProblem) => instancePath.split('/').length
   // of what is wrong by several alternatives, where it is nearest to right by one

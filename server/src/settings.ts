@@ -15,7 +15,7 @@ export interface RouteOptions {
   pingSeconds?: number | undefined
   /** How long requests that run may take when the server closes. 30 by default. */
   drainSeconds?: number | undefined
-  /** The largest body, bytes. 8 MiB by default. */
+  /** The largest body, bytes. 2 MiB by default. */
   bodyLimit?: number | undefined
 }
 
@@ -37,6 +37,6 @@ export function toSettings(options: RouteOptions): Settings {
     requestTimeoutMillis: requestTimeoutSeconds * 1000,
     pingMillis: pingSeconds * 1000,
     drainMillis: drainSeconds * 1000,
-    bodyLimit: options.bodyLimit ?? 8 << 20,
+    bodyLimit: options.bodyLimit ?? 2 << 20,
   }
 }

@@ -80,13 +80,15 @@ describe('a client that leaves', () => {
 
   it('stops no other, if it only reads slowly', async () => {
     await using server = await start({ model })
-    const slow = await post(`${server.url}/v1/completions`, { ...long, stream: true })
+    const body = { ...long, max_tokens: 60, stream: true }
+    const slow = await post(`${server.url}/v1/completions`, body)
     const other = await server.client.completions.create({
       ...{ model: 'model', prompt: 'A', max_tokens: 5 },
     })
     expect(other.choices).toHaveLength(1)
     const events = eventsOf(await slow.text())
-    expect(events.length).toBeGreaterThan(100)
+    // text, and the end; a token may hold a part of a code point only
+    expect(events.length).toBeGreaterThan(30)
   })
 })
 

@@ -26,11 +26,15 @@ const chatTemplate = `
 {%- endif %}`
 
 /** A small model with a chat template. */
-export async function loadModel(pool: Pool, options: LoadOptions = {}): Promise<Model> {
+export async function loadModel(
+  pool: Pool,
+  options: LoadOptions = {},
+  template: string = chatTemplate,
+): Promise<Model> {
   const folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
   try {
     await cp(fixture, folder, { recursive: true })
-    const config = { chat_template: chatTemplate }
+    const config = { chat_template: template }
     await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config))
     return await Model.load(pool, folder, options)
   } finally {

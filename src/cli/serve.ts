@@ -61,7 +61,7 @@ export const serveCommand = new Command('serve')
   .option('--max-choices <n>', 'the most choices of one request', number, 8)
   .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
   .option('--drain <seconds>', 'how long requests may take to end after SIGTERM', number, 30)
-  .option('--body-limit <bytes>', 'the largest body of a request', number, 8 << 20)
+  .option('--body-limit <bytes>', 'the largest body of a request', number, 2 << 20)
   .action(async (flags: ServeFlags) => {
     const { serve } = await importServer()
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
