@@ -175,12 +175,13 @@ export class Metrics {
     const { queueMillis, firstTokenMillis, millis } = message
     const finished_reason = finishReason === undefined ? 'error' : finishedReasons[finishReason]
     this.#finished.inc({ ...labels, finished_reason })
+    if (queueMillis === undefined) return // never admitted
     this.#generatedTokens.inc(labels, completionTokens)
     this.#promptLength.observe(labels, promptTokens)
     this.#answerLength.observe(labels, completionTokens)
     this.#latency.observe(labels, millis / 1000)
     this.#meanSeconds += MEAN_WEIGHT * (millis / 1000 - this.#meanSeconds)
-    if (queueMillis === undefined || firstTokenMillis === undefined) return
+    if (firstTokenMillis === undefined) return
     this.#firstToken.observe(labels, firstTokenMillis / 1000)
     this.#prefillTime.observe(labels, (firstTokenMillis - queueMillis) / 1000)
     this.#decodeTime.observe(labels, (millis - firstTokenMillis) / 1000)

@@ -20,6 +20,7 @@ export class RequestScope implements Disposable {
       service.enter(controller)
       raw.once('close', () => {
         service.leave(controller)
+        clearTimeout(this.#timer)
         if (!raw.writableFinished) controller.abort(new ClientGoneError())
       })
     }

@@ -33,10 +33,6 @@ export class Service {
     return this.#created
   }
 
-  get isDraining(): boolean {
-    return this.#isDraining
-  }
-
   /** Those that are loaded. */
   get models(): Models {
     return this.#models ?? new Map()

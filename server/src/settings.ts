@@ -1,4 +1,4 @@
-import type { Model } from 'dotpool'
+import { ArgumentError, type Model } from 'dotpool'
 import type { Models } from './service.js'
 
 /** How dotpool's routes answer. */
@@ -29,14 +29,36 @@ export interface Settings {
   readonly bodyLimit: number
 }
 
+/** Timers of Node.js take no more milliseconds. */
+const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
+
+/** @throws ArgumentError naming an option that is out of range */
 export function toSettings(options: RouteOptions): Settings {
   const { requestTimeoutSeconds = 600, pingSeconds = 15, drainSeconds = 30 } = options
+  const { apiKeys = [], maxChoices = 8, bodyLimit = 2 << 20 } = options
+  const seconds = { requestTimeoutSeconds, pingSeconds, drainSeconds }
+  for (const [name, value] of Object.entries(seconds)) {
+    check(name, value, `a number in [0, ${MOST_SECONDS}]`, value >= 0 && value <= MOST_SECONDS)
+  }
+  for (const [name, value] of Object.entries({ maxChoices, bodyLimit })) {
+    check(name, value, 'a positive integer', Number.isSafeInteger(value) && value > 0)
+  }
+  for (const [i, key] of apiKeys.entries()) {
+    // an empty one would let in whoever has none
+    const isKey = typeof key === 'string' && /^\S+$/.test(key)
+    if (!isKey) throw new ArgumentError('apiKeys', 'keys without white space', `another at ${i}`)
+  }
   return {
-    apiKeys: options.apiKeys ?? [],
-    maxChoices: options.maxChoices ?? 8,
+    apiKeys: [...apiKeys],
+    maxChoices,
     requestTimeoutMillis: requestTimeoutSeconds * 1000,
     pingMillis: pingSeconds * 1000,
     drainMillis: drainSeconds * 1000,
-    bodyLimit: options.bodyLimit ?? 2 << 20,
+    bodyLimit,
   }
+}
+
+function check(argument: string, value: unknown, expected: string, isFine: boolean): void {
+  if (typeof value === 'number' && isFine) return
+  throw new ArgumentError(argument, expected, String(value))
 }

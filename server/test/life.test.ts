@@ -152,6 +152,19 @@ describe('keys', () => {
   })
 })
 
+describe('options', () => {
+  it.each<[name: string, options: object]>([
+    ['requestTimeoutSeconds', { requestTimeoutSeconds: 1e7 }],
+    ['pingSeconds', { pingSeconds: -1 }],
+    ['drainSeconds', { drainSeconds: '5' }],
+    ['maxChoices', { maxChoices: 0 }],
+    ['bodyLimit', { bodyLimit: 0.5 }],
+    ['apiKeys', { apiKeys: ['key', ''] }],
+  ])('that are out of range are refused by name: %s', async (name, options) => {
+    await expect(start({ model }, options)).rejects.toThrow(new RegExp(`^${name}: expected `))
+  })
+})
+
 describe('a server', () => {
   it('is ready once its models are loaded', async () => {
     let loaded: (models: Models) => void = () => {}
