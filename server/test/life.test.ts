@@ -231,6 +231,27 @@ describe('a server', () => {
     expect(await idOf('a b')).toMatch(/^[\w-]{36}$/)
   })
 
+  it('logs a line for each completion', async () => {
+    const lines: string[] = []
+    const stream = { write: (line: string) => lines.push(line) }
+    await using server = await start({ model }, { logger: { stream } })
+    const body = { prompt: 'A', max_tokens: 3, ignore_eos: true }
+    await server.client.completions.create({ ...body, model: 'model', n: 2 })
+    await post(`${server.url}/v1/completions`, { ...body, n: 9 })
+    const logged = lines.map((line) => JSON.parse(line)).filter((line) => line.model === 'model')
+    expect(logged).toMatchObject([
+      {
+        reqId: expect.any(String),
+        millis: expect.any(Number),
+        firstTokenMillis: expect.any(Number),
+        finishReasons: ['length', 'length'],
+        usage: { completion_tokens: 6 },
+        msg: 'completed',
+      },
+      { reason: expect.stringContaining('n: at most 8'), msg: 'refused' },
+    ])
+  })
+
   it('refuses a body that is too large', async () => {
     await using server = await start({ model }, { bodyLimit: 100 })
     const response = await post(`${server.url}/tokenize`, { prompt: 'a'.repeat(100) })

@@ -65,7 +65,7 @@ export async function complete<Chunk extends object, Answer extends object>(
         return model.generate(prompt, { ...sampled, ...options, signal: scope.signal })
       }),
     )
-    const parts = record.watch(readChoices(runs))
+    const parts = record.watch(readChoices(runs), choices)
     if (stream) {
       const usageOf = streamOptions?.include_usage ? choices : undefined
       const chunks = streamed(parts, writer, usageOf, finish)

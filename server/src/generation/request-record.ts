@@ -12,6 +12,7 @@ export class RequestRecord {
   readonly #model: string
   readonly #start = performance.now()
   readonly #ends: ChoicePart[] = []
+  #choices = 1
   #firstTokenMillis: number | undefined
   #hasEnded = false
 
@@ -21,10 +22,12 @@ export class RequestRecord {
     this.#model = model
   }
 
-  /** The same parts. */
+  /** The same parts. @param choices for each prompt */
   async *watch(
     parts: AsyncGenerator<ChoicePart, void, void>,
+    choices: number,
   ): AsyncGenerator<ChoicePart, void, void> {
+    this.#choices = choices
     const last = new Map<number, number>()
     for await (const part of parts) {
       if (part.result !== undefined) this.#ends.push(part)
@@ -43,16 +46,17 @@ export class RequestRecord {
   end(error: unknown): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    const results = resultsOf(this.#ends).filter((result) => result !== undefined)
     const line = {
       model: this.#model,
       millis: Math.round(performance.now() - this.#start),
       firstTokenMillis: this.#firstTokenMillis && Math.round(this.#firstTokenMillis),
-      finishReasons: results.map(({ finishReason }) => finishReason),
-      usage: toUsage(results, Math.max(results.length, 1)),
     }
-    if (error === undefined) this.#log.info(line, 'completed')
-    else if (error instanceof ClientGoneError) this.#log.info(line, 'the client has left')
+    if (error === undefined) {
+      const results = resultsOf(this.#ends)
+      const finishReasons = results.map(({ finishReason }) => finishReason)
+      const usage = toUsage(results, this.#choices)
+      this.#log.info({ ...line, finishReasons, usage }, 'completed')
+    } else if (error instanceof ClientGoneError) this.#log.info(line, 'the client has left')
     else {
       const { statusCode } = toApiError(error)
       if (statusCode >= 500) this.#log.error({ ...line, err: error }, 'failed')
