@@ -1,5 +1,5 @@
-// Builds the published packages in packages/: dotpool itself, and for each platform an optional dependency with its
-// native library, so that users need neither a compiler nor install scripts.
+// Builds the published packages in packages/: dotpool itself, for each platform an optional dependency with its native
+// library, so that users need neither a compiler nor install scripts, and the server.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,9 +8,14 @@ import { build, canBuild, libraryOf, platforms } from './platforms.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const packages = join(root, 'packages')
-const { scripts, devDependencies, ...manifest } = JSON.parse(
-  readFileSync(join(root, 'package.json'), 'utf8'),
-)
+const manifest = readManifest(root)
+
+/** What is published of a package.json. */
+function readManifest(folder) {
+  const text = readFileSync(join(folder, 'package.json'), 'utf8')
+  const { scripts, devDependencies, workspaces, overrides, ...published } = JSON.parse(text)
+  return published
+}
 
 /** Packs a folder with these files, given by their paths in it, and this package.json. */
 function pack(folder, files, description) {
@@ -56,11 +61,18 @@ for (const platform of platforms) {
   })
 }
 
-const [listing] = JSON.parse(npm('pack', '--ignore-scripts', '--dry-run', '--json'))
-const files = listing.files.map(({ path }) => [path, join(root, path)])
-pack(join(packages, manifest.name), Object.fromEntries(files), {
+/** The files that npm packs of a folder, by their paths in it. */
+function filesOf(folder) {
+  const [listing] = JSON.parse(npm('pack', folder, '--ignore-scripts', '--dry-run', '--json'))
+  return Object.fromEntries(listing.files.map(({ path }) => [path, join(folder, path)]))
+}
+
+pack(join(packages, manifest.name), filesOf(root), {
   ...manifest,
   optionalDependencies: Object.fromEntries(
     built.map(({ name }) => [`@dotpool/${name}`, manifest.version]),
   ),
 })
+
+const server = join(root, 'server')
+pack(join(packages, 'server'), filesOf(server), readManifest(server))

@@ -81,6 +81,10 @@ export interface RequestFinishedMessage {
   readonly promptTokens: number
   readonly cachedTokens: number
   readonly completionTokens: number
+  /** The time from the call until it was admitted, milliseconds; undefined if it was not. */
+  readonly queueMillis: number | undefined
+  /** The time from the call until its first token was sampled, milliseconds; undefined if none was. */
+  readonly firstTokenMillis: number | undefined
   /** The time since the call, milliseconds. */
   readonly millis: number
   /** Why it failed; undefined if it did not. */

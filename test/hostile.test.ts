@@ -302,6 +302,7 @@ const calls: Record<string, Call> = {
     args: [() => 'text', { addSpecialTokens: () => false }],
   },
   'Tokenizer.decode': { call: (ids) => model.tokenizer.decode(ids), args: [tokens] },
+  'Tokenizer.bytesOf': { call: (token) => model.tokenizer.bytesOf(token), args: [() => 5] },
   'Tokenizer.stream': {
     call: (context, id) => model.tokenizer.stream(context).push(id),
     args: [tokens, () => 7],

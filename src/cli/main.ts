@@ -8,12 +8,14 @@ import { evalCommand } from './eval.js'
 import { generateCommand } from './generate.js'
 import { quantizeCommand } from './quantize.js'
 import { reportError } from './report-error.js'
+import { serveCommand } from './serve.js'
 
 const program = new Command('dotpool')
   .description('int8 language models and Linear layers on every core')
   .version(version)
   .addCommand(generateCommand)
   .addCommand(chatCommand)
+  .addCommand(serveCommand)
   .addCommand(quantizeCommand)
   .addCommand(evalCommand)
   .addCommand(doctorCommand)

@@ -78,7 +78,7 @@ export class Model {
     throw new ArgumentError('prompt', 'tokens, for there is no tokenizer.json', got)
   }
 
-  /** @internal The chat template of its checkpoint, which may have none. */
+  /** The chat template of its checkpoint, which may have none. */
   get chatTemplate(): ChatTemplate {
     return this.#texts.chatTemplate
   }

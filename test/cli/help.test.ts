@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
-const commands = ['generate', 'chat', 'quantize', 'eval', 'doctor', 'bench']
+const fixture = 'fixtures/qwen3-shakespeare-w8a8'
+const commands = ['generate', 'chat', 'serve', 'quantize', 'eval', 'doctor', 'bench']
 
 test.concurrent('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
@@ -26,7 +27,10 @@ test.concurrent.each([
   [['generate', '--nonsense'], "error: unknown option '--nonsense'"],
   [['generate', '--seed', 'x'], 'is invalid. Not a number.'],
   [['chat'], "error: required option '--model <path>' not specified"],
-  [['quantize', 'fixtures/qwen3-shakespeare-w8a8'], "error: missing required argument 'out'"],
+  [['serve'], "error: required option '--model <[name=]path>' not specified"],
+  [['serve', '--model', 'name=nowhere'], 'There is no such folder or file.'],
+  [['serve', '--model', `a=${fixture}`, '--model', `a=${fixture}`], 'Another model is called a'],
+  [['quantize', fixture], "error: missing required argument 'out'"],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)
   expect(code).toBe(1)

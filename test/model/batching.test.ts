@@ -96,7 +96,7 @@ describe('concurrent requests', () => {
 
 describe('stats', () => {
   it('count steps, tokens and time', async () => {
-    expect(model.stats()).toEqual({
+    expect(model.stats()).toMatchObject({
       ...{ steps: 0, tokens: 0, micros: 0 },
       ...{ running: 0, waiting: 0, preemptions: 0, kvBytes: 0 },
     })

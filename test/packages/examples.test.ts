@@ -146,6 +146,11 @@ describe('the code of README.md and docs/', () => {
     folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
     await mkdir(join(folder, 'node_modules'))
     await symlink(root, join(folder, 'node_modules/dotpool'), 'junction')
+    await mkdir(join(folder, 'node_modules/@dotpool'))
+    for (const name of ['@dotpool/server', 'fastify', 'openai']) {
+      const installed = join('node_modules', name)
+      await symlink(join(root, installed), join(folder, installed), 'junction')
+    }
     await cp(fixture, join(folder, 'Qwen3-0.6B'), { recursive: true })
     const template = '{% for message in messages %}{{ message.content }}\n{% endfor %}'
     await writeFile(join(folder, 'Qwen3-0.6B/chat_template.jinja'), template)

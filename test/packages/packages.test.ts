@@ -146,6 +146,21 @@ describe.skipIf(!online)(`the published package${skipped}`, () => {
     expect(kernels).toContainEqual({ isa: 'scalar', obstacle: null })
   })
 
+  it('says how to install the server, and has the command then', async () => {
+    const serve = [
+      doctor,
+      'serve',
+      '--model',
+      'node_modules/dotpool/fixtures/qwen3-shakespeare-w8a8',
+    ]
+    await expect(node(complete, ...serve)).rejects.toThrow('npm install @dotpool/server')
+    const server = join(packages, `dotpool-server-${version}.tgz`)
+    await npm(complete, 'install', '--prefer-offline', server)
+    await expect(node(complete, ...serve, '--host', 'nowhere.invalid')).rejects.toThrow(
+      'nowhere.invalid',
+    )
+  })
+
   it('runs native kernels from ES modules and CommonJS', async ({ skip }) => {
     skip(!prebuilt(), 'no compiler for this platform')
     expect(await node(complete, 'app.mjs')).toEqual(native)

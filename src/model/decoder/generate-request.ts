@@ -116,6 +116,7 @@ export class GenerateRequest extends Request {
   #accept(token: number, logProbs: LogProbs | undefined): void {
     const { sampler, sink, maxTokens, endTokens } = this.#settings
     if (this.hasEnded) return // by a processor
+    this.firstTokenAt ??= performance.now()
     this.tokens.push(token)
     sampler.accept(token)
     if (endTokens.includes(token) || sink.push(token, logProbs)) this.#finish('stop')

@@ -33,6 +33,9 @@ export abstract class Request {
   readonly capacity: number
   /** When it was made, milliseconds. */
   readonly madeAt = performance.now()
+  /** When it was first admitted, and when its first token was sampled, milliseconds. */
+  admittedAt: number | undefined
+  firstTokenAt: number | undefined
   status: 'waiting' | 'running' | 'ended' = 'waiting'
   /** While it runs. */
   sequence: Sequence | undefined

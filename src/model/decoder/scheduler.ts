@@ -31,6 +31,10 @@ export interface ModelStats {
   waiting: number
   /** Memory of the KV cache that running requests and kept prefixes hold, bytes. */
   kvBytes: number
+  /** The most that it may hold, bytes. */
+  kvCapacityBytes: number
+  /** It is shared out in pages of so many bytes. */
+  kvPageBytes: number
 }
 
 export interface SchedulerParts {
@@ -112,6 +116,8 @@ export class Scheduler {
       running: this.#running.length,
       waiting: this.#waiting.length,
       kvBytes: this.#pages.held * this.#pages.pageBytes,
+      kvCapacityBytes: this.#pages.maxPages * this.#pages.pageBytes,
+      kvPageBytes: this.#pages.pageBytes,
     }
   }
 
@@ -186,6 +192,7 @@ export class Scheduler {
       }
       if (request.cachedTokens === undefined) {
         request.cachedTokens = sequence.computed
+        request.admittedAt = performance.now()
         publishAdmitted(this.#model, request)
       }
       request.sequence = sequence
@@ -428,8 +435,8 @@ function addSpeculativeRow(
 
 function publishAdmitted(model: object, request: Request): void {
   if (!requestAdmittedChannel.hasSubscribers) return
-  const { promptTokens, cachedTokens = 0, madeAt } = request
-  const millis = performance.now() - madeAt
+  const { promptTokens, cachedTokens = 0, madeAt, admittedAt = madeAt } = request
+  const millis = admittedAt - madeAt
   requestAdmittedChannel.publish({ model, request, promptTokens, cachedTokens, millis })
 }
 
@@ -437,8 +444,17 @@ function publishFinished(model: object, request: Request): void {
   if (!requestFinishedChannel.hasSubscribers) return
   const { finishReason, error, promptTokens, cachedTokens = 0, completionTokens } = request
   const usage = { promptTokens, cachedTokens, completionTokens }
-  const millis = performance.now() - request.madeAt
-  requestFinishedChannel.publish({ model, request, finishReason, ...usage, millis, error })
+  const since = (at: number | undefined) => (at === undefined ? undefined : at - request.madeAt)
+  requestFinishedChannel.publish({
+    model,
+    request,
+    finishReason,
+    ...usage,
+    queueMillis: since(request.admittedAt),
+    firstTokenMillis: since(request.firstTokenAt),
+    millis: performance.now() - request.madeAt,
+    error,
+  })
 }
 
 function remove<Item>(items: Item[], item: Item): void {

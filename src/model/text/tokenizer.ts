@@ -1,4 +1,11 @@
-import { ArgumentError, checkBoolean, checkList, checkSignal, describe } from '../../errors.js'
+import {
+  ArgumentError,
+  checkBoolean,
+  checkInteger,
+  checkList,
+  checkSignal,
+  describe,
+} from '../../errors.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { TextStream } from './text-stream.js'
 import type { TextService } from './thread/service.js'
@@ -84,7 +91,18 @@ export class Tokenizer {
     return stream
   }
 
-  /** @internal A text has no fewer tokens; told from its length alone. */
+  /**
+   * A copy of the UTF-8 bytes that a token stands for, which need not be whole code points: none for a special token,
+   * and for one that there is not.
+   *
+   * @throws ArgumentError for what can be no token id
+   */
+  bytesOf(token: number): Uint8Array {
+    checkInteger('token', token, 0, 2 ** 32 - 1)
+    return this.#table.bytesOf(token).slice()
+  }
+
+  /** A text has no fewer tokens; told from its length alone. */
   leastTokens(text: string): number {
     return this.#table.leastTokens(text)
   }

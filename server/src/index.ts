@@ -1,0 +1,5 @@
+export { dotpoolRoutes } from './plugin.js'
+export { type ServeOptions, serve } from './serve.js'
+export { createServer, type ServerOptions } from './server.js'
+export type { Models } from './service.js'
+export type { RouteOptions } from './settings.js'

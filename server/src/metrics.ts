@@ -1,0 +1,272 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import {
+  type DiagnosticsMessages,
+  type Model,
+  type Pool,
+  QueueFullError,
+  type RequestAdmittedMessage,
+  type RequestFinishedMessage,
+  type WorkerDeathMessage,
+} from 'dotpool'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { ApiError, toApiError } from './errors.js'
+import type { Service } from './service.js'
+
+const labelNames = ['model_name']
+
+// vLLM's buckets, so that its dashboards work
+const latencies = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960]
+const firstTokens = [
+  ...[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75],
+  ...[1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640],
+]
+const gaps = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const tokenCounts = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000],
+  ...[10_000, 20_000, 50_000, 100_000],
+]
+
+const finishedReasons = { stop: 'stop', length: 'length', context: 'length', aborted: 'abort' }
+
+/** How much the last request weighs in the mean time of requests. */
+const MEAN_WEIGHT = 0.1
+
+/** What Prometheus reads: by the names that vLLM has, which gateways and dashboards know, and dotpool's own. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #service: Service
+  /** The mean time of a request, seconds. */
+  #meanSeconds = 1
+
+  readonly #promptTokens = this.#counter('vllm:prompt_tokens_total', 'Tokens of prompts')
+  readonly #generatedTokens = this.#counter('vllm:generation_tokens_total', 'Sampled tokens')
+  readonly #prefixQueries = this.#counter(
+    'vllm:prefix_cache_queries_total',
+    'Tokens that were looked for in the prefix cache',
+  )
+  readonly #prefixHits = this.#counter(
+    'vllm:prefix_cache_hits_total',
+    'Tokens that were found in the prefix cache',
+  )
+  readonly #finished = new Counter({
+    name: 'vllm:request_success_total',
+    help: 'Requests that have ended, by their finish reason',
+    labelNames: [...labelNames, 'finished_reason'],
+    registers: [this.#registry],
+  })
+  readonly #deaths = this.#counter('dotpool_worker_deaths_total', 'Worker threads that died')
+  readonly #firstToken = this.#histogram(
+    'vllm:time_to_first_token_seconds',
+    'From the call to the first token',
+    firstTokens,
+  )
+  readonly #gap = this.#histogram(
+    'vllm:inter_token_latency_seconds',
+    'Between two tokens, as they are sent',
+    gaps,
+  )
+  readonly #latency = this.#histogram(
+    'vllm:e2e_request_latency_seconds',
+    'From the call to its end',
+    latencies,
+  )
+  readonly #queueTime = this.#histogram(
+    'vllm:request_queue_time_seconds',
+    'From the call to its admission',
+    latencies,
+  )
+  readonly #prefillTime = this.#histogram(
+    'vllm:request_prefill_time_seconds',
+    'From the admission to the first token',
+    latencies,
+  )
+  readonly #decodeTime = this.#histogram(
+    'vllm:request_decode_time_seconds',
+    'From the first token to the end',
+    latencies,
+  )
+  readonly #promptLength = this.#histogram(
+    'vllm:request_prompt_tokens',
+    'Tokens of a prompt',
+    tokenCounts,
+  )
+  readonly #answerLength = this.#histogram(
+    'vllm:request_generation_tokens',
+    'Sampled tokens of a request',
+    tokenCounts,
+  )
+
+  constructor(service: Service) {
+    this.#service = service
+    collectDefaultMetrics({ register: this.#registry })
+    this.#gauge('vllm:num_requests_running', 'Requests that run', (m) => m.stats().running)
+    this.#gauge('vllm:num_requests_waiting', 'Requests that wait', (m) => m.stats().waiting)
+    this.#gauge('vllm:kv_cache_usage_perc', 'Used part of the KV cache, 0 to 1', (m) => {
+      const { kvBytes, kvCapacityBytes } = m.stats()
+      return kvBytes / kvCapacityBytes
+    })
+    this.#total('vllm:num_preemptions_total', 'Requests that lost their pages', (model) => {
+      return model.stats().preemptions
+    })
+    this.#total('dotpool_steps_total', 'Steps of the network', (model) => model.stats().steps)
+    this.#addCacheInfo()
+    this.#addWorkerTotals()
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  /** All of them, as Prometheus reads them. */
+  async text(): Promise<string> {
+    return await this.#registry.metrics()
+  }
+
+  observeGap(model: string, millis: number): void {
+    this.#gap.observe({ model_name: model }, millis / 1000)
+  }
+
+  /** Begins to listen to dotpool's diagnostics. Returns what ends it. */
+  listen(): () => void {
+    const stops = [
+      this.#on('dotpool:request:admitted', (message) => this.#onAdmitted(message)),
+      this.#on('dotpool:request:finished', (message) => this.#onFinished(message)),
+      this.#on('dotpool:worker:death', (message) => this.#onDeath(message)),
+    ]
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+
+  /** The error; where the queue is full, with the time after which there is likely room. */
+  withRetryAfter(error: unknown, name: string): unknown {
+    if (!(error instanceof QueueFullError)) return error
+    const { statusCode, message, code } = toApiError(error)
+    const { running = 0, waiting = 0 } = this.#service.models.get(name)?.stats() ?? {}
+    const seconds = Math.ceil((waiting / Math.max(running, 1)) * this.#meanSeconds)
+    const retryAfterSeconds = Math.min(Math.max(seconds, 1), 60)
+    return new ApiError(statusCode, message, { code, retryAfterSeconds })
+  }
+
+  #on<Name extends keyof DiagnosticsMessages>(
+    name: Name,
+    listener: (message: DiagnosticsMessages[Name]) => void,
+  ): () => void {
+    const onMessage = (message: unknown) => listener(message as DiagnosticsMessages[Name])
+    subscribe(name, onMessage)
+    return () => {
+      unsubscribe(name, onMessage)
+    }
+  }
+
+  #onAdmitted({ model, promptTokens, cachedTokens, millis }: RequestAdmittedMessage): void {
+    const labels = this.#labelsOf(model)
+    if (labels === undefined) return
+    this.#queueTime.observe(labels, millis / 1000)
+    this.#prefixQueries.inc(labels, promptTokens)
+    this.#prefixHits.inc(labels, cachedTokens)
+    this.#promptTokens.inc(labels, promptTokens)
+  }
+
+  #onFinished(message: RequestFinishedMessage): void {
+    const labels = this.#labelsOf(message.model)
+    if (labels === undefined) return
+    const { finishReason, promptTokens, completionTokens } = message
+    const { queueMillis, firstTokenMillis, millis } = message
+    const finished_reason = finishReason === undefined ? 'error' : finishedReasons[finishReason]
+    this.#finished.inc({ ...labels, finished_reason })
+    if (queueMillis === undefined) return // never admitted
+    this.#generatedTokens.inc(labels, completionTokens)
+    this.#promptLength.observe(labels, promptTokens)
+    this.#answerLength.observe(labels, completionTokens)
+    this.#latency.observe(labels, millis / 1000)
+    this.#meanSeconds += MEAN_WEIGHT * (millis / 1000 - this.#meanSeconds)
+    if (firstTokenMillis === undefined) return
+    this.#firstToken.observe(labels, firstTokenMillis / 1000)
+    this.#prefillTime.observe(labels, (firstTokenMillis - queueMillis) / 1000)
+    this.#decodeTime.observe(labels, (millis - firstTokenMillis) / 1000)
+  }
+
+  #onDeath({ pool }: WorkerDeathMessage): void {
+    for (const [model_name, model] of this.#service.models) {
+      if (model.pool === pool) this.#deaths.inc({ model_name })
+    }
+  }
+
+  /** Of a model that is served here. */
+  #labelsOf(model: object): { model_name: string } | undefined {
+    const entry = [...this.#service.models].find(([, served]) => served === model)
+    return entry && { model_name: entry[0] }
+  }
+
+  #counter(name: string, help: string): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] })
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] })
+  }
+
+  /** What each model is asked for when the metrics are read. */
+  #gauge(name: string, help: string, read: (model: Model) => number): void {
+    const models = () => this.#service.models
+    new Gauge({
+      ...{ name, help, labelNames, registers: [this.#registry] },
+      collect() {
+        for (const [model_name, model] of models()) this.set({ model_name }, read(model))
+      },
+    })
+  }
+
+  /** What each model has counted itself. */
+  #total(name: string, help: string, read: (model: Model) => number): void {
+    const models = () => this.#service.models
+    new Counter({
+      ...{ name, help, labelNames, registers: [this.#registry] },
+      collect() {
+        this.reset()
+        for (const [model_name, model] of models()) this.inc({ model_name }, read(model))
+      },
+    })
+  }
+
+  #addCacheInfo(): void {
+    const models = () => this.#service.models
+    new Gauge({
+      name: 'vllm:cache_config_info',
+      help: 'Tokens of a page of the KV cache, and how many pages there are',
+      labelNames: [...labelNames, 'block_size', 'num_gpu_blocks'],
+      registers: [this.#registry],
+      collect() {
+        for (const [model_name, model] of models()) {
+          const { kvPageBytes, kvCapacityBytes } = model.stats()
+          const block_size = kvPageBytes / model.cacheBytes
+          this.set({ model_name, block_size, num_gpu_blocks: kvCapacityBytes / kvPageBytes }, 1)
+        }
+      },
+    })
+  }
+
+  /** Of the pools, which models may share. */
+  #addWorkerTotals(): void {
+    const models = () => this.#service.models
+    const add = (name: string, help: string, read: (stats: ReturnType<Pool['stats']>) => number) =>
+      new Counter({
+        ...{ name, help, registers: [this.#registry] },
+        collect() {
+          this.reset()
+          const pools = new Set([...models()].map(([, { pool }]) => pool))
+          for (const pool of pools) this.inc(read(pool.stats()))
+        },
+      })
+    add('dotpool_worker_busy_seconds_total', 'Time in which workers ran ops', (stats) => {
+      return stats.busyMicros / 1e6
+    })
+    add('dotpool_worker_wait_seconds_total', 'Time in which workers spun', (stats) => {
+      return stats.waitMicros / 1e6
+    })
+    add('dotpool_weight_bytes_total', 'Bytes of weights that workers read', (stats) => {
+      return stats.weightBytes
+    })
+  }
+}

@@ -1,0 +1,79 @@
+import swagger from '@fastify/swagger'
+import {
+  type FastifyPluginAsyncTypebox,
+  TypeBoxValidatorCompiler,
+} from '@fastify/type-provider-typebox'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { keyChecker } from './auth.js'
+import type { RouteContext } from './context.js'
+import { ApiError, toApiError } from './errors.js'
+import { Metrics } from './metrics.js'
+import { addChatRoute } from './routes/chat.js'
+import { addCompletionsRoute } from './routes/completions.js'
+import { addHealthRoutes } from './routes/health.js'
+import { addModelRoutes } from './routes/models.js'
+import { addTokenRoutes } from './routes/tokens.js'
+import { Service } from './service.js'
+import { type RouteOptions, toSettings } from './settings.js'
+import { version } from './version.js'
+
+/**
+ * The routes of dotpool's server, as a fastify plugin for an app of one's own. They validate, serialise and tell errors
+ * by themselves, whatever the app does. When the app closes, requests that run are finished first.
+ */
+export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app, options) => {
+  const settings = toSettings(options)
+  const { models } = options
+  const isReady = models instanceof Promise || models instanceof Map
+  const service = new Service(isReady ? models : new Map(Object.entries(models)))
+  const metrics = new Metrics(service)
+  const context: RouteContext = { service, settings, metrics }
+
+  app.setValidatorCompiler(TypeBoxValidatorCompiler)
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.setErrorHandler(answerError)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+  })
+  const stopListening = metrics.listen()
+  app.addHook('onClose', async () => stopListening())
+  app.addHook('preClose', async () => await service.drain(settings.drainMillis))
+  app.addHook('onRoute', (route) => {
+    route.bodyLimit ??= settings.bodyLimit
+  })
+
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0', info: { title: 'dotpool', version } },
+  })
+  await app.register(async (health) => addHealthRoutes(health, context))
+  await app.register(async (guarded) => {
+    if (settings.apiKeys.length > 0) {
+      const check = keyChecker(settings.apiKeys)
+      guarded.addHook('onRequest', async ({ headers }) => check(headers.authorization))
+    }
+    guarded.get('/metrics', { schema: { hide: true } }, async (_, reply) => {
+      return reply.type(metrics.contentType).send(await metrics.text())
+    })
+    guarded.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+    await guarded.register(async (ready) => {
+      ready.addHook('onRequest', async () => service.checkReady())
+      addModelRoutes(ready, context)
+      addChatRoute(ready, context)
+      addCompletionsRoute(ready, context)
+      addTokenRoutes(ready, context)
+    })
+  })
+}
+
+/** Tells errors in OpenAI's shape, and logs those that are the server's. */
+export function answerError(
+  error: FastifyError | ApiError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const told = toApiError(error)
+  const { statusCode, retryAfterSeconds, body } = told
+  if (statusCode >= 500 && !(error instanceof ApiError)) request.log.error(error)
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', `${retryAfterSeconds}`)
+  reply.code(statusCode).type('application/json').serializer(JSON.stringify).send(body)
+}

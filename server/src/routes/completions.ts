@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto'
+import type { Model } from 'dotpool'
+import type { RouteContext } from '../context.js'
+import { refuse } from '../errors.js'
+import { complete, type Prepare } from '../generation/completion-request.js'
+import { checkLength, encodePrompt } from '../generation/prompts.js'
+import { TextWriter } from '../generation/text-writer.js'
+import { errorResponses, jsonOrEvents } from '../schemas/common.js'
+import {
+  type Completion,
+  type CompletionBody,
+  CompletionBodySchema,
+  type CompletionChunk,
+  CompletionChunkSchema,
+  CompletionSchema,
+} from '../schemas/completions.js'
+import type { App } from './app.js'
+
+/** As OpenAI's API has it. */
+const DEFAULT_MAX_TOKENS = 16
+
+/** POST /v1/completions */
+export function addCompletionsRoute(app: App, context: RouteContext): void {
+  const schema = {
+    summary: 'Continues texts, or tokens',
+    body: CompletionBodySchema,
+    response: { 200: jsonOrEvents(CompletionSchema, CompletionChunkSchema), ...errorResponses },
+  }
+  app.post('/v1/completions', { schema }, async (request, reply) => {
+    const { body } = request
+    const prepare = prepareCompletion(body, context.settings.maxChoices)
+    return await complete(context, request, reply, body, prepare)
+  })
+}
+
+function prepareCompletion(
+  body: CompletionBody,
+  maxChoices: number,
+): Prepare<CompletionChunk, Completion> {
+  return async (name, model, signal) => {
+    const given = promptsOf(body.prompt)
+    if (given.length > maxChoices) throw refuse('prompt', `at most ${maxChoices} of them`)
+    const prompts = await Promise.all(given.map((prompt) => toTokens(model, prompt, signal)))
+    const logprobs = body.logprobs ?? undefined
+    const writer = new TextWriter({
+      id: `cmpl-${randomUUID()}`,
+      created: Math.floor(Date.now() / 1000),
+      model: name,
+      tokenizer: model.tokenizer,
+      logprobs: logprobs !== undefined,
+      includeUsage: body.stream_options?.include_usage ?? false,
+    })
+    return {
+      prompts,
+      options: { maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS, logprobs },
+      writer,
+    }
+  }
+}
+
+/** A text, tokens, or several of either. */
+function promptsOf(prompt: CompletionBody['prompt']): (string | number[])[] {
+  if (typeof prompt === 'string') return [prompt]
+  const isTokens = prompt.every((item) => typeof item === 'number')
+  return isTokens ? [prompt as number[]] : (prompt as (string | number[])[])
+}
+
+async function toTokens(
+  model: Model,
+  prompt: string | number[],
+  signal: AbortSignal,
+): Promise<ArrayLike<number>> {
+  if (typeof prompt === 'string') return await encodePrompt(model, 'prompt', prompt, true, signal)
+  checkLength(model, 'prompt', prompt.length)
+  return prompt
+}

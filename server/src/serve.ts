@@ -1,0 +1,43 @@
+import closeWithGrace from 'close-with-grace'
+import { createServer, type ServerOptions } from './server.js'
+import type { Models } from './service.js'
+
+export interface ServeOptions extends Omit<ServerOptions, 'models'> {
+  models: Promise<Models>
+  /** 127.0.0.1 by default: only this machine. */
+  host?: string | undefined
+  /** 8000 by default. 0 takes any that is free. */
+  port?: number | undefined
+}
+
+/** What may take this long after requests were drained: connections and logs. */
+const CLOSE_MILLIS = 5000
+
+/**
+ * Listens, while the models are being loaded, until a signal ends it: then requests that run are finished, and a second
+ * signal ends the process at once.
+ *
+ * @returns when it has ended
+ * @throws why it cannot listen, or the models cannot be loaded
+ */
+export async function serve({ host = '127.0.0.1', port = 8000, ...options }: ServeOptions) {
+  const { drainSeconds = 30, models } = options
+  const app = createServer({ logger: true, ...options })
+  const closed = new Promise<void>((resolve) => {
+    app.addHook('onClose', async () => resolve())
+  })
+  const delay = drainSeconds * 1000 + CLOSE_MILLIS
+  const grace = closeWithGrace({ delay, logger: app.log }, async ({ err }) => {
+    if (err !== undefined) app.log.error(err)
+    await app.close()
+  })
+  try {
+    await app.listen({ host, port })
+    app.log.info({ models: [...(await models).keys()] }, 'ready')
+  } catch (error) {
+    grace.uninstall()
+    await app.close()
+    throw error
+  }
+  await closed
+}

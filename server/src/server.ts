@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto'
+import cors from '@fastify/cors'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import { ApiError } from './errors.js'
+import { answerError, dotpoolRoutes } from './plugin.js'
+import type { RouteOptions } from './settings.js'
+
+export interface ServerOptions extends RouteOptions {
+  /** Origins whose pages may call it from a browser; none by default. */
+  corsOrigins?: readonly string[] | undefined
+  /** Fastify's option: pino's settings, or whether it logs at all. False by default. */
+  logger?: FastifyServerOptions['logger']
+}
+
+/** A client has this time to send a request. */
+const RECEIVE_MILLIS = 60_000
+
+/** A server of OpenAI's protocol: a fastify app, to be started by `listen` and ended by `close`. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { corsOrigins = [], logger = false, ...routes } = options
+  const app = Fastify({
+    logger,
+    // a completion logs a line of its own
+    logController: new LogController({ disableRequestLogging: true }),
+    frameworkErrors: answerError,
+    requestTimeout: RECEIVE_MILLIS,
+    // by then all requests are answered, and a connection that has sent none would keep it open for a minute
+    forceCloseConnections: true,
+    return503OnClosing: false, // the routes say so themselves, as OpenAI's API does
+    genReqId: ({ headers }) => toRequestId(headers['x-request-id']),
+  })
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new ApiError(404, `there is no route ${method} ${url}`, { code: 'unknown_url' })
+  })
+  if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
+  app.register(dotpoolRoutes, routes)
+  return app
+}
+
+/** A client's own, if it can be logged as it is. */
+function toRequestId(header: string | string[] | undefined): string {
+  return typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID()
+}

@@ -1,0 +1,64 @@
+import { ArgumentError, type Model } from 'dotpool'
+import type { Models } from './service.js'
+
+/** How dotpool's routes answer. */
+export interface RouteOptions {
+  /** Models by the names that requests know them by. Until a promise of them resolves, the server is not ready. */
+  models: Models | Promise<Models> | Readonly<Record<string, Model>>
+  /** Every route but those of health wants one of these keys. Anybody may ask where there are none, the default. */
+  apiKeys?: readonly string[] | undefined
+  /** The most choices of one request: `n`, times its prompts. 8 by default. */
+  maxChoices?: number | undefined
+  /** A request that takes longer is ended. 600 by default. */
+  requestTimeoutSeconds?: number | undefined
+  /** How often a stream without a token sends a comment, so that proxies keep it open. 15 by default. */
+  pingSeconds?: number | undefined
+  /** How long requests that run may take when the server closes. 30 by default. */
+  drainSeconds?: number | undefined
+  /** The largest body, bytes. 2 MiB by default. */
+  bodyLimit?: number | undefined
+}
+
+/** {@link RouteOptions} with their defaults. */
+export interface Settings {
+  readonly apiKeys: readonly string[]
+  readonly maxChoices: number
+  readonly requestTimeoutMillis: number
+  readonly pingMillis: number
+  readonly drainMillis: number
+  readonly bodyLimit: number
+}
+
+/** Timers of Node.js take no more milliseconds. */
+const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
+
+/** @throws ArgumentError naming an option that is out of range */
+export function toSettings(options: RouteOptions): Settings {
+  const { requestTimeoutSeconds = 600, pingSeconds = 15, drainSeconds = 30 } = options
+  const { apiKeys = [], maxChoices = 8, bodyLimit = 2 << 20 } = options
+  const seconds = { requestTimeoutSeconds, pingSeconds, drainSeconds }
+  for (const [name, value] of Object.entries(seconds)) {
+    check(name, value, `a number in [0, ${MOST_SECONDS}]`, value >= 0 && value <= MOST_SECONDS)
+  }
+  for (const [name, value] of Object.entries({ maxChoices, bodyLimit })) {
+    check(name, value, 'a positive integer', Number.isSafeInteger(value) && value > 0)
+  }
+  for (const [i, key] of apiKeys.entries()) {
+    // an empty one would let in whoever has none
+    const isKey = typeof key === 'string' && /^\S+$/.test(key)
+    if (!isKey) throw new ArgumentError('apiKeys', 'keys without white space', `another at ${i}`)
+  }
+  return {
+    apiKeys: [...apiKeys],
+    maxChoices,
+    requestTimeoutMillis: requestTimeoutSeconds * 1000,
+    pingMillis: pingSeconds * 1000,
+    drainMillis: drainSeconds * 1000,
+    bodyLimit,
+  }
+}
+
+function check(argument: string, value: unknown, expected: string, isFine: boolean): void {
+  if (typeof value === 'number' && isFine) return
+  throw new ArgumentError(argument, expected, String(value))
+}

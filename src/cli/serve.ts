@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { ArgumentError } from '../errors.js'
+import type { Model } from '../model/model.js'
+import { Pool } from '../pool/pool.js'
+import { loadModel } from './load-model.js'
+import { checkpointPath, type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
+import { addOptions, collect, number } from './options.js'
+
+/** The package that serves; a package of its own, so that the library stays small. */
+const PACKAGE = '@dotpool/server'
+
+/** What is used of it. */
+interface ServerPackage {
+  serve(options: {
+    models: Promise<ReadonlyMap<string, Model>>
+    host: string
+    port: number
+    apiKeys: readonly string[]
+    corsOrigins: readonly string[]
+    maxChoices: number
+    requestTimeoutSeconds: number
+    drainSeconds: number
+    bodyLimit: number
+  }): Promise<void>
+}
+
+interface ServeFlags extends Omit<ModelFlags, 'model'> {
+  model: { name: string; path: string }[]
+  host: string
+  port: number
+  maxQueue: number
+  kvBytes?: number
+  apiKey?: string[]
+  apiKeyFile?: string
+  cors?: string[]
+  maxChoices: number
+  timeout: number
+  drain: number
+  bodyLimit: number
+}
+
+export const serveCommand = new Command('serve')
+  .description("serve models by OpenAI's protocol, over HTTP")
+  .addOption(
+    new Option(
+      '--model <[name=]path>',
+      'a checkpoint folder, or a GGUF file, and what requests call it; can be repeated',
+    )
+      .argParser(namedModel)
+      .makeOptionMandatory(),
+  )
+  .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
+  .option('--port <n>', 'where to listen', number, 8000)
+  .option('--max-queue <n>', 'requests that may wait; more are told to come again', number, 128)
+  .option('--kv-bytes <n>', 'the most memory for keys and values of each model', number)
+  .option('--api-key <key>', 'requests must bring it; can be repeated', collect)
+  .option('--api-key-file <file>', 'a file of such keys, one a line')
+  .option('--cors <origin>', 'pages of it may call from a browser; can be repeated', collect)
+  .option('--max-choices <n>', 'the most choices of one request', number, 8)
+  .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
+  .option('--drain <seconds>', 'how long requests may take to end after SIGTERM', number, 30)
+  .option('--body-limit <bytes>', 'the largest body of a request', number, 2 << 20)
+  .action(async (flags: ServeFlags) => {
+    const { serve } = await importServer()
+    const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
+    await using pool = await Pool.create({ threads: flags.threads })
+    await serve({
+      models: loadModels(pool, flags),
+      host: flags.host,
+      port: flags.port,
+      apiKeys,
+      corsOrigins: flags.cors ?? [],
+      maxChoices: flags.maxChoices,
+      requestTimeoutSeconds: flags.timeout,
+      drainSeconds: flags.drain,
+      bodyLimit: flags.bodyLimit,
+    })
+  })
+
+addOptions(serveCommand, runOptions())
+
+async function importServer(): Promise<ServerPackage> {
+  try {
+    return await import(PACKAGE)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    const expected = `the package ${PACKAGE}; run \`npm install ${PACKAGE}\``
+    throw new ArgumentError('serve', expected, 'none')
+  }
+}
+
+/** Loads models, and runs each once, so that the first request finds it warm. */
+async function loadModels(pool: Pool, flags: ServeFlags): Promise<ReadonlyMap<string, Model>> {
+  const models = new Map<string, Model>()
+  const { maxQueue, kvBytes } = flags
+  const options = { ...toLoadOptions({ ...flags, model: '' }), maxQueue, kvBytes }
+  for (const { name, path } of flags.model) {
+    const model = await loadModel(pool, path, options)
+    await model.generate([0], { maxTokens: 1 }).result
+    models.set(name, model)
+  }
+  return models
+}
+
+/** Reads `name=path`, or a path, whose last part is the name then. */
+function namedModel(text: string, others: ServeFlags['model'] = []): ServeFlags['model'] {
+  const at = text.indexOf('=')
+  const path = checkpointPath(text.slice(at + 1))
+  const name = at > 0 ? text.slice(0, at) : basename(path, '.gguf')
+  if (others.some((other) => other.name === name)) {
+    throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
+  }
+  return [...others, { name, path }]
+}
+
+function readKeys(file: string | undefined): string[] {
+  if (file === undefined) return []
+  const keys = readFileSync(file, 'utf8').split(/\s+/).filter(Boolean)
+  if (keys.length > 0) return keys
+  throw new ArgumentError('--api-key-file', 'at least one key', `none in ${file}`)
+}
