@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LogitsProcessor } from '#src/model/decoder/jobs.js'
+import type { LogitsProcessor } from '#src/model/decoder/generate-request.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { collect, fixture, logitsOf, qwen3Prompts, trace } from './support.js'
