@@ -94,9 +94,10 @@ describe('a client that leaves', () => {
 
 describe('a full queue', () => {
   it('refuses with 429, and tells when to come again', async () => {
-    const small = await loadModel(pool, { maxQueue: 1 })
+    // with memory for one page of keys and values
+    const small = await loadModel(pool, { maxQueue: 1, maxContext: 64, kvBytes: 1 })
     await using server = await start({ small })
-    // one of them waits to be admitted, and there is no room for the others
+    // one of them runs, one waits, and there is no room for the others
     const refused = await post(`${server.url}/v1/completions`, { ...long, n: 8 })
     expect(refused.status).toBe(429)
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
