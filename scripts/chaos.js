@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto'
 import { InvalidArgumentError, program } from 'commander'
 import { countFaults, now } from './chaos/faults.js'
-import { countDescriptors, Memory } from './chaos/memory.js'
+import { Memory, openDescriptors } from './chaos/memory.js'
 import { makeOracle } from './chaos/oracle.js'
 import { runRound } from './chaos/round.js'
 import { Tally } from './chaos/tally.js'
@@ -43,7 +43,7 @@ const oracle = await makeOracle(random)
 
 // round 0 loads what is loaded once
 await runRound(oracle, random, tally)
-const descriptors = countDescriptors()
+const descriptors = openDescriptors()
 const start = now()
 let reported = start
 let rounds = 0
@@ -61,7 +61,7 @@ while (now() - start < minutes * 60_000 && tally.unsettled === 0) {
 
 const isEnough = memory !== undefined && memory.length >= ROUNDS_TO_TELL
 const [first, last] = isEnough ? [memory.first, memory.last] : []
-const left = countDescriptors() - descriptors
+const left = openDescriptors().length - descriptors.length
 const megabytes = (/** @type {number | undefined} */ bytes) =>
   bytes && Number((bytes / 1e6).toFixed(1))
 console.table({
@@ -91,6 +91,19 @@ for (const key of /** @type {const} */ (['held', 'buffers'])) {
     `memory that is ${key === 'held' ? 'held' : 'in buffers'} grew by ${(100 * growth).toFixed(1)} %`,
   )
 }
-if (left > 0) console.error(`${left} descriptors are left`)
+if (left > 0) {
+  console.error(`${left} descriptors are left:`)
+  console.error('before', tallyOf(descriptors), 'after', tallyOf(openDescriptors()))
+}
 // unsettled calls may keep the process alive
 process.exit(grows || left > 0 || tally.wrong > 0 || tally.unsettled > 0 ? 1 : 0)
+
+/** How many descriptors there are of each kind: numbers of sockets and the like are left out. */
+function tallyOf(/** @type {string[]} */ links) {
+  /** @type {Record<string, number>} */
+  const counts = {}
+  for (const link of links.map((link) => link.replace(/\d+/g, '#'))) {
+    counts[link] = (counts[link] ?? 0) + 1
+  }
+  return counts
+}

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import koffi from 'koffi'
 import { loadWasm } from '#src/native/load.js'
@@ -8,10 +8,17 @@ import { settle } from './settle.js'
 
 /** @typedef {{ resident: number, koffi: number, held: number, buffers: number }} Sample all in bytes */
 
-/** Open files, sockets and pipes of this process; 0 where the system does not tell. */
-export function countDescriptors() {
+/** What this process has open: files, sockets, pipes; nothing where the system does not tell. */
+export function openDescriptors() {
   const folder = '/proc/self/fd'
-  return existsSync(folder) ? readdirSync(folder).length : 0
+  const numbers = existsSync(folder) ? readdirSync(folder) : []
+  return numbers.flatMap((number) => {
+    try {
+      return [readlinkSync(`${folder}/${number}`)]
+    } catch {
+      return [] // of the listing itself
+    }
+  })
 }
 
 /**
