@@ -1,6 +1,7 @@
 // Calls pools in all ways at once while faults are injected, and compares each result with the TypeScript oracle:
 // npm run chaos -- [--minutes N] [--seed N]
 import { randomInt } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { InvalidArgumentError, program } from 'commander'
 import { countFaults, now } from './chaos/faults.js'
 import { Memory, openDescriptors } from './chaos/memory.js'
@@ -12,6 +13,9 @@ import { Random } from './random.js'
 
 /** Time between progress lines. */
 const REPORT_MILLIS = 60_000
+
+/** In which threads that were ended close what they had open. */
+const CLOSE_MILLIS = 5000
 
 /** The most that memory may grow from the first tenth of the rounds to the last, as a share of what is held. */
 const GROWTH = 0.02
@@ -61,6 +65,9 @@ while (now() - start < minutes * 60_000 && tally.unsettled === 0) {
 
 const isEnough = memory !== undefined && memory.length >= ROUNDS_TO_TELL
 const [first, last] = isEnough ? [memory.first, memory.last] : []
+// a model that is disposed of does not wait for its text thread
+const deadline = now() + CLOSE_MILLIS
+while (openDescriptors().length > descriptors.length && now() < deadline) await setTimeout(10)
 const left = openDescriptors().length - descriptors.length
 const megabytes = (/** @type {number | undefined} */ bytes) =>
   bytes && Number((bytes / 1e6).toFixed(1))

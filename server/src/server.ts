@@ -20,6 +20,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const { corsOrigins = [], logger = false, ...routes } = options
   const app = Fastify({
     logger,
+    // its 10 s would also end requests that are being drained
+    pluginTimeout: 0,
     // a completion logs a line of its own
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerError,
