@@ -1,3 +1,4 @@
+import { AbortableDeferred } from '../../abort.js'
 import { NotANumberError } from '../../errors.js'
 import { newArray } from '../../tensor.js'
 import type { OutputUse } from './batch.js'
@@ -5,31 +6,29 @@ import { type Output, Request } from './request.js'
 
 /** A request that comes to one result. */
 abstract class ResultRequest<Result> extends Request {
-  readonly result: Promise<Result>
-  #resolve!: (result: Result) => void
-  #reject!: (error: unknown) => void
+  readonly #deferred = new AbortableDeferred<Result>()
 
   constructor(tokens: Iterable<number>, capacity: number, signal: AbortSignal | undefined) {
     super(tokens, capacity, signal)
-    this.result = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
     if (signal?.aborted) this.abort(signal.reason)
+  }
+
+  get result(): Promise<Result> {
+    return this.#deferred.promise
   }
 
   protected abstract finish(): Result
 
   override complete(): void {
-    if (this.end('stop')) this.#resolve(this.finish())
+    if (this.end('stop')) this.#deferred.resolve(this.finish())
   }
 
   abort(reason: unknown): void {
-    if (this.end('aborted')) this.#reject(reason)
+    if (this.end('aborted')) this.#deferred.reject(reason)
   }
 
   fail(error: unknown): void {
-    if (this.end(undefined, error)) this.#reject(error)
+    if (this.end(undefined, error)) this.#deferred.reject(error)
   }
 }
 

@@ -1,3 +1,4 @@
+import { AbortableDeferred } from '../../abort.js'
 import { DisposedError } from '../../errors.js'
 import type { LogProbs } from '../../ops/sample-rows.js'
 import type { GenerateRequest, TokenSink } from '../decoder/generate-request.js'
@@ -60,11 +61,9 @@ export class Run implements TokenSink {
   readonly #start: Start
   readonly #signal: AbortSignal | undefined
   readonly #channel: Channel<GenerationChunk>
-  readonly #result: Promise<GenerationResult>
-  #resolve!: (result: GenerationResult) => void
-  #reject!: (error: unknown) => void
+  /** Settled once the text has ended. */
+  readonly #result = new AbortableDeferred<GenerationResult>()
   #hasStarted = false
-  #hasEnded = false
   #request: GenerateRequest | undefined
   #detokenizer: Detokenizer | undefined
   #text = ''
@@ -75,11 +74,7 @@ export class Run implements TokenSink {
     this.#start = start
     this.#signal = signal
     this.#channel = new Channel(TOKENS_AHEAD, wake)
-    this.#result = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.#result.catch(() => {}) // readers get it, too
+    this.#result.promise.catch(() => {}) // readers get it, too
   }
 
   /** The next chunk; undefined where there are no more. */
@@ -92,7 +87,7 @@ export class Run implements TokenSink {
   finish(): Promise<GenerationResult> {
     this.#channel.unbound()
     this.#begin()
-    return this.#result
+    return this.#result.promise
   }
 
   cancel(): void {
@@ -129,11 +124,10 @@ export class Run implements TokenSink {
   }
 
   fail(error: unknown, reason: FinishReason | undefined): void {
-    if (this.#hasEnded) return
+    if (this.#result.isSettled) return
     if (reason === 'aborted' || error instanceof DisposedError) this.#channel.clear()
-    if (reason === undefined) this.#reject(error)
+    if (reason === undefined) this.#result.reject(error)
     else this.#settle(reason)
-    this.#hasEnded = true
     this.#channel.fail(error)
   }
 
@@ -144,22 +138,20 @@ export class Run implements TokenSink {
       ({ request, detokenizer }) => {
         this.#request = request
         this.#detokenizer = detokenizer
-        if (this.#hasEnded) request.abort(undefined)
+        if (this.#result.isSettled) request.abort(undefined)
       },
       (error) => this.fail(error, this.#signal?.aborted ? 'aborted' : undefined),
     )
   }
 
   #settle(finishReason: FinishReason): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
     const usage = {
       promptTokens: this.#request?.promptTokens ?? 0,
       cachedTokens: this.#request?.cachedTokens ?? 0,
       completionTokens: this.#request?.completionTokens ?? 0,
     }
     const logprobs = this.#logprobs.length === 0 ? undefined : this.#logprobs
-    this.#resolve({ text: this.#text, tokens: this.#tokens, finishReason, usage, logprobs })
+    this.#result.resolve({ text: this.#text, tokens: this.#tokens, finishReason, usage, logprobs })
   }
 }
 
