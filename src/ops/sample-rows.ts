@@ -7,7 +7,7 @@ import {
 } from '../native/layout.js'
 import type { Pool } from '../pool/pool.js'
 
-export { PENALISED, SampleAction, SampleField, SampleOutcome }
+export { PENALISED, SampleOutcome }
 
 /** The id of a row from which none is sampled yet, and of a candidate that there is not. */
 const NONE = 0xffffffff
