@@ -23,11 +23,11 @@ async function serve(...args: string[]): Promise<{ child: ChildProcess; url: str
   return { child, url }
 }
 
-async function complete(url: string, n: number): Promise<Response> {
+async function complete(url: string, maxTokens: number, n: number): Promise<Response> {
   return await fetch(`${url}/v1/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: 'Bearer key' },
-    body: JSON.stringify({ prompt: 'A', max_tokens: 1000, n, ignore_eos: true, stream: true }),
+    body: JSON.stringify({ prompt: 'A', max_tokens: maxTokens, n, ignore_eos: true, stream: true }),
   })
 }
 
@@ -35,11 +35,11 @@ test('serve answers, guards its routes by keys, and finishes answers after SIGTE
   await using folder = await temporaryFolder()
   const keys = join(folder.path, 'keys')
   await writeFile(keys, 'other\nkey\n')
-  const { child, url } = await serve('--api-key-file', keys)
+  const { child, url } = await serve('--api-key-file', keys, '--drain', '300')
   expect(new URL(url).hostname).toBe('127.0.0.1')
   expect((await fetch(`${url}/readyz`)).status).toBe(200)
   expect((await fetch(`${url}/v1/models`)).status).toBe(401)
-  const response = await complete(url, 1)
+  const response = await complete(url, 200, 1)
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
   expect((await response.text()).endsWith('data: [DONE]\n\n')).toBe(true)
@@ -48,7 +48,7 @@ test('serve answers, guards its routes by keys, and finishes answers after SIGTE
 
 test('a second signal ends serve at once', async () => {
   const { child, url } = await serve('--api-key', 'key')
-  const response = await complete(url, 8)
+  const response = await complete(url, 1000, 8)
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
   await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503)
