@@ -4,7 +4,7 @@
  * order, because the halves take turns every few kilobytes.
  */
 #include "../kernel_table.h"
-#include "rows.h"
+#include "../registers.h"
 #include "vnni512.h"
 
 enum {
@@ -13,11 +13,10 @@ enum {
   AHEAD = TURN * DP_QUAD_BYTES, /* so the turn after this one is on its way */
 };
 
-static inline __attribute__((always_inline)) void turn(const uint8_t *x, size_t stride, const int rows,
+DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads, int32_t *acc) {
   __m512i sum[12][2];
-#pragma GCC unroll 12
-  for (int m = 0; m < rows; m++) {
+  DP_UNROLL for (int m = 0; m < rows; m++) {
     sum[m][0] = _mm512_load_si512(acc + m * DP_NR);
     sum[m][1] = _mm512_load_si512(acc + m * DP_NR + DP_COLUMN);
   }
@@ -25,21 +24,19 @@ static inline __attribute__((always_inline)) void turn(const uint8_t *x, size_t 
     _mm_prefetch(w + AHEAD, _MM_HINT_T0);
     _mm_prefetch(w + AHEAD + 64, _MM_HINT_T0);
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-#pragma GCC unroll 12
-    for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int m = 0; m < rows; m++) {
       __m512i xm = dp_broadcast_quad(x + m * stride);
       DP_VPDPBUSD(sum[m][0], xm, w0);
       DP_VPDPBUSD(sum[m][1], xm, w1);
     }
   }
-#pragma GCC unroll 12
-  for (int m = 0; m < rows; m++) {
+  DP_UNROLL for (int m = 0; m < rows; m++) {
     _mm512_store_si512(acc + m * DP_NR, sum[m][0]);
     _mm512_store_si512(acc + m * DP_NR + DP_COLUMN, sum[m][1]);
   }
 }
 
-static inline __attribute__((always_inline)) void tile(const uint8_t *x, size_t stride, const int rows,
+DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads,
                                                        const int32_t *col_sum, int32_t *acc) {
   for (int c = 0; c < DP_NR; c += DP_COLUMN) {
@@ -60,5 +57,5 @@ void dp_gemm_s8_12x32c4_avx512vnni(const void *xq, size_t stride, uint32_t rows,
                                    size_t quads, const int32_t *col_sum, int32_t *acc,
                                    const int8_t *ahead) {
   (void)ahead; /* it looks ahead in its own weights, which are read in order */
-  DP_SWITCH_ROWS_12(rows, CALL)
+  DP_SWITCH_12(rows, CALL)
 }

@@ -8,7 +8,7 @@
 
 #include "../kernel_table.h"
 #include "neon.h"
-#include "rows.h"
+#include "../registers.h"
 
 enum {
   PAIRS = 6,
@@ -109,5 +109,5 @@ DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pai
 void dp_gemm_s8_12x8c4_i8mm(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                             size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
-  DP_SWITCH_ROWS_6((rows + 1) / 2, CALL)
+  DP_SWITCH_6((rows + 1) / 2, CALL)
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "../kernel_table.h"
+#include "../registers.h"
 #include "ahead.h"
 #include "amx.h"
 
@@ -50,9 +51,8 @@ static void shape_tiles(uint32_t rows, size_t quads) {
 }
 
 /* Asks for the lines of a tile. */
-static inline __attribute__((always_inline)) void ask(const void *tile, size_t stride) {
-#pragma GCC unroll 16
-  for (int i = 0; i < DP_TILE_ROWS; i++) _mm_prefetch((const char *)tile + i * stride, _MM_HINT_T0);
+DP_INLINE void ask(const void *tile, size_t stride) {
+  DP_UNROLL for (int i = 0; i < DP_TILE_ROWS; i++) _mm_prefetch((const char *)tile + i * stride, _MM_HINT_T0);
 }
 
 /* Where a step's weights are; past the last one the next panel begins, with the same block. */
@@ -71,7 +71,7 @@ static inline const uint8_t *x_at(const panel *panel, int half, size_t step) {
   return panel->x + ROWS * panel->stride + (step - panel->steps) * DP_TILE_BYTES;
 }
 
-static inline __attribute__((always_inline)) void step(const panel *panel, int half, size_t s,
+DP_INLINE void step(const panel *panel, int half, size_t s,
                                                        const bool tall) {
   const size_t stride = panel->stride;
   const uint8_t *x = panel->x + s * DP_TILE_BYTES, *x_early = x_at(panel, half, s + X_EARLY);
@@ -93,7 +93,7 @@ static inline __attribute__((always_inline)) void step(const panel *panel, int h
 }
 
 /* acc = from + x * w; asks for a line of `ahead` per quad. */
-static inline __attribute__((always_inline)) void multiply(const panel *panel, const bool tall,
+DP_INLINE void multiply(const panel *panel, const bool tall,
                                                            const int32_t *from, size_t from_bytes,
                                                            int32_t *acc, const int8_t *ahead) {
   const size_t lines = STEP / HALVES; /* of each step */

@@ -7,7 +7,7 @@
 #include "../kernel_table.h"
 #include "mull.h"
 #include "neon.h"
-#include "rows.h"
+#include "../registers.h"
 
 enum {
   ROWS = 3,
@@ -56,5 +56,5 @@ DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t
 void dp_gemm_s8_3x16c4_neon(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
                             size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
-  DP_SWITCH_ROWS_3(rows, CALL)
+  DP_SWITCH_3(rows, CALL)
 }

@@ -1,23 +1,17 @@
 /*
- * gemm_s8_4x16c4_avx2.c: a few rows times a block, four rows and a column at a time: eight of the 16 registers
- * are sums, four hold a quad's weights and their magnitudes. Columns take turns, and in each turn all rows pass,
- * so that weights are read from memory once.
+ * gemm_s8_4x16c4_avx2.c: a few rows times a block, four rows and a column at a time, as turns256.h orders them: eight of
+ * the 16 registers are sums, four hold a quad's weights and their magnitudes.
  */
 #include <string.h>
 
 #include "../kernel_table.h"
-#include "ahead.h"
-#include "rows.h"
 #include "sign256.h"
+#include "turns256.h"
 
-enum {
-  MR = 4,
-  TURN = 64,                    /* quads of one column before the next one's turn: 16 KiB of weights */
-  AHEAD = TURN * DP_QUAD_BYTES, /* so the turns after these are on their way */
-};
+enum { MR = 4 };
 
 /* acc[m, n] += sum of a turn. */
-static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t stride, const int rows,
+DP_INLINE void tile(const char *x, size_t stride, const int rows,
                                                        const int8_t *w, size_t quads, int32_t *acc,
                                                        dp_ahead ahead) {
   const __m256i ones = _mm256_set1_epi16(1);
@@ -29,8 +23,7 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
     _mm_prefetch(rows <= 2 ? dp_line_ahead(ahead.memory, line) : ahead.memory + line * 64, _MM_HINT_T0);
     const __m256i w0 = dp_load(w), w1 = dp_load(w + 32);
     const __m256i magnitude0 = _mm256_abs_epi8(w0), magnitude1 = _mm256_abs_epi8(w1);
-#pragma GCC unroll 4
-    for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int m = 0; m < rows; m++) {
       __m256i xm = dp_broadcast(x + m * stride);
       DP_DOT_COLUMN(sum[m][0], sum[m][1], xm, w0, w1, magnitude0, magnitude1, ones);
     }
@@ -40,27 +33,16 @@ static inline __attribute__((always_inline)) void tile(const int8_t *x, size_t s
 
 #define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
 
-static void panel(const int8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc,
+static void panel(const char *x, size_t stride, uint32_t rows, const void *w, size_t quads, int32_t *acc,
                   dp_ahead ahead) {
-  DP_SWITCH_ROWS_4(rows, CALL)
+  DP_SWITCH_4(rows, CALL)
 }
 
 void dp_gemm_s8_4x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
                             const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
   (void)ahead; /* it looks ahead in its own weights, which are read in order */
-  const uint32_t panels = (rows + MR - 1) / MR;
+  const dp_turns turns = {.mr = MR, .quad_bytes = DP_KR, .column = dp_column_as_it_lies, .panel = panel};
   memset(acc, 0, rows * DP_NR * sizeof *acc);
-  for (size_t q = 0; q < quads; q += TURN) {
-    const size_t count = quads - q < TURN ? quads - q : TURN;
-    const int8_t *stretch = w + q * DP_QUAD_BYTES;
-    for (int c = 0; c < DP_COLUMNS; c++) {
-      for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
-        end = rows * (p + 1) / panels;
-        panel((const int8_t *)xq + m * stride + q * DP_KR, stride, end - m, stretch + c * 64, count,
-              acc + m * DP_NR + c * DP_COLUMN,
-              dp_share_ahead(stretch + AHEAD, c * TURN, TURN, p, panels));
-      }
-    }
-  }
+  dp_take_turns(turns, xq, stride, rows, w, quads, NULL, acc);
 }

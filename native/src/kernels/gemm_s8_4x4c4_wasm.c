@@ -8,7 +8,7 @@
 
 #include "../kernel_table.h"
 #include "madd128.h"
-#include "rows.h"
+#include "../registers.h"
 
 enum {
   ROWS = 4,
@@ -64,5 +64,5 @@ void dp_gemm_s8_4x4c4_wasm(const void *xq, size_t stride, uint32_t rows, const i
   (void)ahead; /* it may lie outside of the memory, where nothing may be touched */
   (void)col_sum;
   const size_t apart = stride / sizeof(int16_t);
-  DP_SWITCH_ROWS_4(rows, CALL)
+  DP_SWITCH_4(rows, CALL)
 }

@@ -1,20 +1,16 @@
 /*
- * gemm_s8_6x16c4_avx2.c: many rows times a block. Columns take turns, as in gemm_s8_4x16c4_avx2.c; in each,
- * weights are widened to words once for all rows, so that a product of theirs takes vpmaddwd and an addition
- * and nothing else. Twelve of the 16 registers are sums, two hold weights, one activations, one products.
+ * gemm_s8_6x16c4_avx2.c: many rows times a block, six rows and a column at a time, as turns256.h orders them. In each
+ * turn weights are widened to words once for all rows, so that a product of theirs takes vpmaddwd and an addition and
+ * nothing else. Twelve of the 16 registers are sums, two hold weights, one activations, one products.
  */
 #include <string.h>
 
 #include "../kernel_table.h"
 #include "activations256.h"
-#include "ahead.h"
-#include "lanes256.h"
-#include "rows.h"
+#include "turns256.h"
 
 enum {
   MR = 6,
-  TURN = 64,                        /* quads of one column: 8 KiB of widened weights */
-  AHEAD = TURN * DP_QUAD_BYTES,     /* so the turns after these are on their way */
   COLUMN_WORDS = DP_COLUMN * DP_KR, /* of a quad */
   PAIR_WORDS = COLUMN_WORDS / 2,    /* of two of its k */
 };
@@ -34,18 +30,16 @@ enum {
   } while (0)
 
 /* acc[m, n] += sum of a turn. x: words. */
-static inline __attribute__((always_inline)) void tile(const char *x, size_t stride, const int rows,
+DP_INLINE void tile(const char *x, size_t stride, const int rows,
                                                        const int16_t *w, size_t quads, int32_t *acc,
                                                        dp_ahead ahead) {
   __m256i sum[MR][DP_REGISTERS];
   dp_load_sums(sum, rows, acc);
   for (size_t q = 0; q < quads; q++, ahead.at += ahead.step) {
     _mm_prefetch(ahead.memory + (ahead.at >> 8) * 64, _MM_HINT_T1);
-#pragma GCC unroll 2
-    for (int pair = 0; pair < DP_KR / 2; pair++, x += 2 * sizeof(int16_t), w += PAIR_WORDS) {
+    DP_UNROLL for (int pair = 0; pair < DP_KR / 2; pair++, x += 2 * sizeof(int16_t), w += PAIR_WORDS) {
       const __m256i w0 = dp_load(w), w1 = dp_load(w + PAIR_WORDS / 2);
-#pragma GCC unroll 6
-      for (int m = 0; m < rows; m++) MULTIPLY_AT(sum[m][0], sum[m][1], (const void *)(x + m * stride), w0, w1);
+      DP_UNROLL for (int m = 0; m < rows; m++) MULTIPLY_AT(sum[m][0], sum[m][1], (const void *)(x + m * stride), w0, w1);
     }
   }
   dp_store_sums(sum, rows, acc);
@@ -53,9 +47,9 @@ static inline __attribute__((always_inline)) void tile(const char *x, size_t str
 
 #define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
 
-static void panel(const char *x, size_t stride, uint32_t rows, const int16_t *w, size_t quads, int32_t *acc,
+static void panel(const char *x, size_t stride, uint32_t rows, const void *w, size_t quads, int32_t *acc,
                   dp_ahead ahead) {
-  DP_SWITCH_ROWS_6(rows, CALL)
+  DP_SWITCH_6(rows, CALL)
 }
 
 /* wide[pair][channel][2] = w[channel][4], a quad of half a column. */
@@ -70,29 +64,21 @@ static inline void widen_half(const int8_t *w, int16_t *wide) {
   dp_store(wide + PAIR_WORDS, _mm256_srai_epi16(pair1, 8));
 }
 
+static const void *widen(const int8_t *w, size_t quads, void *room) {
+  int16_t *wide = room;
+  for (size_t q = 0; q < quads; q++, w += DP_QUAD_BYTES, wide += COLUMN_WORDS) {
+    widen_half(w, wide);
+    widen_half(w + 32, wide + PAIR_WORDS / 2);
+  }
+  return room;
+}
+
 void dp_gemm_s8_6x16c4_avx2(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
                             const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
   (void)ahead; /* it looks ahead in its own weights, which are read in order */
-  _Alignas(64) int16_t wide[TURN * COLUMN_WORDS];
-  const char *words = dp_words(xq, quads);
-  const uint32_t panels = (rows + MR - 1) / MR;
+  _Alignas(64) int16_t wide[DP_TURN * COLUMN_WORDS];
+  const dp_turns turns = {.mr = MR, .quad_bytes = DP_KR * sizeof *wide, .column = widen, .panel = panel};
   memset(acc, 0, rows * DP_NR * sizeof *acc);
-  for (size_t q = 0; q < quads; q += TURN) {
-    const size_t count = quads - q < TURN ? quads - q : TURN;
-    const int8_t *stretch = w + q * DP_QUAD_BYTES;
-    for (int c = 0; c < DP_COLUMNS; c++) {
-      const int8_t *column = stretch + c * 64;
-      for (size_t i = 0; i < count; i++) {
-        widen_half(column + i * DP_QUAD_BYTES, wide + i * COLUMN_WORDS);
-        widen_half(column + i * DP_QUAD_BYTES + 32, wide + i * COLUMN_WORDS + PAIR_WORDS / 2);
-      }
-      for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
-        end = rows * (p + 1) / panels;
-        panel(words + m * stride + q * DP_KR * sizeof(int16_t), stride, end - m, wide, count,
-              acc + m * DP_NR + c * DP_COLUMN,
-              dp_share_ahead(stretch + AHEAD, c * TURN, TURN, p, panels));
-      }
-    }
-  }
+  dp_take_turns(turns, dp_words(xq, quads), stride, rows, w, quads, wide, acc);
 }

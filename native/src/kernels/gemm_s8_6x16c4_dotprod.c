@@ -7,7 +7,7 @@
 
 #include "../kernel_table.h"
 #include "neon.h"
-#include "rows.h"
+#include "../registers.h"
 
 enum {
   ROWS = 6,
@@ -72,5 +72,5 @@ void dp_gemm_s8_6x16c4_dotprod(const void *xq, size_t stride, uint32_t rows, con
                                size_t quads, const int32_t *col_sum, int32_t *acc,
                                const int8_t *ahead) {
   (void)col_sum;
-  DP_SWITCH_ROWS_6(rows, CALL)
+  DP_SWITCH_6(rows, CALL)
 }

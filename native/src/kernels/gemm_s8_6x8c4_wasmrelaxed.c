@@ -5,7 +5,7 @@
  */
 #include "../kernel_table.h"
 #include "relaxed128.h"
-#include "rows.h"
+#include "../registers.h"
 
 enum { CHANNELS = 8 };
 
@@ -35,7 +35,7 @@ DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_
 static void turns(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
                   int32_t *acc) {
   for (int c = 0; c < DP_NR; c += CHANNELS, w += CHANNELS * DP_KR, acc += CHANNELS) {
-    DP_SWITCH_ROWS_6(rows, CALL)
+    DP_SWITCH_6(rows, CALL)
   }
 }
 

@@ -35,13 +35,10 @@ DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads, const int co
   DP_UNROLL for (int i = 0; i < columns * DP_VECTORS; i++) vst1q_s32(acc + i * 4, sum[i]);
 }
 
+#define CALL(n) gemv(xq, w, quads, n, acc)
+
 void dp_gemv_s8_1x64c4_dotprod(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
                                const int32_t *col_sum, int32_t *acc) {
   (void)col_sum;
-  switch (columns) {
-    case 1: gemv(xq, w, quads, 1, acc); break;
-    case 2: gemv(xq, w, quads, 2, acc); break;
-    case 3: gemv(xq, w, quads, 3, acc); break;
-    default: gemv(xq, w, quads, 4, acc); break;
-  }
+  DP_SWITCH_4(columns, CALL)
 }

@@ -4,16 +4,8 @@
 
 #include <arm_neon.h>
 
+#include "../registers.h"
 #include "../tiles.h"
-
-#define DP_INLINE static inline __attribute__((always_inline))
-
-/* Before a loop whose array is to lie in registers. */
-#if defined(__clang__)
-#define DP_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define DP_UNROLL _Pragma("GCC unroll 24")
-#endif
 
 enum { DP_VECTORS = DP_COLUMN / 4 }; /* registers of a column's weights of one quad, or of its sums */
 

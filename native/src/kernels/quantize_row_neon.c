@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../kernel_table.h"
+#include "../registers.h"
 #include "../rounding.h"
 
 enum { LANES = 16 };
@@ -41,7 +42,7 @@ static inline int8x16_t quantize_lanes(const void *x, size_t i, float32x4_t inve
   return vcombine_s8(quantize_eight(x, i, inverse, load), quantize_eight(x, i + 8, inverse, load));
 }
 
-static inline __attribute__((always_inline)) float quantize_row(const void *x, size_t k, float least,
+DP_INLINE float quantize_row(const void *x, size_t k, float least,
                                                                 int8_t *xq, size_t size, load_fn *load) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include "../kernel_table.h"
+#include "../registers.h"
 
 #define MULTIPLY(product) "vpmaddwd %[x], %[w], %[" product "]\n\t"
 #define ADD(sum, product) "vpaddd %[" product "], %[" sum "], %[" sum "]\n\t"
@@ -25,13 +26,11 @@
 uint64_t dp_peak_avx2(uint64_t rounds, int32_t *sink) {
   enum { SUMS = 6 };
   __m256i sum[SUMS], x = _mm256_set1_epi16(3), w = _mm256_set1_epi16(5);
-#pragma GCC unroll 6
-  for (int i = 0; i < SUMS; i++) sum[i] = _mm256_set1_epi32(i);
+  DP_UNROLL for (int i = 0; i < SUMS; i++) sum[i] = _mm256_set1_epi32(i);
   for (uint64_t r = 0; r < rounds; r++) {
     MULTIPLY_ADD(sum, x, w);
     MULTIPLY_ADD(sum, x, w);
   }
-#pragma GCC unroll 6
-  for (int i = 0; i < SUMS; i++) *sink ^= _mm256_extract_epi32(sum[i], 0);
+  DP_UNROLL for (int i = 0; i < SUMS; i++) *sink ^= _mm256_extract_epi32(sum[i], 0);
   return rounds * 2 * SUMS * 16;
 }

@@ -5,13 +5,10 @@
 uint64_t dp_peak_avx512vnni(uint64_t rounds, int32_t *sink) {
   enum { SUMS = 24 };
   __m512i sum[SUMS], x = _mm512_set1_epi8(3), w = _mm512_set1_epi8(5);
-#pragma GCC unroll 24
-  for (int i = 0; i < SUMS; i++) sum[i] = _mm512_set1_epi32(i);
+  DP_UNROLL for (int i = 0; i < SUMS; i++) sum[i] = _mm512_set1_epi32(i);
   for (uint64_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 24
-    for (int i = 0; i < SUMS; i++) DP_VPDPBUSD(sum[i], x, w);
+    DP_UNROLL for (int i = 0; i < SUMS; i++) DP_VPDPBUSD(sum[i], x, w);
   }
-#pragma GCC unroll 24
-  for (int i = 0; i < SUMS; i++) *sink ^= _mm512_reduce_add_epi32(sum[i]);
+  DP_UNROLL for (int i = 0; i < SUMS; i++) *sink ^= _mm512_reduce_add_epi32(sum[i]);
   return rounds * SUMS * 64;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../kernel_table.h"
+#include "../registers.h"
 #include "../rounding.h"
 
 enum { LANES = 8 };
@@ -48,7 +49,7 @@ static inline __m128i dp_quantize_lanes(__m256 x, __m256 inverse) {
 }
 
 /* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler. */
-static inline __attribute__((always_inline)) float dp_quantize_row(const void *x, size_t k, float least,
+DP_INLINE float dp_quantize_row(const void *x, size_t k, float least,
                                                                    void *xq, size_t size, dp_load_lanes *load,
                                                                    const dp_format format) {
   /* the last lanes are copied out, so that no load reads past the row */
@@ -74,7 +75,7 @@ static inline __attribute__((always_inline)) float dp_quantize_row(const void *x
 }
 
 /* See dp_load_row_fn; `format` is known to the compiler. */
-static inline __attribute__((always_inline)) void dp_load_row(const int8_t *x, size_t k, void *xq,
+DP_INLINE void dp_load_row(const int8_t *x, size_t k, void *xq,
                                                               const dp_format format) {
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   int8_t tail[sizeof(__m128i)] = {0};

@@ -4,12 +4,8 @@
 
 #include <wasm_simd128.h>
 
+#include "../registers.h"
 #include "../tiles.h"
-
-#define DP_INLINE static inline __attribute__((always_inline))
-
-/* Before a loop whose array is to lie in registers. */
-#define DP_UNROLL _Pragma("clang loop unroll(full)")
 
 /*
  * A load whose value is not used stands in for the prefetch that WebAssembly lacks. In the order of memory: the

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "../registers.h"
 #include "../tiles.h"
 
 /*

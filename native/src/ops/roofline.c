@@ -1,5 +1,6 @@
 /* roofline.c: what bounds all other ops, and ops that do nothing. */
 #include "op.h"
+#include "../registers.h"
 
 enum {
   READ_BYTES = 1 << 20,   /* a piece of DP_OP_READ */
@@ -42,8 +43,7 @@ static uint64_t run_clock(const dp_place *place, uint64_t first, uint64_t last) 
   size_t sum = first, addend = last; /* a register each */
   __asm__ volatile("" : "+r"(addend));
   for (uint64_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 16
-    for (int i = 0; i < CHAIN; i++) {
+    DP_UNROLL for (int i = 0; i < CHAIN; i++) {
       sum += addend;
       __asm__ volatile("" : "+r"(sum));
     }

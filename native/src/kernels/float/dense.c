@@ -4,6 +4,7 @@
  * weight that is loaded is multiplied with several.
  */
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "sum16.h"
 #include "per_isa.h"
 
@@ -20,27 +21,23 @@ typedef struct panel {
 } panel;
 
 /* One load of each operand, all their products. x: row m from its i on, w: channel n from its i on. */
-static inline __attribute__((always_inline)) void multiply(const float *const *x, size_t x_i,
+DP_INLINE void multiply(const float *const *x, size_t x_i,
                                                            const int rows, const char *w,
                                                            size_t w_bytes, size_t w_i,
                                                            const int channels, load_fn *load,
                                                            dp_floats sum[SIDE][CHANNELS][DP_PARTS]) {
-#pragma GCC unroll 4
-  for (int p = 0; p < DP_PARTS; p++) {
+  DP_UNROLL for (int p = 0; p < DP_PARTS; p++) {
     dp_floats weight[CHANNELS];
-#pragma GCC unroll 4
-    for (int c = 0; c < channels; c++) weight[c] = load(w + c * w_bytes, w_i + p * DP_PART_LANES);
-#pragma GCC unroll 4
-    for (int m = 0; m < rows; m++) {
+    DP_UNROLL for (int c = 0; c < channels; c++) weight[c] = load(w + c * w_bytes, w_i + p * DP_PART_LANES);
+    DP_UNROLL for (int m = 0; m < rows; m++) {
       const dp_floats value = dp_floats_f32(x[m], x_i + p * DP_PART_LANES);
-#pragma GCC unroll 4
-      for (int c = 0; c < channels; c++) sum[m][c][p] += value * weight[c];
+      DP_UNROLL for (int c = 0; c < channels; c++) sum[m][c][p] += value * weight[c];
     }
   }
 }
 
 /* y[m, n] for `rows` rows from m on and `channels` channels from n on. w: channel n. */
-static inline __attribute__((always_inline)) void tile(const panel *panel, uint32_t m, const int rows,
+DP_INLINE void tile(const panel *panel, uint32_t m, const int rows,
                                                        const char *w, uint32_t n, const int channels,
                                                        size_t k, load_fn *load, size_t size,
                                                        const float *bias) {
@@ -48,8 +45,7 @@ static inline __attribute__((always_inline)) void tile(const panel *panel, uint3
   dp_floats sum[SIDE][CHANNELS][DP_PARTS] = {{{{0}}}};
   size_t i = 0;
   for (; i + DP_LANES <= k; i += DP_LANES) {
-#pragma GCC unroll 4
-    for (int c = 0; c < channels; c++) __builtin_prefetch(w + (channels + c) * w_bytes + i * size);
+    DP_UNROLL for (int c = 0; c < channels; c++) __builtin_prefetch(w + (channels + c) * w_bytes + i * size);
     multiply(panel->x + m, i, rows, w, w_bytes, i, channels, load, sum);
   }
   if (i < k) {
@@ -57,10 +53,8 @@ static inline __attribute__((always_inline)) void tile(const panel *panel, uint3
     for (int r = 0; r < rows; r++) last[r] = panel->last[m + r];
     multiply(last, 0, rows, w, w_bytes, i, channels, load, sum);
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
-    for (int c = 0; c < channels; c++) {
+  DP_UNROLL for (int r = 0; r < rows; r++) {
+    DP_UNROLL for (int c = 0; c < channels; c++) {
       const float y = dp_sum_lanes(sum[r][c]);
       panel->y[m + r][n + c] = bias == NULL ? y : y + bias[n + c];
     }
@@ -68,7 +62,7 @@ static inline __attribute__((always_inline)) void tile(const panel *panel, uint3
 }
 
 /* All channels, so many at once, then one by one. */
-static inline __attribute__((always_inline)) void rows_of(const panel *panel, uint32_t m, const int rows,
+DP_INLINE void rows_of(const panel *panel, uint32_t m, const int rows,
                                                           const char *w, uint32_t count,
                                                           const int channels, size_t k, load_fn *load,
                                                           size_t size, const float *bias) {
@@ -80,7 +74,7 @@ static inline __attribute__((always_inline)) void rows_of(const panel *panel, ui
   for (; n < count; n++) tile(panel, m, rows, w + n * w_bytes, n, 1, k, load, size, bias);
 }
 
-static inline __attribute__((always_inline)) void dense(const float *const *x, uint32_t rows,
+DP_INLINE void dense(const float *const *x, uint32_t rows,
                                                         const char *w, uint32_t channels, size_t k,
                                                         load_fn *load, size_t size, const float *bias,
                                                         float *const *y) {

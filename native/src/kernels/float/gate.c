@@ -6,6 +6,7 @@
  *   ReLU2  max(g, 0)^2
  */
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "exp.h"
 #include "per_isa.h"
 
@@ -24,12 +25,12 @@ static inline float relu2(float g) {
 
 typedef float activation_fn(float g);
 
-static inline __attribute__((always_inline)) void gate_f32(const float *g, const float *u, size_t k,
+DP_INLINE void gate_f32(const float *g, const float *u, size_t k,
                                                            activation_fn *activation, float *out) {
   for (size_t i = 0; i < k; i++) out[i] = activation(g[i]) * u[i];
 }
 
-static inline __attribute__((always_inline)) void gate_bf16(const uint16_t *g, const uint16_t *u,
+DP_INLINE void gate_bf16(const uint16_t *g, const uint16_t *u,
                                                             size_t k, activation_fn *activation,
                                                             uint16_t *out) {
   for (size_t i = 0; i < k; i++) {

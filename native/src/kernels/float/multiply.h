@@ -6,6 +6,7 @@
 #define DP_MULTIPLY_H
 
 #include "widen.h"
+#include "../../registers.h"
 
 /*
  * Strides of a and sums count floats, those of b bytes. A bundle of b holds P steps i of each column side by
@@ -37,8 +38,6 @@ enum { GROUP = 16, GROUP_VECTORS = GROUP / DP_WIDTH, TILE_VECTORS = TILE_GROUPS 
 
 /* P at most; how early the L1 is told, as measured. */
 enum { MOST_PACKED = 2, BUNDLES_AHEAD = 4 };
-
-#define DP_INLINE static inline __attribute__((always_inline))
 
 /* Steps [from, to) of one bundle; a stands at its first. */
 DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride,

@@ -4,6 +4,7 @@
  * byte: q = low + 128 * high, sum q w = sum low w + 128 * sum high w. See DP_MAX_OUTLIERS in dotpool.h.
  */
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "../../rounding.h"
 #include "magnitude.h"
 #include "per_isa.h"
@@ -163,7 +164,7 @@ static inline lanes add_product(lanes sum, dp_outlier outlier, lanes quads) {
 }
 
 /* dp_add_outliers for `vectors` vectors of channels: what is negative is summed first, and taken off. */
-static inline __attribute__((always_inline)) void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers,
+DP_INLINE void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers,
                                                          const int8_t *w) {
   lanes sum[MOST_SUMS] = {{0}};
   uint32_t i = 0;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "../../rounding.h"
 #include "per_isa.h"
 
@@ -60,13 +61,11 @@ void DP_PER_ISA(dp_pack_block_transposed_s8)(const int8_t *w, size_t stride, uin
 }
 
 /* `type` is known to the compiler wherever these are inlined. */
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE float weight_at(const void *w, dp_type type, size_t i) {
+DP_INLINE float weight_at(const void *w, dp_type type, size_t i) {
   return type == DP_BF16 ? dp_bf16_to_float(((const uint16_t *)w)[i]) : ((const float *)w)[i];
 }
 
-INLINE uint32_t absmax_bits(const void *w, dp_type type, size_t first, size_t k) {
+DP_INLINE uint32_t absmax_bits(const void *w, dp_type type, size_t first, size_t k) {
   uint32_t absmax = 0;
   for (size_t i = first; i < first + k; i++) {
     uint32_t magnitude = dp_magnitude(weight_at(w, type, i));
@@ -75,7 +74,7 @@ INLINE uint32_t absmax_bits(const void *w, dp_type type, size_t first, size_t k)
   return absmax;
 }
 
-INLINE int quantize_pack(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
+DP_INLINE int quantize_pack(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
                          int32_t *col_sum, float *w_scale) {
   for (uint32_t c = 0; c < channels; c++) {
     uint32_t bits = absmax_bits(w, type, c * k, k);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "per_isa.h"
 
 #if defined(__AVX512F__)
@@ -25,16 +26,14 @@ typedef uint64_t words;
 enum { LINE = DP_CACHE_LINE, PARTS = LINE / BYTES, LINES = 4 };
 
 /* Four lines, `span` bytes apart, in each turn; the next turn's are `step` bytes on. */
-static inline __attribute__((always_inline)) words read_lines(const char *x, size_t turns, size_t step,
+DP_INLINE words read_lines(const char *x, size_t turns, size_t step,
                                                               size_t span, const int asks, size_t ahead) {
   words sum[LINES] = {0};
   for (; turns > 0; turns--, x += step) {
-#pragma GCC unroll 4
-    for (int l = 0; l < LINES; l++) {
+    DP_UNROLL for (int l = 0; l < LINES; l++) {
       const char *line = x + l * span;
       if (asks) __builtin_prefetch(line + ahead);
-#pragma GCC unroll 8
-      for (int p = 0; p < PARTS; p++) sum[l] += *(const words *)(const void *)(line + p * BYTES);
+      DP_UNROLL for (int p = 0; p < PARTS; p++) sum[l] += *(const words *)(const void *)(line + p * BYTES);
     }
   }
   return sum[0] + sum[1] + sum[2] + sum[3];

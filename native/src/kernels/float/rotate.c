@@ -6,11 +6,10 @@
  *         y[i + D/2] = x[i + D/2] * cos[i] + x[i] * sin[i], i < D/2
  */
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "../../rounding.h"
 #include "per_isa.h"
 #include "sum16.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 static void norm(float *x, size_t k, const float *w, float eps) {
   const float r = 1.0f / __builtin_sqrtf(dp_sum_of_squares(x, k) / (float)k + eps);
@@ -53,7 +52,7 @@ static inline int8_t quantize(float x, float inverse) {
 }
 
 /* x into runs of elements side by side, `stride` elements from one to the next; returns the scale of int8. */
-INLINE float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t run, size_t stride) {
+DP_INLINE float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t run, size_t stride) {
   float scale = 1;
   const float inverse = type == DP_S8 ? quantizer(x, head_dim, &scale) : 0;
   for (size_t i = 0; i < head_dim; i++) {
@@ -66,7 +65,7 @@ INLINE float store(const float *x, uint32_t head_dim, dp_type type, char *to, si
 }
 
 /* `type` is known to the compiler. */
-INLINE void store_typed(const float *k, const float *v, dp_kv_head head, uint32_t position, dp_type type) {
+DP_INLINE void store_typed(const float *k, const float *v, dp_kv_head head, uint32_t position, dp_type type) {
   const size_t size = dp_type_bytes(type), P = dp_kv_packed(type);
   char *key = dp_kv_keys(head) + dp_kv_key_index(head, position) * size;
   char *value = dp_kv_values(head) + dp_kv_value_index(head, position) * size;

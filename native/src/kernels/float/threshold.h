@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "maximum.h"
+#include "../../registers.h"
 
 enum {
   BLOCK = 128,     /* weights looked at together: most blocks can be passed over */
@@ -31,7 +32,7 @@ static uint64_t sum_from(const float *weights, size_t n, float least) {
 typedef enum measure { COUNT, SUM } measure;
 
 /* tally[d] = how many weights, or how much, in the range have the digit d = (bits - low) >> shift */
-static inline __attribute__((always_inline)) void tally_digits(const float *weights, size_t n,
+DP_INLINE void tally_digits(const float *weights, size_t n,
                                                                uint32_t low, uint32_t range,
                                                                uint32_t shift, const measure measure,
                                                                uint64_t *tally) {
