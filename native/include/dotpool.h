@@ -37,31 +37,31 @@
  */
 #define DP_MAX_OUTLIERS 15
 
-#define DP_PAGE 64      /* positions of one page of keys and values */
+#define DP_PAGE 64 /* positions of one page of keys and values */
 
 typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
 
 typedef enum dp_op_kind {
-  DP_OP_EMPTY = 0,        /* nothing: what publishing and completing cost */
-  DP_OP_GEMV = 1,         /* y[N] = dequantise(quantise(input[K]) . w[N, K]) + bias */
-  DP_OP_QUANTIZE = 2,     /* xq[M, K], xScale[M] = quantise(input[M, K]) */
-  DP_OP_GEMM = 3,         /* y[M, N] = dequantise(xq[M, K] . w[N, K]) + bias */
-  DP_OP_PACK = 4,         /* tiles, colSum = pack(w[N, K] int8) */
-  DP_OP_QUANTIZE_PACK = 5,/* tiles, colSum, wScale = pack(quantise(w[N, K])) */
+  DP_OP_EMPTY = 0,           /* nothing: what publishing and completing cost */
+  DP_OP_GEMV = 1,            /* y[N] = dequantise(quantise(input[K]) . w[N, K]) + bias */
+  DP_OP_QUANTIZE = 2,        /* xq[M, K], xScale[M] = quantise(input[M, K]) */
+  DP_OP_GEMM = 3,            /* y[M, N] = dequantise(xq[M, K] . w[N, K]) + bias */
+  DP_OP_PACK = 4,            /* tiles, colSum = pack(w[N, K] int8) */
+  DP_OP_QUANTIZE_PACK = 5,   /* tiles, colSum, wScale = pack(quantise(w[N, K])) */
   DP_OP_PACK_TRANSPOSED = 6, /* tiles, colSum = pack(transpose(w[K, N] int8)) */
-  DP_OP_READ = 7,         /* sum of x: read bandwidth */
-  DP_OP_PEAK = 8,         /* register-resident multiplies: the int8 peak */
-  DP_OP_MEET = 9,         /* nothing, but by every worker: what a full region costs */
-  DP_OP_FLOAT = 10,       /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
-  DP_OP_EMBED = 11,       /* y[M, K] = float(w[id[M], K]), zeros where none was sampled */
-  DP_OP_NORM = 12,        /* x += u; y and (xq, xScale) = x / rms(x) * scale */
-  DP_OP_DENSE = 13,       /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
-  DP_OP_ROTATE = 14,      /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
-  DP_OP_ATTEND = 15,      /* out = softmax(q . keys) . values, or parts of it, a page each */
-  DP_OP_MERGE = 16,       /* out = those parts put together */
-  DP_OP_SAMPLE = 17,        /* the next id of each row of logits, or how likely a given one was */
-  DP_OP_GATE = 18,        /* y[M, K] = activation(x[M, K]) * u[M, K] */
-  DP_OP_CLOCK = 19,       /* additions that wait for each other, one a cycle: the clock */
+  DP_OP_READ = 7,            /* sum of x: read bandwidth */
+  DP_OP_PEAK = 8,            /* register-resident multiplies: the int8 peak */
+  DP_OP_MEET = 9,            /* nothing, but by every worker: what a full region costs */
+  DP_OP_FLOAT = 10,          /* y[M, N] = (x[M, K] . float(w[N, K])) * wScale + bias, nothing quantised */
+  DP_OP_EMBED = 11,          /* y[M, K] = float(w[id[M], K]), zeros where none was sampled */
+  DP_OP_NORM = 12,           /* x += u; y and (xq, xScale) = x / rms(x) * scale */
+  DP_OP_DENSE = 13,          /* y[M, N] = x[M, K] . float(w[N, K]) + bias, w float32 or bfloat16 */
+  DP_OP_ROTATE = 14,         /* q = rope(norm(q)) * scale; keys = rope(norm(k)), values = v, into pages */
+  DP_OP_ATTEND = 15,         /* out = softmax(q . keys) . values, or parts of it, a page each */
+  DP_OP_MERGE = 16,          /* out = those parts put together */
+  DP_OP_SAMPLE = 17,         /* the next id of each row of logits, or how likely a given one was */
+  DP_OP_GATE = 18,           /* y[M, K] = activation(x[M, K]) * u[M, K] */
+  DP_OP_CLOCK = 19,          /* additions that wait for each other, one a cycle: the clock */
   DP_OP_KINDS = 20,
 } dp_op_kind;
 
@@ -108,19 +108,19 @@ typedef struct dp_pages {
 typedef struct dp_attention {
   /* query_heads = kv_heads * group; head_dim is even; group * (3 * D + 68) <= DP_MAX_K */
   uint32_t query_heads, kv_heads, head_dim;
-  uint32_t window;     /* a row sees so many positions up to its own; 0: all */
-  uint32_t cache_type; /* DP_F32, DP_BF16 or DP_S8 */
-  float eps;           /* of q_norm and k_norm */
-  float scale;         /* of q . k */
-  uint32_t split;      /* 1: ATTEND writes parts, which MERGE puts together, for few rows */
-  uint64_t q, k, v;    /* float32 [M, query_heads or kv_heads, D]; ROTATE overwrites q and k */
+  uint32_t window;         /* a row sees so many positions up to its own; 0: all */
+  uint32_t cache_type;     /* DP_F32, DP_BF16 or DP_S8 */
+  float eps;               /* of q_norm and k_norm */
+  float scale;             /* of q . k */
+  uint32_t split;          /* 1: ATTEND writes parts, which MERGE puts together, for few rows */
+  uint64_t q, k, v;        /* float32 [M, query_heads or kv_heads, D]; ROTATE overwrites q and k */
   uint64_t q_norm, k_norm; /* float32 [D], or 0: q and k are not normed */
-  uint64_t rotation;   /* float32 [positions][2][D / 2]: cosines, then sines */
-  uint64_t page_offset; /* bytes */
-  uint64_t out;        /* float32 [M, query_heads, D] */
-  uint64_t parts;      /* float32 [M, query_heads, most pages][2 + D]: maximum, sum, values */
-  uint32_t part_pages; /* most pages of a row in `parts` */
-  uint32_t positions;  /* of `rotation` */
+  uint64_t rotation;       /* float32 [positions][2][D / 2]: cosines, then sines */
+  uint64_t page_offset;    /* bytes */
+  uint64_t out;            /* float32 [M, query_heads, D] */
+  uint64_t parts;          /* float32 [M, query_heads, most pages][2 + D]: maximum, sum, values */
+  uint32_t part_pages;     /* most pages of a row in `parts` */
+  uint32_t positions;      /* of `rotation` */
 } dp_attention;
 
 /*
@@ -134,7 +134,8 @@ typedef struct dp_attention {
 typedef struct dp_sample {
   uint32_t action; /* dp_sample_action */
   uint32_t id;     /* SAMPLE: the result; SCORE: whose logit is wanted */
-  float logit, maximum, sum; /* SCORE, and SAMPLE with a copy: logits[id], max_n logits[n], sum_n e^(logits[n] - maximum) */
+  /* results of SCORE, and of SAMPLE with a copy: l[id], max l, sum_n e^(l[n] - max l), of logits as they came */
+  float logit, maximum, sum;
   float temperature;  /* finite; 0: the best id, the lowest of several */
   float top_p, min_p; /* 1 and 0: all ids */
   float penalty;      /* repetition penalty; 1: none */
@@ -165,10 +166,10 @@ typedef struct dp_candidate {
 typedef enum dp_sample_action { DP_SAMPLE_NOTHING = 0, DP_SAMPLE_TOKEN = 1, DP_SAMPLE_SCORE = 2 } dp_sample_action;
 
 typedef enum dp_sample_outcome {
-  DP_SAMPLE_DONE = 1,        /* what was asked for */
-  DP_SAMPLE_NAN = 2,      /* nothing: there is a NaN among the logits */
-  DP_SAMPLE_MASKED = 3,   /* nothing: all logits are -infinity */
-  DP_SAMPLE_OUTSIDE = 4,  /* nothing: an id that it names is not below N */
+  DP_SAMPLE_DONE = 1,    /* what was asked for */
+  DP_SAMPLE_NAN = 2,     /* nothing: there is a NaN among the logits */
+  DP_SAMPLE_MASKED = 3,  /* nothing: all logits are -infinity */
+  DP_SAMPLE_OUTSIDE = 4, /* nothing: an id that it names is not below N */
 } dp_sample_outcome;
 
 /*
@@ -181,10 +182,10 @@ typedef enum dp_sample_outcome {
 
 /* GEMV where it quantises for itself, QUANTIZE: xq[M, K], x_scale[M] = quantise(activation(x) * u) */
 typedef struct dp_quantize_params {
-  uint64_t x;          /* x_type [M, K], or a table of rows */
-  uint64_t u;          /* x_type [M, K], or 0: see dp_activation */
-  uint64_t xq;         /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned; 0: GEMV quantises x */
-  uint64_t x_scale;    /* float32 [M] */
+  uint64_t x;       /* x_type [M, K], or a table of rows */
+  uint64_t u;       /* x_type [M, K], or 0: see dp_activation */
+  uint64_t xq;      /* quantised rows, dp_row_stride(K) bytes each, 64-byte aligned; 0: GEMV quantises x */
+  uint64_t x_scale; /* float32 [M] */
   uint32_t k;
   uint32_t x_type;     /* dp_type: float32, bfloat16, or int8, which is taken as it is */
   uint32_t activation; /* dp_activation */
@@ -205,21 +206,21 @@ typedef struct dp_linear_params {
 
 /* PACK, PACK_TRANSPOSED, QUANTIZE_PACK: tiles, col_sum (, scale) = pack(w[N, K]) */
 typedef struct dp_pack_params {
-  uint64_t w;       /* w_type [N, K]; int8 [K, N] for PACK_TRANSPOSED */
-  uint64_t tiles;   /* as in dp_linear_params */
+  uint64_t w;     /* w_type [N, K]; int8 [K, N] for PACK_TRANSPOSED */
+  uint64_t tiles; /* as in dp_linear_params */
   uint64_t col_sum;
-  uint64_t scale;   /* written by QUANTIZE_PACK */
+  uint64_t scale; /* written by QUANTIZE_PACK */
   uint32_t n, k;
-  uint32_t w_type;  /* dp_type: float32 or bfloat16 for QUANTIZE_PACK */
+  uint32_t w_type; /* dp_type: float32 or bfloat16 for QUANTIZE_PACK */
   uint32_t padding;
 } dp_pack_params;
 
 /* DENSE: y[M, N] = x[M, K] . float(w[N, K]) + bias */
 typedef struct dp_dense_params {
-  uint64_t x;      /* float32 [M, K], or a table of rows */
-  uint64_t w;      /* w_type [N][K padded to 16 with zeros] */
-  uint64_t bias;   /* float32 [N], or 0 */
-  uint64_t y;      /* float32 [M, N], or a table of rows */
+  uint64_t x;    /* float32 [M, K], or a table of rows */
+  uint64_t w;    /* w_type [N][K padded to 16 with zeros] */
+  uint64_t bias; /* float32 [N], or 0 */
+  uint64_t y;    /* float32 [M, N], or a table of rows */
   uint32_t n, k;
   uint32_t w_type; /* dp_type: float32 or bfloat16 */
   uint32_t padding;
@@ -227,10 +228,10 @@ typedef struct dp_dense_params {
 
 /* EMBED: y[M, K] = float(w[id[M], K]), zeros where none was sampled */
 typedef struct dp_embed_params {
-  uint64_t rows;  /* dp_row [M] */
+  uint64_t rows;    /* dp_row [M] */
   uint64_t samples; /* dp_sample [sample_count]: those that DP_FROM_SAMPLE means, or 0 */
-  uint64_t w;     /* w_type [N][K padded to 16 with zeros] */
-  uint64_t y;     /* float32 [M, K] */
+  uint64_t w;       /* w_type [N][K padded to 16 with zeros] */
+  uint64_t y;       /* float32 [M, K] */
   uint32_t sample_count;
   uint32_t n, k;
   uint32_t w_type; /* dp_type: float32 or bfloat16 */
@@ -238,12 +239,12 @@ typedef struct dp_embed_params {
 
 /* NORM: x += u; y and (xq, x_scale) = x / rms(x) * scale */
 typedef struct dp_norm_params {
-  uint64_t x;       /* float32 [N, K]; the sum with u is written back */
-  uint64_t u;       /* float32 [N, K], or 0 */
-  uint64_t rows;    /* uint32 [M]: which rows of x and u, each once; or 0: the first M */
-  uint64_t scale;   /* float32 [K] */
-  uint64_t y;       /* float32 [M, K], or 0 */
-  uint64_t xq;      /* as in dp_quantize_params, or 0 */
+  uint64_t x;     /* float32 [N, K]; the sum with u is written back */
+  uint64_t u;     /* float32 [N, K], or 0 */
+  uint64_t rows;  /* uint32 [M]: which rows of x and u, each once; or 0: the first M */
+  uint64_t scale; /* float32 [K] */
+  uint64_t y;     /* float32 [M, K], or 0 */
+  uint64_t xq;    /* as in dp_quantize_params, or 0 */
   uint64_t x_scale;
   uint32_t n, k;
   uint32_t outliers;
@@ -258,7 +259,7 @@ typedef struct dp_attention_params {
 
 /* GATE: y[M, K] = activation(x[M, K]) * u[M, K] */
 typedef struct dp_gate_params {
-  uint64_t x, u, y;    /* of one type */
+  uint64_t x, u, y; /* of one type */
   uint32_t k;
   uint32_t type;       /* dp_type: float32 or bfloat16 */
   uint32_t activation; /* dp_activation */
@@ -267,8 +268,8 @@ typedef struct dp_gate_params {
 
 /* SAMPLE: what the rows of logits ask for */
 typedef struct dp_sample_params {
-  uint64_t logits; /* float32 [M, N] */
-  uint64_t samples;  /* dp_sample [M] */
+  uint64_t logits;  /* float32 [M, N] */
+  uint64_t samples; /* dp_sample [M] */
   uint32_t n;
   uint32_t padding;
 } dp_sample_params;
@@ -315,14 +316,14 @@ _Static_assert(offsetof(dp_op, quantize) == offsetof(dp_op, linear.input), "the 
 typedef struct dp_progress {
   alignas(DP_CACHE_LINE) _Atomic uint32_t done;  /* units finished */
   alignas(DP_CACHE_LINE) _Atomic uint32_t units; /* units in all */
-  _Atomic uint32_t span;                        /* an op's own smallest pieces per unit */
-  _Atomic uint32_t grain;                       /* claims are multiples of this while many are left */
-  _Atomic uint32_t least;                       /* a claim leaves none, or at least so many, units */
-  _Atomic uint32_t cap;                         /* the most units of one claim */
-  _Atomic uint32_t macs;                        /* int8 multiply-adds that a unit takes as long as */
-  _Atomic uint32_t together;                    /* the op need not wait for those before it */
-  _Atomic uint32_t after;                       /* it waits for all programs before */
-  _Atomic uint32_t pinned;                      /* every worker runs its own units and no other's */
+  _Atomic uint32_t span;                         /* an op's own smallest pieces per unit */
+  _Atomic uint32_t grain;                        /* claims are multiples of this while many are left */
+  _Atomic uint32_t least;                        /* a claim leaves none, or at least so many, units */
+  _Atomic uint32_t cap;                          /* the most units of one claim */
+  _Atomic uint32_t macs;                         /* int8 multiply-adds that a unit takes as long as */
+  _Atomic uint32_t together;                     /* the op need not wait for those before it */
+  _Atomic uint32_t after;                        /* it waits for all programs before */
+  _Atomic uint32_t pinned;                       /* every worker runs its own units and no other's */
   /* per worker: epoch << 32 | first << 16 | last, the units [first, last) nobody has claimed */
   _Atomic uint64_t range[DP_MAX_WORKERS];
 } dp_progress;
@@ -333,10 +334,10 @@ typedef struct dp_slot {
   _Atomic uint32_t silent; /* its publisher waits in C and needs no notice */
   _Atomic uint32_t ops_done;
   _Atomic uint32_t completed; /* = epoch once every op is done */
-  _Atomic uint32_t aborted; /* 1: workers skip the units that nobody has claimed yet */
-  _Atomic uint32_t fault;   /* 1 + the index of what an op found wrong, or DP_BAD_ROW and a row, or 0 */
-  _Atomic uint64_t ops;      /* dp_op [op_count]: `own_ops`, or where the publisher keeps them */
-  _Atomic uint64_t progress; /* dp_progress [op_count], likewise */
+  _Atomic uint32_t aborted;   /* 1: workers skip the units that nobody has claimed yet */
+  _Atomic uint32_t fault;     /* 1 + the index of what an op found wrong, or DP_BAD_ROW and a row, or 0 */
+  _Atomic uint64_t ops;       /* dp_op [op_count]: `own_ops`, or where the publisher keeps them */
+  _Atomic uint64_t progress;  /* dp_progress [op_count], likewise */
   alignas(DP_CACHE_LINE) dp_op own_ops[DP_SLOT_OPS];
   dp_progress own_progress[DP_SLOT_OPS];
 } dp_slot;
@@ -354,30 +355,30 @@ typedef struct dp_stats {
 } dp_stats;
 
 typedef struct dp_worker {
-  alignas(DP_CACHE_LINE) _Atomic uint32_t seat; /* JavaScript parks on this word */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t seat;   /* JavaScript parks on this word */
   alignas(DP_CACHE_LINE) _Atomic uint32_t cursor; /* the last program that this worker has finished with */
-  uint32_t op;                                  /* where in program cursor + 1 it stands */
-  uint32_t entered;                             /* the last program it took part in */
-  uint32_t row_epoch, row_stage;                /* which row its scratch holds, quantised: when and */
-  uint64_t row_address;                         /*   from where it was read */
-  uint32_t row_outliers;                        /*   with how many outliers at most */
+  uint32_t op;                                    /* where in program cursor + 1 it stands */
+  uint32_t entered;                               /* the last program it took part in */
+  uint32_t row_epoch, row_stage;                  /* which row its scratch holds, quantised: when and */
+  uint64_t row_address;                           /*   from where it was read */
+  uint32_t row_outliers;                          /*   with how many outliers at most */
   float row_scale;
-  uint64_t idle_since; /* when it last had work, or 0 */
-  uint32_t index;   /* whose ranges it claims first */
+  uint64_t idle_since;   /* when it last had work, or 0 */
+  uint32_t index;        /* whose ranges it claims first */
   _Atomic uint32_t held; /* units of op `op` of program `entered`: claimed, and not yet counted as done */
-  uint64_t scratch; /* a quantised row, rows of DP_MAX_K floats and bfloat16; see DP_STACK_BYTES */
+  uint64_t scratch;      /* a quantised row, rows of DP_MAX_K floats and bfloat16; see DP_STACK_BYTES */
   dp_stats stats;
 } dp_worker;
 
 typedef struct dp_region {
-  alignas(DP_CACHE_LINE) _Atomic uint32_t epoch; /* the doorbell: programs published so far */
-  alignas(DP_CACHE_LINE) _Atomic uint32_t stop;  /* 1: leave, at once */
-  _Atomic uint32_t seats;                        /* workers at or above this sit out */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t epoch;  /* the doorbell: programs published so far */
+  alignas(DP_CACHE_LINE) _Atomic uint32_t stop;   /* 1: leave, at once */
+  _Atomic uint32_t seats;                         /* workers at or above this sit out */
   alignas(DP_CACHE_LINE) _Atomic uint32_t notice; /* 1: a message to JavaScript is in flight */
   alignas(DP_CACHE_LINE) uint32_t threads;
   uint64_t kernels; /* const dp_kernels *: those that were chosen when the region was made */
   alignas(DP_CACHE_LINE) _Atomic uint64_t pace[DP_OP_KINDS]; /* ns that 2^20 MACs of a kind take, or 0 */
-  dp_worker workers[DP_MAX_WORKERS + 1]; /* the last in use is the publisher's thread */
+  dp_worker workers[DP_MAX_WORKERS + 1];                     /* the last in use is the publisher's thread */
   dp_slot ring[DP_RING];
 } dp_region;
 
@@ -429,8 +430,8 @@ DP_EXPORT int dp_pin_thread(const uint32_t *cpus, uint32_t count);
  * `silent`: the caller will wait in dp_help, so no notice is sent. Returns the epoch. The slot
  * must be free: the program 32 epochs ago is complete. One publisher at a time.
  */
-DP_EXPORT uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress,
-                              uint32_t op_count, uint32_t silent);
+DP_EXPORT uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, uint32_t op_count,
+                              uint32_t silent);
 
 /* Bytes from the progress of one op to that of the next in a region of `threads` workers. */
 DP_EXPORT uint64_t dp_progress_bytes(uint32_t threads);

@@ -43,8 +43,7 @@ enum { EAX, EBX, ECX, EDX };
 /* A bit of CPUID leaf 7. It does not say whether the system saves the registers. */
 static int has(unsigned subleaf, int reg, int bit) {
   unsigned regs[4];
-  return __get_cpuid_count(7, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]) &&
-         (regs[reg] >> bit & 1);
+  return __get_cpuid_count(7, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]) && (regs[reg] >> bit & 1);
 }
 
 static const char unsaved[] = "the CPU has it, but the system does not save its registers";
@@ -56,8 +55,8 @@ const char *dp_obstacle_avx2(void) {
 }
 
 const char *dp_obstacle_avx512vnni(void) {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512vnni")) {
     return NULL;
   }
   if (!has(0, EBX, 16)) return "the CPU lacks avx512f";
@@ -67,7 +66,7 @@ const char *dp_obstacle_avx512vnni(void) {
   return unsaved;
 }
 
-/* It takes AVX2, too, and has its registers, which the system saves if it saves those. Older builtins do not know it. */
+/* It takes AVX2, too, whose registers it has: the system saves both or none. Older builtins do not know it. */
 const char *dp_obstacle_avxvnni(void) {
   const char *obstacle = dp_obstacle_avx2();
   if (obstacle != NULL) return obstacle;
@@ -132,9 +131,7 @@ static int has_i8mm(void) { return (getauxval(AT_HWCAP2) & I8MM) != 0; }
 
 const char *dp_obstacle_neon(void) { return NULL; }
 
-const char *dp_obstacle_dotprod(void) {
-  return has_dotprod() ? NULL : "the CPU lacks asimddp, or the system hides it";
-}
+const char *dp_obstacle_dotprod(void) { return has_dotprod() ? NULL : "the CPU lacks asimddp, or the system hides it"; }
 
 /* It takes dotprod, too: no core has one without the other. */
 const char *dp_obstacle_i8mm(void) {

@@ -4,7 +4,7 @@
 #include "cpu.h"
 #include "kernel_table.h"
 
-/* The rest of the arguments, if this library has the kernels of an ISA. The Makefile says so of all that isas.h lists. */
+/* The rest of the arguments, if this library has the kernels of an ISA: the Makefile says so of those in isas.h. */
 #define DP_IF_BUILT(isa, ...) DP_IF(DP_BUILT_##isa, __VA_ARGS__)
 #define DP_IF_NOT_BUILT(isa, ...) DP_IF_NOT(DP_BUILT_##isa, __VA_ARGS__)
 #define DP_IF(built, ...) DP_IF_(built, __VA_ARGS__)
@@ -24,20 +24,12 @@
 
 /* Widest first: the first that can run here is the default. */
 static const dp_kernels table[] = {
-#define DP_LIST_ISA(name, rows, activations, bytes, gemv_isa, many, few, ...)                 \
-  {                                                                                      \
-      .isa = #name,                                                                      \
-      DP_IF_NOT_BUILT(name, .obstacle = dp_obstacle_unbuilt)                             \
-      DP_IF_BUILT(name,                                                                  \
-                  .obstacle = dp_obstacle_##name,                                        \
-                  .activation_bytes = bytes,                                             \
-                  .gemv = dp_gemv_s8_1x64c4_##gemv_isa,                                  \
-                  .gemm = &tile_##many,                                                  \
-                  .gemm_few = &tile_##few,                                               \
-                  .peak = dp_peak_##name,                                                \
-                  DP_ACTIVATION_KERNELS(DP_ASSIGN, activations)                          \
-                  DP_ROW_KERNELS(DP_ASSIGN, rows))                                       \
-  },
+#define DP_LIST_ISA(name, rows, activations, bytes, gemv_isa, many, few, ...)                                 \
+  {.isa = #name,                                                                                              \
+   DP_IF_NOT_BUILT(name, .obstacle = dp_obstacle_unbuilt) DP_IF_BUILT(                                        \
+       name, .obstacle = dp_obstacle_##name, .activation_bytes = bytes, .gemv = dp_gemv_s8_1x64c4_##gemv_isa, \
+       .gemm = &tile_##many, .gemm_few = &tile_##few, .peak = dp_peak_##name,                                 \
+       DP_ACTIVATION_KERNELS(DP_ASSIGN, activations) DP_ROW_KERNELS(DP_ASSIGN, rows))},
 #include "isas.h"
 };
 
@@ -69,9 +61,7 @@ const char *dp_isa(void) { return dp_active_kernels()->isa; }
 
 const char *dp_isa_name(uint32_t index) { return index < TABLE_LENGTH ? table[index].isa : NULL; }
 
-const char *dp_isa_obstacle(uint32_t index) {
-  return index < TABLE_LENGTH ? table[index].obstacle() : NULL;
-}
+const char *dp_isa_obstacle(uint32_t index) { return index < TABLE_LENGTH ? table[index].obstacle() : NULL; }
 
 /* A line more than the row and its outliers need, because rows a multiple of 4 KiB apart would share cache sets. */
 size_t dp_row_stride(const dp_kernels *kernels, size_t k) {

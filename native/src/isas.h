@@ -7,8 +7,9 @@
  *   DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, ...)  widest first: whose kernels serve for rows and
  *     for the format of activations, the bytes of one, whose GEMV, the GEMM for many rows and for few, compiler flags
  *
- * An ISA whose rows are another one's only multiplies.
+ * An ISA whose rows are another one's only multiplies. Lines are not formatted, for compiler flags are no expressions.
  */
+/* clang-format off */
 #ifdef DP_MAKE
 #define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, ...) isa:rows:__VA_ARGS__
 #endif

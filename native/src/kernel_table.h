@@ -63,8 +63,8 @@ typedef void dp_load_row_fn(const int8_t *x, size_t k, void *xq);
  * w: the first column's quad 0 inside the block, 64-byte aligned; the next quad is 256 bytes on.
  * col_sum: of these channels. acc: int32 [16 * columns], 64-byte aligned.
  */
-typedef void dp_gemv_fn(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                        const int32_t *col_sum, int32_t *acc);
+typedef void dp_gemv_fn(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                        int32_t *acc);
 
 /*
  * acc[m, n] = sum_k xq[m, k] * w[n, k] for m < rows <= MR and one block of 64 channels.
@@ -79,8 +79,8 @@ typedef void dp_gemm_fn(const void *xq, size_t stride, uint32_t rows, const int8
  * acc, w_scale, bias (or NULL): 64-byte aligned, readable to the next multiple of 16.
  * y: float32 or bfloat16 [count], any alignment of its element; nothing past it is touched.
  */
-typedef void dp_epilogue_fn(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                            const float *bias, void *y);
+typedef void dp_epilogue_fn(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                            void *y);
 
 /*
  * out[k] = activation(g[k]) * u[k]; for bfloat16 each of the two steps is rounded to bfloat16.
@@ -99,15 +99,14 @@ typedef void dp_load_row_float_fn(const void *row, dp_type type, size_t k, float
 typedef void dp_dot_float_fn(const float *x, const int8_t *w, size_t quads, float *acc);
 
 /* y[n] = acc[n] * wScale[n] (+ bias[n]), rounded once more for bfloat16; as dp_epilogue_fn otherwise. */
-typedef void dp_float_epilogue_fn(const float *acc, size_t count, const float *w_scale, const float *bias,
-                          void *y);
+typedef void dp_float_epilogue_fn(const float *acc, size_t count, const float *w_scale, const float *bias, void *y);
 
 /*
  * x = rope(norm(x)) * scale, in place; see float/rotate.c.
  * x: float32 [D]. norm: float32 [D], or NULL: x is not normed. rotation: [2][D / 2], cosines, then sines.
  */
-typedef void dp_rotate_fn(float *x, uint32_t head_dim, const float *norm, float eps,
-                          const float *rotation, float scale);
+typedef void dp_rotate_fn(float *x, uint32_t head_dim, const float *norm, float eps, const float *rotation,
+                          float scale);
 
 /* Puts k and v, float32 [D], into a position of a page; int8 as dp_quantize_row_fn quantises. */
 typedef void dp_store_kv_fn(const float *k, const float *v, dp_kv_head head, uint32_t position);
@@ -153,8 +152,8 @@ typedef void dp_rms_norm_fn(float *x, const float *u, const float *w, size_t k, 
  * w: float32 or bfloat16 rows, dp_dense_stride(K) elements apart, padded with zeros, 64-byte aligned.
  * x: float32 [K]; y: float32 [channels]; any alignment of their elements.
  */
-typedef void dp_dense_fn(const float *const *x, uint32_t rows, const void *w, uint32_t channels,
-                         size_t k, const float *bias, float *const *y);
+typedef void dp_dense_fn(const float *const *x, uint32_t rows, const void *w, uint32_t channels, size_t k,
+                         const float *bias, float *const *y);
 
 /*
  * Samples sample->id from logits [N], which are used up; none where one is NaN or all are -infinity.
@@ -169,16 +168,16 @@ typedef dp_sample_outcome dp_score_fn(const float *logits, size_t n, dp_sample *
  * tiles = one block of int8 w[n0 .. n0 + channels, K], rows `stride` bytes apart; the rest zeros.
  * col_sum: int32 [64].
  */
-typedef void dp_pack_block_fn(const int8_t *w, size_t stride, uint32_t channels, size_t k,
-                              int8_t *tiles, int32_t *col_sum);
+typedef void dp_pack_block_fn(const int8_t *w, size_t stride, uint32_t channels, size_t k, int8_t *tiles,
+                              int32_t *col_sum);
 
 /*
  * s[n] = max(absmax_k, 1e-8) / 127; tiles = pack(clamp(rne(w[n, k] / s[n]), -128, 127)).
  * w: float32 or bfloat16 [channels, K], contiguous. col_sum, w_scale: [64].
  * Returns the first channel that holds a NaN or an infinity (nothing of it is packed), or -1.
  */
-typedef int dp_quantize_pack_block_fn(const void *w, dp_type type, uint32_t channels, size_t k,
-                                      int8_t *tiles, int32_t *col_sum, float *w_scale);
+typedef int dp_quantize_pack_block_fn(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
+                                      int32_t *col_sum, float *w_scale);
 
 /* In which order memory is read. */
 typedef struct dp_read_order {
@@ -205,13 +204,13 @@ typedef void dp_end_gemm_fn(void);
 /* A GEMM kernel, the rows it takes at once, and how its results get to memory. */
 typedef struct dp_gemm_tile {
   dp_gemm_fn *run;
-  uint32_t mr;   /* most rows */
-  uint32_t unit; /* panels are whole multiples of so many rows, but for the last: fewer take as long */
+  uint32_t mr;    /* most rows */
+  uint32_t unit;  /* panels are whole multiples of so many rows, but for the last: fewer take as long */
   bool rows_stay; /* where not all rows fit the L2 cache, some stay there and blocks pass by */
   bool symmetric; /* takes activations of -127 to 127 only, as quantised ones are */
   dp_widen_outliers_fn *widen_outliers; /* puts outliers into rows, for it multiplies them, too; or NULL */
-  dp_stream_row_fn *stream_row; /* NULL: results are written as they come */
-  dp_end_gemm_fn *end; /* to be called after the last panel, or NULL */
+  dp_stream_row_fn *stream_row;         /* NULL: results are written as they come */
+  dp_end_gemm_fn *end;                  /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
 
 /*
@@ -220,37 +219,37 @@ typedef struct dp_gemm_tile {
  */
 
 /* How a quantised activation is stored. */
-#define DP_ACTIVATION_KERNELS(X, isa)                                                    \
-  X(isa, quantize_row, quantize_row_f32)                                                 \
-  X(isa, quantize_row, quantize_row_bf16)                                                \
+#define DP_ACTIVATION_KERNELS(X, isa)     \
+  X(isa, quantize_row, quantize_row_f32)  \
+  X(isa, quantize_row, quantize_row_bf16) \
   X(isa, load_row, load_row_s8)
 
 /* Only its registers. Those in kernels/float are portable C, compiled once for each ISA. */
-#define DP_ROW_KERNELS(X, isa)                                                           \
-  X(isa, epilogue, epilogue_f32)                                                         \
-  X(isa, epilogue, epilogue_bf16)                                                        \
-  X(isa, split_outliers, split_outliers)                                                 \
-  X(isa, add_outliers, add_outliers)                                                     \
-  X(isa, gate, gate_f32)                                                                 \
-  X(isa, gate, gate_bf16)                                                                \
-  X(isa, load_row_float, load_row_float)                                                 \
-  X(isa, dot_float, dot_float_64c4)                                                      \
-  X(isa, float_epilogue, float_epilogue_f32)                                             \
-  X(isa, float_epilogue, float_epilogue_bf16)                                            \
-  X(isa, rotate, rotate)                                                                 \
-  X(isa, store_kv, store_kv)                                                             \
-  X(isa, attend_page, attend_page)                                                       \
-  X(isa, merge_part, merge_part)                                                         \
-  X(isa, normalize_part, normalize_part)                                                 \
-  X(isa, pack_block, pack_block_s8)                                                      \
+#define DP_ROW_KERNELS(X, isa)                                                               \
+  X(isa, epilogue, epilogue_f32)                                                             \
+  X(isa, epilogue, epilogue_bf16)                                                            \
+  X(isa, split_outliers, split_outliers)                                                     \
+  X(isa, add_outliers, add_outliers)                                                         \
+  X(isa, gate, gate_f32)                                                                     \
+  X(isa, gate, gate_bf16)                                                                    \
+  X(isa, load_row_float, load_row_float)                                                     \
+  X(isa, dot_float, dot_float_64c4)                                                          \
+  X(isa, float_epilogue, float_epilogue_f32)                                                 \
+  X(isa, float_epilogue, float_epilogue_bf16)                                                \
+  X(isa, rotate, rotate)                                                                     \
+  X(isa, store_kv, store_kv)                                                                 \
+  X(isa, attend_page, attend_page)                                                           \
+  X(isa, merge_part, merge_part)                                                             \
+  X(isa, normalize_part, normalize_part)                                                     \
+  X(isa, pack_block, pack_block_s8)                                                          \
   X(isa, pack_block, pack_block_transposed_s8) /* of transpose(w), where w is int8 [K, N] */ \
-  X(isa, quantize_pack_block, quantize_pack_block)                                       \
-  X(isa, embed, embed)                                                                   \
-  X(isa, rms_norm, rms_norm)                                                             \
-  X(isa, dense, dense_f32)                                                               \
-  X(isa, dense, dense_bf16)                                                              \
-  X(isa, sample_row, sample_row)                                                                     \
-  X(isa, score, score)                                                                   \
+  X(isa, quantize_pack_block, quantize_pack_block)                                           \
+  X(isa, embed, embed)                                                                       \
+  X(isa, rms_norm, rms_norm)                                                                 \
+  X(isa, dense, dense_f32)                                                                   \
+  X(isa, dense, dense_bf16)                                                                  \
+  X(isa, sample_row, sample_row)                                                             \
+  X(isa, score, score)                                                                       \
   X(isa, read, read)
 
 #define DP_FIELD(isa, type, name) dp_##type##_fn *name;
@@ -269,11 +268,11 @@ typedef struct dp_kernels {
 } dp_kernels;
 
 #define DP_LIST_GEMM(tile, isa, ...) dp_gemm_fn dp_gemm_s8_##tile##_##isa;
-#define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, ...)                      \
-  dp_obstacle_fn dp_obstacle_##isa;                                                      \
-  dp_gemv_fn dp_gemv_s8_1x64c4_##gemv;                                                   \
-  dp_peak_fn dp_peak_##isa;                                                              \
-  DP_ACTIVATION_KERNELS(DP_DECLARE, activations)                                         \
+#define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, ...) \
+  dp_obstacle_fn dp_obstacle_##isa;                                      \
+  dp_gemv_fn dp_gemv_s8_1x64c4_##gemv;                                   \
+  dp_peak_fn dp_peak_##isa;                                              \
+  DP_ACTIVATION_KERNELS(DP_DECLARE, activations)                         \
   DP_ROW_KERNELS(DP_DECLARE, rows)
 #define DP_PORTABLE_TOO /* which tests compare with, in WebAssembly too */
 #include "isas.h"

@@ -31,9 +31,7 @@ static inline size_t dp_kv_head_bytes(dp_type type, uint32_t head_dim) {
 static inline char *dp_kv_keys(dp_kv_head head) { return head.at; }
 
 /* T [DP_PAGE / P][D][P] */
-static inline char *dp_kv_values(dp_kv_head head) {
-  return head.at + dp_kv_half_bytes(head.type, head.head_dim);
-}
+static inline char *dp_kv_values(dp_kv_head head) { return head.at + dp_kv_half_bytes(head.type, head.head_dim); }
 
 /* float32 [DP_PAGE], for int8 only */
 static inline float *dp_kv_key_scales(dp_kv_head head) {
@@ -41,9 +39,7 @@ static inline float *dp_kv_key_scales(dp_kv_head head) {
 }
 
 /* float32 [DP_PAGE], for int8 only */
-static inline float *dp_kv_value_scales(dp_kv_head head) {
-  return dp_kv_key_scales(head) + DP_PAGE;
-}
+static inline float *dp_kv_value_scales(dp_kv_head head) { return dp_kv_key_scales(head) + DP_PAGE; }
 
 /* Index of the first element of the key at a position of the page. */
 static inline size_t dp_kv_key_index(dp_kv_head head, uint32_t position) {

@@ -58,8 +58,8 @@
 
 #include "cpu.h"
 #include "kernel_table.h"
-#include "units.h"
 #include "system.h"
+#include "units.h"
 
 /* Spins for a moment; after a while yields the core, which the other thread may need. */
 static inline void spin(uint32_t spins) {
@@ -70,9 +70,7 @@ static inline void spin(uint32_t spins) {
   }
 }
 
-static inline dp_slot *slot_of(dp_region *region, uint32_t epoch) {
-  return &region->ring[epoch % DP_RING];
-}
+static inline dp_slot *slot_of(dp_region *region, uint32_t epoch) { return &region->ring[epoch % DP_RING]; }
 
 static inline const dp_kernels *kernels_of(const dp_region *region) {
   return (const dp_kernels *)(uintptr_t)region->kernels;
@@ -96,8 +94,8 @@ static inline uint32_t share_of(uint32_t left, uint32_t grain, uint32_t least, u
 }
 
 /* Claims at most `cap` units of the op, the worker's own first. False: none are left. */
-static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker, uint32_t threads,
-                        uint32_t cap, dp_claim *claim) {
+static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker, uint32_t threads, uint32_t cap,
+                        dp_claim *claim) {
   const uint32_t index = worker->index;
   const uint32_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
   const uint32_t least = atomic_load_explicit(&progress->least, memory_order_relaxed);
@@ -110,10 +108,9 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker
       if (first == last) break;
       const uint32_t share = share_of(last - first, grain, least, cap);
       const bool own = owner == index;
-      const uint64_t rest = own ? make_range(epoch, first + share, last)
-                                : make_range(epoch, first, last - share);
-      if (atomic_compare_exchange_weak_explicit(&progress->range[owner], &range, rest,
-                                                memory_order_acq_rel, memory_order_acquire)) {
+      const uint64_t rest = own ? make_range(epoch, first + share, last) : make_range(epoch, first, last - share);
+      if (atomic_compare_exchange_weak_explicit(&progress->range[owner], &range, rest, memory_order_acq_rel,
+                                                memory_order_acquire)) {
         atomic_store_explicit(&worker->held, share, memory_order_relaxed);
         claim->first = own ? first : last - share;
         claim->last = claim->first + share;
@@ -125,8 +122,7 @@ static bool claim_units(dp_progress *progress, uint32_t epoch, dp_worker *worker
 }
 
 /* Divides the units among the workers, in whole grains where there are many. */
-static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint32_t flags,
-                      uint32_t threads) {
+static void share_out(dp_progress *progress, uint32_t epoch, dp_plan plan, uint32_t flags, uint32_t threads) {
   atomic_store_explicit(&progress->done, 0, memory_order_relaxed);
   atomic_store_explicit(&progress->units, plan.units, memory_order_relaxed);
   atomic_store_explicit(&progress->span, plan.span, memory_order_relaxed);
@@ -159,8 +155,7 @@ static inline dp_progress *progress_at(uint64_t first, uint32_t i, uint32_t thre
   return (dp_progress *)(uintptr_t)(first + i * dp_progress_bytes(threads));
 }
 
-uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, uint32_t op_count,
-                    uint32_t silent) {
+uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, uint32_t op_count, uint32_t silent) {
   const uint32_t epoch = atomic_load_explicit(&region->epoch, memory_order_relaxed) + 1;
   dp_slot *slot = slot_of(region, epoch);
   if (ops == NULL) {
@@ -177,8 +172,8 @@ uint32_t dp_publish(dp_region *region, const dp_op *ops, dp_progress *progress, 
   atomic_store_explicit(&slot->ops_done, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < op_count; i++) {
     const dp_plan plan = dp_plan_op(&ops[i], kernels_of(region), region->threads);
-    share_out(progress_at((uint64_t)(uintptr_t)progress, i, region->threads), epoch, plan,
-              ops[i].flags, region->threads);
+    share_out(progress_at((uint64_t)(uintptr_t)progress, i, region->threads), epoch, plan, ops[i].flags,
+              region->threads);
   }
   atomic_store_explicit(&region->epoch, epoch, memory_order_seq_cst);
   return epoch;
@@ -281,7 +276,7 @@ static inline outcome settle_claim(dp_worker *worker, const dp_program *program,
 /* ---- how long claims take ------------------------------------------------------------------------ */
 
 enum {
-  PACE_MACS = 1 << 20,       /* a pace is how long so many multiply-adds take */
+  PACE_MACS = 1 << 20,        /* a pace is how long so many multiply-adds take */
   LONG_CLAIM_NS = 250 * 1000, /* an event loop does not wait for a claim longer than this */
 };
 
@@ -303,8 +298,7 @@ static void learn_pace(_Atomic uint64_t *pace, uint64_t macs, uint64_t passed_ns
  * or units that belong together; 0 where even one takes too long. It may read the op before it claims, because
  * only the publisher reuses slots.
  */
-static uint32_t fitting_units(const dp_stay *stay, const dp_program *program, uint32_t i,
-                              const dp_progress *progress) {
+static uint32_t fitting_units(const dp_stay *stay, const dp_program *program, uint32_t i, const dp_progress *progress) {
   const uint64_t pace = atomic_load_explicit(&stay->region->pace[program->ops[i].kind], memory_order_relaxed);
   const uint64_t macs = atomic_load_explicit(&progress->macs, memory_order_relaxed);
   const uint64_t grain = atomic_load_explicit(&progress->grain, memory_order_relaxed);
@@ -412,8 +406,7 @@ static outcome run_program(dp_stay *stay, uint32_t epoch) {
   worker->entered = epoch;
   const uint32_t threads = stay->region->threads;
   const dp_progress *first = progress_at(program.progress, 0, threads);
-  if (atomic_load_explicit(&first->after, memory_order_relaxed) &&
-      wait_for_programs(stay, epoch) == LEAVING) {
+  if (atomic_load_explicit(&first->after, memory_order_relaxed) && wait_for_programs(stay, epoch) == LEAVING) {
     return LEAVING;
   }
   uint32_t stage = worker->op;
@@ -503,8 +496,7 @@ static void help(dp_stay *stay, uint32_t epoch) {
 uint32_t dp_help(dp_region *region, uint32_t epoch, uint64_t slice_ns) {
   dp_worker *worker = &region->workers[region->threads];
   const uint64_t start = dp_now_ns();
-  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .deadline = start + slice_ns,
-                  .clock = start};
+  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .deadline = start + slice_ns, .clock = start};
   help(&stay, epoch);
   return is_complete(slot_of(region, epoch), epoch);
 }
@@ -512,8 +504,12 @@ uint32_t dp_help(dp_region *region, uint32_t epoch, uint64_t slice_ns) {
 uint32_t dp_help_briefly(dp_region *region, uint32_t epoch, uint64_t turn_ns) {
   dp_worker *worker = &region->workers[region->threads];
   const uint64_t start = dp_now_ns();
-  dp_stay stay = {.region = region, .worker = worker, .publisher = true, .in_turn = true,
-                  .deadline = start + turn_ns, .clock = start};
+  dp_stay stay = {.region = region,
+                  .worker = worker,
+                  .publisher = true,
+                  .in_turn = true,
+                  .deadline = start + turn_ns,
+                  .clock = start};
   help(&stay, epoch);
   return !stay.has_long_units;
 }
@@ -536,9 +532,7 @@ static size_t region_head_bytes(void) {
 }
 
 /* Bytes of a worker's stack and scratch memory. */
-static uint64_t worker_bytes(const dp_kernels *kernels) {
-  return DP_STACK_BYTES + dp_scratch_bytes(kernels);
-}
+static uint64_t worker_bytes(const dp_kernels *kernels) { return DP_STACK_BYTES + dp_scratch_bytes(kernels); }
 
 uint64_t dp_region_bytes(uint32_t threads) {
   return region_head_bytes() + (uint64_t)(threads + 1) * worker_bytes(dp_active_kernels());
@@ -555,6 +549,4 @@ void dp_region_init(dp_region *region, uint32_t threads) {
   }
 }
 
-uint64_t dp_region_row_stride(const dp_region *region, uint32_t k) {
-  return dp_row_stride(kernels_of(region), k);
-}
+uint64_t dp_region_row_stride(const dp_region *region, uint32_t k) { return dp_row_stride(kernels_of(region), k); }

@@ -24,9 +24,16 @@
 #define DP_CASES_8(CALL) DP_CASES_5(CALL) DP_CASE(6, CALL) DP_CASE(7, CALL) DP_CASE(8, CALL)
 #define DP_CASES_11(CALL) DP_CASES_8(CALL) DP_CASE(9, CALL) DP_CASE(10, CALL) DP_CASE(11, CALL)
 
-#define DP_SWITCH_3(count, CALL) switch (count) { DP_CASES_2(CALL) default: CALL(3); break; }
-#define DP_SWITCH_4(count, CALL) switch (count) { DP_CASES_3(CALL) default: CALL(4); break; }
-#define DP_SWITCH_6(count, CALL) switch (count) { DP_CASES_5(CALL) default: CALL(6); break; }
-#define DP_SWITCH_12(count, CALL) switch (count) { DP_CASES_11(CALL) default: CALL(12); break; }
+#define DP_OTHERS(c, CALL) \
+  default: CALL(c); break;
+
+#define DP_SWITCH_3(count, CALL) \
+  switch (count) { DP_CASES_2(CALL) DP_OTHERS(3, CALL) }
+#define DP_SWITCH_4(count, CALL) \
+  switch (count) { DP_CASES_3(CALL) DP_OTHERS(4, CALL) }
+#define DP_SWITCH_6(count, CALL) \
+  switch (count) { DP_CASES_5(CALL) DP_OTHERS(6, CALL) }
+#define DP_SWITCH_12(count, CALL) \
+  switch (count) { DP_CASES_11(CALL) DP_OTHERS(12, CALL) }
 
 #endif

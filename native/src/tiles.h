@@ -12,16 +12,14 @@
  * then quads of KR consecutive k, then channel, then the bytes of the quad. N and K are padded with
  * zero weights. 64 bytes are 16 channels of one quad: one AVX-512 operand, two AVX2 operands.
  */
-#define DP_NR 64 /* channels of a block */
-#define DP_KR 4  /* k of a quad */
+#define DP_NR 64     /* channels of a block */
+#define DP_KR 4      /* k of a quad */
 #define DP_COLUMN 16 /* channels of a column, the narrowest piece of a block that kernels take */
 #define DP_COLUMNS (DP_NR / DP_COLUMN)
 #define DP_QUAD_BYTES (DP_NR * DP_KR)
 
 /* Bytes of an element. */
-static inline size_t dp_type_bytes(uint32_t type) {
-  return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4;
-}
+static inline size_t dp_type_bytes(uint32_t type) { return type == DP_BF16 ? 2 : type == DP_S8 ? 1 : 4; }
 
 static inline size_t dp_blocks(size_t n) { return (n + DP_NR - 1) / DP_NR; }
 static inline size_t dp_quads(size_t k) { return (k + DP_KR - 1) / DP_KR; }

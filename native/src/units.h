@@ -9,10 +9,10 @@
 typedef struct dp_plan {
   uint32_t units; /* at most DP_MAX_UNITS */
   uint32_t span;
-  uint32_t grain; /* units that belong together: claims keep them so while many are left */
-  uint32_t least; /* units below which a claim costs more than it evens out */
-  uint32_t cap;   /* most units of a claim, so that no claim takes long */
-  uint32_t macs;  /* int8 multiply-adds that a unit takes as long as */
+  uint32_t grain;  /* units that belong together: claims keep them so while many are left */
+  uint32_t least;  /* units below which a claim costs more than it evens out */
+  uint32_t cap;    /* most units of a claim, so that no claim takes long */
+  uint32_t macs;   /* int8 multiply-adds that a unit takes as long as */
   uint32_t pinned; /* 1: units are not taken over by other workers */
 } dp_plan;
 

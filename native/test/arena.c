@@ -6,9 +6,7 @@
 
 dp_slot *slot_at(const arena *arena, uint32_t epoch) { return &arena->region->ring[epoch % DP_RING]; }
 
-bool is_complete(const arena *arena, uint32_t epoch) {
-  return atomic_load(&slot_at(arena, epoch)->completed) == epoch;
-}
+bool is_complete(const arena *arena, uint32_t epoch) { return atomic_load(&slot_at(arena, epoch)->completed) == epoch; }
 
 uint32_t publish(const arena *arena, const dp_op *ops, uint32_t op_count, bool silent) {
   dp_slot *slot = slot_at(arena, atomic_load(&arena->region->epoch) + 1);
@@ -33,6 +31,7 @@ uint64_t units_run(const arena *arena) {
 
 uint64_t units_of(const arena *arena, const dp_op *ops, uint32_t op_count) {
   uint64_t units = 0;
-  for (uint32_t i = 0; i < op_count; i++) units += dp_plan_op(&ops[i], dp_active_kernels(), arena->region->threads).units;
+  for (uint32_t i = 0; i < op_count; i++)
+    units += dp_plan_op(&ops[i], dp_active_kernels(), arena->region->threads).units;
   return units;
 }

@@ -17,8 +17,7 @@ static float sum16(const float *values, size_t count) {
   return lane[0];
 }
 
-void oracle_rotate(float *x, uint32_t head_dim, const float *norm, float eps, const float *rotation,
-                   float scale) {
+void oracle_rotate(float *x, uint32_t head_dim, const float *norm, float eps, const float *rotation, float scale) {
   float squares[256] = {0}, normed[256];
   for (uint32_t i = 0; i < head_dim; i++) squares[i] = x[i] * x[i];
   const float mean = sum16(squares, head_dim) / (float)head_dim;
@@ -64,8 +63,8 @@ static size_t scale_at(const dp_attention *a, int which, uint32_t position) {
   return 2 * 64 * (size_t)a->head_dim + (which * 64 + position) * sizeof(float);
 }
 
-void oracle_store_kv(const dp_attention *a, char *page, uint32_t kv_head, uint32_t position,
-                     const float *k, const float *v) {
+void oracle_store_kv(const dp_attention *a, char *page, uint32_t kv_head, uint32_t position, const float *k,
+                     const float *v) {
   char *head = page + a->page_offset + kv_head * head_bytes(a);
   int8_t q[2][256];
   if (a->cache_type == DP_S8) {
@@ -86,8 +85,7 @@ void oracle_store_kv(const dp_attention *a, char *page, uint32_t kv_head, uint32
 }
 
 static float element(const dp_attention *a, const char *head, size_t index) {
-  return a->cache_type == DP_S8 ? ((const int8_t *)head)[index]
-                                : oracle_load(head, (dp_type)a->cache_type, index);
+  return a->cache_type == DP_S8 ? ((const int8_t *)head)[index] : oracle_load(head, (dp_type)a->cache_type, index);
 }
 
 typedef struct part {
@@ -95,8 +93,7 @@ typedef struct part {
 } part;
 
 /* The partial result of positions [first, last) of one page. */
-static part attend_page(const dp_attention *a, const char *head, const float *q, uint32_t first,
-                        uint32_t last) {
+static part attend_page(const dp_attention *a, const char *head, const float *q, uint32_t first, uint32_t last) {
   part part = {.maximum = -INFINITY};
   float s[64], p[64] = {0};
   const bool scaled = a->cache_type == DP_S8;

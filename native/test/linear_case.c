@@ -39,8 +39,7 @@ static block gated_row(const linear_case *linear, uint32_t m) {
   return row;
 }
 
-static float expect_channel(const linear_case *linear, const void *row, const int32_t *q, float x_scale,
-                            uint32_t n) {
+static float expect_channel(const linear_case *linear, const void *row, const int32_t *q, float x_scale, uint32_t n) {
   const int8_t *w = (int8_t *)linear->w.at + (size_t)n * linear->k;
   const float w_scale = ((float *)linear->scale.at)[n];
   const float *bias = linear->has_bias ? (const float *)linear->bias.at + n : NULL;
@@ -64,8 +63,7 @@ static void expect_row(const linear_case *linear, uint32_t m) {
       const int32_t acc = oracle_dot_with(q.at, (int8_t *)linear->w.at + (size_t)n * linear->k, linear->k);
       memcpy((int32_t *)linear->expected.at + at, &acc, sizeof acc);
     } else {
-      oracle_store(linear->expected.at, linear->y_type, at,
-                   expect_channel(linear, row.at, q.at, x_scale, n));
+      oracle_store(linear->expected.at, linear->y_type, at, expect_channel(linear, row.at, q.at, x_scale, n));
     }
   }
   free_block(&row), free_block(&q);
@@ -162,8 +160,7 @@ static void scatter_input(linear_call *call, dp_op *op) {
   call->x_copy = make_input(linear->x.bytes, size_of(linear->x_type));
   call->x_table = reverse_table(&call->x_copy, linear->m, width);
   for (uint32_t m = 0; m < linear->m; m++) {
-    memcpy((char *)(uintptr_t)((uint64_t *)call->x_table.at)[m],
-           (const char *)linear->x.at + m * width, width);
+    memcpy((char *)(uintptr_t)((uint64_t *)call->x_table.at)[m], (const char *)linear->x.at + m * width, width);
   }
   op->linear.input.x = address_of(&call->x_table);
   op->flags |= DP_X_ROWS;
@@ -192,24 +189,26 @@ linear_call make_linear_call(const linear_case *linear) {
   call.x_scale = make_output(linear->m * sizeof(float), 0);
   dp_op op = {
       .m = linear->m,
-      .linear = {
-          .input = {
-              .x = address_of(&linear->x),
-              .u = linear->activation == DP_ACT_NONE ? 0 : address_of(&linear->u),
-              .xq = address_of(&call.xq),
-              .x_scale = address_of(&call.x_scale),
-              .k = linear->k,
-              .x_type = linear->x_type,
-              .activation = linear->activation,
-              .outliers = linear->outliers,
+      .linear =
+          {
+              .input =
+                  {
+                      .x = address_of(&linear->x),
+                      .u = linear->activation == DP_ACT_NONE ? 0 : address_of(&linear->u),
+                      .xq = address_of(&call.xq),
+                      .x_scale = address_of(&call.x_scale),
+                      .k = linear->k,
+                      .x_type = linear->x_type,
+                      .activation = linear->activation,
+                      .outliers = linear->outliers,
+                  },
+              .tiles = address_of(&linear->tiles),
+              .col_sum = address_of(&linear->col_sum),
+              .scale = address_of(&linear->scale),
+              .bias = linear->has_bias ? address_of(&linear->bias) : 0,
+              .n = linear->n,
+              .y_type = linear->y_type,
           },
-          .tiles = address_of(&linear->tiles),
-          .col_sum = address_of(&linear->col_sum),
-          .scale = address_of(&linear->scale),
-          .bias = linear->has_bias ? address_of(&linear->bias) : 0,
-          .n = linear->n,
-          .y_type = linear->y_type,
-      },
   };
   if (packs) {
     call.tiles = make_output(linear->tiles.bytes, 0);
@@ -246,8 +245,8 @@ void check_edges(const linear_call *call, const char *where) {
   bool hold = edges_hold(&call->xq) && edges_hold(&call->x_scale);
   if (call->tiles.at != NULL) hold &= edges_hold(&call->tiles) && edges_hold(&call->col_sum);
   for (uint32_t r = 0; r < call->results; r++) hold &= edges_hold(&call->y[r]);
-  check(hold, "%s: a program of M %u, N %u, K %u wrote beside its memory", where, call->linear->m,
-        call->linear->n, call->linear->k);
+  check(hold, "%s: a program of M %u, N %u, K %u wrote beside its memory", where, call->linear->m, call->linear->n,
+        call->linear->k);
 }
 
 static void check_result(const linear_call *call, uint32_t r, const char *where) {
@@ -262,9 +261,9 @@ static void check_result(const linear_call *call, uint32_t r, const char *where)
     if (!check(n == linear->n,
                "%s: M %u, N %u, K %u, types %d to %d, activation %d, %u outliers, op %u of %u, kind %u: row %u, "
                "channel %u is wrong",
-               where, linear->m, linear->n, linear->k, linear->x_type, linear->y_type,
-               linear->activation, linear->outliers, call->op_count - call->results + r, call->op_count,
-               call->ops[call->op_count - 1].kind, m, n)) {
+               where, linear->m, linear->n, linear->k, linear->x_type, linear->y_type, linear->activation,
+               linear->outliers, call->op_count - call->results + r, call->op_count, call->ops[call->op_count - 1].kind,
+               m, n)) {
       return;
     }
   }

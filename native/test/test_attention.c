@@ -192,8 +192,7 @@ static void free_case(attention_case *c) {
     free_block(&c->tables[s]);
   }
   for (int m = 0; m < MOST_ROWS; m++) free_block(&c->own_tables[m]);
-  block *const blocks[] = {&c->rows, &c->q,        &c->k,   &c->v,    &c->q_norm,
-                           &c->k_norm, &c->rotation, &c->out, &c->parts};
+  block *const blocks[] = {&c->rows, &c->q, &c->k, &c->v, &c->q_norm, &c->k_norm, &c->rotation, &c->out, &c->parts};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free_block(blocks[i]);
   free(c);
 }
@@ -241,8 +240,8 @@ static void test_rotate(const attention_case *c) {
     for (uint32_t g = 0; g < a->kv_heads; g++) {
       const size_t at = (m * a->kv_heads + g) * D;
       oracle_rotate((float *)k.at + at, a->head_dim, k_norm, a->eps, rotation, 1);
-      oracle_store_kv(a, expected[s][row->position / DP_PAGE].at, g, row->position % DP_PAGE,
-                      (float *)k.at + at, (float *)c->v.at + at);
+      oracle_store_kv(a, expected[s][row->position / DP_PAGE].at, g, row->position % DP_PAGE, (float *)k.at + at,
+                      (float *)c->v.at + at);
     }
   }
   arena arena = make_arena(one_in(2) ? 1 : random_between(2, 9));
@@ -251,8 +250,8 @@ static void test_rotate(const attention_case *c) {
   check(same_floats(c->q.at, q.at, q.bytes / sizeof(float)), "rotate D %u: queries differ", a->head_dim);
   for (uint32_t s = 0; s < c->sequences; s++) {
     for (uint32_t p = 0; p * DP_PAGE < c->lengths[s]; p++) {
-      check(same_pages(c, &c->pages[s][p], &expected[s][p]), "rotate D %u, type %u: page %u differs",
-            a->head_dim, a->cache_type, p);
+      check(same_pages(c, &c->pages[s][p], &expected[s][p]), "rotate D %u, type %u: page %u differs", a->head_dim,
+            a->cache_type, p);
       free_block(&expected[s][p]);
     }
   }
@@ -281,8 +280,8 @@ static void test_attend(attention_case *c) {
       /* unsplit, rows are skipped if their tile holds an invalid one */
       if (left_out && (!sound || (!a->split && fault != 0))) continue;
       check(sound && same_floats(out, (const float *)expected.at + m * width, width),
-            "attend %u rows, heads %u/%u, D %u, window %u, type %u, split %u: row %u differs", c->m,
-            a->query_heads, a->kv_heads, a->head_dim, a->window, a->cache_type, a->split, m);
+            "attend %u rows, heads %u/%u, D %u, window %u, type %u, split %u: row %u differs", c->m, a->query_heads,
+            a->kv_heads, a->head_dim, a->window, a->cache_type, a->split, m);
     }
     check(edges_hold(&c->out) && edges_hold(&c->parts), "attend D %u wrote beside its memory", a->head_dim);
     free_arena(&arena);

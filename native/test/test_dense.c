@@ -29,15 +29,16 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
       .kind = DP_OP_DENSE,
       .m = m,
       .flags = tabled ? DP_X_ROWS : 0,
-      .dense = {
-          .x = tabled ? address_of(&table) : address_of(&x),
-          .w = address_of(&w.memory),
-          .bias = biased ? address_of(&bias) : 0,
-          .y = address_of(&y),
-          .n = n,
-          .k = k,
-          .w_type = w.type,
-      },
+      .dense =
+          {
+              .x = tabled ? address_of(&table) : address_of(&x),
+              .w = address_of(&w.memory),
+              .bias = biased ? address_of(&bias) : 0,
+              .y = address_of(&y),
+              .n = n,
+              .k = k,
+              .w_type = w.type,
+          },
   };
   run_alone(&arena, &op, 1);
   for (uint32_t i = 0; i < m; i++) {
@@ -48,8 +49,8 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
       float expected = oracle_sum16(products, k);
       if (biased) expected = expected + ((float *)bias.at)[j];
       const float got = ((float *)y.at)[(size_t)i * n + j];
-      check(same_float(got, expected), "dense type %d, %u x %u x %u: y[%u, %u] is %a, not %a", w.type, m, n,
-            k, i, j, (double)got, (double)expected);
+      check(same_float(got, expected), "dense type %d, %u x %u x %u: y[%u, %u] is %a, not %a", w.type, m, n, k, i, j,
+            (double)got, (double)expected);
     }
   }
   check(edges_hold(&y), "dense %u x %u x %u wrote beside its memory", m, n, k);
@@ -57,9 +58,7 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   free_arena(&arena);
 }
 
-void dense_case(void) {
-  test_case(one_in(3) ? 1 : random_extent(20), random_extent(70), random_extent(MOST_K));
-}
+void dense_case(void) { test_case(one_in(3) ? 1 : random_extent(20), random_extent(70), random_extent(MOST_K)); }
 
 void test_dense(void) {
   for (int i = 0; i < CASES; i++) dense_case();

@@ -34,16 +34,17 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_EMBED,
       .m = m,
-      .embed = {
-          .rows = address_of(&rows),
-          .samples = sample_count == 0 ? 0 : address_of(&samples),
-          .w = address_of(&w.memory),
-          .y = address_of(&y),
-          .sample_count = sample_count,
-          .n = n,
-          .k = k,
-          .w_type = w.type,
-      },
+      .embed =
+          {
+              .rows = address_of(&rows),
+              .samples = sample_count == 0 ? 0 : address_of(&samples),
+              .w = address_of(&w.memory),
+              .y = address_of(&y),
+              .sample_count = sample_count,
+              .n = n,
+              .k = k,
+              .w_type = w.type,
+          },
   };
   const uint32_t fault = atomic_load(&slot_at(&arena, run_alone(&arena, &op, 1))->fault);
   bool faulty = false, named = false;
@@ -60,8 +61,8 @@ static void test_case(uint32_t m, uint32_t n, uint32_t k) {
     if (id & DP_FROM_SAMPLE) id = sample[sampled].id;
     for (uint32_t j = 0; j < k; j++) {
       const float expected = id >= n ? 0 : float_rows_at(&w, id, j);
-      if (!check(same_float(got[j], expected), "embed type %d, M %u, K %u: row %u, element %u differs", w.type,
-                 m, k, i, j)) {
+      if (!check(same_float(got[j], expected), "embed type %d, M %u, K %u: row %u, element %u differs", w.type, m, k, i,
+                 j)) {
         break;
       }
     }

@@ -45,16 +45,15 @@ static void test_case(size_t count, dp_type type) {
   const float *with = one_in(2) ? bias.at : NULL;
 
   for (size_t n = 0; n < count; n++) {
-    oracle_store(expected.at, type, n,
-                 oracle_dequantize(((int32_t *)acc.at)[n], x_scale, ((float *)w_scale.at)[n],
-                                   with == NULL ? NULL : with + n));
+    oracle_store(
+        expected.at, type, n,
+        oracle_dequantize(((int32_t *)acc.at)[n], x_scale, ((float *)w_scale.at)[n], with == NULL ? NULL : with + n));
   }
   dp_epilogue_fn *epilogue = type == DP_BF16 ? kernels->epilogue_bf16 : kernels->epilogue_f32;
   epilogue(acc.at, count, x_scale, w_scale.at, with, y.at);
   for (size_t n = 0; n < count; n++) {
-    check(same_element(y.at, expected.at, type, n), "epilogue type %d, channel %zu of %zu: %a, not %a",
-          type, n, count, (double)oracle_load(y.at, type, n),
-          (double)oracle_load(expected.at, type, n));
+    check(same_element(y.at, expected.at, type, n), "epilogue type %d, channel %zu of %zu: %a, not %a", type, n, count,
+          (double)oracle_load(y.at, type, n), (double)oracle_load(expected.at, type, n));
   }
   check(edges_hold(&y), "epilogue type %d, %zu channels wrote past its end", type, count);
   free_block(&acc), free_block(&w_scale), free_block(&bias), free_block(&y), free_block(&expected);

@@ -37,10 +37,8 @@ static void test_case(uint32_t k) {
     const float dot = oracle_float_dot(row.at, x_type, (int8_t *)w.at + (size_t)n * k, k);
     check(same_float(((float *)acc.at)[n], dot), "dot_float K %u, channel %u: %a, not %a", k, n,
           (double)((float *)acc.at)[n], (double)dot);
-    oracle_store(expected.at, y_type, n,
-                 oracle_dequantize_float(dot, w_scale[n], with == NULL ? NULL : with + n));
-    check(same_element(y.at, expected.at, y_type, n), "epilogue type %d, K %u, channel %u differs", y_type,
-          k, n);
+    oracle_store(expected.at, y_type, n, oracle_dequantize_float(dot, w_scale[n], with == NULL ? NULL : with + n));
+    check(same_element(y.at, expected.at, y_type, n), "epilogue type %d, K %u, channel %u differs", y_type, k, n);
   }
   check(edges_hold(&x) && edges_hold(&acc) && edges_hold(&y), "dot_float K %u wrote past its end", k);
   free_block(&floats), free_block(&row), free_block(&x), free_block(&w), free_block(&tiles);

@@ -43,8 +43,8 @@ static void test_formula(void) {
       _Alignas(64) float y;
       dp_active_kernels()->gate_f32(&g, &one, 1, (dp_activation)activation, &y);
       const double expected = oracle_activate((dp_activation)activation, (double)g);
-      check(fabs((double)y - expected) <= 2e-6 * fabs(expected) + 1e-9, "activation %d of %g: %g, not %g",
-            activation, (double)g, (double)y, expected);
+      check(fabs((double)y - expected) <= 2e-6 * fabs(expected) + 1e-9, "activation %d of %g: %g, not %g", activation,
+            (double)g, (double)y, expected);
     }
   }
 }

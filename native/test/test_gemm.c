@@ -30,16 +30,15 @@ static void test_case(const dp_gemm_tile *tile, uint32_t rows, uint32_t k, bool 
   }
 
   /* it may prefetch past the block, but must not read there */
-  tile->run(xq.at, stride, rows, tiles.at, dp_quads(k), col_sum.at, acc.at,
-            (int8_t *)tiles.at + tiles.bytes);
+  tile->run(xq.at, stride, rows, tiles.at, dp_quads(k), col_sum.at, acc.at, (int8_t *)tiles.at + tiles.bytes);
   if (tile->end != NULL && one_in(2)) tile->end();
   for (uint32_t m = 0; m < rows; m++) {
     for (uint32_t c = 0; c < DP_NR; c++) {
       const int8_t *row = (int8_t *)x.at + (size_t)m * k;
       const int32_t expected = oracle_dot(row, (int8_t *)w.at + (size_t)c * k, k);
       const int32_t got = ((int32_t *)acc.at)[m * DP_NR + c];
-      check(got == expected, "gemm of up to %u rows, K %u, row %u of %u, channel %u: %d, not %d",
-            tile->mr, k, m, rows, c, got, expected);
+      check(got == expected, "gemm of up to %u rows, K %u, row %u of %u, channel %u: %d, not %d", tile->mr, k, m, rows,
+            c, got, expected);
     }
   }
   check(edges_hold(&acc), "gemm of up to %u rows, K %u, %u rows wrote past its end", tile->mr, k, rows);

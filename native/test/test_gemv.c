@@ -27,13 +27,11 @@ static void test_case(uint32_t k, bool extreme) {
   oracle_pack(w.at, DP_NR, k, tiles.at, col_sum.at);
   kernels->load_row_s8(x.at, k, xq.at);
 
-  kernels->gemv(xq.at, (int8_t *)tiles.at + first * DP_KR, dp_quads(k), columns,
-                (int32_t *)col_sum.at + first, acc.at);
+  kernels->gemv(xq.at, (int8_t *)tiles.at + first * DP_KR, dp_quads(k), columns, (int32_t *)col_sum.at + first, acc.at);
   for (uint32_t c = 0; c < columns * DP_COLUMN; c++) {
     const int32_t expected = oracle_dot(x.at, (int8_t *)w.at + (size_t)(first + c) * k, k);
     const int32_t got = ((int32_t *)acc.at)[c];
-    check(got == expected, "gemv K %u, channel %u of %u: %d, not %d", k, c, columns * DP_COLUMN, got,
-          expected);
+    check(got == expected, "gemv K %u, channel %u of %u: %d, not %d", k, c, columns * DP_COLUMN, got, expected);
   }
   check(edges_hold(&acc), "gemv K %u, %u columns wrote past its end", k, columns);
   free_block(&x), free_block(&w), free_block(&tiles);

@@ -63,19 +63,20 @@ static void test_case(uint32_t total, uint32_t k) {
   const dp_op op = {
       .kind = DP_OP_NORM,
       .m = m,
-      .norm = {
-          .x = address_of(&x),
-          .u = adds ? address_of(&u) : 0,
-          .rows = picks ? address_of(&index) : 0,
-          .scale = address_of(&w),
-          .y = floats ? address_of(&y) : 0,
-          .xq = quantizes ? address_of(&xq) : 0,
-          .x_scale = quantizes ? address_of(&x_scale) : 0,
-          .n = total,
-          .k = k,
-          .outliers = outliers,
-          .eps = eps,
-      },
+      .norm =
+          {
+              .x = address_of(&x),
+              .u = adds ? address_of(&u) : 0,
+              .rows = picks ? address_of(&index) : 0,
+              .scale = address_of(&w),
+              .y = floats ? address_of(&y) : 0,
+              .xq = quantizes ? address_of(&xq) : 0,
+              .x_scale = quantizes ? address_of(&x_scale) : 0,
+              .n = total,
+              .k = k,
+              .outliers = outliers,
+              .eps = eps,
+          },
   };
   /* some may be out of range: the op skips them */
   bool faulty = false, named = false;
@@ -106,8 +107,8 @@ static void test_case(uint32_t total, uint32_t k) {
     const float scale = kernels->quantize_row_f32(row, k, least, wanted.at);
     if (outliers > 0 && kernels->gemm->widen_outliers != NULL) kernels->gemm->widen_outliers(list, k, wanted.at);
     check(same_float(((float *)x_scale.at)[i], scale), "norm M %u, K %u: scale %u differs", m, k, i);
-    check(memcmp((char *)xq.at + i * stride, wanted.at, stride) == 0,
-          "norm M %u, K %u: quantised row %u differs", m, k, i);
+    check(memcmp((char *)xq.at + i * stride, wanted.at, stride) == 0, "norm M %u, K %u: quantised row %u differs", m, k,
+          i);
     free_block(&wanted);
   }
   check(edges_hold(&x) && edges_hold(&y) && edges_hold(&xq) && edges_hold(&x_scale),

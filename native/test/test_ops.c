@@ -23,8 +23,8 @@ static void run_case(linear_case linear) {
   const uint64_t units = units_of(&arena, call.ops, call.op_count);
   run_alone(&arena, call.ops, call.op_count);
   check_linear_call(&call, "ops");
-  check(units_run(&arena) == units, "ops: %llu units were run, not %llu",
-        (unsigned long long)units_run(&arena), (unsigned long long)units);
+  check(units_run(&arena) == units, "ops: %llu units were run, not %llu", (unsigned long long)units_run(&arena),
+        (unsigned long long)units);
   free_linear_call(&call);
   free_linear_case(&linear);
   free_arena(&arena);
@@ -56,15 +56,16 @@ static void test_weight_bytes(void) {
   const dp_op gemv = {
       .kind = DP_OP_GEMV,
       .m = 1,
-      .linear = {
-          .input = {.x = address_of(&linear.x), .k = 9, .x_type = linear.x_type},
-          .y = address_of(&y),
-          .tiles = address_of(&linear.tiles),
-          .col_sum = address_of(&linear.col_sum),
-          .scale = address_of(&linear.scale),
-          .n = 70,
-          .y_type = linear.y_type,
-      },
+      .linear =
+          {
+              .input = {.x = address_of(&linear.x), .k = 9, .x_type = linear.x_type},
+              .y = address_of(&y),
+              .tiles = address_of(&linear.tiles),
+              .col_sum = address_of(&linear.col_sum),
+              .scale = address_of(&linear.scale),
+              .n = 70,
+              .y_type = linear.y_type,
+          },
   };
   run_alone(&arena, &gemv, 1);
   const uint64_t bytes = atomic_load(&arena.region->workers[3].stats.weight_bytes);
@@ -106,15 +107,16 @@ void packing_case(void) {
   }
   dp_op op = {
       .kind = transposes ? DP_OP_PACK_TRANSPOSED : DP_OP_QUANTIZE_PACK,
-      .pack = {
-          .w = address_of(&x),
-          .tiles = address_of(&tiles),
-          .col_sum = address_of(&col_sum),
-          .scale = address_of(&scale),
-          .n = n,
-          .k = k,
-          .w_type = type,
-      },
+      .pack =
+          {
+              .w = address_of(&x),
+              .tiles = address_of(&tiles),
+              .col_sum = address_of(&col_sum),
+              .scale = address_of(&scale),
+              .n = n,
+              .k = k,
+              .w_type = type,
+          },
   };
   const uint32_t epoch = run_alone(&arena, &op, 1);
   const uint32_t fault = atomic_load(&slot_at(&arena, epoch)->fault);
@@ -128,8 +130,8 @@ void packing_case(void) {
     check(memcmp(col_sum.at, sums.at, sums.bytes) == 0, "packing %u x %u: colSum differs", n, k);
     check(transposes || memcmp(scale.at, scales.at, n * 4) == 0, "packing %u x %u: scales differ", n, k);
   }
-  check(edges_hold(&tiles) && edges_hold(&col_sum) && edges_hold(&scale),
-        "packing %u x %u wrote beside its memory", n, k);
+  check(edges_hold(&tiles) && edges_hold(&col_sum) && edges_hold(&scale), "packing %u x %u wrote beside its memory", n,
+        k);
   free_block(&x), free_block(&q), free_block(&tiles), free_block(&expected);
   free_block(&col_sum), free_block(&sums), free_block(&scale), free_block(&scales);
   free_arena(&arena);

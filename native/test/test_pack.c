@@ -8,12 +8,11 @@
 
 enum { CASES = 200 };
 
-static void check_block(const char *what, const block *tiles, const block *col_sum, const int8_t *w,
-                        uint32_t channels, uint32_t k) {
+static void check_block(const char *what, const block *tiles, const block *col_sum, const int8_t *w, uint32_t channels,
+                        uint32_t k) {
   block expected = make_input(tiles->bytes, 64), sums = make_input(col_sum->bytes, 64);
   oracle_pack(w, channels, k, expected.at, sums.at);
-  check(memcmp(tiles->at, expected.at, tiles->bytes) == 0, "%s of %u x %u: tiles differ", what,
-        channels, k);
+  check(memcmp(tiles->at, expected.at, tiles->bytes) == 0, "%s of %u x %u: tiles differ", what, channels, k);
   check(memcmp(col_sum->at, sums.at, sums.bytes) == 0, "%s of %u x %u: colSum differs", what, channels, k);
   check(edges_hold(tiles) && edges_hold(col_sum), "%s of %u x %u wrote past its end", what, channels, k);
   free_block(&expected), free_block(&sums);

@@ -28,16 +28,15 @@ static void test_case(uint32_t channels, uint32_t k, dp_type type) {
     if (isnan(scales[c]) && bad < 0) bad = (int)c;
   }
   const int got = dp_active_kernels()->quantize_pack_block(w.at, type, channels, k, tiles.at, col_sum.at, scale.at);
-  check(got == bad, "quantize_pack type %d of %u x %u: channel %d is faulty, not %d", type, channels,
-        k, got, bad);
+  check(got == bad, "quantize_pack type %d of %u x %u: channel %d is faulty, not %d", type, channels, k, got, bad);
   if (bad < 0) {
     oracle_pack(q.at, channels, k, expected.at, sums.at);
-    check(memcmp(scale.at, scales, sizeof scales) == 0, "quantize_pack type %d of %u x %u: scales differ",
-          type, channels, k);
-    check(memcmp(tiles.at, expected.at, tiles.bytes) == 0,
-          "quantize_pack type %d of %u x %u: tiles differ", type, channels, k);
-    check(memcmp(col_sum.at, sums.at, sums.bytes) == 0,
-          "quantize_pack type %d of %u x %u: colSum differs", type, channels, k);
+    check(memcmp(scale.at, scales, sizeof scales) == 0, "quantize_pack type %d of %u x %u: scales differ", type,
+          channels, k);
+    check(memcmp(tiles.at, expected.at, tiles.bytes) == 0, "quantize_pack type %d of %u x %u: tiles differ", type,
+          channels, k);
+    check(memcmp(col_sum.at, sums.at, sums.bytes) == 0, "quantize_pack type %d of %u x %u: colSum differs", type,
+          channels, k);
   }
   check(edges_hold(&tiles) && edges_hold(&col_sum) && edges_hold(&scale),
         "quantize_pack type %d of %u x %u wrote past its end", type, channels, k);

@@ -25,14 +25,11 @@ static void test_case(uint32_t k, dp_type type) {
 
   const float scale = oracle_quantize_row(x.at, type, k, q.at);
   kernels->load_row_s8(q.at, k, expected.at);
-  dp_quantize_row_fn *quantize =
-      type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
+  dp_quantize_row_fn *quantize = type == DP_BF16 ? kernels->quantize_row_bf16 : kernels->quantize_row_f32;
   const float got = quantize(x.at, k, DP_ABSMAX_FLOOR, xq.at);
 
-  check(same_float(got, scale), "quantize_row type %d, K %u: scale %a, not %a", type, k, (double)got,
-        (double)scale);
-  check(memcmp(xq.at, expected.at, stride) == 0,
-        "quantize_row type %d, K %u: integers differ", type, k);
+  check(same_float(got, scale), "quantize_row type %d, K %u: scale %a, not %a", type, k, (double)got, (double)scale);
+  check(memcmp(xq.at, expected.at, stride) == 0, "quantize_row type %d, K %u: integers differ", type, k);
   check(edges_hold(&xq), "quantize_row type %d, K %u wrote past its end", type, k);
   free_block(&values), free_block(&x), free_block(&q), free_block(&xq), free_block(&expected);
 }

@@ -10,9 +10,7 @@
 
 static const uint64_t AT_ONCE = 0, LONG = 10000000000u;
 
-static int serve(const arena *arena, uint32_t index) {
-  return dp_serve(arena->region, index, AT_ONCE, LONG);
-}
+static int serve(const arena *arena, uint32_t index) { return dp_serve(arena->region, index, AT_ONCE, LONG); }
 
 static void test_reasons_to_leave(void) {
   arena arena = make_arena(2);
@@ -35,8 +33,7 @@ static void test_reasons_to_leave(void) {
   /* the publisher's thread takes the last worker's seat */
   atomic_store(&arena.region->seats, 1);
   const uint32_t silent = publish(&arena, empty, 1, true);
-  check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, silent),
-        "a worker without a seat works");
+  check(serve(&arena, 1) == DP_LEAVE_UNSEATED && !is_complete(&arena, silent), "a worker without a seat works");
   check(serve(&arena, 0) == DP_LEAVE_IDLE && is_complete(&arena, silent), "no other worker does its work");
   atomic_store(&arena.region->seats, 2);
   publish(&arena, empty, 1, false);

@@ -170,8 +170,8 @@ static void test_workers(const linear_case *cases, uint32_t threads, behaviour b
   }
   while (settle(&workers, ring) > 0) await_notice(&workers);
   /* every unit ran, and ran once */
-  check(aborts || units_run(arena) == units, "%s, %u threads: %llu units were run, not %llu",
-        behaviour.name, threads, (unsigned long long)units_run(arena), (unsigned long long)units);
+  check(aborts || units_run(arena) == units, "%s, %u threads: %llu units were run, not %llu", behaviour.name, threads,
+        (unsigned long long)units_run(arena), (unsigned long long)units);
   stop_workers(&workers);
 }
 

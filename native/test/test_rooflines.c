@@ -13,8 +13,8 @@ void test_rooflines(void) {
     uint64_t *words = x.at, sum = 0;
     for (size_t i = 0; i < bytes / sizeof *words; i++) sum += words[i] = random_bits() >> 16;
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
-      check(kernels->read(x.at, bytes, orders[i]) == sum, "read of %zu bytes by %u streams: the sum is wrong",
-            bytes, orders[i].streams);
+      check(kernels->read(x.at, bytes, orders[i]) == sum, "read of %zu bytes by %u streams: the sum is wrong", bytes,
+            orders[i].streams);
     }
     free_block(&x);
   }

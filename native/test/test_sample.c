@@ -111,7 +111,9 @@ static dp_sample random_sample(uint32_t n, surroundings around) {
       .temperature = temperatures[random_between(0, 8)],
       .top_p = one_in(2) ? 1 : top_ps[random_between(0, 7)],
       .min_p = one_in(2) ? 0 : min_ps[random_between(0, 5)],
-      .top_k = one_in(2) ? 0 : one_in(9) ? random_past(n) : random_between(1, n),
+      .top_k = one_in(2)   ? 0
+               : one_in(9) ? random_past(n)
+                           : random_between(1, n),
       .penalty = one_in(2) ? 1 : penalties[random_between(0, 3)],
       .random = one_in(8) ? UINT32_MAX : (uint32_t)random_bits(),
       .adjustments = (uint64_t)(uintptr_t)around.adjustments,
@@ -145,7 +147,8 @@ static bool has_nan(const float *logits, uint32_t n) {
 /* What must come of a sample from those logits, which it adjusts. */
 static dp_sample_outcome outcome_of(const dp_sample *asked, float *logits, uint32_t n) {
   if (asked->action == DP_SAMPLE_NOTHING) return 0;
-  if (asked->action == DP_SAMPLE_SCORE) return asked->id >= n ? DP_SAMPLE_OUTSIDE : has_nan(logits, n) ? DP_SAMPLE_NAN : DP_SAMPLE_DONE;
+  if (asked->action == DP_SAMPLE_SCORE)
+    return asked->id >= n ? DP_SAMPLE_OUTSIDE : has_nan(logits, n) ? DP_SAMPLE_NAN : DP_SAMPLE_DONE;
   for (uint32_t i = 0; i < asked->adjustment_count; i++) {
     if ((adjustments_of(asked)[i].id & ~DP_PENALISED) >= n) return DP_SAMPLE_OUTSIDE;
   }
@@ -183,7 +186,8 @@ static void check_score(const dp_sample *got, const float *logits, uint32_t n) {
 }
 
 /* raw: the logits as they came; logits: adjusted. */
-static void check_sample(const dp_sample *got, const dp_sample *asked, const float *raw, const float *logits, uint32_t n) {
+static void check_sample(const dp_sample *got, const dp_sample *asked, const float *raw, const float *logits,
+                         uint32_t n) {
   if (asked->action == DP_SAMPLE_TOKEN) {
     if (asked->copy != 0) check_score(got, raw, n);
     const uint32_t id = sample_reference(logits, n, asked);
@@ -241,7 +245,8 @@ static void test_case(uint32_t m, uint32_t n) {
     }
   }
   check(faulty ? named : fault == 0, "sample M %u, N %u: fault %x", m, n, fault);
-  check(edges_hold(&logits) && edges_hold(&samples) && edges_hold(&candidates) && edges_hold(&copies), "sample M %u, N %u wrote beside its memory", m, n);
+  check(edges_hold(&logits) && edges_hold(&samples) && edges_hold(&candidates) && edges_hold(&copies),
+        "sample M %u, N %u wrote beside its memory", m, n);
   free_block(&logits), free_block(&copy), free_block(&samples), free_block(&asked), free_block(&raw);
   free_block(&adjustments), free_block(&candidates), free_block(&copies);
   free_arena(&arena);

@@ -119,9 +119,7 @@ void make_symmetric(int8_t *values, size_t count) {
 }
 
 /* In [-1, 1]. */
-static float random_unit(void) {
-  return (float)((double)next_bits() / (double)UINT64_MAX * 2 - 1);
-}
+static float random_unit(void) { return (float)((double)next_bits() / (double)UINT64_MAX * 2 - 1); }
 
 static float random_finite(void) {
   float value;

@@ -19,16 +19,13 @@ typedef struct dp_tile_shapes {
  * written there just before may come too late.
  */
 #define DP_SHAPE_TILES(shapes) __asm__ volatile("ldtilecfg %0" ::"m"(shapes))
-#define DP_LOAD_TILE(tile, at, stride)               \
-  __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile \
-                   ::"r"(at), "r"((size_t)(stride)) : "memory")
-#define DP_STORE_TILE(tile, at, stride)                \
-  __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" \
-                   ::"r"(at), "r"((size_t)(stride)) : "memory")
+#define DP_LOAD_TILE(tile, at, stride) \
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile::"r"(at), "r"((size_t)(stride)) : "memory")
+#define DP_STORE_TILE(tile, at, stride) \
+  __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" ::"r"(at), "r"((size_t)(stride)) : "memory")
 
 /* sum[m][c] += sum over quads q, bytes j of x[m][4 q + j] * w[q][c][j], x unsigned, w signed. */
-#define DP_MULTIPLY_TILES(sum, x, w) \
-  __asm__ volatile("tdpbusd %%tmm" #w ", %%tmm" #x ", %%tmm" #sum ::)
+#define DP_MULTIPLY_TILES(sum, x, w) __asm__ volatile("tdpbusd %%tmm" #w ", %%tmm" #x ", %%tmm" #sum::)
 
 /* Tiles of zeros, all out of use: nothing for the system to save when it switches threads. */
 #define DP_RELEASE_TILES() __asm__ volatile("tilerelease" ::)

@@ -6,8 +6,7 @@
 
 enum { LANES = 8 };
 
-static inline __m256 dequantize(const int32_t *acc, __m256 x_scale, const float *w_scale,
-                                const float *bias) {
+static inline __m256 dequantize(const int32_t *acc, __m256 x_scale, const float *w_scale, const float *bias) {
   __m256i sums = _mm256_load_si256((const __m256i *)(const void *)acc);
   __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), x_scale);
   y = _mm256_mul_ps(y, _mm256_load_ps(w_scale));
@@ -25,8 +24,8 @@ static inline __m128i to_bf16(__m256 value) {
   return _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
 }
 
-void dp_epilogue_f32_avx2(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                          const float *bias, void *y) {
+void dp_epilogue_f32_avx2(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                          void *y) {
   __m256 scale = _mm256_set1_ps(x_scale);
   for (size_t n = 0; n < count; n += LANES) {
     float lanes[LANES];
@@ -36,8 +35,8 @@ void dp_epilogue_f32_avx2(const int32_t *acc, size_t count, float x_scale, const
   }
 }
 
-void dp_epilogue_bf16_avx2(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                           const float *bias, void *y) {
+void dp_epilogue_bf16_avx2(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                           void *y) {
   __m256 scale = _mm256_set1_ps(x_scale);
   for (size_t n = 0; n < count; n += LANES) {
     uint16_t lanes[LANES];

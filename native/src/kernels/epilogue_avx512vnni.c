@@ -9,8 +9,7 @@ static inline __mmask16 first_lanes(size_t count) {
   return count >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1);
 }
 
-static inline __m512 dequantize(const int32_t *acc, __m512 x_scale, const float *w_scale,
-                                const float *bias) {
+static inline __m512 dequantize(const int32_t *acc, __m512 x_scale, const float *w_scale, const float *bias) {
   __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(acc)), x_scale);
   y = _mm512_mul_ps(y, _mm512_load_ps(w_scale));
   return bias == NULL ? y : _mm512_add_ps(y, _mm512_load_ps(bias));
@@ -35,8 +34,8 @@ void dp_epilogue_f32_avx512vnni(const int32_t *acc, size_t count, float x_scale,
   }
 }
 
-void dp_epilogue_bf16_avx512vnni(const int32_t *acc, size_t count, float x_scale,
-                                 const float *w_scale, const float *bias, void *y) {
+void dp_epilogue_bf16_avx512vnni(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
+                                 const float *bias, void *y) {
   __m512 scale = _mm512_set1_ps(x_scale);
   for (size_t n = 0; n < count; n += LANES) {
     __m512 value = dequantize(acc + n, scale, w_scale + n, bias == NULL ? NULL : bias + n);

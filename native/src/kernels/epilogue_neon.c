@@ -23,8 +23,8 @@ static inline uint16x4_t to_bf16(float32x4_t value) {
   return vshrn_n_u32(vbslq_u32(number, rounded, vdupq_n_u32(0x7fc00000)), 16);
 }
 
-void dp_epilogue_f32_neon(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                          const float *bias, void *y) {
+void dp_epilogue_f32_neon(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                          void *y) {
   float *to = y;
   size_t n = 0;
   for (; n + LANES <= count; n += LANES) vst1q_f32(to + n, dequantize(acc, n, x_scale, w_scale, bias));
@@ -35,8 +35,8 @@ void dp_epilogue_f32_neon(const int32_t *acc, size_t count, float x_scale, const
   }
 }
 
-void dp_epilogue_bf16_neon(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                           const float *bias, void *y) {
+void dp_epilogue_bf16_neon(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                           void *y) {
   uint16_t *to = y;
   size_t n = 0;
   for (; n + LANES <= count; n += LANES) {

@@ -6,8 +6,7 @@
 
 enum { LANES = 4 };
 
-DP_INLINE v128_t dequantize(const int32_t *acc, size_t n, v128_t x_scale, const float *w_scale,
-                            const float *bias) {
+DP_INLINE v128_t dequantize(const int32_t *acc, size_t n, v128_t x_scale, const float *w_scale, const float *bias) {
   v128_t y = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load(acc + n)), x_scale);
   y = wasm_f32x4_mul(y, wasm_v128_load(w_scale + n));
   return bias == NULL ? y : wasm_f32x4_add(y, wasm_v128_load(bias + n));
@@ -21,8 +20,8 @@ DP_INLINE v128_t round_to_bf16(v128_t value) {
   return wasm_u32x4_shr(wasm_v128_bitselect(wasm_i32x4_const_splat(0x7fc00000), rounded, nan), 16);
 }
 
-void dp_epilogue_f32_wasm(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                          const float *bias, void *y) {
+void dp_epilogue_f32_wasm(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                          void *y) {
   const v128_t scale = wasm_f32x4_splat(x_scale);
   float *out = y;
   size_t n = 0;
@@ -33,8 +32,8 @@ void dp_epilogue_f32_wasm(const int32_t *acc, size_t count, float x_scale, const
   memcpy(out + n, last, (count - n) * sizeof *last);
 }
 
-void dp_epilogue_bf16_wasm(const int32_t *acc, size_t count, float x_scale, const float *w_scale,
-                           const float *bias, void *y) {
+void dp_epilogue_bf16_wasm(const int32_t *acc, size_t count, float x_scale, const float *w_scale, const float *bias,
+                           void *y) {
   const v128_t scale = wasm_f32x4_splat(x_scale);
   uint16_t *out = y;
   for (size_t n = 0; n < count; n += LANES) {

@@ -13,8 +13,7 @@ enum {
   AHEAD = TURN * DP_QUAD_BYTES, /* so the turn after this one is on its way */
 };
 
-DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads, int32_t *acc) {
+DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc) {
   __m512i sum[12][2];
   DP_UNROLL for (int m = 0; m < rows; m++) {
     sum[m][0] = _mm512_load_si512(acc + m * DP_NR);
@@ -36,9 +35,8 @@ DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows,
   }
 }
 
-DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads,
-                                                       const int32_t *col_sum, int32_t *acc) {
+DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
+                    const int32_t *col_sum, int32_t *acc) {
   for (int c = 0; c < DP_NR; c += DP_COLUMN) {
     __m512i offset = dp_offset(col_sum + c);
     for (int m = 0; m < rows; m++) _mm512_store_si512(acc + m * DP_NR + c, offset);
@@ -53,9 +51,8 @@ DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows,
 
 #define CALL(n) tile(xq, stride, n, w, quads, col_sum, acc)
 
-void dp_gemm_s8_12x32c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                                   size_t quads, const int32_t *col_sum, int32_t *acc,
-                                   const int8_t *ahead) {
+void dp_gemm_s8_12x32c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                                   const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)ahead; /* it looks ahead in its own weights, which are read in order */
   DP_SWITCH_12(rows, CALL)
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "../kernel_table.h"
-#include "neon.h"
 #include "../registers.h"
+#include "neon.h"
 
 enum {
   PAIRS = 6,
@@ -43,8 +43,8 @@ static inline int8x16_t zip_high(int8x16_t a, int8x16_t b) {
   return vreinterpretq_s8_s32(vzip2q_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)));
 }
 
-DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_t octets, int channel,
-                    paired_sums sums, const int8_t *ahead) {
+DP_INLINE void turn(const paired_rows x, const int pairs, const int8_t *w, size_t octets, int channel, paired_sums sums,
+                    const int8_t *ahead) {
   int32x4_t sum[PAIRS][OPERANDS];
   DP_UNROLL for (int p = 0; p < pairs; p++) {
     DP_UNROLL for (int i = 0; i < OPERANDS; i++) sum[p][i] = sums[p][channel / 2 + i];
@@ -84,8 +84,8 @@ static void write_sums(const paired_sums sums, uint32_t rows, int32_t *acc) {
   }
 }
 
-DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pairs, const int8_t *w,
-                    size_t quads, int32_t *acc, const int8_t *ahead) {
+DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pairs, const int8_t *w, size_t quads,
+                    int32_t *acc, const int8_t *ahead) {
   paired_rows paired;
   paired_sums sums = {0};
   int8_t last[OCTET_BYTES] = {0};
@@ -106,8 +106,8 @@ DP_INLINE void tile(const int8_t *x, size_t stride, uint32_t rows, const int pai
 
 #define CALL(n) tile(xq, stride, rows, n, w, quads, acc, ahead)
 
-void dp_gemm_s8_12x8c4_i8mm(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                            size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
+void dp_gemm_s8_12x8c4_i8mm(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                            const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
   DP_SWITCH_6((rows + 1) / 2, CALL)
 }

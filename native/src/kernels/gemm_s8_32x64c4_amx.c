@@ -44,8 +44,8 @@ static void shape_tiles(uint32_t rows, size_t quads) {
   const dp_tile_shapes shapes = {
       .palette = 1,
       .rows = {low, low, high, high, low, high, quads, quads},
-      .row_bytes = {DP_TILE_BYTES, DP_TILE_BYTES, high_bytes, high_bytes, row_bytes,
-                    high > 0 ? row_bytes : 0, DP_TILE_BYTES, DP_TILE_BYTES},
+      .row_bytes = {DP_TILE_BYTES, DP_TILE_BYTES, high_bytes, high_bytes, row_bytes, high > 0 ? row_bytes : 0,
+                    DP_TILE_BYTES, DP_TILE_BYTES},
   };
   DP_SHAPE_TILES(shapes);
 }
@@ -71,8 +71,7 @@ static inline const uint8_t *x_at(const panel *panel, int half, size_t step) {
   return panel->x + ROWS * panel->stride + (step - panel->steps) * DP_TILE_BYTES;
 }
 
-DP_INLINE void step(const panel *panel, int half, size_t s,
-                                                       const bool tall) {
+DP_INLINE void step(const panel *panel, int half, size_t s, const bool tall) {
   const size_t stride = panel->stride;
   const uint8_t *x = panel->x + s * DP_TILE_BYTES, *x_early = x_at(panel, half, s + X_EARLY);
   const int8_t *w = w_at(panel, half, s), *w_early = w_at(panel, half, s + W_EARLY);
@@ -93,9 +92,8 @@ DP_INLINE void step(const panel *panel, int half, size_t s,
 }
 
 /* acc = from + x * w; asks for a line of `ahead` per quad. */
-DP_INLINE void multiply(const panel *panel, const bool tall,
-                                                           const int32_t *from, size_t from_bytes,
-                                                           int32_t *acc, const int8_t *ahead) {
+DP_INLINE void multiply(const panel *panel, const bool tall, const int32_t *from, size_t from_bytes, int32_t *acc,
+                        const int8_t *ahead) {
   const size_t lines = STEP / HALVES; /* of each step */
   for (int half = 0; half < HALVES; half++, from += HALF, acc += HALF) {
     const char *sums = (const char *)from;

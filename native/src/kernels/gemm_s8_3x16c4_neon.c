@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "../kernel_table.h"
+#include "../registers.h"
 #include "mull.h"
 #include "neon.h"
-#include "../registers.h"
 
 enum {
   ROWS = 3,
@@ -15,8 +15,8 @@ enum {
   AHEAD = TURN * DP_QUAD_BYTES, /* so the turn after this one is on its way */
 };
 
-DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    int32_t *acc, const int8_t *ahead) {
+DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc,
+                    const int8_t *ahead) {
   int32x4_t sum[ROWS][DP_VECTORS][2];
   DP_UNROLL for (int m = 0; m < rows; m++) {
     DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) sum[m][v][0] = sum[m][v][1] = vdupq_n_s32(0);
@@ -40,8 +40,8 @@ DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t
   }
 }
 
-DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    int32_t *acc, const int8_t *ahead) {
+DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc,
+                    const int8_t *ahead) {
   memset(acc, 0, rows * DP_NR * sizeof *acc);
   for (size_t q = 0; q < quads; q += TURN) {
     const size_t count = quads - q < TURN ? quads - q : TURN;
@@ -53,8 +53,8 @@ DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t
 
 #define CALL(n) tile(xq, stride, n, w, quads, acc, ahead)
 
-void dp_gemm_s8_3x16c4_neon(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                            size_t quads, const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
+void dp_gemm_s8_3x16c4_neon(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                            const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
   DP_SWITCH_3(rows, CALL)
 }

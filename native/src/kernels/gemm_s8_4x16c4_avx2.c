@@ -1,6 +1,6 @@
 /*
- * gemm_s8_4x16c4_avx2.c: a few rows times a block, four rows and a column at a time, as turns256.h orders them: eight of
- * the 16 registers are sums, four hold a quad's weights and their magnitudes.
+ * gemm_s8_4x16c4_avx2.c: a few rows times a block, four rows and a column at a time, as turns256.h orders them: eight
+ * of the 16 registers are sums, four hold a quad's weights and their magnitudes.
  */
 #include <string.h>
 
@@ -11,9 +11,8 @@
 enum { MR = 4 };
 
 /* acc[m, n] += sum of a turn. */
-DP_INLINE void tile(const char *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads, int32_t *acc,
-                                                       dp_ahead ahead) {
+DP_INLINE void tile(const char *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc,
+                    dp_ahead ahead) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sum[MR][DP_REGISTERS];
   dp_load_sums(sum, rows, acc);
@@ -31,10 +30,10 @@ DP_INLINE void tile(const char *x, size_t stride, const int rows,
   dp_store_sums(sum, rows, acc);
 }
 
-#define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
+#define CALL(n) tile(x, stride, n, w, quads, acc, *ahead)
 
 static void panel(const char *x, size_t stride, uint32_t rows, const void *w, size_t quads, int32_t *acc,
-                  dp_ahead ahead) {
+                  const dp_ahead *ahead) {
   DP_SWITCH_4(rows, CALL)
 }
 

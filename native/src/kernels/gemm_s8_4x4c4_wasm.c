@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "../kernel_table.h"
-#include "madd128.h"
 #include "../registers.h"
+#include "madd128.h"
 
 enum {
   ROWS = 4,
   CHANNELS = 4,
-  TURN = 64, /* quads of these channels before the next ones' turn: 16 KiB of weights */
+  TURN = 64,               /* quads of these channels before the next ones' turn: 16 KiB of weights */
   STEP = CHANNELS * DP_KR, /* bytes to touch per quad, so that the turn after this one is there in time */
 };
 
@@ -41,8 +41,7 @@ DP_INLINE void turn(const quad_of_rows *x, const int rows, const int8_t *w, size
   DP_UNROLL for (int m = 0; m < rows; m++) dp_add_folded(acc + m * DP_NR, low[m], high[m]);
 }
 
-DP_INLINE void tile(const int16_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    int32_t *acc) {
+DP_INLINE void tile(const int16_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc) {
   quad_of_rows lined_up[TURN];
   memset(acc, 0, rows * DP_NR * sizeof *acc);
   for (size_t q = 0; q < quads; q += TURN, x += TURN * DP_KR, w += TURN * DP_QUAD_BYTES) {

@@ -16,39 +16,39 @@ enum {
 };
 
 /* sum[c] += x * w, two k of which lie at x. In assembly, with the load, for the reasons given in sign256.h. */
-#define MULTIPLY_AT(sum0, sum1, at, w0, w1)                         \
-  do {                                                              \
-    __m256i x_, products_;                                          \
-    __asm__(                                                        \
-        "vpbroadcastd %6, %2\n\t"                                   \
-        "vpmaddwd %4, %2, %3\n\t"                                   \
-        "vpmaddwd %5, %2, %2\n\t"                                   \
-        "vpaddd %3, %0, %0\n\t"                                     \
-        "vpaddd %2, %1, %1"                                         \
-        : "+x"(sum0), "+x"(sum1), "=&x"(x_), "=&x"(products_)       \
-        : "x"(w0), "x"(w1), "m"(*(const int32_t *)(at)));           \
+#define MULTIPLY_AT(sum0, sum1, at, w0, w1)                   \
+  do {                                                        \
+    __m256i x_, products_;                                    \
+    __asm__(                                                  \
+        "vpbroadcastd %6, %2\n\t"                             \
+        "vpmaddwd %4, %2, %3\n\t"                             \
+        "vpmaddwd %5, %2, %2\n\t"                             \
+        "vpaddd %3, %0, %0\n\t"                               \
+        "vpaddd %2, %1, %1"                                   \
+        : "+x"(sum0), "+x"(sum1), "=&x"(x_), "=&x"(products_) \
+        : "x"(w0), "x"(w1), "m"(*(const int32_t *)(at)));     \
   } while (0)
 
 /* acc[m, n] += sum of a turn. x: words. */
-DP_INLINE void tile(const char *x, size_t stride, const int rows,
-                                                       const int16_t *w, size_t quads, int32_t *acc,
-                                                       dp_ahead ahead) {
+DP_INLINE void tile(const char *x, size_t stride, const int rows, const int16_t *w, size_t quads, int32_t *acc,
+                    dp_ahead ahead) {
   __m256i sum[MR][DP_REGISTERS];
   dp_load_sums(sum, rows, acc);
   for (size_t q = 0; q < quads; q++, ahead.at += ahead.step) {
     _mm_prefetch(ahead.memory + (ahead.at >> 8) * 64, _MM_HINT_T1);
     DP_UNROLL for (int pair = 0; pair < DP_KR / 2; pair++, x += 2 * sizeof(int16_t), w += PAIR_WORDS) {
       const __m256i w0 = dp_load(w), w1 = dp_load(w + PAIR_WORDS / 2);
-      DP_UNROLL for (int m = 0; m < rows; m++) MULTIPLY_AT(sum[m][0], sum[m][1], (const void *)(x + m * stride), w0, w1);
+      DP_UNROLL for (int m = 0; m < rows; m++)
+          MULTIPLY_AT(sum[m][0], sum[m][1], (const void *)(x + m * stride), w0, w1);
     }
   }
   dp_store_sums(sum, rows, acc);
 }
 
-#define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
+#define CALL(n) tile(x, stride, n, w, quads, acc, *ahead)
 
 static void panel(const char *x, size_t stride, uint32_t rows, const void *w, size_t quads, int32_t *acc,
-                  dp_ahead ahead) {
+                  const dp_ahead *ahead) {
   DP_SWITCH_6(rows, CALL)
 }
 

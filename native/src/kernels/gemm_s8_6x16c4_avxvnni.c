@@ -1,6 +1,6 @@
 /*
- * gemm_s8_6x16c4_avxvnni.c: rows times a block, six of them and a column at a time, as turns256.h orders them. Twelve of
- * the 16 registers are sums, two hold a quad's weights, one a row's activations: per twelve multiplies eight loads.
+ * gemm_s8_6x16c4_avxvnni.c: rows times a block, six of them and a column at a time, as turns256.h orders them. Twelve
+ * of the 16 registers are sums, two hold a quad's weights, one a row's activations: per twelve multiplies eight loads.
  */
 #include "../kernel_table.h"
 #include "turns256.h"
@@ -9,9 +9,8 @@
 enum { MR = 6 };
 
 /* acc[m, n] += sum of a turn. */
-DP_INLINE void tile(const char *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads, int32_t *acc,
-                                                       dp_ahead ahead) {
+DP_INLINE void tile(const char *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc,
+                    dp_ahead ahead) {
   __m256i sum[MR][DP_REGISTERS];
   dp_load_sums(sum, rows, acc);
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES, ahead.at += ahead.step) {
@@ -26,10 +25,10 @@ DP_INLINE void tile(const char *x, size_t stride, const int rows,
   dp_store_sums(sum, rows, acc);
 }
 
-#define CALL(n) tile(x, stride, n, w, quads, acc, ahead)
+#define CALL(n) tile(x, stride, n, w, quads, acc, *ahead)
 
 static void panel(const char *x, size_t stride, uint32_t rows, const void *w, size_t quads, int32_t *acc,
-                  dp_ahead ahead) {
+                  const dp_ahead *ahead) {
   DP_SWITCH_6(rows, CALL)
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "../kernel_table.h"
-#include "neon.h"
 #include "../registers.h"
+#include "neon.h"
 
 enum {
   ROWS = 6,
@@ -16,8 +16,8 @@ enum {
 };
 
 /* sum[m][c] += quad `lane` of row m . the weights of one quad */
-DP_INLINE void multiply_quad(int32x4_t sum[ROWS][DP_VECTORS], const int8x16_t x[ROWS], const int rows,
-                             const int8_t *w, const int lane) {
+DP_INLINE void multiply_quad(int32x4_t sum[ROWS][DP_VECTORS], const int8x16_t x[ROWS], const int rows, const int8_t *w,
+                             const int lane) {
   __builtin_prefetch(w + AHEAD);
   DP_UNROLL for (int v = 0; v < DP_VECTORS; v += 2) {
     const int8x16_t w0 = vld1q_s8(w + v * 16), w1 = vld1q_s8(w + v * 16 + 16);
@@ -29,8 +29,8 @@ DP_INLINE void multiply_quad(int32x4_t sum[ROWS][DP_VECTORS], const int8x16_t x[
   }
 }
 
-DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    int32_t *acc, const int8_t *ahead) {
+DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc,
+                    const int8_t *ahead) {
   int32x4_t sum[ROWS][DP_VECTORS];
   int8x16_t xm[ROWS];
   DP_UNROLL for (int m = 0; m < rows; m++) {
@@ -55,8 +55,8 @@ DP_INLINE void turn(const int8_t *x, size_t stride, const int rows, const int8_t
   }
 }
 
-DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    int32_t *acc, const int8_t *ahead) {
+DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc,
+                    const int8_t *ahead) {
   memset(acc, 0, rows * DP_NR * sizeof *acc);
   for (size_t q = 0; q < quads; q += TURN) {
     const size_t count = quads - q < TURN ? quads - q : TURN;
@@ -68,9 +68,8 @@ DP_INLINE void tile(const int8_t *x, size_t stride, const int rows, const int8_t
 
 #define CALL(n) tile(xq, stride, n, w, quads, acc, ahead)
 
-void dp_gemm_s8_6x16c4_dotprod(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                               size_t quads, const int32_t *col_sum, int32_t *acc,
-                               const int8_t *ahead) {
+void dp_gemm_s8_6x16c4_dotprod(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                               const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)col_sum;
   DP_SWITCH_6(rows, CALL)
 }

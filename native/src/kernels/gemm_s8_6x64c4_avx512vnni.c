@@ -3,14 +3,12 @@
  * hold a quad's weights, the rest one row's activations: per 24 multiplies only eleven loads.
  */
 #include "../kernel_table.h"
-#include "ahead.h"
 #include "../registers.h"
+#include "ahead.h"
 #include "vnni512.h"
 
-DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows,
-                                                       const int8_t *w, size_t quads,
-                                                       const int32_t *col_sum, int32_t *acc,
-                                                       const int8_t *ahead) {
+DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
+                    const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   __m512i sum[6][DP_COLUMNS];
   DP_UNROLL for (int c = 0; c < DP_COLUMNS; c++) {
     __m512i offset = dp_offset(col_sum + c * DP_COLUMN);
@@ -29,16 +27,13 @@ DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows,
     }
   }
   DP_UNROLL for (int m = 0; m < rows; m++) {
-    DP_UNROLL for (int c = 0; c < DP_COLUMNS; c++) {
-      _mm512_store_si512(acc + m * DP_NR + c * DP_COLUMN, sum[m][c]);
-    }
+    DP_UNROLL for (int c = 0; c < DP_COLUMNS; c++) { _mm512_store_si512(acc + m * DP_NR + c * DP_COLUMN, sum[m][c]); }
   }
 }
 
 #define CALL(n) tile(xq, stride, n, w, quads, col_sum, acc, ahead)
 
-void dp_gemm_s8_6x64c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                                  size_t quads, const int32_t *col_sum, int32_t *acc,
-                                  const int8_t *ahead) {
+void dp_gemm_s8_6x64c4_avx512vnni(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                                  const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   DP_SWITCH_6(rows, CALL)
 }

@@ -4,13 +4,12 @@
  * turns every 16 KiB of weights.
  */
 #include "../kernel_table.h"
-#include "relaxed128.h"
 #include "../registers.h"
+#include "relaxed128.h"
 
 enum { CHANNELS = 8 };
 
-DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads,
-                    int32_t *acc) {
+DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_t *w, size_t quads, int32_t *acc) {
   v128_t low[DP_ROWS], high[DP_ROWS];
   DP_UNROLL for (int m = 0; m < rows; m++) {
     low[m] = wasm_v128_load(acc + m * DP_NR);
@@ -32,16 +31,14 @@ DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_
 
 #define CALL(n) turn(x, stride, n, w, quads, acc)
 
-static void turns(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
-                  int32_t *acc) {
+static void turns(const uint8_t *x, size_t stride, uint32_t rows, const int8_t *w, size_t quads, int32_t *acc) {
   for (int c = 0; c < DP_NR; c += CHANNELS, w += CHANNELS * DP_KR, acc += CHANNELS) {
     DP_SWITCH_6(rows, CALL)
   }
 }
 
-void dp_gemm_s8_6x8c4_wasmrelaxed(const void *xq, size_t stride, uint32_t rows, const int8_t *w,
-                                  size_t quads, const int32_t *col_sum, int32_t *acc,
-                                  const int8_t *ahead) {
+void dp_gemm_s8_6x8c4_wasmrelaxed(const void *xq, size_t stride, uint32_t rows, const int8_t *w, size_t quads,
+                                  const int32_t *col_sum, int32_t *acc, const int8_t *ahead) {
   (void)ahead;
   const uint8_t *x = xq;
   const bool is_signed = dp_offset() == 0;

@@ -7,16 +7,14 @@
 #include "sign256.h"
 
 /* sum += x * w, one quad; asks for what lies `ahead` bytes on. */
-DP_INLINE void add_quad(__m256i *sum, const int registers, const int8_t *x,
-                                                           const int8_t *w, const size_t ahead) {
+DP_INLINE void add_quad(__m256i *sum, const int registers, const int8_t *x, const int8_t *w, const size_t ahead) {
   const __m256i xq = dp_broadcast(x), ones = _mm256_set1_epi16(1);
   DP_UNROLL for (int c = 0; c < registers / DP_REGISTERS; c++) _mm_prefetch(w + ahead + c * 64, _MM_HINT_T0);
   DP_UNROLL for (int r = 0; r < registers; r++) DP_DOT_AT(sum[r], xq, w + r * 32, ones);
 }
 
-DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads,
-                                                       const int columns, int32_t *acc, const int streams,
-                                                       const size_t ahead) {
+DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads, const int columns, int32_t *acc, const int streams,
+                    const size_t ahead) {
   const int registers = columns * DP_REGISTERS;
   const size_t stretch = quads / streams;
   __m256i sum[DP_NR / DP_LANES];
@@ -36,8 +34,8 @@ DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads,
 #define BY_STRETCHES(n) gemv(xq, w, quads, n, acc, 4, DP_QUAD_BYTES)
 #define IN_ORDER(n) gemv(xq, w, quads, n, acc, 1, 4096)
 
-void dp_gemv_s8_1x64c4_avx2(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                            const int32_t *col_sum, int32_t *acc) {
+void dp_gemv_s8_1x64c4_avx2(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                            int32_t *acc) {
   (void)col_sum;
   if (__builtin_cpu_is("amd")) {
     DP_SWITCH_4(columns, BY_STRETCHES)

@@ -8,9 +8,8 @@
 /* How far ahead, bytes: about the bandwidth of one core times the latency of memory. */
 enum { AHEAD = 4096 };
 
-DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads,
-                                                       const int columns, const int32_t *col_sum,
-                                                       int32_t *acc) {
+DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads, const int columns, const int32_t *col_sum,
+                    int32_t *acc) {
   /* two quads at a time into sums of their own, so that multiplies need not wait for each other */
   __m512i even[DP_COLUMNS], odd[DP_COLUMNS];
   DP_UNROLL for (int c = 0; c < columns; c++) {

@@ -7,9 +7,8 @@
 
 enum { AHEAD = 4096 };
 
-DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads,
-                                                       const int columns, const int32_t *col_sum,
-                                                       int32_t *acc) {
+DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads, const int columns, const int32_t *col_sum,
+                    int32_t *acc) {
   const int registers = columns * DP_REGISTERS;
   __m256i sum[DP_NR / DP_LANES];
   DP_UNROLL for (int r = 0; r < registers; r++) sum[r] = dp_offset(col_sum + r * DP_LANES);
@@ -23,7 +22,7 @@ DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads,
 
 #define CALL(n) gemv(xq, w, quads, n, col_sum, acc)
 
-void dp_gemv_s8_1x64c4_avxvnni(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                               const int32_t *col_sum, int32_t *acc) {
+void dp_gemv_s8_1x64c4_avxvnni(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                               int32_t *acc) {
   DP_SWITCH_4(columns, CALL)
 }

@@ -6,8 +6,7 @@
 enum { AHEAD = 4096 };
 
 /* sum[c] += quad `lane` of the row . the weights of one quad */
-DP_INLINE void multiply_quad(int32x4_t *sum, int8x16_t x, const int columns, const int8_t *w,
-                             const int lane) {
+DP_INLINE void multiply_quad(int32x4_t *sum, int8x16_t x, const int columns, const int8_t *w, const int lane) {
   DP_UNROLL for (int c = 0; c < columns; c++) {
     int8x16_t line[DP_VECTORS];
     DP_UNROLL for (int v = 0; v < DP_VECTORS; v++) line[v] = vld1q_s8(w + c * 64 + v * 16);
@@ -37,8 +36,8 @@ DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads, const int co
 
 #define CALL(n) gemv(xq, w, quads, n, acc)
 
-void dp_gemv_s8_1x64c4_dotprod(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                               const int32_t *col_sum, int32_t *acc) {
+void dp_gemv_s8_1x64c4_dotprod(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                               int32_t *acc) {
   (void)col_sum;
   DP_SWITCH_4(columns, CALL)
 }

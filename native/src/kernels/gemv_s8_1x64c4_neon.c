@@ -19,17 +19,15 @@ DP_INLINE void turn(const int8_t *x, const int8_t *w, size_t quads, const int co
     const int8x16_t xq = dp_broadcast_quad(x);
     __builtin_prefetch(w + AHEAD);
     if (columns == 2) __builtin_prefetch(w + AHEAD + 64);
-    DP_UNROLL for (int v = 0; v < columns * DP_VECTORS; v++) {
-      dp_multiply_halves(sum[v], xq, vld1q_s8(w + v * 16));
-    }
+    DP_UNROLL for (int v = 0; v < columns * DP_VECTORS; v++) { dp_multiply_halves(sum[v], xq, vld1q_s8(w + v * 16)); }
   }
   DP_UNROLL for (int v = 0; v < columns * DP_VECTORS; v++) {
     vst1q_s32(acc + v * 4, vaddq_s32(vld1q_s32(acc + v * 4), dp_add_halves(sum[v])));
   }
 }
 
-void dp_gemv_s8_1x64c4_neon(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                            const int32_t *col_sum, int32_t *acc) {
+void dp_gemv_s8_1x64c4_neon(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                            int32_t *acc) {
   (void)col_sum;
   const int8_t *x = xq;
   memset(acc, 0, columns * DP_COLUMN * sizeof *acc);

@@ -3,8 +3,8 @@
 
 #include "../kernel_table.h"
 
-void dp_gemv_s8_1x64c4_scalar(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                              const int32_t *col_sum, int32_t *acc) {
+void dp_gemv_s8_1x64c4_scalar(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                              int32_t *acc) {
   (void)col_sum;
   const int8_t *x = xq;
   uint32_t channels = columns * DP_COLUMN;

@@ -11,7 +11,7 @@
 enum {
   CHANNELS = 8,
   REGISTERS = CHANNELS / 2,
-  TURN = 32, /* quads of these channels before the next ones' turn: 8 KiB of weights */
+  TURN = 32,               /* quads of these channels before the next ones' turn: 8 KiB of weights */
   STEP = CHANNELS * DP_KR, /* bytes to touch per quad, so that the turn after this one is there in time */
 };
 
@@ -26,8 +26,8 @@ static void turn(const int16_t *x, const int8_t *w, size_t quads, int32_t *acc, 
   DP_UNROLL for (int r = 0; r < REGISTERS; r += 2) dp_add_folded(acc + r * 2, sum[r], sum[r + 1]);
 }
 
-void dp_gemv_s8_1x64c4_wasm(const void *xq, const int8_t *w, size_t quads, uint32_t columns,
-                            const int32_t *col_sum, int32_t *acc) {
+void dp_gemv_s8_1x64c4_wasm(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
+                            int32_t *acc) {
   (void)col_sum;
   const int16_t *x = xq;
   memset(acc, 0, columns * DP_COLUMN * sizeof *acc);

@@ -12,9 +12,7 @@ DP_INLINE void turn(const uint8_t *x, const int8_t *w, size_t quads, const int c
   DP_UNROLL for (int r = 0; r < columns * REGISTERS; r++) sum[r] = wasm_v128_load(acc + r * 4);
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
     const v128_t xq = dp_broadcast_quad(x);
-    DP_UNROLL for (int r = 0; r < columns * REGISTERS; r++) {
-      sum[r] = dp_dot(sum[r], xq, wasm_v128_load(w + r * 16));
-    }
+    DP_UNROLL for (int r = 0; r < columns * REGISTERS; r++) { sum[r] = dp_dot(sum[r], xq, wasm_v128_load(w + r * 16)); }
   }
   DP_UNROLL for (int r = 0; r < columns * REGISTERS; r++) wasm_v128_store(acc + r * 4, sum[r]);
 }

@@ -17,16 +17,14 @@ static inline void dp_store(void *at, __m256i lanes) { _mm256_store_si256((__m25
 static inline __m256i dp_broadcast(const void *x) { return _mm256_set1_epi32(*(const int32_t *)x); }
 
 /* The sums of a column, of as many rows as the compiler knows: from acc, and back. */
-DP_INLINE void dp_load_sums(__m256i (*sum)[DP_REGISTERS], const int rows,
-                                                               const int32_t *acc) {
+DP_INLINE void dp_load_sums(__m256i (*sum)[DP_REGISTERS], const int rows, const int32_t *acc) {
   DP_UNROLL for (int m = 0; m < rows; m++) {
     sum[m][0] = dp_load(acc + m * DP_NR);
     sum[m][1] = dp_load(acc + m * DP_NR + DP_LANES);
   }
 }
 
-DP_INLINE void dp_store_sums(__m256i (*sum)[DP_REGISTERS], const int rows,
-                                                                int32_t *acc) {
+DP_INLINE void dp_store_sums(__m256i (*sum)[DP_REGISTERS], const int rows, int32_t *acc) {
   DP_UNROLL for (int m = 0; m < rows; m++) {
     dp_store(acc + m * DP_NR, sum[m][0]);
     dp_store(acc + m * DP_NR + DP_LANES, sum[m][1]);

@@ -13,9 +13,7 @@ DP_INLINE v128_t dp_widen(const int8_t *two_channels) { return wasm_i16x8_load8x
 /* Four 16-bit activations in both channels' places. */
 DP_INLINE v128_t dp_broadcast_quad(const int16_t *x) { return wasm_v128_load64_splat(x); }
 
-DP_INLINE v128_t dp_madd(v128_t sum, v128_t x, v128_t w) {
-  return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(x, w));
-}
+DP_INLINE v128_t dp_madd(v128_t sum, v128_t x, v128_t w) { return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(x, w)); }
 
 /* Adds the sums of four channels, which two registers hold in halves. */
 DP_INLINE void dp_add_folded(int32_t *acc, v128_t low, v128_t high) {

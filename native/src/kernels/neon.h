@@ -21,8 +21,7 @@ DP_INLINE int8x16_t dp_broadcast_quad(const int8_t *x) {
  *   sdot   sum[c] += sum_j w[c][j] * x[lane][j]   four channels c, quads of k, of which x holds four
  *   smmla  sum[m][c] += sum_j x[m][j] * w[c][j]   two rows m, two channels c, eight k
  */
-#define DP_SDOT(sum, w, x, lane) \
-  __asm__("sdot %0.4s, %1.16b, %2.4b[%c3]" : "+w"(sum) : "w"(w), "w"(x), "i"(lane))
+#define DP_SDOT(sum, w, x, lane) __asm__("sdot %0.4s, %1.16b, %2.4b[%c3]" : "+w"(sum) : "w"(w), "w"(x), "i"(lane))
 #define DP_SMMLA(sum, x, w) __asm__("smmla %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(x), "w"(w))
 
 /* Keeps loads where they are: gcc would move them up until they need more registers than there are. */

@@ -34,8 +34,7 @@ static inline void quantize_lanes(__m512 x, __m512 inverse, uint8_t *out, __mmas
   _mm_mask_storeu_epi8(out, lanes, bytes);
 }
 
-DP_INLINE float quantize_row(const void *x, size_t k, float least,
-                                                                uint8_t *xq, load_fn *load) {
+DP_INLINE float quantize_row(const void *x, size_t k, float least, uint8_t *xq, load_fn *load) {
   __m512i max0 = _mm512_setzero_si512(), max1 = max0;
   size_t i = 0;
   for (; i + 2 * LANES <= k; i += 2 * LANES) {

@@ -16,6 +16,4 @@ float dp_quantize_row_bf16_avxvnni(const void *x, size_t k, float least, void *x
   return dp_quantize_row(x, k, least, xq, sizeof(uint16_t), dp_load_bf16, format);
 }
 
-void dp_load_row_s8_avxvnni(const int8_t *x, size_t k, void *xq) {
-  dp_load_row(x, k, xq, format);
-}
+void dp_load_row_s8_avxvnni(const int8_t *x, size_t k, void *xq) { dp_load_row(x, k, xq, format); }

@@ -42,8 +42,7 @@ static inline int8x16_t quantize_lanes(const void *x, size_t i, float32x4_t inve
   return vcombine_s8(quantize_eight(x, i, inverse, load), quantize_eight(x, i + 8, inverse, load));
 }
 
-DP_INLINE float quantize_row(const void *x, size_t k, float least,
-                                                                int8_t *xq, size_t size, load_fn *load) {
+DP_INLINE float quantize_row(const void *x, size_t k, float least, int8_t *xq, size_t size, load_fn *load) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   char tail[LANES * sizeof(float)] = {0};

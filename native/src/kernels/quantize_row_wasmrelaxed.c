@@ -4,8 +4,7 @@
 
 static inline void store(void *xq, size_t i, v128_t words) {
   const v128_t shifted = wasm_i16x8_add(words, wasm_i16x8_splat((int16_t)dp_offset()));
-  const v128_t bytes =
-      wasm_i8x16_shuffle(shifted, shifted, 0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14);
+  const v128_t bytes = wasm_i8x16_shuffle(shifted, shifted, 0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14);
   wasm_v128_store64_lane((uint8_t *)xq + i, bytes, 0);
 }
 

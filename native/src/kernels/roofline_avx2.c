@@ -12,15 +12,14 @@
 #define ADD(sum, product) "vpaddd %[" product "], %[" sum "], %[" sum "]\n\t"
 
 /* Six sums += x . w, pair by pair. x and w never change: only assembly keeps the multiplies in the loop. */
-#define MULTIPLY_ADD(sum, x, w)                                                                           \
-  do {                                                                                                    \
-    __m256i a, b, c, d, e, f;                                                                             \
-    __asm__(MULTIPLY("a") MULTIPLY("b") MULTIPLY("c") MULTIPLY("d") MULTIPLY("e") MULTIPLY("f")           \
-            ADD("A", "a") ADD("B", "b") ADD("C", "c") ADD("D", "d") ADD("E", "e") ADD("F", "f")           \
-            : [A] "+x"(sum[0]), [B] "+x"(sum[1]), [C] "+x"(sum[2]), [D] "+x"(sum[3]), [E] "+x"(sum[4]),   \
-              [F] "+x"(sum[5]), [a] "=&x"(a), [b] "=&x"(b), [c] "=&x"(c), [d] "=&x"(d), [e] "=&x"(e),     \
-              [f] "=&x"(f)                                                                                \
-            : [x] "x"(x), [w] "x"(w));                                                                    \
+#define MULTIPLY_ADD(sum, x, w)                                                                                    \
+  do {                                                                                                             \
+    __m256i a, b, c, d, e, f;                                                                                      \
+    __asm__(MULTIPLY("a") MULTIPLY("b") MULTIPLY("c") MULTIPLY("d") MULTIPLY("e") MULTIPLY("f") ADD("A", "a")      \
+                ADD("B", "b") ADD("C", "c") ADD("D", "d") ADD("E", "e") ADD("F", "f")                              \
+            : [A] "+x"(sum[0]), [B] "+x"(sum[1]), [C] "+x"(sum[2]), [D] "+x"(sum[3]), [E] "+x"(sum[4]),            \
+              [F] "+x"(sum[5]), [a] "=&x"(a), [b] "=&x"(b), [c] "=&x"(c), [d] "=&x"(d), [e] "=&x"(e), [f] "=&x"(f) \
+            : [x] "x"(x), [w] "x"(w));                                                                             \
   } while (0)
 
 uint64_t dp_peak_avx2(uint64_t rounds, int32_t *sink) {

@@ -6,12 +6,12 @@
 #include "neon.h"
 
 /* sum += x . w, pair by pair. Its operands never change: only assembly keeps the multiplies in the loop. */
-#define MULTIPLY_ADD(sum, x, w, half, part)                                          \
-  do {                                                                               \
-    int16x8_t products;                                                              \
-    __asm__("smull" half " %1.8h, %2." part ", %3." part "\n\tsadalp %0.4s, %1.8h"   \
-            : "+w"(sum), "=&w"(products)                                             \
-            : "w"(x), "w"(w));                                                       \
+#define MULTIPLY_ADD(sum, x, w, half, part)                                        \
+  do {                                                                             \
+    int16x8_t products;                                                            \
+    __asm__("smull" half " %1.8h, %2." part ", %3." part "\n\tsadalp %0.4s, %1.8h" \
+            : "+w"(sum), "=&w"(products)                                           \
+            : "w"(x), "w"(w));                                                     \
   } while (0)
 
 uint64_t dp_peak_neon(uint64_t rounds, int32_t *sink) {

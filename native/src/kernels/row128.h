@@ -46,14 +46,14 @@ DP_INLINE v128_t dp_quantize_four(v128_t x, v128_t inverse) {
 
 /* clamp(rne(x * inverse), -127, 127) of elements i .. i + 7, int16 each */
 DP_INLINE v128_t dp_quantize_eight(const void *x, size_t i, v128_t inverse, dp_load_lanes *load) {
-  const v128_t q = wasm_i16x8_narrow_i32x4(dp_quantize_four(load(x, i), inverse),
-                                           dp_quantize_four(load(x, i + 4), inverse));
+  const v128_t q =
+      wasm_i16x8_narrow_i32x4(dp_quantize_four(load(x, i), inverse), dp_quantize_four(load(x, i + 4), inverse));
   return wasm_i16x8_max(wasm_i16x8_min(q, wasm_i16x8_const_splat(127)), wasm_i16x8_const_splat(-127));
 }
 
 /* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler, `zero` is a byte of a zero. */
-DP_INLINE float dp_quantize_row(const void *x, size_t k, float least, void *xq, size_t size,
-                                dp_load_lanes *load, const dp_format format, int zero) {
+DP_INLINE float dp_quantize_row(const void *x, size_t k, float least, void *xq, size_t size, dp_load_lanes *load,
+                                const dp_format format, int zero) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   char tail[LANES * sizeof(float)] = {0};

@@ -20,9 +20,7 @@ typedef struct dp_format {
   void (*store)(void *xq, size_t i, __m128i words); /* words, int16 each, as activations i .. i + 7 */
 } dp_format;
 
-static inline __m256 dp_load_f32(const void *x, size_t i) {
-  return _mm256_loadu_ps((const float *)x + i);
-}
+static inline __m256 dp_load_f32(const void *x, size_t i) { return _mm256_loadu_ps((const float *)x + i); }
 
 static inline __m256 dp_load_bf16(const void *x, size_t i) {
   __m128i bits = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)x + i));
@@ -49,9 +47,8 @@ static inline __m128i dp_quantize_lanes(__m256 x, __m256 inverse) {
 }
 
 /* See dp_quantize_row_fn; `size`, `load` and `format` are known to the compiler. */
-DP_INLINE float dp_quantize_row(const void *x, size_t k, float least,
-                                                                   void *xq, size_t size, dp_load_lanes *load,
-                                                                   const dp_format format) {
+DP_INLINE float dp_quantize_row(const void *x, size_t k, float least, void *xq, size_t size, dp_load_lanes *load,
+                                const dp_format format) {
   /* the last lanes are copied out, so that no load reads past the row */
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   char tail[LANES * sizeof(float)] = {0};
@@ -75,8 +72,7 @@ DP_INLINE float dp_quantize_row(const void *x, size_t k, float least,
 }
 
 /* See dp_load_row_fn; `format` is known to the compiler. */
-DP_INLINE void dp_load_row(const int8_t *x, size_t k, void *xq,
-                                                              const dp_format format) {
+DP_INLINE void dp_load_row(const int8_t *x, size_t k, void *xq, const dp_format format) {
   const size_t whole = k / LANES * LANES, padded = dp_quads(k) * DP_KR;
   int8_t tail[sizeof(__m128i)] = {0};
   memcpy(tail, x + whole, k - whole);

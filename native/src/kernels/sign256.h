@@ -9,18 +9,18 @@
  * factor, and adds two products in 16 bits, which cannot overflow: 2 * 128 * 127 = 32512. ones: of 16 bits.
  * In assembly for the reason given in vnni512.h, and with the load, which clang would do so early that it spills.
  */
-#define DP_DOT_AT(sum, x, at, ones)                                                       \
-  do {                                                                                    \
-    __m256i products_, weights_;                                                          \
-    __asm__(                                                                              \
-        "vmovdqa %5, %2\n\t"                                                              \
-        "vpsignb %2, %3, %1\n\t"                                                          \
-        "vpabsb %2, %2\n\t"                                                               \
-        "vpmaddubsw %1, %2, %1\n\t"                                                       \
-        "vpmaddwd %4, %1, %1\n\t"                                                         \
-        "vpaddd %1, %0, %0"                                                               \
-        : "+x"(sum), "=&x"(products_), "=&x"(weights_)                                    \
-        : "x"(x), "x"(ones), "m"(*(const __m256i *)(const void *)(at)));                  \
+#define DP_DOT_AT(sum, x, at, ones)                                      \
+  do {                                                                   \
+    __m256i products_, weights_;                                         \
+    __asm__(                                                             \
+        "vmovdqa %5, %2\n\t"                                             \
+        "vpsignb %2, %3, %1\n\t"                                         \
+        "vpabsb %2, %2\n\t"                                              \
+        "vpmaddubsw %1, %2, %1\n\t"                                      \
+        "vpmaddwd %4, %1, %1\n\t"                                        \
+        "vpaddd %1, %0, %0"                                              \
+        : "+x"(sum), "=&x"(products_), "=&x"(weights_)                   \
+        : "x"(x), "x"(ones), "m"(*(const __m256i *)(const void *)(at))); \
   } while (0)
 
 /* The same for a column, with |w| given; x is used up. Two products are always under way. */

@@ -16,13 +16,13 @@ enum {
 
 /* What a kernel does in it. */
 typedef struct dp_turns {
-  uint32_t mr;      /* most rows of a panel */
+  uint32_t mr;       /* most rows of a panel */
   size_t quad_bytes; /* of activations */
   /* a turn's weights as `panel` wants them, which may be written to `room`; w: [quads], each DP_QUAD_BYTES on */
   const void *(*column)(const int8_t *w, size_t quads, void *room);
   /* acc[m, n] += the turn's products; x: rows `stride` bytes apart */
   void (*panel)(const char *x, size_t stride, uint32_t rows, const void *w, size_t quads, int32_t *acc,
-                dp_ahead ahead);
+                const dp_ahead *ahead);
 } dp_turns;
 
 /* For dp_turns.column: as they lie. */
@@ -42,8 +42,8 @@ DP_INLINE void dp_take_turns(const dp_turns turns, const char *x, size_t stride,
       const void *column = turns.column(stretch + c * DP_COLUMN * DP_KR, count, room);
       for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {
         end = rows * (p + 1) / panels;
-        turns.panel(x + m * stride, stride, end - m, column, count, acc + m * DP_NR + c * DP_COLUMN,
-                    dp_share_ahead(stretch + DP_TURN_AHEAD, c * DP_TURN, DP_TURN, p, panels));
+        const dp_ahead ahead = dp_share_ahead(stretch + DP_TURN_AHEAD, c * DP_TURN, DP_TURN, p, panels);
+        turns.panel(x + m * stride, stride, end - m, column, count, acc + m * DP_NR + c * DP_COLUMN, &ahead);
       }
     }
   }

@@ -9,9 +9,7 @@
  */
 enum { TILE_QUERIES = 32, TILES_PER_THREAD = 4, FLOAT_MACS = 16 };
 
-static const dp_attention *attention_of(const dp_op *op) {
-  return POINTER(const dp_attention, op->attention.layer);
-}
+static const dp_attention *attention_of(const dp_op *op) { return POINTER(const dp_attention, op->attention.layer); }
 
 static const dp_row *rows_of(const dp_op *op) { return POINTER(const dp_row, op->attention.rows); }
 
@@ -106,8 +104,7 @@ static uint64_t rotate_cost(const dp_op *op, const dp_kernels *kernels, uint32_t
   return (uint64_t)attention_of(op)->head_dim * 64;
 }
 
-const dp_op_type dp_op_rotate = {
-    .pieces = rotate_pieces, .cost = rotate_cost, .run = run_rotate, .grain = 1};
+const dp_op_type dp_op_rotate = {.pieces = rotate_pieces, .cost = rotate_cost, .run = run_rotate, .grain = 1};
 
 /* ---- ATTEND, split: q, pages -> parts; pieces are a row times a page times a kv head ------------- */
 
@@ -160,9 +157,7 @@ static uint32_t tile_rows(const dp_op *op, uint32_t threads) {
   return share < most ? share : most;
 }
 
-static uint64_t tiles_of(const dp_op *op, uint32_t threads) {
-  return dp_divide_up(op->m, tile_rows(op, threads));
-}
+static uint64_t tiles_of(const dp_op *op, uint32_t threads) { return dp_divide_up(op->m, tile_rows(op, threads)); }
 
 /* How many rows from the first on are of one sequence, each further on than the one before. */
 static uint32_t stretch_of(const dp_row *rows, uint32_t count) {
@@ -312,8 +307,7 @@ static uint64_t attend_cost(const dp_op *op, const dp_kernels *kernels, uint32_t
   return position_macs * positions / dp_at_least(tiles_of(op, threads), 1);
 }
 
-const dp_op_type dp_op_attend = {
-    .pieces = attend_pieces, .cost = attend_cost, .run = run_attend, .grain = 1};
+const dp_op_type dp_op_attend = {.pieces = attend_pieces, .cost = attend_cost, .run = run_attend, .grain = 1};
 
 /* ---- MERGE: parts -> out; pieces are a row times a query head ------------------------------------- */
 
@@ -342,5 +336,4 @@ static uint64_t merge_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
   return (uint64_t)a->head_dim * a->part_pages * FLOAT_MACS;
 }
 
-const dp_op_type dp_op_merge = {
-    .pieces = merge_pieces, .cost = merge_cost, .run = run_merge, .grain = 1};
+const dp_op_type dp_op_merge = {.pieces = merge_pieces, .cost = merge_cost, .run = run_merge, .grain = 1};

@@ -12,8 +12,7 @@ enum { DP_UNITS_PER_THREAD = 24 }; /* enough that the last unit of a slow worker
  * stay in the L2 cache; more chunks where pieces are few to share out, but none of fewer than `least` rows, for which
  * it would not pay to load a piece of the weights.
  */
-static inline uint32_t dp_row_chunks(uint64_t m, uint64_t cached, uint64_t least, uint64_t columns,
-                                     uint32_t threads) {
+static inline uint32_t dp_row_chunks(uint64_t m, uint64_t cached, uint64_t least, uint64_t columns, uint32_t threads) {
   const uint64_t for_cache = dp_divide_up(m, cached), most = dp_divide_up(m, least);
   const uint64_t wanted = dp_divide_up((uint64_t)DP_UNITS_PER_THREAD * threads, columns);
   const uint64_t for_sharing = wanted < most ? wanted : most;

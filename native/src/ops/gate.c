@@ -18,5 +18,4 @@ static uint64_t gate_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
   return (uint64_t)op->gate.k * 32;
 }
 
-const dp_op_type dp_op_gate = {
-    .pieces = dp_row_pieces, .cost = gate_cost, .run = run_gate, .grain = 1};
+const dp_op_type dp_op_gate = {.pieces = dp_row_pieces, .cost = gate_cost, .run = run_gate, .grain = 1};

@@ -85,8 +85,7 @@ static uint64_t run_gemv(const dp_place *place, uint64_t first, uint64_t last) {
     kernels->gemv(row, w, quads, (uint32_t)columns, col_sum + n, acc);
     if (outliers != NULL) kernels->add_outliers(outliers, w, (uint32_t)columns, acc);
     size_t count = columns * DP_COLUMN < p->n - n ? columns * DP_COLUMN : p->n - n;
-    epilogue(acc, count, x_scale, w_scale + n, bias == NULL ? NULL : bias + n,
-             dp_output_row(op, 0) + n * y_bytes);
+    epilogue(acc, count, x_scale, w_scale + n, bias == NULL ? NULL : bias + n, dp_output_row(op, 0) + n * y_bytes);
     column += columns;
   }
   return (last - first) * quads * DP_COLUMN * DP_KR;
@@ -100,8 +99,7 @@ static uint64_t gemv_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
   return (uint64_t)op->linear.input.k * DP_COLUMN;
 }
 
-const dp_op_type dp_op_gemv = {
-    .pieces = gemv_pieces, .cost = gemv_cost, .run = run_gemv, .grain = DP_COLUMNS};
+const dp_op_type dp_op_gemv = {.pieces = gemv_pieces, .cost = gemv_cost, .run = run_gemv, .grain = DP_COLUMNS};
 
 /* ---- QUANTIZE: x[M, K] (, u[M, K]) -> xq, x_scale[M]; pieces are rows -------------------------- */
 
@@ -123,8 +121,7 @@ static uint64_t quantize_cost(const dp_op *op, const dp_kernels *kernels, uint32
   return (uint64_t)op->quantize.k * 16;
 }
 
-const dp_op_type dp_op_quantize = {
-    .pieces = dp_row_pieces, .cost = quantize_cost, .run = run_quantize, .grain = 1};
+const dp_op_type dp_op_quantize = {.pieces = dp_row_pieces, .cost = quantize_cost, .run = run_quantize, .grain = 1};
 
 /* ---- GEMM: xq[M, K], tiles, scale, bias -> y[M, N]; pieces are a chunk of rows times a block --- */
 
@@ -147,8 +144,8 @@ static gemm_shape shape_gemm(const dp_op *op, const dp_kernels *kernels, uint32_
   return shape;
 }
 
-static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t m, uint32_t rows,
-                       size_t n, const int32_t *acc) {
+static void write_rows(const dp_place *place, const dp_gemm_tile *tile, uint32_t m, uint32_t rows, size_t n,
+                       const int32_t *acc) {
   const dp_op *op = place->op;
   const dp_linear_params *p = &op->linear;
   const dp_kernels *kernels = place->kernels;
@@ -221,8 +218,7 @@ static uint64_t gemm_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
   return (uint64_t)op->linear.input.k * DP_NR * op->m / shape_gemm(op, kernels, threads).chunks;
 }
 
-const dp_op_type dp_op_gemm = {
-    .pieces = gemm_pieces, .cost = gemm_cost, .run = run_gemm, .grain = 1};
+const dp_op_type dp_op_gemm = {.pieces = gemm_pieces, .cost = gemm_cost, .run = run_gemm, .grain = 1};
 
 /* ---- FLOAT: x[M, K], tiles, scale, bias -> y[M, N]; pieces are a row times a block -------------- */
 
@@ -255,5 +251,4 @@ static uint64_t float_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
   return (uint64_t)op->linear.input.k * DP_NR * 16;
 }
 
-const dp_op_type dp_op_float = {
-    .pieces = float_pieces, .cost = float_cost, .run = run_float, .grain = 1};
+const dp_op_type dp_op_float = {.pieces = float_pieces, .cost = float_cost, .run = run_float, .grain = 1};

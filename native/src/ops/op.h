@@ -24,12 +24,12 @@ typedef struct dp_op_type {
 } dp_op_type;
 
 extern const dp_op_type dp_op_gemv, dp_op_quantize, dp_op_gemm, dp_op_float; /* linear.c */
-extern const dp_op_type dp_op_rotate, dp_op_attend, dp_op_merge;            /* attention.c */
-extern const dp_op_type dp_op_gate;                                         /* gate.c */
-extern const dp_op_type dp_op_pack;                                         /* pack.c */
-extern const dp_op_type dp_op_read, dp_op_peak, dp_op_clock;                /* roofline.c */
-extern const dp_op_type dp_op_meet, dp_op_empty;                            /* roofline.c */
-extern const dp_op_type dp_op_embed, dp_op_norm, dp_op_dense, dp_op_sample;   /* token.c */
+extern const dp_op_type dp_op_rotate, dp_op_attend, dp_op_merge;             /* attention.c */
+extern const dp_op_type dp_op_gate;                                          /* gate.c */
+extern const dp_op_type dp_op_pack;                                          /* pack.c */
+extern const dp_op_type dp_op_read, dp_op_peak, dp_op_clock;                 /* roofline.c */
+extern const dp_op_type dp_op_meet, dp_op_empty;                             /* roofline.c */
+extern const dp_op_type dp_op_embed, dp_op_norm, dp_op_dense, dp_op_sample;  /* token.c */
 
 enum { DP_CLAIM_MACS = 1 << 24 }; /* a claim is at most about this much work: well under 1 ms */
 
@@ -40,14 +40,11 @@ static inline uint32_t dp_at_least(uint64_t value, uint32_t least) {
 }
 
 /* The pieces of ops that go row by row. */
-static inline uint64_t dp_row_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return op->m;
-}
+static inline uint64_t dp_row_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return op->m; }
 
 /* Row m of x or y: they lie one after the other, or wherever a table says. */
 static inline char *dp_row_at(uint64_t base, uint32_t is_table, uint64_t m, size_t row_bytes) {
-  return is_table ? POINTER(char, POINTER(const uint64_t, base)[m])
-                  : POINTER(char, base) + m * row_bytes;
+  return is_table ? POINTER(char, POINTER(const uint64_t, base)[m]) : POINTER(char, base) + m * row_bytes;
 }
 
 static inline char *dp_input_row(const dp_op *op, uint64_t m) {
@@ -67,9 +64,7 @@ static inline void dp_note_fault(const dp_place *place, uint32_t fault) {
 }
 
 /* A worker's own memory: a quantised row, a row of floats, and one of bfloat16. */
-static inline void *dp_scratch_quantized(const dp_worker *worker) {
-  return POINTER(void, worker->scratch);
-}
+static inline void *dp_scratch_quantized(const dp_worker *worker) { return POINTER(void, worker->scratch); }
 
 static inline float *dp_scratch_floats(const dp_place *place) {
   return POINTER(float, place->worker->scratch + dp_row_stride(place->kernels, DP_MAX_K));

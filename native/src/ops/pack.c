@@ -20,7 +20,7 @@ static uint64_t run_pack(const dp_place *place, uint64_t first, uint64_t last) {
     } else {
       w += n * p->k * dp_type_bytes(p->w_type);
       int bad = kernels->quantize_pack_block(w, (dp_type)p->w_type, channels, p->k, tiles, col_sum,
-                                       POINTER(float, p->scale) + n);
+                                             POINTER(float, p->scale) + n);
       if (bad >= 0) dp_note_fault(place, (uint32_t)(n + (size_t)bad + 1));
     }
   }
@@ -35,5 +35,4 @@ static uint64_t pack_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
   return (uint64_t)op->pack.k * DP_NR * 16;
 }
 
-const dp_op_type dp_op_pack = {
-    .pieces = pack_pieces, .cost = pack_cost, .run = run_pack, .grain = 1};
+const dp_op_type dp_op_pack = {.pieces = pack_pieces, .cost = pack_cost, .run = run_pack, .grain = 1};

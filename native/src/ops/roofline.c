@@ -1,6 +1,6 @@
 /* roofline.c: what bounds all other ops, and ops that do nothing. */
-#include "op.h"
 #include "../registers.h"
+#include "op.h"
 
 enum {
   READ_BYTES = 1 << 20,   /* a piece of DP_OP_READ */
@@ -60,23 +60,14 @@ static uint64_t given_pieces(const dp_op *op, const dp_kernels *kernels, uint32_
 
 static uint64_t one_piece(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return 1; }
 
-static uint64_t one_each(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return threads;
-}
+static uint64_t one_each(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return threads; }
 
-static uint64_t read_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return READ_BYTES;
-}
+static uint64_t read_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return READ_BYTES; }
 
-static uint64_t whole_claim(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
-  return DP_CLAIM_MACS;
-}
+static uint64_t whole_claim(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return DP_CLAIM_MACS; }
 
 const dp_op_type dp_op_read = {.pieces = given_pieces, .cost = read_cost, .run = run_read, .grain = 1};
 const dp_op_type dp_op_peak = {.pieces = given_pieces, .cost = whole_claim, .run = run_peak, .grain = 1};
-const dp_op_type dp_op_clock = {
-    .pieces = given_pieces, .cost = whole_claim, .run = run_clock, .grain = 1};
-const dp_op_type dp_op_empty = {
-    .pieces = one_piece, .cost = whole_claim, .run = run_nothing, .grain = 1};
-const dp_op_type dp_op_meet = {
-    .pieces = one_each, .cost = whole_claim, .run = run_nothing, .grain = 1, .pinned = 1};
+const dp_op_type dp_op_clock = {.pieces = given_pieces, .cost = whole_claim, .run = run_clock, .grain = 1};
+const dp_op_type dp_op_empty = {.pieces = one_piece, .cost = whole_claim, .run = run_nothing, .grain = 1};
+const dp_op_type dp_op_meet = {.pieces = one_each, .cost = whole_claim, .run = run_nothing, .grain = 1, .pinned = 1};

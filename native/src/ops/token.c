@@ -8,7 +8,7 @@ enum { CHANNELS = 16 }; /* of a piece of DENSE */
 
 /* ---- EMBED: rows[M] (, samples), w[N, K] -> y[M, K]; pieces are rows ------------------------------ */
 
-/* The id of a row, or the one sampled for it, which is past all where none could be. False: nothing was sampled there. */
+/* The id of a row, or the one sampled for it, which is past all where none could be. False: none was sampled there. */
 static bool find_id(const dp_embed_params *p, const dp_row *row, uint32_t *id) {
   const uint32_t sample = row->id & ~DP_FROM_SAMPLE;
   *id = row->id;
@@ -42,8 +42,7 @@ static uint64_t embed_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
   return (uint64_t)op->embed.k * 8;
 }
 
-const dp_op_type dp_op_embed = {
-    .pieces = dp_row_pieces, .cost = embed_cost, .run = run_embed, .grain = 1};
+const dp_op_type dp_op_embed = {.pieces = dp_row_pieces, .cost = embed_cost, .run = run_embed, .grain = 1};
 
 /* ---- NORM: x[N, K] (, u[N, K], rows[M]), scale -> x, y[M, K] or xq, x_scale[M]; pieces are rows -- */
 
@@ -72,8 +71,7 @@ static uint64_t norm_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
   return (uint64_t)op->norm.k * 32;
 }
 
-const dp_op_type dp_op_norm = {
-    .pieces = dp_row_pieces, .cost = norm_cost, .run = run_norm, .grain = 1};
+const dp_op_type dp_op_norm = {.pieces = dp_row_pieces, .cost = norm_cost, .run = run_norm, .grain = 1};
 
 /* ---- DENSE: x[M, K], w[N, K], bias -> y[M, N]; pieces are a chunk of rows times channels - */
 
@@ -122,8 +120,7 @@ static uint64_t dense_cost(const dp_op *op, const dp_kernels *kernels, uint32_t 
   return (uint64_t)op->dense.k * CHANNELS * (dp_type_bytes(op->dense.w_type) + rows);
 }
 
-const dp_op_type dp_op_dense = {
-    .pieces = dense_pieces, .cost = dense_cost, .run = run_dense, .grain = 4};
+const dp_op_type dp_op_dense = {.pieces = dense_pieces, .cost = dense_cost, .run = run_dense, .grain = 4};
 
 /* ---- SAMPLE: logits[M, N], samples[M] -> samples; pieces are rows ---------------------------------- */
 
@@ -160,8 +157,8 @@ static uint64_t run_sample(const dp_place *place, uint64_t first, uint64_t last)
       dp_note_fault(place, DP_BAD_ROW | (uint32_t)m);
       continue;
     }
-    sample->outcome =
-        sample->action == DP_SAMPLE_TOKEN ? sample_token(kernels, logits, p->n, sample) : kernels->score(logits, p->n, sample);
+    sample->outcome = sample->action == DP_SAMPLE_TOKEN ? sample_token(kernels, logits, p->n, sample)
+                                                        : kernels->score(logits, p->n, sample);
     if (sample->outcome != DP_SAMPLE_DONE) dp_note_fault(place, (uint32_t)m + 1);
   }
   return 0;
@@ -171,5 +168,4 @@ static uint64_t sample_cost(const dp_op *op, const dp_kernels *kernels, uint32_t
   return (uint64_t)op->sample.n * 32;
 }
 
-const dp_op_type dp_op_sample = {
-    .pieces = dp_row_pieces, .cost = sample_cost, .run = run_sample, .grain = 1};
+const dp_op_type dp_op_sample = {.pieces = dp_row_pieces, .cost = sample_cost, .run = run_sample, .grain = 1};

@@ -53,8 +53,7 @@ static float exponentiate(float *s, uint32_t first, uint32_t last, float maximum
 }
 
 /* scores[query][j] = q . key[j], for all positions in the groups of [first, last). */
-static void multiply_keys(const dp_page_queries *queries, dp_kv_head head, uint32_t first,
-                          uint32_t last) {
+static void multiply_keys(const dp_page_queries *queries, dp_kv_head head, uint32_t first, uint32_t last) {
   const size_t size = dp_type_bytes(head.type), D = head.head_dim;
   const uint32_t from = first / DP_PAGE_GROUP, to = (last + DP_PAGE_GROUP - 1) / DP_PAGE_GROUP;
   const size_t group_bytes = D * DP_PAGE_GROUP * size;
@@ -79,8 +78,8 @@ static void multiply_keys(const dp_page_queries *queries, dp_kv_head head, uint3
 }
 
 /* values[query] += sum of weight[j] * value[j] over j in [first, last), for some of the rows. */
-static void multiply_values(const dp_page_queries *queries, dp_kv_head head, uint32_t row,
-                            uint32_t rows, uint32_t first, uint32_t last) {
+static void multiply_values(const dp_page_queries *queries, dp_kv_head head, uint32_t row, uint32_t rows,
+                            uint32_t first, uint32_t last) {
   if (first >= last) return;
   const size_t cell = dp_type_bytes(head.type) * dp_kv_packed(head.type);
   const size_t D = head.head_dim, whole = D / DP_LANES;

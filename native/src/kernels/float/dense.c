@@ -5,8 +5,8 @@
  */
 #include "../../kernel_table.h"
 #include "../../registers.h"
-#include "sum16.h"
 #include "per_isa.h"
+#include "sum16.h"
 
 /* Rows and channels of a tile for many rows: as many sums as there are registers for. */
 enum { SIDE = DP_PARTS == 1 ? 4 : 2, CHANNELS = 4 };
@@ -21,11 +21,8 @@ typedef struct panel {
 } panel;
 
 /* One load of each operand, all their products. x: row m from its i on, w: channel n from its i on. */
-DP_INLINE void multiply(const float *const *x, size_t x_i,
-                                                           const int rows, const char *w,
-                                                           size_t w_bytes, size_t w_i,
-                                                           const int channels, load_fn *load,
-                                                           dp_floats sum[SIDE][CHANNELS][DP_PARTS]) {
+DP_INLINE void multiply(const float *const *x, size_t x_i, const int rows, const char *w, size_t w_bytes, size_t w_i,
+                        const int channels, load_fn *load, dp_floats sum[SIDE][CHANNELS][DP_PARTS]) {
   DP_UNROLL for (int p = 0; p < DP_PARTS; p++) {
     dp_floats weight[CHANNELS];
     DP_UNROLL for (int c = 0; c < channels; c++) weight[c] = load(w + c * w_bytes, w_i + p * DP_PART_LANES);
@@ -37,10 +34,8 @@ DP_INLINE void multiply(const float *const *x, size_t x_i,
 }
 
 /* y[m, n] for `rows` rows from m on and `channels` channels from n on. w: channel n. */
-DP_INLINE void tile(const panel *panel, uint32_t m, const int rows,
-                                                       const char *w, uint32_t n, const int channels,
-                                                       size_t k, load_fn *load, size_t size,
-                                                       const float *bias) {
+DP_INLINE void tile(const panel *panel, uint32_t m, const int rows, const char *w, uint32_t n, const int channels,
+                    size_t k, load_fn *load, size_t size, const float *bias) {
   const size_t w_bytes = dp_dense_stride(k) * size;
   dp_floats sum[SIDE][CHANNELS][DP_PARTS] = {{{{0}}}};
   size_t i = 0;
@@ -62,10 +57,8 @@ DP_INLINE void tile(const panel *panel, uint32_t m, const int rows,
 }
 
 /* All channels, so many at once, then one by one. */
-DP_INLINE void rows_of(const panel *panel, uint32_t m, const int rows,
-                                                          const char *w, uint32_t count,
-                                                          const int channels, size_t k, load_fn *load,
-                                                          size_t size, const float *bias) {
+DP_INLINE void rows_of(const panel *panel, uint32_t m, const int rows, const char *w, uint32_t count,
+                       const int channels, size_t k, load_fn *load, size_t size, const float *bias) {
   const size_t w_bytes = dp_dense_stride(k) * size;
   uint32_t n = 0;
   for (; n + channels <= count; n += channels) {
@@ -74,10 +67,8 @@ DP_INLINE void rows_of(const panel *panel, uint32_t m, const int rows,
   for (; n < count; n++) tile(panel, m, rows, w + n * w_bytes, n, 1, k, load, size, bias);
 }
 
-DP_INLINE void dense(const float *const *x, uint32_t rows,
-                                                        const char *w, uint32_t channels, size_t k,
-                                                        load_fn *load, size_t size, const float *bias,
-                                                        float *const *y) {
+DP_INLINE void dense(const float *const *x, uint32_t rows, const char *w, uint32_t channels, size_t k, load_fn *load,
+                     size_t size, const float *bias, float *const *y) {
   panel panel = {.x = x, .y = y};
   const size_t whole = k / DP_LANES * DP_LANES;
   for (uint32_t m = 0; m < rows; m++) {
@@ -92,12 +83,12 @@ DP_INLINE void dense(const float *const *x, uint32_t rows,
   for (; m < rows; m++) rows_of(&panel, m, 1, w, channels, CHANNELS, k, load, size, bias);
 }
 
-void DP_PER_ISA(dp_dense_f32)(const float *const *x, uint32_t rows, const void *w, uint32_t channels,
-                              size_t k, const float *bias, float *const *y) {
+void DP_PER_ISA(dp_dense_f32)(const float *const *x, uint32_t rows, const void *w, uint32_t channels, size_t k,
+                              const float *bias, float *const *y) {
   dense(x, rows, w, channels, k, dp_floats_f32, sizeof(float), bias, y);
 }
 
-void DP_PER_ISA(dp_dense_bf16)(const float *const *x, uint32_t rows, const void *w, uint32_t channels,
-                               size_t k, const float *bias, float *const *y) {
+void DP_PER_ISA(dp_dense_bf16)(const float *const *x, uint32_t rows, const void *w, uint32_t channels, size_t k,
+                               const float *bias, float *const *y) {
   dense(x, rows, w, channels, k, dp_floats_bf16, sizeof(uint16_t), bias, y);
 }

@@ -23,9 +23,7 @@ void DP_PER_ISA(dp_load_row_float)(const void *row, dp_type type, size_t k, floa
 }
 
 /* Byte `j` of every lane, as a float. */
-static inline floats byte_of(ints quad, int j) {
-  return __builtin_convertvector(quad << (24 - 8 * j) >> 24, floats);
-}
+static inline floats byte_of(ints quad, int j) { return __builtin_convertvector(quad << (24 - 8 * j) >> 24, floats); }
 
 void DP_PER_ISA(dp_dot_float_64c4)(const float *x, const int8_t *w, size_t quads, float *acc) {
   for (int column = 0; column < DP_COLUMNS; column++) {
@@ -49,15 +47,15 @@ static inline float dequantize(float acc, float w_scale, const float *bias) {
   return bias == NULL ? y : y + *bias;
 }
 
-void DP_PER_ISA(dp_float_epilogue_f32)(const float *acc, size_t count, const float *w_scale,
-                               const float *bias, void *y) {
+void DP_PER_ISA(dp_float_epilogue_f32)(const float *acc, size_t count, const float *w_scale, const float *bias,
+                                       void *y) {
   float values[DP_NR];
   for (size_t n = 0; n < count; n++) values[n] = dequantize(acc[n], w_scale[n], bias ? bias + n : NULL);
   memcpy(y, values, count * sizeof *values);
 }
 
-void DP_PER_ISA(dp_float_epilogue_bf16)(const float *acc, size_t count, const float *w_scale,
-                                const float *bias, void *y) {
+void DP_PER_ISA(dp_float_epilogue_bf16)(const float *acc, size_t count, const float *w_scale, const float *bias,
+                                        void *y) {
   uint16_t values[DP_NR];
   for (size_t n = 0; n < count; n++) {
     values[n] = dp_float_to_bf16(dequantize(acc[n], w_scale[n], bias ? bias + n : NULL));

@@ -25,22 +25,18 @@ static inline float relu2(float g) {
 
 typedef float activation_fn(float g);
 
-DP_INLINE void gate_f32(const float *g, const float *u, size_t k,
-                                                           activation_fn *activation, float *out) {
+DP_INLINE void gate_f32(const float *g, const float *u, size_t k, activation_fn *activation, float *out) {
   for (size_t i = 0; i < k; i++) out[i] = activation(g[i]) * u[i];
 }
 
-DP_INLINE void gate_bf16(const uint16_t *g, const uint16_t *u,
-                                                            size_t k, activation_fn *activation,
-                                                            uint16_t *out) {
+DP_INLINE void gate_bf16(const uint16_t *g, const uint16_t *u, size_t k, activation_fn *activation, uint16_t *out) {
   for (size_t i = 0; i < k; i++) {
     const float activated = dp_bf16_to_float(dp_float_to_bf16(activation(dp_bf16_to_float(g[i]))));
     out[i] = dp_float_to_bf16(activated * dp_bf16_to_float(u[i]));
   }
 }
 
-void DP_PER_ISA(dp_gate_f32)(const void *g, const void *u, size_t k, dp_activation activation,
-                             void *out) {
+void DP_PER_ISA(dp_gate_f32)(const void *g, const void *u, size_t k, dp_activation activation, void *out) {
   switch (activation) {
     case DP_ACT_GELU: gate_f32(g, u, k, gelu, out); break;
     case DP_ACT_RELU2: gate_f32(g, u, k, relu2, out); break;
@@ -48,8 +44,7 @@ void DP_PER_ISA(dp_gate_f32)(const void *g, const void *u, size_t k, dp_activati
   }
 }
 
-void DP_PER_ISA(dp_gate_bf16)(const void *g, const void *u, size_t k, dp_activation activation,
-                              void *out) {
+void DP_PER_ISA(dp_gate_bf16)(const void *g, const void *u, size_t k, dp_activation activation, void *out) {
   switch (activation) {
     case DP_ACT_GELU: gate_bf16(g, u, k, gelu, out); break;
     case DP_ACT_RELU2: gate_bf16(g, u, k, relu2, out); break;

@@ -5,8 +5,8 @@
 #ifndef DP_MULTIPLY_H
 #define DP_MULTIPLY_H
 
-#include "widen.h"
 #include "../../registers.h"
+#include "widen.h"
 
 /*
  * Strides of a and sums count floats, those of b bytes. A bundle of b holds P steps i of each column side by
@@ -40,9 +40,8 @@ enum { GROUP = 16, GROUP_VECTORS = GROUP / DP_WIDTH, TILE_VECTORS = TILE_GROUPS 
 enum { MOST_PACKED = 2, BUNDLES_AHEAD = 4 };
 
 /* Steps [from, to) of one bundle; a stands at its first. */
-DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride,
-                             const char *b, size_t b_group, int rows, int vectors, dp_type type,
-                             int from, int to) {
+DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride, const char *b,
+                             size_t b_group, int rows, int vectors, dp_type type, int from, int to) {
   const size_t vector_bytes = DP_WIDTH * dp_type_bytes(type) * dp_kv_packed(type);
   dp_vector wide[TILE_VECTORS][MOST_PACKED];
   for (int v = 0; v < vectors; v++) {
@@ -56,8 +55,7 @@ DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const floa
 }
 
 /* `rows`, `groups` and `type` are known to the compiler. */
-DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, int rows, int groups,
-                                dp_type type) {
+DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, int rows, int groups, dp_type type) {
   const size_t P = dp_kv_packed(type), first = p->first, last = p->last;
   const size_t group_bytes = GROUP * P * dp_type_bytes(type), bundle_bytes = groups * group_bytes;
   const size_t a_stride = p->a_stride, b_bundle = p->b_bundle, b_group = p->b_group;
@@ -87,23 +85,20 @@ DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, i
 
 /* Tiles for any number of rows, as even as they can be. */
 DP_INLINE void dp_multiply_typed(const dp_product *p, dp_type type) {
-#define TILE(r, g)                                                                        \
-  case (r) * 8 + (g):                                                                     \
-    if (r <= TILE_ROWS && g <= TILE_GROUPS) dp_multiply_tile(p, row, group, r, g, type);  \
+#define TILE(r, g)                                                                       \
+  case (r) * 8 + (g):                                                                    \
+    if (r <= TILE_ROWS && g <= TILE_GROUPS) dp_multiply_tile(p, row, group, r, g, type); \
     break;
+#define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
   const size_t panels = (p->rows + TILE_ROWS - 1) / TILE_ROWS;
   for (size_t group = 0, groups; group < p->groups; group += groups) {
     groups = p->groups - group < TILE_GROUPS ? p->groups - group : TILE_GROUPS;
     for (size_t panel = 0; panel < panels; panel++) {
       const size_t row = p->rows * panel / panels, rows = p->rows * (panel + 1) / panels - row;
-      switch (rows * 8 + groups) {
-        TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4)
-        TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
-        TILE(3, 1) TILE(3, 2) TILE(3, 3) TILE(3, 4)
-        TILE(4, 1) TILE(4, 2) TILE(4, 3) TILE(4, 4)
-      }
+      switch (rows * 8 + groups) { TILES(1) TILES(2) TILES(3) TILES(4) }
     }
   }
+#undef TILES
 #undef TILE
 }
 

@@ -14,8 +14,8 @@ enum {
   STRETCH = 64, /* elements that are looked at together */
   GROUP_VECTORS = GROUPS / DP_PART_LANES,
   STRETCH_VECTORS = 2 * GROUP_VECTORS,
-  ROOM = 64,    /* for large elements */
-  HIGH = 128,   /* what one of `high` stands for */
+  ROOM = 64,  /* for large elements */
+  HIGH = 128, /* what one of `high` stands for */
   MOST_INTEGER = 127 * HIGH,
 };
 
@@ -164,8 +164,7 @@ static inline lanes add_product(lanes sum, dp_outlier outlier, lanes quads) {
 }
 
 /* dp_add_outliers for `vectors` vectors of channels: what is negative is summed first, and taken off. */
-DP_INLINE void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers,
-                                                         const int8_t *w) {
+DP_INLINE void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers, const int8_t *w) {
   lanes sum[MOST_SUMS] = {{0}};
   uint32_t i = 0;
   for (; i < outliers->negative; i++) {

@@ -33,8 +33,8 @@ static void clear_channels(uint32_t from, size_t k, int8_t *tiles, int32_t *col_
   memset(col_sum + from, 0, (DP_NR - from) * sizeof *col_sum);
 }
 
-void DP_PER_ISA(dp_pack_block_s8)(const int8_t *w, size_t stride, uint32_t channels, size_t k,
-                                  int8_t *tiles, int32_t *col_sum) {
+void DP_PER_ISA(dp_pack_block_s8)(const int8_t *w, size_t stride, uint32_t channels, size_t k, int8_t *tiles,
+                                  int32_t *col_sum) {
   memset(col_sum, 0, DP_NR * sizeof *col_sum);
   for (size_t k0 = 0; k0 < k; k0 += STRETCH) {
     size_t count = k - k0 < STRETCH ? k - k0 : STRETCH;
@@ -46,8 +46,8 @@ void DP_PER_ISA(dp_pack_block_s8)(const int8_t *w, size_t stride, uint32_t chann
   clear_channels(channels, k, tiles, col_sum);
 }
 
-void DP_PER_ISA(dp_pack_block_transposed_s8)(const int8_t *w, size_t stride, uint32_t channels,
-                                             size_t k, int8_t *tiles, int32_t *col_sum) {
+void DP_PER_ISA(dp_pack_block_transposed_s8)(const int8_t *w, size_t stride, uint32_t channels, size_t k, int8_t *tiles,
+                                             int32_t *col_sum) {
   memset(tiles, 0, dp_block_bytes(k));
   memset(col_sum, 0, DP_NR * sizeof *col_sum);
   for (size_t i = 0; i < k; i++) {
@@ -74,8 +74,8 @@ DP_INLINE uint32_t absmax_bits(const void *w, dp_type type, size_t first, size_t
   return absmax;
 }
 
-DP_INLINE int quantize_pack(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
-                         int32_t *col_sum, float *w_scale) {
+DP_INLINE int quantize_pack(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles, int32_t *col_sum,
+                            float *w_scale) {
   for (uint32_t c = 0; c < channels; c++) {
     uint32_t bits = absmax_bits(w, type, c * k, k);
     if (bits >= DP_INFINITY_BITS) return (int)c;
@@ -102,8 +102,8 @@ DP_INLINE int quantize_pack(const void *w, dp_type type, uint32_t channels, size
   return -1;
 }
 
-int DP_PER_ISA(dp_quantize_pack_block)(const void *w, dp_type type, uint32_t channels, size_t k,
-                                       int8_t *tiles, int32_t *col_sum, float *w_scale) {
+int DP_PER_ISA(dp_quantize_pack_block)(const void *w, dp_type type, uint32_t channels, size_t k, int8_t *tiles,
+                                       int32_t *col_sum, float *w_scale) {
   return type == DP_BF16 ? quantize_pack(w, DP_BF16, channels, k, tiles, col_sum, w_scale)
                          : quantize_pack(w, DP_F32, channels, k, tiles, col_sum, w_scale);
 }

@@ -26,8 +26,7 @@ typedef uint64_t words;
 enum { LINE = DP_CACHE_LINE, PARTS = LINE / BYTES, LINES = 4 };
 
 /* Four lines, `span` bytes apart, in each turn; the next turn's are `step` bytes on. */
-DP_INLINE words read_lines(const char *x, size_t turns, size_t step,
-                                                              size_t span, const int asks, size_t ahead) {
+DP_INLINE words read_lines(const char *x, size_t turns, size_t step, size_t span, const int asks, size_t ahead) {
   words sum[LINES] = {0};
   for (; turns > 0; turns--, x += step) {
     DP_UNROLL for (int l = 0; l < LINES; l++) {
@@ -43,8 +42,8 @@ uint64_t DP_PER_ISA(dp_read)(const void *x, size_t bytes, dp_read_order order) {
   const size_t turns = bytes / (LINES * LINE);
   const size_t step = order.streams == 1 ? LINES * LINE : LINE;
   const size_t span = order.streams == 1 ? LINE : bytes / LINES;
-  const words sum = order.ahead == 0 ? read_lines(x, turns, step, span, 0, 0)
-                                     : read_lines(x, turns, step, span, 1, order.ahead);
+  const words sum =
+      order.ahead == 0 ? read_lines(x, turns, step, span, 0, 0) : read_lines(x, turns, step, span, 1, order.ahead);
   uint64_t each[BYTES / sizeof(uint64_t)], total = 0;
   memcpy(each, &sum, sizeof each);
   for (size_t i = 0; i < sizeof each / sizeof *each; i++) total += each[i];

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "../../kernel_table.h"
-#include "sum16.h"
 #include "per_isa.h"
+#include "sum16.h"
 
 void DP_PER_ISA(dp_rms_norm)(float *x, const float *u, const float *w, size_t k, float eps, float *y) {
   if (u != NULL) {

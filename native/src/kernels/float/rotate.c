@@ -16,8 +16,7 @@ static void norm(float *x, size_t k, const float *w, float eps) {
   for (size_t i = 0; i < k; i++) x[i] = (x[i] * r) * w[i];
 }
 
-void DP_PER_ISA(dp_rotate)(float *x, uint32_t head_dim, const float *w, float eps,
-                           const float *rotation, float scale) {
+void DP_PER_ISA(dp_rotate)(float *x, uint32_t head_dim, const float *w, float eps, const float *rotation, float scale) {
   const size_t half = head_dim / 2;
   const float *cosine = rotation, *sine = rotation + half;
   if (w != NULL) norm(x, head_dim, w, eps);

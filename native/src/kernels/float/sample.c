@@ -79,8 +79,7 @@ dp_sample_outcome DP_PER_ISA(dp_sample_row)(float *logits, size_t n, dp_sample *
   const float least = threshold(logits, n, sample);
   const uint64_t total = sum_from(logits, n, least);
   /* floor(random * total / 2^32), without a product that overflows */
-  const uint64_t target =
-      sample->random * (total >> 32) + (sample->random * (total & UINT32_MAX) >> 32);
+  const uint64_t target = sample->random * (total >> 32) + (sample->random * (total & UINT32_MAX) >> 32);
   sample->id = id_at(logits, n, least, target);
   return DP_SAMPLE_DONE;
 }

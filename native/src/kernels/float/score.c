@@ -4,9 +4,9 @@
  */
 #include "../../kernel_table.h"
 #include "exp.h"
-#include "sum16.h"
 #include "maximum.h"
 #include "per_isa.h"
+#include "sum16.h"
 
 enum { STRETCH = 256 }; /* logits at a time */
 
@@ -46,6 +46,7 @@ dp_sample_outcome DP_PER_ISA(dp_score)(const float *logits, size_t n, dp_sample 
   sample->logit = logits[sample->id];
   sample->maximum = maximum;
   sample->sum = sum_of_exponentials(logits, n, maximum);
-  if (sample->candidate_count > 0) find_best(logits, n, (dp_candidate *)(uintptr_t)sample->candidates, sample->candidate_count);
+  if (sample->candidate_count > 0)
+    find_best(logits, n, (dp_candidate *)(uintptr_t)sample->candidates, sample->candidate_count);
   return DP_SAMPLE_DONE;
 }

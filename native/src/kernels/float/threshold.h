@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#include "maximum.h"
 #include "../../registers.h"
+#include "maximum.h"
 
 enum {
   BLOCK = 128,     /* weights looked at together: most blocks can be passed over */
@@ -32,10 +32,8 @@ static uint64_t sum_from(const float *weights, size_t n, float least) {
 typedef enum measure { COUNT, SUM } measure;
 
 /* tally[d] = how many weights, or how much, in the range have the digit d = (bits - low) >> shift */
-DP_INLINE void tally_digits(const float *weights, size_t n,
-                                                               uint32_t low, uint32_t range,
-                                                               uint32_t shift, const measure measure,
-                                                               uint64_t *tally) {
+DP_INLINE void tally_digits(const float *weights, size_t n, uint32_t low, uint32_t range, uint32_t shift,
+                            const measure measure, uint64_t *tally) {
   for (size_t first = 0; first < n; first += BLOCK) {
     const float *block = weights + first;
     const size_t count = block_of(first, n);
