@@ -100,6 +100,21 @@ describe('an embedding', () => {
   })
 })
 
+it('a checkpoint of a decoder alone has names without a prefix, and no head', async () => {
+  const { config, tensors } = randomCheckpoint('LlamaForCausalLM', { tie_word_embeddings: true })
+  const embeddings: Float32Array[][] = []
+  for (const prefix of ['model.', '']) {
+    await using folder = await temporaryFolder()
+    const renamed = Object.entries(tensors).map(([name, tensor]) => {
+      return [name.replace('model.', prefix), tensor] as const
+    })
+    await writeCheckpoint(folder.path, config, Object.fromEntries(renamed))
+    using made = await Model.load(pool, folder.path, { quantize: 'w8a8' })
+    embeddings.push(await made.embed([[1, 2, 3]]))
+  }
+  expect(embeddings[1]).toEqual(embeddings[0])
+})
+
 describe('texts to embed', () => {
   it('share the prefixes that earlier ones have computed', async () => {
     using fresh = await loadFixture(pool)
