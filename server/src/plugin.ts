@@ -10,6 +10,7 @@ import { ApiError, toApiError } from './errors.js'
 import { Metrics } from './metrics.js'
 import { addChatRoute } from './routes/chat.js'
 import { addCompletionsRoute } from './routes/completions.js'
+import { addEmbeddingsRoute } from './routes/embeddings.js'
 import { addHealthRoutes } from './routes/health.js'
 import { addModelRoutes } from './routes/models.js'
 import { addTokenRoutes } from './routes/tokens.js'
@@ -60,6 +61,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
       addModelRoutes(ready, context)
       addChatRoute(ready, context)
       addCompletionsRoute(ready, context)
+      addEmbeddingsRoute(ready, context)
       addTokenRoutes(ready, context)
     })
   })

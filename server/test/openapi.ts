@@ -65,6 +65,6 @@ export class Conformance {
 export function eventsOf(text: string): string[] {
   return text
     .split('\n\n')
-    .filter((event) => event.startsWith('data: ') && event !== 'data: [DONE]')
-    .map((event) => event.slice('data: '.length))
+    .map((event) => /^data: (.*)$/m.exec(event)?.[1] ?? '')
+    .filter((data) => data !== '' && data !== '[DONE]')
 }

@@ -50,9 +50,9 @@ describe('an embedding', () => {
     const frequencies = plainFrequencies(10, 10_000)
     const state = await plainState(folder.path, tokens, { frequencies })
     const [embedding] = await made.embed([tokens])
-    expect(relativeError(embedding, state.map((value) => value / Math.hypot(...state)))).toBeLessThan(
-      1e-5,
-    )
+    const length = Math.hypot(...state)
+    const expected = state.map((value) => value / length)
+    expect(relativeError(embedding, expected)).toBeLessThan(1e-5)
   })
 
   it('is of the state that the head makes the logits of', async () => {
@@ -132,7 +132,9 @@ describe('texts to embed', () => {
     })
     const long = [0, 1, 2, 3].map((i) => text.slice(i, i + maxContext - 10 * i))
     const expected = await model.embed(long)
-    const busy = collect(small.generateTokens(text.slice(0, 60), { maxTokens: 20, ignoreEnd: true }))
+    const busy = collect(
+      small.generateTokens(text.slice(0, 60), { maxTokens: 20, ignoreEnd: true }),
+    )
     expect(await small.embed(long)).toEqual(expected)
     await busy
     expect(small.stats()).toMatchObject({ running: 0, waiting: 0 })

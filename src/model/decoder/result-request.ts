@@ -140,7 +140,7 @@ export class HiddenStateRequest extends ResultRequest<Float32Array> {
   }
 
   take(position: number, { hidden }: Output): undefined {
-    if (hidden.some(Number.isNaN)) throw new NotANumberError('hidden state', position)
+    if (hidden.some(Number.isNaN)) throw new NotANumberError('hidden states', position)
     this.#state = hidden.slice()
   }
 

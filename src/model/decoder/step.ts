@@ -206,7 +206,8 @@ export function makeSteps(
 ): Step[] {
   const context = makeContext(pool, network, cacheType, maxContext)
   const { maxRows, maxOutputs } = context.workspace
-  const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs, network.config.hiddenSize))
+  const { hiddenSize } = network.config
+  const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs, hiddenSize))
   return batches.map((batch, i) => new Step(context, batch, batches[(i + 2) % 3]))
 }
 
