@@ -44,6 +44,8 @@ export const modelField = optional(
 
 export const tokenIds = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }))
 
+export const ResponseFormatSchema = Type.Object({ type: Type.Literal('text') })
+
 /** What both kinds of completions take. */
 export const generationFields = {
   model: modelField,
@@ -67,7 +69,7 @@ export const generationFields = {
   logit_bias: optional(Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }))),
   seed: optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   ignore_eos: optional(Type.Boolean()),
-  response_format: optional(Type.Object({ type: Type.Literal('text') })),
+  response_format: optional(ResponseFormatSchema),
   // these do not change the answer
   user: optional(Type.String()),
   metadata: optional(jsonObject),
