@@ -58,7 +58,8 @@ function extend(turn: Turn, item: AssistantItem): boolean {
     turn.tool_calls = [...(turn.tool_calls ?? []), toCall(item)]
     return true
   }
-  if (item.type === 'reasoning' || turn.content !== '' || turn.tool_calls !== undefined) return false
+  if (item.type === 'reasoning' || turn.content !== '' || turn.tool_calls !== undefined)
+    return false
   turn.content = textOf(item.content)
   return true
 }
@@ -70,7 +71,11 @@ function begin(item: AssistantItem): Turn {
   return turn
 }
 
-function toCall({ call_id, name, arguments: given }: InputItem & { type: 'function_call' }): ToolCall {
+function toCall({
+  call_id,
+  name,
+  arguments: given,
+}: InputItem & { type: 'function_call' }): ToolCall {
   return { id: call_id, type: 'function', function: { name, arguments: given } }
 }
 

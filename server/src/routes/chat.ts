@@ -13,7 +13,7 @@ import {
   type ChatCompletion,
   ChatCompletionSchema,
 } from '../schemas/chat.js'
-import { errorResponses, jsonOrEvents } from '../schemas/common.js'
+import { errorResponses, jsonOrEvents, orError } from '../schemas/common.js'
 import type { App } from './app.js'
 
 /** POST /v1/chat/completions */
@@ -21,7 +21,10 @@ export function addChatRoute(app: App, context: RouteContext): void {
   const schema = {
     summary: "Answers a conversation, written by the model's chat template",
     body: ChatBodySchema,
-    response: { 200: jsonOrEvents(ChatCompletionSchema, ChatChunkSchema), ...errorResponses },
+    response: {
+      200: jsonOrEvents(ChatCompletionSchema, orError(ChatChunkSchema)),
+      ...errorResponses,
+    },
   }
   app.post('/v1/chat/completions', { schema }, async (request, reply) => {
     const { body } = request

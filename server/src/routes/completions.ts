@@ -5,7 +5,7 @@ import { complete, type Prepare } from '../generation/completion-request.js'
 import { promptsOf, tokensOf } from '../generation/prompts.js'
 import { TextWriter } from '../generation/text-writer.js'
 import { nowSeconds } from '../ids.js'
-import { errorResponses, jsonOrEvents } from '../schemas/common.js'
+import { errorResponses, jsonOrEvents, orError } from '../schemas/common.js'
 import {
   type Completion,
   type CompletionBody,
@@ -24,7 +24,10 @@ export function addCompletionsRoute(app: App, context: RouteContext): void {
   const schema = {
     summary: 'Continues texts, or tokens',
     body: CompletionBodySchema,
-    response: { 200: jsonOrEvents(CompletionSchema, CompletionChunkSchema), ...errorResponses },
+    response: {
+      200: jsonOrEvents(CompletionSchema, orError(CompletionChunkSchema)),
+      ...errorResponses,
+    },
   }
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request

@@ -19,7 +19,8 @@ import type { App } from './app.js'
 /** POST /v1/responses */
 export function addResponsesRoute(app: App, context: RouteContext): void {
   const schema = {
-    summary: "Answers a conversation by items, written by the model's chat template; stores nothing",
+    summary:
+      "Answers a conversation by items, written by the model's chat template; stores nothing",
     body: ResponseBodySchema,
     response: { 200: jsonOrEvents(ResponseSchema, ResponseEventSchema), ...errorResponses },
   }

@@ -1,4 +1,10 @@
-import { type Static, type TSchema, Type } from '@fastify/type-provider-typebox'
+import {
+  type Static,
+  type TLiteral,
+  type TObject,
+  type TSchema,
+  Type,
+} from '@fastify/type-provider-typebox'
 
 /** A field that may be left out, or null as many clients have it. */
 export function optional<Schema extends TSchema>(schema: Schema) {
@@ -13,6 +19,32 @@ export function strict<Fields extends Record<string, TSchema>>(fields: Fields) {
 export const nullable = <Schema extends TSchema>(schema: Schema) =>
   Type.Union([schema, Type.Null()])
 
+type Typed = {
+  type: TLiteral<string>
+}
+
+/**
+ * Objects of several types, by their field `type`; without one, of the last. Unlike a union it tells what is wrong by
+ * the schema of the object's own type.
+ */
+export function byType<Types extends TObject<Typed>[], Last extends TObject>(
+  schemas: readonly [...Types],
+  last: Last,
+  lastType: string,
+) {
+  const types = schemas.map(({ properties }) => properties.type.const)
+  const isOf = (type: object) => ({ required: ['type'], properties: { type } })
+  return Type.Unsafe<Static<Types[number] | Last>>({
+    type: 'object',
+    properties: { type: { enum: [...types, lastType] } },
+    allOf: [
+      // `else` throughout, for what is wrong by `then` is not told
+      ...schemas.map((schema) => ({ if: { not: isOf(schema.properties.type) }, else: schema })),
+      { if: isOf({ enum: types }), else: last },
+    ],
+  })
+}
+
 export const jsonObject = Type.Record(Type.String(), Type.Unknown())
 
 export const ErrorSchema = strict({
@@ -26,6 +58,9 @@ export const ErrorSchema = strict({
 
 /** What every route may answer beside its own. */
 export const errorResponses = { '4xx': ErrorSchema, '5xx': ErrorSchema }
+
+/** A stream that fails ends with an error. */
+export const orError = <Chunk extends TSchema>(chunk: Chunk) => Type.Union([chunk, ErrorSchema])
 
 /** An answer at once, or by server-sent events of such chunks. */
 export function jsonOrEvents<Answer extends TSchema, Chunk extends TSchema>(

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@fastify/type-provider-typebox'
 import { functionFields, LogprobSchema, ToolChoiceSchema } from './chat.js'
 import {
+  byType,
   generationFields,
   jsonObject,
   nullable,
@@ -33,6 +34,7 @@ const InputCallSchema = strict({
   call_id: Type.String({ minLength: 1 }),
   name: Type.String({ minLength: 1 }),
   arguments: Type.String(),
+  parsed_arguments: optional(Type.Unknown({ description: "of OpenAI's client, which adds it" })),
 })
 const CallOutputSchema = strict({
   ...itemFields,
@@ -48,12 +50,11 @@ const InputReasoningSchema = strict({
   summary: optional(Type.Array(Type.Unknown(), { maxItems: 0 })),
   encrypted_content: Type.Optional(Type.Null()),
 })
-const InputItemSchema = Type.Union([
+const InputItemSchema = byType(
+  [InputCallSchema, CallOutputSchema, InputReasoningSchema],
   InputMessageSchema,
-  InputCallSchema,
-  CallOutputSchema,
-  InputReasoningSchema,
-])
+  'message',
+)
 export type InputItem = Static<typeof InputItemSchema>
 
 const ToolSchema = strict({ type: Type.Literal('function'), ...functionFields })
