@@ -1,4 +1,4 @@
-import type { ChatMessage, Model, RenderOptions } from 'dotpool'
+import { ArgumentError, type ChatMessage, type Model, type RenderOptions } from 'dotpool'
 import { refuse } from '../errors.js'
 import { callSyntaxOf } from '../text/call-syntax.js'
 import { AnswerReader } from './answer-reader.js'
@@ -37,8 +37,18 @@ export async function prepareConversation(
   if (tools !== undefined && makeParser === undefined) {
     throw refuse('tools', `the chat template of ${name} writes no calls that are understood`)
   }
-  const text = await model.chatTemplate.renderAsync(messages, { tools, templateOptions }, signal)
+  const inputs = { tools, templateOptions }
+  const text = await model.chatTemplate.renderAsync(messages, inputs, signal).catch((error) => {
+    throw naming(field, error)
+  })
   const tokens = await encodePrompt(model, { field, room: 1 }, text, false, signal)
   const thinks = /<think>\s*$/.test(text)
   return { tokens, makeReader: () => new AnswerReader(thinks, makeParser?.()) }
+}
+
+/** What a template refuses of messages, by the field that they come from. */
+function naming(field: string, error: unknown): unknown {
+  const isOfOther = error instanceof ArgumentError && /^messages\b/.test(error.argument)
+  if (!isOfOther || field === 'messages') return error
+  return refuse(field, `expected ${error.expected}, got ${error.got}`)
 }
