@@ -53,6 +53,7 @@ export type { LogitsProcessor } from './model/decoder/generate-request.js'
 export type { ModelLinear } from './model/decoder/model-linear.js'
 export type { FinishReason } from './model/decoder/request.js'
 export type { ModelStats } from './model/decoder/scheduler.js'
+export type { EmbedOptions } from './model/embedding/embed.js'
 export {
   type CompareOptions,
   type Comparison,

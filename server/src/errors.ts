@@ -98,6 +98,7 @@ function fromArgument({ argument, expected, got }: ArgumentError): ApiError {
 const fields: Readonly<Record<string, string>> = {
   templateOptions: 'chat_template_kwargs',
   ids: 'tokens',
+  texts: 'input',
 }
 
 function toSnakeCase(name: string): string {
@@ -115,6 +116,7 @@ interface ValidationProblem {
   keyword: string
   instancePath: string
   message?: string
+  params?: { allowedValue?: unknown; allowedValues?: readonly unknown[] }
 }
 
 function fromFastify(error: unknown): ApiError | undefined {
@@ -136,9 +138,20 @@ function fromValidation(problems: readonly ValidationProblem[]): ApiError {
   const depth = ({ instancePath }: ValidationProblem) => instancePath.split('/').length
   // of what is wrong by several alternatives, where it is nearest to right by one
   const deepest = problems.reduce((a, b) => (depth(b) > depth(a) ? b : a))
-  const { instancePath, message = 'is not valid' } = deepest
+  const { instancePath } = deepest
+  const message = tellProblem(deepest)
   if (instancePath === '') return new ApiError(400, `the body ${message}`)
   return refuse(toParam(instancePath), message)
+}
+
+function tellProblem({
+  keyword,
+  message = 'is not valid',
+  params = {},
+}: ValidationProblem): string {
+  if (keyword === 'const') return `must be ${JSON.stringify(params.allowedValue)}`
+  if (keyword !== 'enum') return message
+  return `must be one of ${params.allowedValues?.map((value) => JSON.stringify(value)).join(', ')}`
 }
 
 /** `/messages/0/role` as `messages[0].role`. */

@@ -10,8 +10,10 @@ import { ApiError, toApiError } from './errors.js'
 import { Metrics } from './metrics.js'
 import { addChatRoute } from './routes/chat.js'
 import { addCompletionsRoute } from './routes/completions.js'
+import { addEmbeddingsRoute } from './routes/embeddings.js'
 import { addHealthRoutes } from './routes/health.js'
 import { addModelRoutes } from './routes/models.js'
+import { addResponsesRoute } from './routes/responses.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
 import { type RouteOptions, toSettings } from './settings.js'
@@ -60,6 +62,8 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
       addModelRoutes(ready, context)
       addChatRoute(ready, context)
       addCompletionsRoute(ready, context)
+      addResponsesRoute(ready, context)
+      addEmbeddingsRoute(ready, context)
       addTokenRoutes(ready, context)
     })
   })

@@ -1,5 +1,6 @@
 import type { Model } from 'dotpool'
 import { ApiError, unavailable } from './errors.js'
+import { nowSeconds } from './ids.js'
 import { within } from './within.js'
 
 /** Models by the names that requests know them by. */
@@ -10,7 +11,7 @@ const FAREWELL_MILLIS = 1000
 
 /** The models that are served, and the requests that use them now. */
 export class Service {
-  readonly #created = Math.floor(Date.now() / 1000)
+  readonly #created = nowSeconds()
   readonly #active = new Set<AbortController>()
   #models: Models | undefined
   #isDraining = false

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { type ErrorBody, toApiError } from './errors.js'
+import { type ApiError, toApiError } from './errors.js'
 import { ClientGoneError } from './request-scope.js'
 import { within } from './within.js'
 
@@ -13,16 +13,27 @@ const headers = {
 /** Bytes that wait in the stream for a slow reader, beside those in the socket. */
 const HIGH_WATER_MARK = 1024
 
+/** What follows the last item, in protocols whose items do not tell the end themselves. */
+export type Terminator = '[DONE]' | undefined
+
+/** How a stream ends. */
+export interface StreamEnd {
+  /** The last items of a stream that fails. */
+  fail(error: ApiError): object[]
+  readonly terminator: Terminator
+}
+
 /**
- * Answers with server-sent events, one for each item, then `[DONE]`. Comments keep idle proxies from closing the
- * connection. The next item is only asked for when the reader has room for it.
+ * Answers with server-sent events, one for each item, by the name of its `type` if it has one; then the terminator.
+ * Comments keep idle proxies from closing the connection. The next item is only asked for when the reader has room for it.
  *
  * The answer begins with the first item, or the first comment: an error that comes before has a status of its own. One
- * that comes later is the last event.
+ * that comes later is told by the last events.
  */
 export async function sendEvents(
   reply: FastifyReply,
   items: AsyncGenerator<object, void, void>,
+  end: StreamEnd,
   pingMillis: number,
 ): Promise<FastifyReply> {
   const events = withPings(items, pingMillis)
@@ -31,9 +42,10 @@ export async function sendEvents(
     try {
       if (!first.done) yield first.value
       yield* events
-      yield 'data: [DONE]\n\n'
+      if (end.terminator !== undefined) yield `data: ${end.terminator}\n\n`
     } catch (error) {
-      if (!(error instanceof ClientGoneError)) yield toEvent(toApiError(error).body)
+      if (error instanceof ClientGoneError) return
+      for (const item of end.fail(toApiError(error))) yield toEvent(item)
     }
   }
   const options = { objectMode: false, highWaterMark: HIGH_WATER_MARK }
@@ -62,6 +74,7 @@ async function* withPings(
   }
 }
 
-function toEvent(item: object | ErrorBody): string {
-  return `data: ${JSON.stringify(item)}\n\n`
+function toEvent(item: object): string {
+  const name = 'type' in item ? `event: ${item.type}\n` : ''
+  return `${name}data: ${JSON.stringify(item)}\n\n`
 }

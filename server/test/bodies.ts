@@ -27,6 +27,32 @@ const messages = fc.array(
   { maxLength: 3 },
 )
 
+const items = fc.array(
+  fc.oneof(
+    fc.record({
+      role: fc.constantFrom('system', 'user', 'assistant', 'nobody'),
+      content: fc.oneof(
+        text,
+        fc.array(fc.record({ type: fc.constantFrom('input_text', 'input_image'), text })),
+        anything,
+      ),
+    }),
+    fc.record(
+      {
+        type: fc.constantFrom('message', 'function_call', 'function_call_output', 'reasoning'),
+        call_id: fc.constantFrom('a', 'b'),
+        name: text,
+        arguments: fc.oneof(fc.constant('{}'), text),
+        output: text,
+        content: fc.array(fc.record({ type: fc.constant('reasoning_text'), text })),
+      },
+      { requiredKeys: ['type'] },
+    ),
+    anything,
+  ),
+  { maxLength: 3 },
+)
+
 /** Good values, and such at the border of what is good. */
 const fields: Record<string, fc.Arbitrary<unknown>> = {
   model: fc.constantFrom('model', 'nobody'),
@@ -67,6 +93,11 @@ const fields: Record<string, fc.Arbitrary<unknown>> = {
     fc.object({ maxDepth: 1 }),
   ),
   echo: fc.boolean(),
+  instructions: text,
+  reasoning: fc.record({ effort: fc.constantFrom('none', 'medium', 'high') }),
+  include: fc.array(fc.constantFrom('message.output_text.logprobs', 'other'), { maxLength: 2 }),
+  encoding_format: fc.constantFrom('float', 'base64', 'int8'),
+  dimensions: fc.integer({ min: -1, max: 70 }),
   content: text,
   tokens,
   add_generation_prompt: fc.boolean(),
@@ -98,19 +129,26 @@ const prompt = fc.oneof(
 const requests = {
   '/v1/chat/completions': fc.record({ messages }),
   '/v1/completions': fc.record({ prompt }),
+  '/v1/responses': fc.record({ input: fc.oneof(text, items) }),
+  '/v1/embeddings': fc.record({ input: prompt }),
   '/tokenize': fc.oneof(fc.record({ prompt }), fc.record({ messages }), fc.constant({})),
   '/detokenize': fc.record({ tokens }),
   '/apply-template': fc.record({ messages }),
+}
+
+/** What keeps answers short. */
+const small: Partial<Record<keyof typeof requests, object>> = {
+  '/v1/chat/completions': { max_completion_tokens: 2 },
+  '/v1/completions': { max_tokens: 2 },
+  '/v1/responses': { max_output_tokens: 2 },
 }
 
 /** A route, and a body in JSON, mostly one that is nearly right for it. */
 export const request: fc.Arbitrary<{ path: string; body: string }> = fc
   .constantFrom(...(Object.keys(requests) as (keyof typeof requests)[]))
   .chain((path) => {
-    const small = path === '/v1/completions' ? { max_tokens: 2 } : { max_completion_tokens: 2 }
-    const generates = path.startsWith('/v1')
     const body = fc.tuple(requests[path], any).map(([own, others]) => {
-      return JSON.stringify({ ...(generates ? small : {}), ...others, ...own }) ?? ''
+      return JSON.stringify({ ...small[path], ...others, ...own }) ?? ''
     })
     return fc.record({
       path: fc.constant(path as string),

@@ -25,7 +25,8 @@ beforeAll(async () => {
   const thinker = scripted(model, THOUGHT)
   server = await start({ shakespeare: model, caller, thinker })
   conformance = await Conformance.of(server.url)
-  client = checkedClient()
+  const baseURL = `${server.url}/v1`
+  client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0, fetch: conformance.fetch })
 })
 afterAll(async () => {
   await server.close()
@@ -36,20 +37,6 @@ const messages = [{ role: 'user' as const, content: 'What say' }]
 const weather = {
   type: 'function' as const,
   function: { name: 'weather', parameters: { type: 'object', properties: {} } },
-}
-
-/** A client whose answers are checked. */
-function checkedClient(): OpenAI {
-  return new OpenAI({
-    baseURL: `${server.url}/v1`,
-    apiKey: 'none',
-    maxRetries: 0,
-    fetch: async (input, init) => {
-      const response = await fetch(input, init)
-      await conformance.check(init?.method?.toUpperCase() ?? 'GET', String(input), response)
-      return response
-    },
-  })
 }
 
 describe('chat completions', () => {
@@ -215,6 +202,33 @@ describe('completions', () => {
   })
 })
 
+describe('embeddings', () => {
+  const input = ['What say you?', 'ROMEO:']
+
+  it('are those of the library, in base64 and as numbers', async () => {
+    const expected = await model.embed(input)
+    // the client asks for base64
+    const { data, usage } = await client.embeddings.create({ model: 'shakespeare', input })
+    expect(data.map(({ embedding }) => Float32Array.from(embedding))).toEqual(expected)
+    expect(data.map(({ index }) => index)).toEqual([0, 1])
+    const tokens = input.map((text) => model.tokenizer.encode(text))
+    const count = tokens.flat().length
+    expect(usage).toEqual({ prompt_tokens: count, total_tokens: count })
+    for (const [i, same] of [input[1], tokens[1], [tokens[1]]].entries()) {
+      const request = { model: 'shakespeare', input: same, encoding_format: 'float' as const }
+      const [{ embedding }] = (await client.embeddings.create(request)).data
+      expect(Float32Array.from(embedding), `${i}`).toEqual(expected[1])
+    }
+  })
+
+  it('have as many dimensions as are asked for', async () => {
+    const request = { model: 'shakespeare', input: input[0], dimensions: 8 }
+    const [{ embedding }] = (await client.embeddings.create(request)).data
+    expect(embedding).toHaveLength(8)
+    expect(Math.hypot(...embedding)).toBeCloseTo(1, 6)
+  })
+})
+
 describe('other routes', () => {
   it('list models, with the length of their context', async () => {
     const { data } = await client.models.list()
@@ -266,6 +280,11 @@ describe('other routes', () => {
 describe('refusals', () => {
   const chat = { model: 'shakespeare', messages, max_tokens: 2 }
   const text = { model: 'shakespeare', prompt: 'a', max_tokens: 2 }
+  const embed = { model: 'shakespeare', input: 'a' }
+  const pathOf = (body: object) => {
+    if ('input' in body) return '/v1/embeddings'
+    return 'prompt' in body ? '/v1/completions' : '/v1/chat/completions'
+  }
 
   it.each<[param: string | null, body: object, code?: string]>([
     ['foo', { ...chat, foo: 1 }, 'unsupported_parameter'],
@@ -299,12 +318,22 @@ describe('refusals', () => {
     ['prompt', { ...text, prompt: [] }],
     ['prompt', { ...text, prompt: Array(9).fill('a') }],
     ['echo', { ...text, echo: true }],
+    ['input', { ...embed, input: '' }],
+    ['input', { ...embed, input: [] }],
+    ['input[1]', { ...embed, input: ['a', ''] }],
+    ['input[1]', { ...embed, input: [[1], []] }],
+    ['input', { ...embed, input: 'word '.repeat(2000) }, 'context_length_exceeded'],
+    ['input[1]', { ...embed, input: [[1], Array(1025).fill(5)] }, 'context_length_exceeded'],
+    ['input[0][1]', { ...embed, input: [[1, 1e6]] }],
+    ['dimensions', { ...embed, dimensions: 1e6 }],
+    ['encoding_format', { ...embed, encoding_format: 'int8' }],
+    ['truncate', { ...embed, truncate: true }, 'unsupported_parameter'],
     ['stop[0]', { ...text, stop: [''] }],
     ['stop', { ...text, stop: '\ud800' }],
     [null, { model: 'shakespeare' }],
   ])('name the field: %s', async (param, body, code) => {
-    const path = 'prompt' in body ? '/v1/completions' : '/v1/chat/completions'
-    for (const stream of [false, true]) {
+    const path = pathOf(body)
+    for (const stream of path === '/v1/embeddings' ? [undefined] : [false, true]) {
       // stream_options are fine with a stream
       if (stream && param === 'stream_options') continue
       const response = await post(`${server.url}${path}`, { ...body, stream })
@@ -329,9 +358,9 @@ describe('refusals', () => {
   })
 })
 
-it('every route has answered, and as the document says', () => {
-  const routes = new Set(
-    [...conformance.checked].map((one) => one.split(' ').slice(0, 2).join(' ')),
-  )
-  expect([...routes].sort()).toEqual(conformance.routes.sort())
+it('every route has answered, at once and by a stream, and as the document says', async () => {
+  const request = { model: 'shakespeare', input: 'What say', max_output_tokens: 2 }
+  await client.responses.create(request)
+  await collect(await client.responses.create({ ...request, stream: true }))
+  expect([...conformance.checked]).toEqual(expect.arrayContaining(conformance.answers))
 })

@@ -8,6 +8,8 @@ it('any body gets an answer or a 4xx in OpenAI’s shape', async () => {
   await using server = await start({ model: await loadModel(pool) })
   const checked = await fuzz(server.url, 400)
   expect(checked).toContain('POST /v1/completions 200 application/json')
+  expect(checked).toContain('POST /v1/responses 200 application/json')
+  expect(checked).toContain('POST /v1/embeddings 200 application/json')
   expect(checked).toContain('POST /v1/completions 400 application/json')
   await pool.close()
 })

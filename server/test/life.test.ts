@@ -78,6 +78,20 @@ describe('a client that leaves', () => {
     await idle(model)
   })
 
+  it('wants no embeddings any more', async () => {
+    await using server = await start({ model })
+    const admitted = next('dotpool:request:admitted')
+    const leaving = new AbortController()
+    const input = Array.from({ length: 100 }, (_, i) => Array<number>(1000).fill(i + 1))
+    const { tokens } = model.stats()
+    const request = post(`${server.url}/v1/embeddings`, { input }, leaving.signal)
+    request.catch(() => {})
+    await admitted
+    leaving.abort()
+    await idle(model)
+    expect(model.stats().tokens - tokens).toBeLessThan(100_000)
+  })
+
   it('stops no other, if it only reads slowly', async () => {
     await using server = await start({ model })
     const body = { ...long, max_tokens: 60, stream: true }
@@ -104,6 +118,16 @@ describe('a full queue', () => {
     expect(await refused.json()).toMatchObject({ error: { code: 'rate_limit_exceeded' } })
     const body = { model: 'small', prompt: 'A', n: 8, stream: true as const }
     await expect(server.client.completions.create(body)).rejects.toThrow(RateLimitError)
+    await idle(small)
+    // the texts of one request wait one by one
+    const input = ['A', 'B', 'C', 'D']
+    expect((await post(`${server.url}/v1/embeddings`, { input })).status).toBe(200)
+    const busy = post(`${server.url}/v1/completions`, { ...long, max_tokens: 60, n: 2 })
+    while (small.stats().waiting === 0) await new Promise(setImmediate)
+    const late = await post(`${server.url}/v1/embeddings`, { input })
+    expect(late.status).toBe(429)
+    expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0)
+    await busy
     await idle(small)
     const one = await post(`${server.url}/v1/completions`, { prompt: 'A', max_tokens: 2 })
     expect(one.status).toBe(200)

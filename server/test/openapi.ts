@@ -11,7 +11,7 @@ interface ResponseObject {
 export class Conformance {
   readonly #document: Document
   readonly #ajv = new Ajv2020({ strict: false, allErrors: true })
-  /** What was checked: `POST /tokenize 200`. */
+  /** What was checked: `POST /tokenize 200 application/json`. */
   readonly checked = new Set<string>()
 
   private constructor(document: Document) {
@@ -23,11 +23,22 @@ export class Conformance {
     return new Conformance((await response.json()) as Document)
   }
 
-  /** All that routes say that they answer: `POST /tokenize 200`. */
-  get routes(): string[] {
+  /** All answers of routes that went well: `POST /tokenize 200 application/json`. */
+  get answers(): string[] {
     return Object.entries(this.#document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.keys(responses[200].content ?? {}).map((type) => {
+          return `${method.toUpperCase()} ${path} 200 ${type}`
+        }),
+      ),
     )
+  }
+
+  /** As the global one, for clients; it checks what comes back. */
+  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const response = await fetch(input, init)
+    await this.check(init?.method?.toUpperCase() ?? 'GET', String(input), response)
+    return response
   }
 
   /** Throws unless the document has the response, and it is as that says. Reads a copy. */
@@ -65,6 +76,6 @@ export class Conformance {
 export function eventsOf(text: string): string[] {
   return text
     .split('\n\n')
-    .filter((event) => event.startsWith('data: ') && event !== 'data: [DONE]')
-    .map((event) => event.slice('data: '.length))
+    .map((event) => /^data: (.*)$/m.exec(event)?.[1] ?? '')
+    .filter((data) => data !== '' && data !== '[DONE]')
 }

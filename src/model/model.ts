@@ -9,6 +9,7 @@ import { freezeConfig, type ModelConfig } from './config/config.js'
 import { Decoder } from './decoder/decoder.js'
 import type { ModelLinear } from './decoder/model-linear.js'
 import type { ModelStats } from './decoder/scheduler.js'
+import { type EmbedOptions, embedTexts } from './embedding/embed.js'
 import {
   type GenerateOptions,
   type GenerateTokensOptions,
@@ -125,6 +126,23 @@ export class Model {
     options: GenerateTokensOptions = {},
   ): AsyncGenerator<number, void, void> {
     return generateTokens(this.decoder, tokens, options)
+  }
+
+  /**
+   * Embeds texts as Qwen3-Embedding does: the hidden state of a text's last token, scaled to length 1, so that the
+   * product of two is the cosine of their angle. A text gets the tokens that end it, if the tokenizer has such for it.
+   * Texts share their steps with each other and with all other requests, and each gets the bits it would get alone.
+   *
+   * @param texts or their tokens, at least one and at most {@link Model.maxContext} of each; copied at once
+   * @returns float32 [dimensions] for each
+   * @throws ArgumentError, DisposedError, QueueFullError, NotANumberError, OutOfMemoryError, the signal's reason, and
+   *   what the pool throws
+   */
+  async embed(
+    texts: readonly (string | ArrayLike<number>)[],
+    options: EmbedOptions = {},
+  ): Promise<Float32Array[]> {
+    return await embedTexts(this, texts, options)
   }
 
   /**

@@ -26,10 +26,33 @@ export function plainFrequencies(headDim: number, theta: number): Float64Array {
 export async function plainLogits(
   folder: string,
   ids: readonly number[],
-  { frequencies, windows = [] }: PlainOptions,
+  options: PlainOptions,
 ): Promise<Float64Array> {
   const config = readJson(join(folder, 'config.json'))
   const tensors = await readTensors(folder)
+  const name = config.tie_word_embeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  const head = tensors.get(name) as Row
+  return concat(plainStates(config, tensors, ids, options).map((x) => multiply(head, x)))
+}
+
+/** The hidden state of the last token, behind the final norm, [hiddenSize]. */
+export async function plainState(
+  folder: string,
+  ids: readonly number[],
+  options: PlainOptions,
+): Promise<Float64Array> {
+  const config = readJson(join(folder, 'config.json'))
+  return plainStates(config, await readTensors(folder), ids, options).at(-1) as Row
+}
+
+/** The hidden states of all tokens, behind the final norm. */
+function plainStates(
+  // biome-ignore lint/suspicious/noExplicitAny: config.json as it is
+  config: any,
+  tensors: ReadonlyMap<string, Row>,
+  ids: readonly number[],
+  { frequencies, windows = [] }: PlainOptions,
+): Row[] {
   const heads: number = config.num_attention_heads
   const eps: number = config.rms_norm_eps
   const linear = (name: string, x: Row) =>
@@ -74,8 +97,7 @@ export async function plainLogits(
       add(x, linear(`${mlp}.down_proj`, gated))
     }
   }
-  const head = config.tie_word_embeddings ? embedding : (tensors.get('lm_head.weight') as Row)
-  return concat(rows.map((x) => multiply(head, norm('model.norm', x))))
+  return rows.map((x) => norm('model.norm', x))
 }
 
 async function readTensors(folder: string): Promise<Map<string, Row>> {

@@ -1,30 +1,23 @@
-import { randomUUID } from 'node:crypto'
 import type { GenerationResult } from 'dotpool'
+import { makeId } from '../ids.js'
 import type { ChatFinish, Delta, MessageBody, ToolCallBody } from '../schemas/chat.js'
-import type { CallEvent, CallParser } from '../text/call-reader.js'
-import { Thinking, type Thought } from '../text/thinking.js'
+import type { AnswerEvent, AnswerReader } from './answer-reader.js'
 
 /** Makes deltas of the text of one choice: what the model thinks, says, and calls. */
 export class ChatChoice {
-  readonly #thinking: Thinking
-  readonly #calls: CallParser | undefined
+  readonly #reader: AnswerReader
   #callCount = 0
 
-  /**
-   * @param thinks the prompt has begun the thinking
-   * @param calls undefined where there is nothing to call
-   */
-  constructor(thinks: boolean, calls: CallParser | undefined) {
-    this.#thinking = new Thinking(thinks)
-    this.#calls = calls
+  constructor(reader: AnswerReader) {
+    this.#reader = reader
   }
 
   push(text: string): Delta[] {
-    return this.#toDeltas(this.#thinking.push(text), false)
+    return this.#reader.push(text).map((event) => this.#toDelta(event))
   }
 
   end(): Delta[] {
-    return this.#toDeltas(this.#thinking.end(), true)
+    return this.#reader.end().map((event) => this.#toDelta(event))
   }
 
   finish({ finishReason }: GenerationResult): ChatFinish {
@@ -32,20 +25,12 @@ export class ChatChoice {
     return this.#callCount > 0 ? 'tool_calls' : 'stop'
   }
 
-  #toDeltas({ reasoning, content }: Thought, isLast: boolean): Delta[] {
-    const deltas: Delta[] = reasoning === '' ? [] : [{ reasoning_content: reasoning }]
-    if (this.#calls === undefined) return content === '' ? deltas : [...deltas, { content }]
-    const events = this.#calls.push(content)
-    if (isLast) events.push(...this.#calls.end())
-    return [...deltas, ...events.map((event) => this.#toDelta(event))]
-  }
-
-  #toDelta(event: CallEvent): Delta {
+  #toDelta(event: AnswerEvent): Delta {
+    if (event.kind === 'reasoning') return { reasoning_content: event.text }
     if (event.kind === 'text') return { content: event.text }
     if (event.kind === 'call') {
-      const id = `call_${randomUUID().replaceAll('-', '')}`
       const call = { type: 'function' as const, function: { name: event.name, arguments: '' } }
-      return { tool_calls: [{ index: this.#callCount++, id, ...call }] }
+      return { tool_calls: [{ index: this.#callCount++, id: makeId('call'), ...call }] }
     }
     const index = this.#callCount - 1
     return { tool_calls: [{ index, function: { arguments: event.text } }] }

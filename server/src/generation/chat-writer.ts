@@ -1,8 +1,9 @@
 import type { Tokenizer } from 'dotpool'
+import type { ApiError } from '../errors.js'
 import type { ChatChunk, ChatCompletion, Delta } from '../schemas/chat.js'
 import type { UsageBody } from '../schemas/common.js'
-import type { ChatChoice } from './chat-choice.js'
-import { toMessage } from './chat-choice.js'
+import type { AnswerReader } from './answer-reader.js'
+import { ChatChoice, toMessage } from './chat-choice.js'
 import type { ChoicePart } from './choices.js'
 import type { AnswerWriter } from './completion-request.js'
 import { toChatLogprobs } from './logprobs.js'
@@ -12,7 +13,7 @@ export interface ChatWriterOptions {
   readonly created: number
   readonly model: string
   readonly tokenizer: Tokenizer
-  readonly makeChoice: () => ChatChoice
+  readonly makeReader: () => AnswerReader
   readonly logprobs: boolean
   /** Every chunk says that the usage comes at the end. */
   readonly includeUsage: boolean
@@ -22,6 +23,7 @@ type ChunkChoice = ChatChunk['choices'][number]
 
 /** Writes answers of /v1/chat/completions. */
 export class ChatWriter implements AnswerWriter<ChatChunk, ChatCompletion> {
+  readonly terminator = '[DONE]'
   readonly #options: ChatWriterOptions
   readonly #choices = new Map<number, ChatChoice>()
 
@@ -47,8 +49,12 @@ export class ChatWriter implements AnswerWriter<ChatChunk, ChatCompletion> {
     return choices.map((choice) => this.#chunk([{ index: part.index, ...choice }], null))
   }
 
-  usage(usage: UsageBody): ChatChunk {
-    return this.#chunk([], usage)
+  end(usage: UsageBody): ChatChunk[] {
+    return this.#options.includeUsage ? [this.#chunk([], usage)] : []
+  }
+
+  fail({ body }: ApiError): object[] {
+    return [body]
   }
 
   answer(parts: readonly ChoicePart[], usage: UsageBody): ChatCompletion {
@@ -69,7 +75,7 @@ export class ChatWriter implements AnswerWriter<ChatChunk, ChatCompletion> {
   }
 
   #read({ index, text, result }: ChoicePart) {
-    const choice = this.#choices.get(index) ?? this.#options.makeChoice()
+    const choice = this.#choices.get(index) ?? new ChatChoice(this.#options.makeReader())
     this.#choices.set(index, choice)
     const deltas = choice.push(text)
     if (result === undefined) return { deltas, finish_reason: null }

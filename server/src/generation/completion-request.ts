@@ -1,21 +1,24 @@
 import type { GenerateOptions, Model } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteContext } from '../context.js'
-import { refuse } from '../errors.js'
-import { ClientGoneError, RequestScope } from '../request-scope.js'
+import { type ApiError, refuse } from '../errors.js'
+import { ClientGoneError } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
-import { sendEvents } from '../sse.js'
+import { sendEvents, type Terminator } from '../sse.js'
 import { type ChoicePart, readChoices } from './choices.js'
 import { toGenerateOptions } from './options.js'
-import { RequestRecord } from './request-record.js'
+import { RequestWork } from './request-work.js'
 import { resultsOf, toUsage } from './usage.js'
 
 /** Writes the answer of one kind of completion. */
 export interface AnswerWriter<Chunk extends object, Answer extends object> {
   /** What a part of a choice adds to a stream. */
   chunks(part: ChoicePart): Chunk[]
-  /** The stream's last chunk, where the usage is asked for. */
-  usage(usage: UsageBody): Chunk
+  /** What a stream ends with. */
+  end(usage: UsageBody): Chunk[]
+  /** What a stream ends with that has failed. */
+  fail(error: ApiError): object[]
+  readonly terminator: Terminator
   /** The whole answer. */
   answer(parts: readonly ChoicePart[], usage: UsageBody): Answer
 }
@@ -36,7 +39,7 @@ export type Prepare<Chunk extends object, Answer extends object> = (
 
 /** Runs a completion: generates all its choices, and answers at once or by a stream. */
 export async function complete<Chunk extends object, Answer extends object>(
-  { service, settings, metrics }: RouteContext,
+  context: RouteContext,
   request: FastifyRequest,
   reply: FastifyReply,
   body: GenerationBody,
@@ -46,15 +49,11 @@ export async function complete<Chunk extends object, Answer extends object>(
   if (!stream && streamOptions != null) {
     throw refuse('stream_options', 'only allowed with `stream: true`')
   }
-  const { name, model } = service.model(body.model)
-  const scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
-  const record = new RequestRecord(request.log, metrics, name)
-  const finish = (error?: unknown) => {
-    record.end(error)
-    scope[Symbol.dispose]()
-  }
+  const { settings } = context
+  const work = new RequestWork(context, request, reply, body.model)
+  const { model, signal } = work
   try {
-    const { prompts, options, writer } = await prepare(name, model, scope.signal)
+    const { prompts, options, writer } = await prepare(work.name, model, signal)
     const choices = n ?? 1
     if (prompts.length * choices > settings.maxChoices) {
       throw refuse('n', `at most ${settings.maxChoices} choices, over all prompts`)
@@ -62,32 +61,29 @@ export async function complete<Chunk extends object, Answer extends object>(
     const runs = prompts.flatMap((prompt, p) =>
       Array.from({ length: choices }, (_, i) => {
         const sampled = toGenerateOptions(body, p * choices + i)
-        return model.generate(prompt, { ...sampled, ...options, signal: scope.signal })
+        return model.generate(prompt, { ...sampled, ...options, signal })
       }),
     )
-    const parts = record.watch(readChoices(runs), choices)
+    const parts = work.record.watch(readChoices(runs), choices)
     if (stream) {
-      const usageOf = streamOptions?.include_usage ? choices : undefined
-      const chunks = streamed(parts, writer, usageOf, finish)
-      return await sendEvents(reply, chunks, settings.pingMillis)
+      const chunks = streamed(parts, writer, choices, work)
+      return await sendEvents(reply, chunks, writer, settings.pingMillis)
     }
     const all: ChoicePart[] = []
     for await (const part of parts) all.push(part)
-    finish()
+    work.finish()
     return writer.answer(all, toUsage(resultsOf(all), choices))
   } catch (error) {
-    finish(error)
-    if (error instanceof ClientGoneError) return reply.hijack()
-    throw metrics.withRetryAfter(error, name)
+    return work.fail(error)
   }
 }
 
-/** @param choices for each prompt, where the usage is asked for; @param finish called once it has ended */
+/** @param choices for each prompt */
 async function* streamed<Chunk extends object>(
   parts: AsyncGenerator<ChoicePart, void, void>,
   writer: AnswerWriter<Chunk, object>,
-  choices: number | undefined,
-  finish: (error?: unknown) => void,
+  choices: number,
+  work: RequestWork,
 ): AsyncGenerator<Chunk, void, void> {
   const ends: ChoicePart[] = []
   // where the reader leaves, nothing is thrown
@@ -97,12 +93,12 @@ async function* streamed<Chunk extends object>(
       if (part.result !== undefined) ends.push(part)
       yield* writer.chunks(part)
     }
-    if (choices !== undefined) yield writer.usage(toUsage(resultsOf(ends), choices))
+    yield* writer.end(toUsage(resultsOf(ends), choices))
     outcome = undefined
   } catch (error) {
     outcome = error
     throw error
   } finally {
-    finish(outcome)
+    work.finish(outcome)
   }
 }

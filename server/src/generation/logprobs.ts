@@ -9,15 +9,22 @@ export function toChatLogprobs(
   tokenizer: Tokenizer,
   logprobs: readonly TokenLogprobs[],
 ): ChatLogprobs {
+  return { content: toTokenLogprobs(tokenizer, logprobs), refusal: null }
+}
+
+/** Of each token, with the likeliest ones. */
+export function toTokenLogprobs(
+  tokenizer: Tokenizer,
+  logprobs: readonly TokenLogprobs[],
+): ChatLogprobs['content'] {
   const tell = (token: number, logprob: number) => {
     const bytes = tokenizer.bytesOf(token)
     return { token: toText(bytes), logprob: Math.max(logprob, LEAST), bytes: [...bytes] }
   }
-  const content = logprobs.map(({ token, logprob, top }) => ({
+  return logprobs.map(({ token, logprob, top }) => ({
     ...tell(token, logprob),
     top_logprobs: top.map(({ token, logprob }) => tell(token, logprob)),
   }))
-  return { content, refusal: null }
 }
 
 /** @param offset where the first token begins in the text */

@@ -14,6 +14,7 @@ export class RequestRecord {
   readonly #ends: ChoicePart[] = []
   #choices = 1
   #firstTokenMillis: number | undefined
+  #embedded: object | undefined
   #hasEnded = false
 
   constructor(log: FastifyBaseLogger, metrics: Metrics, model: string) {
@@ -42,6 +43,11 @@ export class RequestRecord {
     }
   }
 
+  /** Texts were embedded. @param usage what it took */
+  embedded(usage: object): void {
+    this.#embedded = usage
+  }
+
   /** @param error why it failed, if it did; only the first call counts */
   end(error: unknown): void {
     if (this.#hasEnded) return
@@ -51,7 +57,9 @@ export class RequestRecord {
       millis: Math.round(performance.now() - this.#start),
       firstTokenMillis: this.#firstTokenMillis && Math.round(this.#firstTokenMillis),
     }
-    if (error === undefined) {
+    if (error === undefined && this.#embedded !== undefined) {
+      this.#log.info({ ...line, usage: this.#embedded }, 'embedded')
+    } else if (error === undefined) {
       const results = resultsOf(this.#ends)
       const finishReasons = results.map(({ finishReason }) => finishReason)
       const usage = toUsage(results, this.#choices)

@@ -1,4 +1,5 @@
 import type { GenerationResult, Tokenizer } from 'dotpool'
+import type { ApiError } from '../errors.js'
 import type { UsageBody } from '../schemas/common.js'
 import type { Completion, CompletionChunk } from '../schemas/completions.js'
 import type { ChoicePart } from './choices.js'
@@ -17,6 +18,7 @@ export interface TextWriterOptions {
 
 /** Writes answers of /v1/completions. */
 export class TextWriter implements AnswerWriter<CompletionChunk, Completion> {
+  readonly terminator = '[DONE]'
   readonly #options: TextWriterOptions
   /** How much text each choice's tokens have come to. */
   readonly #offsets = new Map<number, number>()
@@ -37,8 +39,12 @@ export class TextWriter implements AnswerWriter<CompletionChunk, Completion> {
     return [this.#chunk([{ index, text, logprobs: logprobsBody, finish_reason }], null)]
   }
 
-  usage(usage: UsageBody): CompletionChunk {
-    return this.#chunk([], usage)
+  end(usage: UsageBody): CompletionChunk[] {
+    return this.#options.includeUsage ? [this.#chunk([], usage)] : []
+  }
+
+  fail({ body }: ApiError): object[] {
+    return [body]
   }
 
   answer(parts: readonly ChoicePart[], usage: UsageBody): Completion {

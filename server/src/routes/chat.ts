@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
-import { ChatChoice } from '../generation/chat-choice.js'
 import { ChatWriter } from '../generation/chat-writer.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
-import { encodeMessages } from '../generation/prompts.js'
+import { prepareConversation } from '../generation/conversation.js'
+import { nowSeconds } from '../ids.js'
 import {
   type ChatBody,
   ChatBodySchema,
@@ -13,8 +13,7 @@ import {
   type ChatCompletion,
   ChatCompletionSchema,
 } from '../schemas/chat.js'
-import { errorResponses, jsonOrEvents } from '../schemas/common.js'
-import { callSyntaxOf } from '../text/call-syntax.js'
+import { errorResponses, jsonOrEvents, orError } from '../schemas/common.js'
 import type { App } from './app.js'
 
 /** POST /v1/chat/completions */
@@ -22,7 +21,10 @@ export function addChatRoute(app: App, context: RouteContext): void {
   const schema = {
     summary: "Answers a conversation, written by the model's chat template",
     body: ChatBodySchema,
-    response: { 200: jsonOrEvents(ChatCompletionSchema, ChatChunkSchema), ...errorResponses },
+    response: {
+      200: jsonOrEvents(ChatCompletionSchema, orError(ChatChunkSchema)),
+      ...errorResponses,
+    },
   }
   app.post('/v1/chat/completions', { schema }, async (request, reply) => {
     const { body } = request
@@ -34,21 +36,16 @@ function prepareChat(body: ChatBody): Prepare<ChatChunk, ChatCompletion> {
   const maxTokens = readMaxTokens(body)
   const logprobs = readLogprobs(body)
   return async (name, model, signal) => {
-    const tools = body.tool_choice === 'none' || !body.tools?.length ? undefined : body.tools
-    const makeParser = tools && (await callSyntaxOf(model))
-    if (tools !== undefined && makeParser === undefined) {
-      throw refuse('tools', `the chat template of ${name} writes no calls that are understood`)
-    }
+    const { messages, tools, tool_choice: toolChoice } = body
     const templateOptions = body.chat_template_kwargs ?? undefined
-    const inputs = { tools, templateOptions }
-    const { text, tokens } = await encodeMessages(model, body.messages, inputs, signal)
-    const thinks = /<think>\s*$/.test(text)
+    const input = { field: 'messages', messages, tools, toolChoice, templateOptions }
+    const { tokens, makeReader } = await prepareConversation(name, model, input, signal)
     const writer = new ChatWriter({
       id: `chatcmpl-${randomUUID()}`,
-      created: Math.floor(Date.now() / 1000),
+      created: nowSeconds(),
       model: name,
       tokenizer: model.tokenizer,
-      makeChoice: () => new ChatChoice(thinks, makeParser?.()),
+      makeReader,
       logprobs: logprobs !== undefined,
       includeUsage: body.stream_options?.include_usage ?? false,
     })

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Model } from 'dotpool'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
-import { checkLength, encodePrompt } from '../generation/prompts.js'
+import { promptsOf, tokensOf } from '../generation/prompts.js'
 import { TextWriter } from '../generation/text-writer.js'
-import { errorResponses, jsonOrEvents } from '../schemas/common.js'
+import { nowSeconds } from '../ids.js'
+import { errorResponses, jsonOrEvents, orError } from '../schemas/common.js'
 import {
   type Completion,
   type CompletionBody,
@@ -24,7 +24,10 @@ export function addCompletionsRoute(app: App, context: RouteContext): void {
   const schema = {
     summary: 'Continues texts, or tokens',
     body: CompletionBodySchema,
-    response: { 200: jsonOrEvents(CompletionSchema, CompletionChunkSchema), ...errorResponses },
+    response: {
+      200: jsonOrEvents(CompletionSchema, orError(CompletionChunkSchema)),
+      ...errorResponses,
+    },
   }
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
@@ -40,11 +43,12 @@ function prepareCompletion(
   return async (name, model, signal) => {
     const given = promptsOf(body.prompt)
     if (given.length > maxChoices) throw refuse('prompt', `at most ${maxChoices} of them`)
-    const prompts = await Promise.all(given.map((prompt) => toTokens(model, prompt, signal)))
+    const place = { field: 'prompt', room: 1 } as const
+    const prompts = await Promise.all(given.map((one) => tokensOf(model, place, one, signal)))
     const logprobs = body.logprobs ?? undefined
     const writer = new TextWriter({
       id: `cmpl-${randomUUID()}`,
-      created: Math.floor(Date.now() / 1000),
+      created: nowSeconds(),
       model: name,
       tokenizer: model.tokenizer,
       logprobs: logprobs !== undefined,
@@ -56,21 +60,4 @@ function prepareCompletion(
       writer,
     }
   }
-}
-
-/** A text, tokens, or several of either. */
-function promptsOf(prompt: CompletionBody['prompt']): (string | number[])[] {
-  if (typeof prompt === 'string') return [prompt]
-  const isTokens = prompt.every((item) => typeof item === 'number')
-  return isTokens ? [prompt as number[]] : (prompt as (string | number[])[])
-}
-
-async function toTokens(
-  model: Model,
-  prompt: string | number[],
-  signal: AbortSignal,
-): Promise<ArrayLike<number>> {
-  if (typeof prompt === 'string') return await encodePrompt(model, 'prompt', prompt, true, signal)
-  checkLength(model, 'prompt', prompt.length)
-  return prompt
 }

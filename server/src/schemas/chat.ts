@@ -7,17 +7,18 @@ export const MessagesSchema = Type.Array(
   { minItems: 1 },
 )
 
+/** What describes a function. */
+export const functionFields = {
+  name: Type.String({ minLength: 1 }),
+  description: optional(Type.String()),
+  parameters: optional(jsonObject),
+  strict: optional(Type.Literal(false)),
+}
 export const ToolsSchema = Type.Array(
-  strict({
-    type: Type.Literal('function'),
-    function: strict({
-      name: Type.String({ minLength: 1 }),
-      description: optional(Type.String()),
-      parameters: optional(jsonObject),
-      strict: optional(Type.Literal(false)),
-    }),
-  }),
+  strict({ type: Type.Literal('function'), function: strict(functionFields) }),
 )
+
+export const ToolChoiceSchema = Type.Enum(['none', 'auto'])
 
 export const ChatBodySchema = strict({
   ...generationFields,
@@ -26,7 +27,7 @@ export const ChatBodySchema = strict({
   logprobs: optional(Type.Boolean()),
   top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   tools: optional(ToolsSchema),
-  tool_choice: optional(Type.Enum(['none', 'auto'])),
+  tool_choice: optional(ToolChoiceSchema),
   parallel_tool_calls: optional(Type.Literal(true)),
   chat_template_kwargs: optional(jsonObject),
   modalities: optional(Type.Array(Type.Literal('text'))),
@@ -38,8 +39,12 @@ const tokenLogprob = {
   logprob: Type.Number(),
   bytes: Type.Array(Type.Integer()),
 }
+export const LogprobSchema = strict({
+  ...tokenLogprob,
+  top_logprobs: Type.Array(strict(tokenLogprob)),
+})
 const LogprobsSchema = strict({
-  content: Type.Array(strict({ ...tokenLogprob, top_logprobs: Type.Array(strict(tokenLogprob)) })),
+  content: Type.Array(LogprobSchema),
   refusal: Type.Null(),
 })
 export type ChatLogprobs = Static<typeof LogprobsSchema>

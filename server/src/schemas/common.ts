@@ -1,4 +1,10 @@
-import { type Static, type TSchema, Type } from '@fastify/type-provider-typebox'
+import {
+  type Static,
+  type TLiteral,
+  type TObject,
+  type TSchema,
+  Type,
+} from '@fastify/type-provider-typebox'
 
 /** A field that may be left out, or null as many clients have it. */
 export function optional<Schema extends TSchema>(schema: Schema) {
@@ -13,6 +19,32 @@ export function strict<Fields extends Record<string, TSchema>>(fields: Fields) {
 export const nullable = <Schema extends TSchema>(schema: Schema) =>
   Type.Union([schema, Type.Null()])
 
+type Typed = {
+  type: TLiteral<string>
+}
+
+/**
+ * Objects of several types, by their field `type`; without one, of the last. Unlike a union it tells what is wrong by
+ * the schema of the object's own type.
+ */
+export function byType<Types extends TObject<Typed>[], Last extends TObject>(
+  schemas: readonly [...Types],
+  last: Last,
+  lastType: string,
+) {
+  const types = schemas.map(({ properties }) => properties.type.const)
+  const isOf = (type: object) => ({ required: ['type'], properties: { type } })
+  return Type.Unsafe<Static<Types[number] | Last>>({
+    type: 'object',
+    properties: { type: { enum: [...types, lastType] } },
+    allOf: [
+      // `else` throughout, for what is wrong by `then` is not told
+      ...schemas.map((schema) => ({ if: { not: isOf(schema.properties.type) }, else: schema })),
+      { if: isOf({ enum: types }), else: last },
+    ],
+  })
+}
+
 export const jsonObject = Type.Record(Type.String(), Type.Unknown())
 
 export const ErrorSchema = strict({
@@ -26,6 +58,9 @@ export const ErrorSchema = strict({
 
 /** What every route may answer beside its own. */
 export const errorResponses = { '4xx': ErrorSchema, '5xx': ErrorSchema }
+
+/** A stream that fails ends with an error. */
+export const orError = <Chunk extends TSchema>(chunk: Chunk) => Type.Union([chunk, ErrorSchema])
 
 /** An answer at once, or by server-sent events of such chunks. */
 export function jsonOrEvents<Answer extends TSchema, Chunk extends TSchema>(
@@ -43,6 +78,8 @@ export const modelField = optional(
 )
 
 export const tokenIds = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }))
+
+export const ResponseFormatSchema = Type.Object({ type: Type.Literal('text') })
 
 /** What both kinds of completions take. */
 export const generationFields = {
@@ -67,7 +104,7 @@ export const generationFields = {
   logit_bias: optional(Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }))),
   seed: optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   ignore_eos: optional(Type.Boolean()),
-  response_format: optional(Type.Object({ type: Type.Literal('text') })),
+  response_format: optional(ResponseFormatSchema),
   // these do not change the answer
   user: optional(Type.String()),
   metadata: optional(jsonObject),

@@ -26,6 +26,11 @@ export class Thinking {
     this.#skipsSpace = hasBegun
   }
 
+  /** Whether the thinking has begun, and not ended. */
+  get isOpen(): boolean {
+    return this.#state === 'reasoning'
+  }
+
   push(piece: string): Thought {
     this.#buffer += piece
     if (this.#state === 'start') this.#readStart()

@@ -23,6 +23,10 @@ import type { Tokenizer } from '../text/tokenizer.js'
 import { Shards } from './shards.js'
 import { type ReadOptions, readOptions, type TensorEntry, type TensorFile } from './tensor-file.js'
 
+/** What names of all tensors but the head's begin with. Checkpoints of a decoder alone, for embeddings, leave it out. */
+const PREFIX = 'model.'
+const bare = /^(embed_tokens|layers|norm)\./
+
 /** The largest piece of {@link Checkpoint.chunks}, bytes. */
 const PIECE = 16 << 20
 
@@ -111,7 +115,10 @@ export class Checkpoint {
 
   /** Names of all tensors. */
   get names(): string[] {
-    return this.#shards.names
+    return this.#shards.names.map((name) => {
+      const whole = PREFIX + name
+      return bare.test(name) && !this.#shards.has(whole) ? whole : name
+    })
   }
 
   /**
@@ -235,9 +242,14 @@ export class Checkpoint {
   /** The tensor's name in the files: a tied embedding and head are stored under either name. */
   #stored(name: string): string {
     checkString('name', name)
-    if (!this.config.tieWordEmbeddings || this.#shards.has(name)) return name
     const twin = { [EMBEDDING]: HEAD_WEIGHT, [HEAD_WEIGHT]: EMBEDDING }[name]
-    return twin !== undefined && this.#shards.has(twin) ? twin : name
+    const names = twin !== undefined && this.config.tieWordEmbeddings ? [name, twin] : [name]
+    for (const one of names) {
+      if (this.#shards.has(one)) return one
+      const short = one.slice(PREFIX.length)
+      if (one.startsWith(PREFIX) && bare.test(short) && this.#shards.has(short)) return short
+    }
+    return name
   }
 
   #shaped(name: string, dims: readonly number[]): TensorFile {

@@ -11,16 +11,21 @@ export type OutputUse =
   | { action: 'sample'; options: SampleOptions }
   | { action: 'score'; id: number }
 
+/** What is wanted of a row: its logits, or only the hidden state that they would come from. */
+export type RowUse = OutputUse | { action: 'hidden' }
+
 /**
  * The rows of one step where workers read them: every row is an id at a position of a sequence. Some of
- * them are outputs: their logits are wanted.
+ * them are outputs: their logits are wanted. Of others the hidden state is.
  */
 export class Batch {
   readonly maxRows: number
+  /** The most outputs, and the most rows whose hidden state is wanted. */
   readonly maxOutputs: number
-  /** Rows and outputs so far. */
+  /** Rows so far, and those of either kind among them. */
   rows = 0
   outputs = 0
+  hidden = 0
   /** dp_row [maxRows]. */
   readonly rowWords: Uint32Array
   /** The sequence of each row. */
@@ -31,14 +36,17 @@ export class Batch {
   readonly outputRows: Uint32Array
   /** What shall become of the outputs' logits, and what has. */
   readonly samples: SampleRows
+  /** The rows whose hidden state is wanted, uint32 [maxOutputs]. */
+  readonly hiddenRows: Uint32Array
+  /** What the final norm makes of them, float32 [maxOutputs, hiddenSize]. */
+  readonly hiddenStates: Float32Array
   readonly #rowPages: BigUint64Array
   readonly #pages: Page[][] = []
 
-  constructor(pool: Pool, maxRows: number, maxOutputs: number) {
+  constructor(pool: Pool, maxRows: number, maxOutputs: number, hiddenSize: number) {
     this.maxRows = maxRows
     this.maxOutputs = maxOutputs
     const rows = pool.memory.bytes(maxRows * RowLayout.words * 4)
-    const outputs = pool.memory.bytes(maxOutputs * 4)
     this.rowWords = new Uint32Array(rows.buffer, rows.byteOffset, maxRows * RowLayout.words)
     this.#rowPages = new BigUint64Array(
       rows.buffer,
@@ -46,12 +54,16 @@ export class Batch {
       (maxRows * RowLayout.words) / 2,
     )
     this.sequenceRows = { words: this.rowWords, pages: this.#pages }
+    const [outputs, hidden] = [1, 2].map(() => pool.memory.bytes(maxOutputs * 4))
     this.outputRows = new Uint32Array(outputs.buffer, outputs.byteOffset, maxOutputs)
+    this.hiddenRows = new Uint32Array(hidden.buffer, hidden.byteOffset, maxOutputs)
+    this.hiddenStates = pool.memory.array('float32', maxOutputs * hiddenSize)
     this.samples = new SampleRows(pool, maxOutputs)
   }
 
   clear(): void {
-    this.rows = this.outputs = this.sequences.length = this.#pages.length = 0
+    this.rows = this.outputs = this.hidden = 0
+    this.sequences.length = this.#pages.length = 0
   }
 
   /** Adds the id that an output of the batch before will have sampled by the time it is needed. */
@@ -69,8 +81,19 @@ export class Batch {
     this.#pages.push(sequence.pages)
   }
 
-  /** Makes the last row an output. Returns its number among the outputs. */
-  addOutput(use: OutputUse): number {
+  /** Whether one more row may be used so. */
+  hasRoomFor({ action }: RowUse): boolean {
+    return (action === 'hidden' ? this.hidden : this.outputs) < this.maxOutputs
+  }
+
+  /** Has the last row used. Returns its number among those whose logits, or whose hidden states, are wanted. */
+  addUse(use: RowUse): number {
+    if (use.action !== 'hidden') return this.#addOutput(use)
+    this.hiddenRows[this.hidden] = this.rows - 1
+    return this.hidden++
+  }
+
+  #addOutput(use: OutputUse): number {
     const output = this.outputs++
     this.outputRows[output] = this.rows - 1
     this.setUse(output, use)

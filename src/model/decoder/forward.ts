@@ -2,11 +2,11 @@ import type { ModelConfig } from '../config/config.js'
 import { HEAD, layerName } from '../config/parameters.js'
 import type { Workspace } from './workspace.js'
 
-/** Whether an op works on all rows of a batch, or only on those whose logits are wanted. */
-export type Extent = 'rows' | 'outputs'
+/** Whether an op works on all rows of a batch, or only on those whose logits, or whose hidden states, are wanted. */
+export type Extent = 'rows' | 'outputs' | 'hidden'
 
 /** What a multiplication takes: rows that a norm has made, or silu(x) * up, or x as it is. */
-export type Source = { normed: Extent } | { x: Float32Array; up?: Float32Array }
+export type Source = { normed: 'rows' | 'outputs' } | { x: Float32Array; up?: Float32Array }
 
 /** Writes down the ops of a step, one after the other. */
 export interface StepWriter {
@@ -17,7 +17,7 @@ export interface StepWriter {
    *
    * @param name of the norm
    */
-  norm(name: string, adds: boolean, takers: readonly string[], extent: Extent): void
+  norm(name: string, adds: boolean, takers: readonly string[], extent: 'rows' | 'outputs'): void
   /**
    * y = source W^T (+ bias)
    *
@@ -28,6 +28,8 @@ export interface StepWriter {
   attend(layer: number): void
   /** What shall become of the logits. */
   sample(): void
+  /** hidden = norm(residual + delta) */
+  hidden(name: string): void
 }
 
 /**
@@ -35,7 +37,7 @@ export interface StepWriter {
  *
  *   x = embedding[ids]
  *   each layer:  x += attention(norm(x)) W^T,  x += (silu(norm(x) W^T) * norm(x) W^T) W^T
- *   logits = norm(x) W^T
+ *   hidden = norm(x),  logits = norm(x) W^T
  */
 export function writeForward(config: ModelConfig, workspace: Workspace, writer: StepWriter): void {
   writer.embed()
@@ -43,6 +45,7 @@ export function writeForward(config: ModelConfig, workspace: Workspace, writer: 
   writer.norm('model.norm', true, [HEAD], 'outputs')
   writer.multiply(HEAD, { normed: 'outputs' }, workspace.logits)
   writer.sample()
+  writer.hidden('model.norm')
 }
 
 function writeLayer(i: number, workspace: Workspace, writer: StepWriter): void {

@@ -14,6 +14,8 @@ export interface StepKind {
   /** One row, one output: multiplications stream their weights, and quantise what they can themselves. */
   oneRow: boolean
   oneOutput: boolean
+  /** Hidden states are wanted. */
+  hidden: boolean
   /** Attention is split over pages, because rows and heads alone would leave threads without work. */
   split: boolean
 }
@@ -59,7 +61,7 @@ export class OpWriter implements StepWriter {
     this.#push(op, 'rows')
   }
 
-  norm(name: string, adds: boolean, takers: readonly string[], extent: Extent): void {
+  norm(name: string, adds: boolean, takers: readonly string[], extent: 'rows' | 'outputs'): void {
     const { residual, delta, normed } = this.#workspace
     const scale = this.#network.norms.get(name) as Float32Array
     const linears = takers.map((taker) => this.#linear(taker))
@@ -108,6 +110,17 @@ export class OpWriter implements StepWriter {
     const { logits } = this.#workspace
     const n = this.#network.config.vocabSize
     this.#push({ kind: OpKind.sample, m: 0, logits, samples: this.#batch.samples, n }, 'outputs')
+  }
+
+  hidden(name: string): void {
+    if (!this.#kind.hidden) return
+    const { residual, delta, maxRows } = this.#workspace
+    const { norms, config } = this.#network
+    const scale = norms.get(name) as Float32Array
+    const { hiddenRows: rows, hiddenStates: y } = this.#batch
+    const shape = { m: 0, n: maxRows, k: scale.length, outliers: 0, eps: config.rmsNormEps }
+    const operands = { x: residual, u: delta, rows, scale, y, xq: null, xScale: null }
+    this.#push({ kind: OpKind.norm, ...shape, ...operands }, 'hidden')
   }
 
   /** Rows that a norm has quantised. */

@@ -1,6 +1,6 @@
 import { whenAborted } from '../../abort.js'
 import type { SampleRows } from '../../ops/sample-rows.js'
-import type { OutputUse } from './batch.js'
+import type { OutputUse, RowUse } from './batch.js'
 import type { Sequence } from './sequence.js'
 
 /**
@@ -9,18 +9,20 @@ import type { Sequence } from './sequence.js'
  */
 export type FinishReason = 'stop' | 'length' | 'context' | 'aborted'
 
-/** What a step has made of one position of a request. */
+/** What a step has made of one position of a request: of its logits, or of its hidden state. */
 export interface Output {
   readonly samples: SampleRows
   /** Its number among the step's outputs. */
   readonly index: number
   /** float32 [vocabSize], good until the next step; sampling overwrites them. */
   readonly logits: Float32Array
+  /** float32 [hiddenSize], good until the request has taken it. */
+  readonly hidden: Float32Array
 }
 
 /**
- * What a caller asked of a decoder: tokens, and what is wanted of the logits at their positions. The logits at
- * position i predict token i + 1.
+ * What a caller asked of a decoder: tokens, and what is wanted at their positions. The logits at position i predict
+ * token i + 1.
  *
  * The scheduler owns it from {@link Scheduler.submit} to its end: it waits until there are pages for its tokens, runs,
  * and may be preempted, which makes it wait again and compute its tokens anew.
@@ -46,6 +48,8 @@ export abstract class Request {
   /** Why it ended; undefined where it has not, and where `error` says why. */
   finishReason: FinishReason | undefined
   error: unknown
+  /** Called once, when it is first admitted. */
+  onAdmit: (() => void) | undefined
   /** Called once, when it ends. */
   onEnd: (() => void) | undefined
   readonly #stopListening: () => void
@@ -91,7 +95,7 @@ export abstract class Request {
     return true
   }
 
-  /** The first position whose logits are wanted: what comes before may be taken from another sequence. */
+  /** The first position that something is wanted of: what comes before may be taken from another sequence. */
   abstract get firstOutput(): number
 
   /** Whether its consumer takes the outcome of one more row. Others are not to wait for a consumer that does not. */
@@ -104,8 +108,8 @@ export abstract class Request {
     return false
   }
 
-  /** What to do with the logits at a position; undefined where they are not wanted. */
-  abstract useAt(position: number): OutputUse | undefined
+  /** What is wanted of a position; undefined where nothing is. */
+  abstract useAt(position: number): RowUse | undefined
 
   /**
    * Takes the outcome of a position.

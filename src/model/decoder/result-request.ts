@@ -1,7 +1,7 @@
 import { AbortableDeferred } from '../../abort.js'
 import { NotANumberError } from '../../errors.js'
 import { newArray } from '../../tensor.js'
-import type { OutputUse } from './batch.js'
+import type { OutputUse, RowUse } from './batch.js'
 import { type Output, Request } from './request.js'
 
 /** A request that comes to one result. */
@@ -119,5 +119,32 @@ export class LogitsRequest extends ResultRequest<Float32Array> {
 
   protected finish(): Float32Array {
     return this.#logits
+  }
+}
+
+/** The hidden state of the last token, behind the final norm: what the head would make its logits of. */
+export class HiddenStateRequest extends ResultRequest<Float32Array> {
+  #state = new Float32Array(0)
+
+  /** @param tokens at least one */
+  constructor(tokens: Uint32Array, signal?: AbortSignal) {
+    super(tokens, tokens.length, signal)
+  }
+
+  get firstOutput(): number {
+    return this.tokens.length - 1
+  }
+
+  useAt(position: number): RowUse | undefined {
+    return position < this.firstOutput ? undefined : { action: 'hidden' }
+  }
+
+  take(position: number, { hidden }: Output): undefined {
+    if (hidden.some(Number.isNaN)) throw new NotANumberError('hidden states', position)
+    this.#state = hidden.slice()
+  }
+
+  protected finish(): Float32Array {
+    return this.#state
   }
 }

@@ -5,7 +5,7 @@ import type { Pool } from '../../pool/pool.js'
 import type { OutputUse } from './batch.js'
 import type { PagePool } from './page.js'
 import type { PrefixCache } from './prefix-cache.js'
-import type { Output, Request } from './request.js'
+import type { Request } from './request.js'
 import { Sequence } from './sequence.js'
 import type { Step } from './step.js'
 import { isWanted, launch, leave, type Part, type StepInFlight } from './step-in-flight.js'
@@ -194,6 +194,7 @@ export class Scheduler {
         request.cachedTokens = sequence.computed
         request.admittedAt = performance.now()
         publishAdmitted(this.#model, request)
+        request.onAdmit?.()
       }
       request.sequence = sequence
       if (request.keepsPrefix) this.#prefixes.add(sequence)
@@ -340,8 +341,7 @@ export class Scheduler {
       const outputs: Part['outputs'] = []
       try {
         for (const { position, index } of part.outputs) {
-          const output: Output = { samples: batch.samples, index, logits: step.logits(index) }
-          const use = request.take(position, output)
+          const use = request.take(position, step.output(index))
           if (use === undefined) continue
           outputs.push({ position, index })
           uses.push({ index, use })
@@ -408,9 +408,9 @@ function addRows({ batch }: Step, request: Request, most: number): Part | undefi
   for (; count < most; count++) {
     const position = next + count
     const use = request.useAt(position)
-    if (use !== undefined && batch.outputs === batch.maxOutputs) break
+    if (use !== undefined && !batch.hasRoomFor(use)) break
     batch.addRow(tokens[position], position, sequence)
-    if (use !== undefined) outputs.push({ position, index: batch.addOutput(use) })
+    if (use !== undefined) outputs.push({ position, index: batch.addUse(use) })
   }
   return count === 0 ? undefined : { request, sequence, count, outputs }
 }
@@ -429,7 +429,7 @@ function addSpeculativeRow(
   const use = request.useAt(next)
   if (sampled === undefined || use === undefined) return undefined
   batch.addSampledRow(sampled.index, next, sequence)
-  const outputs = [{ position: next, index: batch.addOutput(use) }]
+  const outputs = [{ position: next, index: batch.addUse(use) }]
   return { request, sequence, count: 1, outputs }
 }
 

@@ -9,6 +9,7 @@ import { Batch } from './batch.js'
 import { type Extent, writeForward } from './forward.js'
 import type { Network } from './network.js'
 import { OpWriter, type StepKind } from './op-writer.js'
+import type { Output } from './request.js'
 import { Rotations } from './rotations.js'
 import { Workspace } from './workspace.js'
 
@@ -69,7 +70,8 @@ export class Step {
     this.#rotations.fill(last + 1)
     const pages = Math.floor(last / PAGE) + 1
     const split = this.#split(pages)
-    const kind = { oneRow: batch.rows === 1, oneOutput: batch.outputs === 1, split }
+    const hidden = batch.hidden > 0
+    const kind = { oneRow: batch.rows === 1, oneOutput: batch.outputs === 1, hidden, split }
     await this.#run('step', kind, signal)
   }
 
@@ -80,14 +82,27 @@ export class Step {
    */
   async sampleAgain(logits: Float32Array, signal: AbortSignal): Promise<void> {
     this.#workspace.logits.set(logits)
-    const kind = { oneRow: false, oneOutput: false, split: false }
+    const kind = { oneRow: false, oneOutput: false, hidden: false, split: false }
     await this.#run('samples', kind, signal)
   }
 
-  /** The logits of an output, float32 [vocabSize]; good until the next run. */
-  logits(output: number): Float32Array {
-    const { vocabSize } = this.#network.config
-    return this.#workspace.logits.subarray(output * vocabSize, (output + 1) * vocabSize)
+  /** What has become of a row, by its number among those that are used alike. */
+  output(index: number): Output {
+    const { batch } = this
+    const { logits } = this.#workspace
+    const { vocabSize, hiddenSize } = this.#network.config
+    const rowOf = (matrix: Float32Array, size: number) =>
+      matrix.subarray(index * size, (index + 1) * size)
+    return {
+      samples: batch.samples,
+      index,
+      get logits() {
+        return rowOf(logits, vocabSize)
+      },
+      get hidden() {
+        return rowOf(batch.hiddenStates, hiddenSize)
+      },
+    }
   }
 
   /** A copy of the logits of all outputs, float32 [outputs, vocabSize]. */
@@ -191,7 +206,8 @@ export function makeSteps(
 ): Step[] {
   const context = makeContext(pool, network, cacheType, maxContext)
   const { maxRows, maxOutputs } = context.workspace
-  const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs))
+  const { hiddenSize } = network.config
+  const batches = [0, 1, 2].map(() => new Batch(pool, maxRows, maxOutputs, hiddenSize))
   return batches.map((batch, i) => new Step(context, batch, batches[(i + 2) % 3]))
 }
 

@@ -86,7 +86,7 @@ class TraceWriter implements StepWriter {
     const { pool, network, workspace, rotations, cacheType } = context
     const rows = tokens.length
     this.#context = context
-    this.#batch = new Batch(pool, rows, 0)
+    this.#batch = new Batch(pool, rows, 0, 0)
     this.#visit = visit
     this.#signal = signal
     this.#residual = new Float32Array(rows * network.config.hiddenSize)
@@ -139,6 +139,8 @@ class TraceWriter implements StepWriter {
 
   sample(): void {}
 
+  hidden(): void {}
+
   #do(action: Action): void {
     this.blocks.at(-1)?.push(action)
   }
@@ -154,7 +156,7 @@ class TraceWriter implements StepWriter {
     const batch = this.#batch
     // where no Linear is int8, norms leave their rows as they are
     const floats = { ...network, linears: new Map() }
-    const kind = { oneRow: false, oneOutput: false, split: false }
+    const kind = { oneRow: false, oneOutput: false, hidden: false, split: false }
     const writer = new OpWriter(floats, workspace, batch, batch, this.#attention, kind)
     write(writer)
     return { ops: () => writer.ops.map((op) => ({ ...op, m: batch.rows })) }
