@@ -12,6 +12,7 @@ import { addChatRoute } from './routes/chat.js'
 import { addCompletionsRoute } from './routes/completions.js'
 import { addHealthRoutes } from './routes/health.js'
 import { addModelRoutes } from './routes/models.js'
+import { addPage } from './routes/page.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
 import { type RouteOptions, toSettings } from './settings.js'
@@ -46,6 +47,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
     openapi: { openapi: '3.1.0', info: { title: 'dotpool', version } },
   })
   await app.register(async (health) => addHealthRoutes(health, context))
+  if (settings.page) await app.register(async (page) => addPage(page))
   await app.register(async (guarded) => {
     if (settings.apiKeys.length > 0) {
       const check = keyChecker(settings.apiKeys)

@@ -7,6 +7,8 @@ export interface RouteOptions {
   models: Models | Promise<Models> | Readonly<Record<string, Model>>
   /** Every route but those of health wants one of these keys. Anybody may ask where there are none, the default. */
   apiKeys?: readonly string[] | undefined
+  /** Serves the page at `/`, and that of the routes at `/docs`. False by default: an app may have its own. */
+  page?: boolean | undefined
   /** The most choices of one request: `n`, times its prompts. 8 by default. */
   maxChoices?: number | undefined
   /** A request that takes longer is ended. 600 by default. */
@@ -22,6 +24,7 @@ export interface RouteOptions {
 /** {@link RouteOptions} with their defaults. */
 export interface Settings {
   readonly apiKeys: readonly string[]
+  readonly page: boolean
   readonly maxChoices: number
   readonly requestTimeoutMillis: number
   readonly pingMillis: number
@@ -35,7 +38,7 @@ const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
 /** @throws ArgumentError naming an option that is out of range */
 export function toSettings(options: RouteOptions): Settings {
   const { requestTimeoutSeconds = 600, pingSeconds = 15, drainSeconds = 30 } = options
-  const { apiKeys = [], maxChoices = 8, bodyLimit = 2 << 20 } = options
+  const { apiKeys = [], page = false, maxChoices = 8, bodyLimit = 2 << 20 } = options
   const seconds = { requestTimeoutSeconds, pingSeconds, drainSeconds }
   for (const [name, value] of Object.entries(seconds)) {
     check(name, value, `a number in [0, ${MOST_SECONDS}]`, value >= 0 && value <= MOST_SECONDS)
@@ -50,6 +53,7 @@ export function toSettings(options: RouteOptions): Settings {
   }
   return {
     apiKeys: [...apiKeys],
+    page,
     maxChoices,
     requestTimeoutMillis: requestTimeoutSeconds * 1000,
     pingMillis: pingSeconds * 1000,

@@ -1,0 +1,68 @@
+import { find } from './dom.js'
+
+const numbers = ['temperature', 'top_p', 'top_k', 'min_p', 'max_tokens', 'seed'] as const
+
+/** What requests ask for. What is left empty is not sent, so that the server's default holds. */
+export interface SettingsValues extends Partial<Record<(typeof numbers)[number], number>> {
+  readonly system: string
+  /** Undefined where the model's template does not ask. */
+  readonly thinking: boolean | undefined
+}
+
+/** The form of sampling parameters. It is remembered. */
+export class Settings {
+  readonly #form = find('settings', HTMLFormElement)
+  readonly #thinking = find('thinking-field', HTMLLabelElement)
+  readonly #key: string
+
+  /** @param key in the browser's storage */
+  constructor(key: string) {
+    this.#key = key
+    const saved = JSON.parse(localStorage.getItem(key) ?? '{}')
+    for (const input of this.#inputs) {
+      if (!(input.name in saved)) continue
+      if (input.type === 'checkbox') (input as HTMLInputElement).checked = saved[input.name]
+      else input.value = saved[input.name]
+    }
+    this.#form.addEventListener('input', () => this.#save())
+    this.#form.addEventListener('reset', () => setTimeout(() => this.#save()))
+    this.#form.addEventListener('submit', (event) => event.preventDefault())
+  }
+
+  /** Whether the model's template asks if it shall think. */
+  set canThink(canThink: boolean) {
+    this.#thinking.hidden = !canThink
+  }
+
+  /** False where a value is out of range; the form says so then. */
+  check(): boolean {
+    return this.#form.checkValidity()
+  }
+
+  /** Shows what is wrong. */
+  report(): void {
+    this.#form.reportValidity()
+  }
+
+  get values(): SettingsValues {
+    const data = new FormData(this.#form)
+    const filled = numbers.filter((name) => data.get(name))
+    return {
+      ...Object.fromEntries(filled.map((name) => [name, Number(data.get(name))])),
+      system: String(data.get('system')).trim(),
+      thinking: this.#thinking.hidden ? undefined : data.has('thinking'),
+    }
+  }
+
+  get #inputs(): (HTMLInputElement | HTMLTextAreaElement)[] {
+    return [...this.#form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>('[name]')]
+  }
+
+  #save(): void {
+    const values = this.#inputs.map((input) => [
+      input.name,
+      input.type === 'checkbox' ? (input as HTMLInputElement).checked : input.value,
+    ])
+    localStorage.setItem(this.#key, JSON.stringify(Object.fromEntries(values)))
+  }
+}

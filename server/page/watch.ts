@@ -1,0 +1,67 @@
+import { Scrape } from './prometheus.js'
+import { type Server, ServerError } from './server.js'
+
+/** How the server is. */
+export interface State {
+  readonly kind: 'ready' | 'unready' | 'unreachable' | 'locked'
+  readonly text: string
+}
+
+const READY: State = { kind: 'ready', text: 'ready' }
+const LOCKED: State = { kind: 'locked', text: 'an API key is needed' }
+const EVERY_MILLIS = 1000
+
+/** Asks the server each second how it is, as long as somebody sees the page. */
+export class Watch {
+  readonly #server: Server
+  readonly #onState: (state: State) => void
+  readonly #onScrape: (scrape: Scrape) => void
+  #state: State | undefined
+
+  /**
+   * @param onState called when it has changed
+   * @param onScrape called each time that there are metrics
+   */
+  constructor(server: Server, onState: (state: State) => void, onScrape: (scrape: Scrape) => void) {
+    this.#server = server
+    this.#onState = onState
+    this.#onScrape = onScrape
+  }
+
+  async run(): Promise<never> {
+    for (;;) {
+      const begun = performance.now()
+      if (!document.hidden) await this.#look()
+      await sleep(Math.max(0, begun + EVERY_MILLIS - performance.now()))
+    }
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await this.#server.get('readyz')
+      const text = await (await this.#server.get('metrics')).text()
+      this.#tell(READY)
+      this.#onScrape(new Scrape(text, performance.now()))
+    } catch (error) {
+      this.#tell(toState(error))
+    }
+  }
+
+  #tell(state: State): void {
+    if (state.kind === this.#state?.kind && state.text === this.#state.text) return
+    this.#state = state
+    this.#onState(state)
+  }
+}
+
+function toState(error: unknown): State {
+  const { status, message } = error as ServerError
+  if (!(error instanceof ServerError) || status === undefined) {
+    return { kind: 'unreachable', text: 'The server cannot be reached. This page looks again each second.' }
+  }
+  return status === 401 ? LOCKED : { kind: 'unready', text: message }
+}
+
+async function sleep(millis: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, millis))
+}
