@@ -57,8 +57,10 @@ export class Chart {
   draw(history: readonly Figures[], pointed: Figures | undefined): void {
     const { series, format, top } = this.#options
     const now = history.at(-1)?.at ?? 0
-    const values = series.flatMap(({ of }) => history.map(of)).filter((value) => value !== undefined)
-    const most = Math.max(top, ...values)
+    const values = series
+      .flatMap(({ of }) => history.map(of))
+      .filter((value) => value !== undefined)
+    const most = roundUp(Math.max(top, ...values))
     const x = ({ at }: Figures) => WIDTH * (1 - (now - at) / SPAN_MILLIS)
     const y = (value: number) => MARGIN + (HEIGHT - 2 * MARGIN) * (1 - value / most)
     for (const [i, { of, mark }] of series.entries()) {
@@ -90,13 +92,20 @@ export class Chart {
     const { series, format } = this.#options
     const told = series.map(({ name, mark, of }) => {
       // of events, the last
-      const shown = mark === 'dots' ? history.findLast((figures) => of(figures) !== undefined) : history.at(-1)
+      const shown =
+        mark === 'dots' ? history.findLast((figures) => of(figures) !== undefined) : history.at(-1)
       const value = (pointed ?? shown) && of((pointed ?? shown) as Figures)
       const text = value === undefined ? '–' : format(value)
       return series.length === 1 ? text : `${text} ${name}`
     })
     return told.join(' · ')
   }
+}
+
+/** To 1, 2 or 5 times a power of ten, so that the scale seldom changes. */
+function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value))
+  return power * ([1, 2, 5].find((digit) => digit * power >= value) ?? 10)
 }
 
 interface Point {

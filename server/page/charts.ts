@@ -22,7 +22,7 @@ const options: readonly ChartOptions[] = [
     title: 'KV cache in use',
     series: [{ name: '', mark: 'line', of: ({ kvUse }) => kvUse }],
     format: percent,
-    top: 1,
+    top: 0.01,
   },
   {
     title: 'Time to first token',

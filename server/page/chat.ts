@@ -46,6 +46,7 @@ class Chat {
     this.#listen()
     this.#refresh()
     scrollToEnd()
+    this.#prompt.focus()
     const watch = new Watch(
       this.#server,
       (state) => this.#showState(state),
@@ -242,7 +243,8 @@ class Chat {
     const model = this.#models.find(({ id }) => id === this.#select.value)
     if (welcome.hidden || model === undefined) return
     const { chats } = this.#template
-    find('welcome-title', HTMLElement).textContent = `${chats ? 'Ask' : 'Begin a text for'} ${model.id}`
+    find('welcome-title', HTMLElement).textContent =
+      `${chats ? 'Ask' : 'Begin a text for'} ${model.id}`
     const context = `Its context holds ${model.max_model_len.toLocaleString('en')} tokens.`
     const plain = 'It has no chat template, so it continues what you write.'
     const stays = 'The conversation stays in this browser.'
@@ -250,8 +252,9 @@ class Chat {
   }
 
   #fitPrompt(): void {
-    this.#prompt.style.height = 'auto'
-    this.#prompt.style.height = `${this.#prompt.scrollHeight}px`
+    const { style, offsetHeight, clientHeight } = this.#prompt
+    style.height = 'auto'
+    style.height = `${this.#prompt.scrollHeight + offsetHeight - clientHeight}px`
   }
 }
 

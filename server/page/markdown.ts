@@ -47,7 +47,12 @@ function toBlock(token: Token): HTMLElement {
 
 function toCode({ lang, text }: Tokens.Code): HTMLElement {
   const [language = ''] = lang?.split(/\s/) ?? []
-  const head = element('figcaption', {}, element('span', {}, language), copyButton(() => text))
+  const head = element(
+    'figcaption',
+    {},
+    element('span', {}, language),
+    copyButton(() => text),
+  )
   const pre = element('pre', { tabIndex: 0 }, element('code', {}, text))
   return element('figure', { className: 'code' }, head, pre)
 }

@@ -36,10 +36,10 @@ const LINE = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? +(\S+)/
 
 function readLabels(text: string): Record<string, string> {
   const pairs = [...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)]
-  return Object.fromEntries(pairs.map(([, name, value]) => [name, unescape(value)]))
+  return Object.fromEntries(pairs.map(([, name, value]) => [name, toText(value)]))
 }
 
-function unescape(text: string): string {
+function toText(text: string): string {
   return text.replace(/\\(.)/g, (_, letter) => (letter === 'n' ? '\n' : letter))
 }
 

@@ -19,7 +19,8 @@ export async function readTemplate(server: Server, model: string): Promise<Templ
   try {
     return { chats: true, canThink: (await write(true)) !== (await write(false)) }
   } catch (error) {
-    if (error instanceof ServerError && error.status === 400) return { chats: false, canThink: false }
+    if (error instanceof ServerError && error.status === 400)
+      return { chats: false, canThink: false }
     throw error
   }
 }

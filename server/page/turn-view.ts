@@ -30,7 +30,11 @@ export class AnswerView {
     this.#retry = element('button', { type: 'button' })
     this.#retry.addEventListener('click', retry)
     this.#thinking.append(this.#thinkingTitle, this.#thoughts)
-    this.#foot.append(copyButton(() => answer.text), this.#retry, this.#figures)
+    this.#foot.append(
+      copyButton(() => answer.text),
+      this.#retry,
+      this.#figures,
+    )
     const speaker = element('h3', { className: 'speaker' }, answer.model)
     const body = element('div', { className: 'body' })
     body.append(this.#thinking, this.#text.element, this.#error, this.#foot)

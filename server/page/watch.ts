@@ -57,7 +57,10 @@ export class Watch {
 function toState(error: unknown): State {
   const { status, message } = error as ServerError
   if (!(error instanceof ServerError) || status === undefined) {
-    return { kind: 'unreachable', text: 'The server cannot be reached. This page looks again each second.' }
+    return {
+      kind: 'unreachable',
+      text: 'The server cannot be reached. This page looks again each second.',
+    }
   }
   return status === 401 ? LOCKED : { kind: 'unready', text: message }
 }

@@ -27,7 +27,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   const { models } = options
   const isReady = models instanceof Promise || models instanceof Map
   const service = new Service(isReady ? models : new Map(Object.entries(models)))
-  const metrics = new Metrics(service)
+  const metrics = new Metrics(service, settings.readBandwidth)
   const context: RouteContext = { service, settings, metrics }
 
   app.setValidatorCompiler(TypeBoxValidatorCompiler)

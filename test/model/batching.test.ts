@@ -97,13 +97,13 @@ describe('concurrent requests', () => {
 describe('stats', () => {
   it('count steps, tokens and time', async () => {
     expect(model.stats()).toMatchObject({
-      ...{ steps: 0, tokens: 0, micros: 0 },
+      ...{ steps: 0, tokens: 0, sampledTokens: 0, micros: 0 },
       ...{ running: 0, waiting: 0, preemptions: 0, kvBytes: 0 },
     })
     await ids(text.slice(0, 10), 5)
-    const { steps, tokens: count, micros } = model.stats()
+    const { steps, tokens: count, sampledTokens, micros } = model.stats()
     // a prompt of 10, and 4 generated tokens; the fifth is never fed back
-    expect([steps, count]).toEqual([5, 14])
+    expect([steps, count, sampledTokens]).toEqual([5, 14, 5])
     expect(micros).toBeGreaterThan(0)
     await model.logits(text.slice(0, 7))
     expect(model.stats()).toMatchObject({ steps: 6, tokens: 21 })

@@ -46,6 +46,8 @@ export abstract class Request {
   /** Why it ended; undefined where it has not, and where `error` says why. */
   finishReason: FinishReason | undefined
   error: unknown
+  /** Called once, when its first token was sampled. */
+  onFirstToken: (() => void) | undefined
   /** Called once, when it ends. */
   onEnd: (() => void) | undefined
   readonly #stopListening: () => void
