@@ -3,6 +3,7 @@ import { streamCompletion } from './completion.js'
 import { type Answer, Conversation } from './conversation.js'
 import { find } from './dom.js'
 import { FigureReader } from './figures.js'
+import { askForKey } from './key-form.js'
 import { openPanel } from './panel.js'
 import { type Model, Server, ServerError } from './server.js'
 import { Settings } from './settings.js'
@@ -83,10 +84,6 @@ class Chat {
       localStorage.setItem(remembered('model'), this.#select.value)
       void this.#useModel()
     })
-    find('key-form', HTMLFormElement).addEventListener('submit', (event) => {
-      event.preventDefault()
-      this.#server.useKey(find('key', HTMLInputElement).value)
-    })
     // a page that is left may never come back
     addEventListener('pagehide', () => this.#conversation.save())
     document.addEventListener('visibilitychange', () => this.#conversation.save())
@@ -98,8 +95,7 @@ class Chat {
     const state = find('state', HTMLElement)
     state.textContent = text
     state.dataset.kind = kind
-    find('key-form', HTMLFormElement).hidden = kind !== 'locked'
-    if (kind === 'locked') find('key', HTMLInputElement).focus()
+    if (kind === 'locked') askForKey(this.#server, () => this.#prompt.focus())
     if (kind === 'ready') void this.#loadModels()
   }
 

@@ -40,6 +40,17 @@ export class Metrics {
   #meanSeconds = 1
 
   readonly #promptTokens = this.#counter('vllm:prompt_tokens_total', 'Tokens of prompts')
+  readonly #generatedTokens = new Counter({
+    name: 'vllm:generation_tokens_total',
+    help: 'Sampled tokens',
+    labelNames,
+    registers: [this.#registry],
+    collect: () => {
+      for (const [model_name, model] of this.#service.models) this.#count(model, { model_name })
+    },
+  })
+  /** The sampled tokens of models that are counted. */
+  readonly #counted = new WeakMap<Model, number>()
   readonly #prefixQueries = this.#counter(
     'vllm:prefix_cache_queries_total',
     'Tokens that were looked for in the prefix cache',
@@ -109,9 +120,6 @@ export class Metrics {
     this.#total('vllm:num_preemptions_total', 'Requests that lost their pages', (model) => {
       return model.stats().preemptions
     })
-    this.#total('vllm:generation_tokens_total', 'Sampled tokens', (model) => {
-      return model.stats().sampledTokens
-    })
     this.#total('dotpool_steps_total', 'Steps of the network', (model) => model.stats().steps)
     this.#total('dotpool_step_seconds_total', 'Time in which steps ran', (model) => {
       return model.stats().micros / 1e6
@@ -171,6 +179,7 @@ export class Metrics {
   #onAdmitted({ model, promptTokens, cachedTokens, millis }: RequestAdmittedMessage): void {
     const labels = this.#labelsOf(model)
     if (labels === undefined) return
+    this.#count(model as Model, labels)
     this.#queueTime.observe(labels, millis / 1000)
     this.#prefixQueries.inc(labels, promptTokens)
     this.#prefixHits.inc(labels, cachedTokens)
@@ -192,12 +201,20 @@ export class Metrics {
     const finished_reason = finishReason === undefined ? 'error' : finishedReasons[finishReason]
     this.#finished.inc({ ...labels, finished_reason })
     if (queueMillis === undefined) return // never admitted
+    this.#count(message.model as Model, labels)
     this.#promptLength.observe(labels, promptTokens)
     this.#answerLength.observe(labels, completionTokens)
     this.#latency.observe(labels, millis / 1000)
     this.#meanSeconds += MEAN_WEIGHT * (millis / 1000 - this.#meanSeconds)
     if (firstTokenMillis === undefined) return
     this.#decodeTime.observe(labels, (millis - firstTokenMillis) / 1000)
+  }
+
+  /** Counts what was sampled since its last call: from a model's first request on, for it was run before to warm it. */
+  #count(model: Model, labels: { model_name: string }): void {
+    const { sampledTokens } = model.stats()
+    this.#generatedTokens.inc(labels, sampledTokens - (this.#counted.get(model) ?? sampledTokens))
+    this.#counted.set(model, sampledTokens)
   }
 
   #onDeath({ pool }: WorkerDeathMessage): void {
