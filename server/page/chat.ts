@@ -3,7 +3,7 @@ import { streamCompletion } from './completion.js'
 import { type Answer, Conversation } from './conversation.js'
 import { find } from './dom.js'
 import { FigureReader } from './figures.js'
-import { askForKey } from './key-form.js'
+import { listenForKey, showKeyForm } from './key-form.js'
 import { openPanel } from './panel.js'
 import { type Model, Server, ServerError } from './server.js'
 import { Settings } from './settings.js'
@@ -84,6 +84,7 @@ class Chat {
       localStorage.setItem(remembered('model'), this.#select.value)
       void this.#useModel()
     })
+    listenForKey(this.#server, () => {})
     // a page that is left may never come back
     addEventListener('pagehide', () => this.#conversation.save())
     document.addEventListener('visibilitychange', () => this.#conversation.save())
@@ -95,7 +96,8 @@ class Chat {
     const state = find('state', HTMLElement)
     state.textContent = text
     state.dataset.kind = kind
-    if (kind === 'locked') askForKey(this.#server, () => this.#prompt.focus())
+    showKeyForm(kind === 'locked')
+    if (kind === 'ready') this.#prompt.focus()
     if (kind === 'ready') void this.#loadModels()
   }
 

@@ -1,5 +1,5 @@
 import { element, find } from './dom.js'
-import { askForKey } from './key-form.js'
+import { listenForKey, showKeyForm } from './key-form.js'
 import { describeType, descriptionOf, objectIn, type Schema } from './schema.js'
 import { Server, ServerError } from './server.js'
 
@@ -31,10 +31,13 @@ async function show(): Promise<void> {
   try {
     const response = await server.get('openapi.json')
     const { info, paths }: OpenApi = await response.json()
-    status.textContent = `routes of version ${info.version}`
+    status.textContent = `version ${info.version}`
     const routes = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
     )
+    // OpenAI's first
+    routes.sort((a, b) => Number(b.path.startsWith('/v1/')) - Number(a.path.startsWith('/v1/')))
+    showKeyForm(false)
     const sections = routes.map(toSection)
     find('routes', HTMLElement).replaceChildren(...sections)
     find('contents', HTMLElement).replaceChildren(
@@ -45,7 +48,10 @@ async function show(): Promise<void> {
     if (location.hash !== '') document.getElementById(location.hash.slice(1))?.scrollIntoView()
   } catch (error) {
     status.textContent = error instanceof ServerError ? error.message : String(error)
-    if (error instanceof ServerError && error.status === 401) askForKey(server, show)
+    const isLocked = error instanceof ServerError && error.status === 401
+    showKeyForm(isLocked)
+    // a link takes no key along
+    find('document', HTMLElement).hidden = isLocked
   }
 }
 
@@ -119,4 +125,5 @@ function verb(method: string): HTMLElement {
   return element('span', { className: 'verb' }, `${method.toUpperCase()} `)
 }
 
+listenForKey(server, show)
 void show()

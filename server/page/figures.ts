@@ -26,8 +26,9 @@ export class FigureReader {
     const last = this.#last ?? scrape
     this.#last = scrape
     const rise = (name: string, since = last, of: string | undefined = model) => {
-      const [before, now] = [since.sum(name, of), scrape.sum(name, of)]
-      return before === undefined || now === undefined || now < before ? undefined : now - before
+      const [before, now] = [since.sum(name, of) ?? 0, scrape.sum(name, of)]
+      // a counter has no sample before it counts, and begins anew with its server
+      return now === undefined || now < before ? undefined : now - before
     }
     const tokens = rise('vllm:generation_tokens_total')
     const time = (scrape.at - last.at) / 1000

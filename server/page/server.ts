@@ -35,6 +35,10 @@ export class Server {
     sessionStorage.setItem(KEY, key)
   }
 
+  get hasKey(): boolean {
+    return sessionStorage.getItem(KEY) !== null
+  }
+
   /** @throws ServerError unless the status is one of success */
   async get(path: string): Promise<Response> {
     return await this.#fetch(path, { signal: AbortSignal.timeout(ANSWER_MILLIS) })

@@ -5,8 +5,8 @@ const numbers = ['temperature', 'top_p', 'top_k', 'min_p', 'max_tokens', 'seed']
 /** What requests ask for. What is left empty is not sent, so that the server's default holds. */
 export interface SettingsValues extends Partial<Record<(typeof numbers)[number], number>> {
   readonly system: string
-  /** Undefined where the model's template does not ask. */
-  readonly thinking: boolean | undefined
+  /** Whether the model shall think first. */
+  readonly thinking?: boolean
 }
 
 /** The form of sampling parameters. It is remembered. */
@@ -19,11 +19,7 @@ export class Settings {
   constructor(key: string) {
     this.#key = key
     const saved = JSON.parse(localStorage.getItem(key) ?? '{}')
-    for (const input of this.#inputs) {
-      if (!(input.name in saved)) continue
-      if (input.type === 'checkbox') (input as HTMLInputElement).checked = saved[input.name]
-      else input.value = saved[input.name]
-    }
+    for (const field of this.#fields) field.value = saved[field.name] ?? field.value
     this.#form.addEventListener('input', () => this.#save())
     this.#form.addEventListener('reset', () => setTimeout(() => this.#save()))
     this.#form.addEventListener('submit', (event) => event.preventDefault())
@@ -46,23 +42,21 @@ export class Settings {
 
   get values(): SettingsValues {
     const data = new FormData(this.#form)
+    const thinking = this.#thinking.hidden ? '' : data.get('thinking')
     const filled = numbers.filter((name) => data.get(name))
     return {
       ...Object.fromEntries(filled.map((name) => [name, Number(data.get(name))])),
       system: String(data.get('system')).trim(),
-      thinking: this.#thinking.hidden ? undefined : data.has('thinking'),
+      ...(thinking === '' ? {} : { thinking: thinking === 'on' }),
     }
   }
 
-  get #inputs(): (HTMLInputElement | HTMLTextAreaElement)[] {
-    return [...this.#form.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>('[name]')]
+  get #fields(): (HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement)[] {
+    return [...this.#form.querySelectorAll<HTMLInputElement>('[name]')]
   }
 
   #save(): void {
-    const values = this.#inputs.map((input) => [
-      input.name,
-      input.type === 'checkbox' ? (input as HTMLInputElement).checked : input.value,
-    ])
+    const values = this.#fields.map(({ name, value }) => [name, value])
     localStorage.setItem(this.#key, JSON.stringify(Object.fromEntries(values)))
   }
 }

@@ -8,7 +8,6 @@ export interface State {
 }
 
 const READY: State = { kind: 'ready', text: 'ready' }
-const LOCKED: State = { kind: 'locked', text: 'an API key is needed' }
 const EVERY_MILLIS = 1000
 
 /** Asks the server each second how it is, as long as somebody sees the page. */
@@ -43,8 +42,19 @@ export class Watch {
       this.#tell(READY)
       this.#onScrape(new Scrape(text, performance.now()))
     } catch (error) {
-      this.#tell(toState(error))
+      this.#tell(this.#toState(error))
     }
+  }
+
+  #toState(error: unknown): State {
+    const { status, message } = error as ServerError
+    if (!(error instanceof ServerError) || status === undefined) {
+      const text = 'The server cannot be reached. This page looks again each second.'
+      return { kind: 'unreachable', text }
+    }
+    if (status !== 401) return { kind: 'unready', text: message }
+    const text = this.#server.hasKey ? 'The API key is not valid.' : 'An API key is needed.'
+    return { kind: 'locked', text }
   }
 
   #tell(state: State): void {
@@ -52,17 +62,6 @@ export class Watch {
     this.#state = state
     this.#onState(state)
   }
-}
-
-function toState(error: unknown): State {
-  const { status, message } = error as ServerError
-  if (!(error instanceof ServerError) || status === undefined) {
-    return {
-      kind: 'unreachable',
-      text: 'The server cannot be reached. This page looks again each second.',
-    }
-  }
-  return status === 401 ? LOCKED : { kind: 'unready', text: message }
 }
 
 async function sleep(millis: number): Promise<void> {
