@@ -109,6 +109,18 @@ describe('stats', () => {
     expect(model.stats()).toMatchObject({ steps: 6, tokens: 21 })
   })
 
+  it('count a token of a request when it is sampled, not at the end', async () => {
+    const options = { maxTokens: 200, ignoreEnd: true }
+    const tokens = model.generateTokens(text.slice(0, 10), options)[Symbol.asyncIterator]()
+    await tokens.next()
+    const { running, sampledTokens } = model.stats()
+    expect(running).toBe(1)
+    expect(sampledTokens).toBeGreaterThan(0)
+    await tokens.return?.()
+    expect(model.stats().running).toBe(0)
+    expect(model.stats().sampledTokens).toBeGreaterThanOrEqual(sampledTokens)
+  })
+
   it('a step takes 512 prompt tokens, or 128 while other requests decode', async () => {
     await model.logits(text.slice(0, 1000))
     expect(model.stats().steps).toBe(2)
