@@ -38,13 +38,20 @@ const options: readonly ChartOptions[] = [
   },
 ]
 
+/** Where a pointer is farther from all that was read, it points at nothing. */
+const NEAR_MILLIS = 3000
+
 /** All charts, over the same time: what a pointer is at in one is told by all. */
 export class Charts {
   readonly #charts = options.map((each) => new Chart(each))
   #history: Figures[] = []
   #position: number | undefined
 
-  constructor(parent: HTMLElement) {
+  readonly #time: HTMLElement
+
+  /** @param time tells when what is told was */
+  constructor(parent: HTMLElement, time: HTMLElement) {
+    this.#time = time
     for (const chart of this.#charts) {
       parent.append(chart.element)
       chart.element.addEventListener('pointermove', (event) => this.#point(chart.positionOf(event)))
@@ -70,7 +77,13 @@ export class Charts {
   }
 
   #draw(): void {
-    for (const chart of this.#charts) chart.draw(this.#history, this.#pointed)
+    const pointed = this.#pointed
+    const newest = this.#history.at(-1)
+    this.#time.textContent =
+      pointed === undefined || newest === undefined
+        ? `last ${SPAN_MILLIS / 60_000} minutes`
+        : `${Math.round((newest.at - pointed.at) / 1000)} s ago`
+    for (const chart of this.#charts) chart.draw(this.#history, pointed)
   }
 
   get #pointed(): Figures | undefined {
@@ -78,6 +91,7 @@ export class Charts {
     if (this.#position === undefined || newest === undefined) return undefined
     const at = newest.at - (1 - this.#position) * SPAN_MILLIS
     const distance = (figures: Figures) => Math.abs(figures.at - at)
-    return this.#history.reduce((a, b) => (distance(b) < distance(a) ? b : a))
+    const nearest = this.#history.reduce((a, b) => (distance(b) < distance(a) ? b : a))
+    return distance(nearest) < NEAR_MILLIS ? nearest : undefined
   }
 }

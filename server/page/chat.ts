@@ -25,7 +25,7 @@ class Chat {
   readonly #server = new Server(root)
   readonly #conversation = new Conversation(remembered('conversation'))
   readonly #settings = new Settings(remembered('settings'))
-  readonly #charts = new Charts(find('charts', HTMLElement))
+  readonly #charts = new Charts(find('charts', HTMLElement), find('charts-time', HTMLElement))
   #figures = new FigureReader()
   #models: readonly Model[] = []
   #template: Template = { chats: true, canThink: false }

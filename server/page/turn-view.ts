@@ -22,19 +22,16 @@ export class AnswerView {
   readonly #error = element('p', { className: 'error', hidden: true, role: 'alert' })
   readonly #foot = element('footer')
   readonly #figures = element('span', { className: 'figures' })
-  readonly #retry: HTMLButtonElement
+  readonly #copy: HTMLButtonElement
+  readonly #retry = element('button', { type: 'button' })
 
   /** @param retry asks for another answer in the place of this one */
   constructor(answer: Answer, retry: () => void) {
     this.#answer = answer
-    this.#retry = element('button', { type: 'button' })
+    this.#copy = copyButton(() => answer.text)
     this.#retry.addEventListener('click', retry)
     this.#thinking.append(this.#thinkingTitle, this.#thoughts)
-    this.#foot.append(
-      copyButton(() => answer.text),
-      this.#retry,
-      this.#figures,
-    )
+    this.#foot.append(this.#copy, this.#retry, this.#figures)
     const speaker = element('h3', { className: 'speaker' }, answer.model)
     const body = element('div', { className: 'body' })
     body.append(this.#thinking, this.#text.element, this.#error, this.#foot)
@@ -56,6 +53,7 @@ export class AnswerView {
     this.#error.hidden = outcome !== 'failed'
     this.#error.textContent = error ?? ''
     this.#foot.hidden = isRunning
+    this.#copy.hidden = text === ''
     this.#retry.hidden = !isLast
     this.#retry.textContent = outcome === 'failed' ? 'Try again' : 'Regenerate'
     this.#figures.textContent = this.#figuresText
