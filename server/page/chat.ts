@@ -7,6 +7,7 @@ import { listenForKey, showKeyForm } from './key-form.js'
 import { openPanel } from './panel.js'
 import { type Model, Server, ServerError } from './server.js'
 import { Settings } from './settings.js'
+import { load, save } from './stored.js'
 import { readTemplate, type Template } from './template.js'
 import { AnswerView, questionView } from './turn-view.js'
 import { type State, Watch } from './watch.js'
@@ -81,8 +82,9 @@ class Chat {
       this.#prompt.focus()
     })
     this.#select.addEventListener('change', () => {
-      localStorage.setItem(remembered('model'), this.#select.value)
-      void this.#useModel()
+      save(remembered('model'), this.#select.value)
+      // where the server does not answer, its state says so, and models are loaded anew afterwards
+      this.#useModel().catch(() => {})
     })
     listenForKey(this.#server, () => {})
     // a page that is left may never come back
@@ -92,18 +94,19 @@ class Chat {
 
   // ---- the server ---------------------------------------------------------------------------------
 
-  #showState({ kind, text }: State): void {
+  async #showState({ kind, text }: State): Promise<void> {
     const state = find('state', HTMLElement)
     state.textContent = text
     state.dataset.kind = kind
     showKeyForm(kind === 'locked')
-    if (kind === 'ready') this.#prompt.focus()
-    if (kind === 'ready') void this.#loadModels()
+    if (kind !== 'ready') return
+    if (document.activeElement === document.body) this.#prompt.focus()
+    await this.#loadModels()
   }
 
   async #loadModels(): Promise<void> {
     this.#models = (await (await this.#server.get('v1/models')).json()).data
-    const wanted = this.#select.value || localStorage.getItem(remembered('model'))
+    const wanted = this.#select.value || load(remembered('model'))
     this.#select.replaceChildren(...this.#models.map(({ id }) => new Option(id)))
     this.#select.disabled = this.#models.length < 2
     if (this.#models.some(({ id }) => id === wanted)) this.#select.value = wanted as string
@@ -152,7 +155,7 @@ class Chat {
 
   async #answer(): Promise<void> {
     const running = new AbortController()
-    const answer = this.#conversation.answer(this.#select.value)
+    const answer = this.#conversation.answer(this.#select.value || 'dotpool')
     const request = this.#toRequest()
     this.#running = running
     this.#showAnswer(answer)

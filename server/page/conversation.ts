@@ -1,3 +1,5 @@
+import { load, save } from './stored.js'
+
 /** What somebody has written. */
 export interface Question {
   readonly role: 'user'
@@ -32,7 +34,7 @@ export class Conversation {
   /** @param key in the browser's storage */
   constructor(key: string) {
     this.#key = key
-    this.turns = JSON.parse(localStorage.getItem(key) ?? '[]')
+    this.turns = (load(key) as Turn[] | undefined) ?? []
     for (const turn of this.turns) {
       if (turn.role === 'assistant' && turn.outcome === 'running') turn.outcome = 'stopped'
     }
@@ -60,11 +62,7 @@ export class Conversation {
   }
 
   save(): void {
-    try {
-      localStorage.setItem(this.#key, JSON.stringify(this.turns))
-    } catch {
-      // the storage is full, or not allowed: the conversation lasts as long as the page
-    }
+    save(this.#key, this.turns)
   }
 
   /** The messages that an answer answers. Questions that got none are left out, for templates want turns to alternate. */

@@ -71,5 +71,6 @@ export class Server {
 export function toServerError(body: unknown, status: number): ServerError {
   const { error } = (body ?? {}) as { error?: { message?: unknown } }
   const message = typeof error?.message === 'string' ? error.message : `status ${status}`
-  return new ServerError(`${message[0].toUpperCase()}${message.slice(1)}.`, status)
+  const sentence = `${message.charAt(0).toUpperCase()}${message.slice(1)}`
+  return new ServerError(sentence.replace(/\.?$/, '.'), status)
 }

@@ -1,4 +1,5 @@
 import { find } from './dom.js'
+import { load, save } from './stored.js'
 
 const numbers = ['temperature', 'top_p', 'top_k', 'min_p', 'max_tokens', 'seed'] as const
 
@@ -18,7 +19,7 @@ export class Settings {
   /** @param key in the browser's storage */
   constructor(key: string) {
     this.#key = key
-    const saved = JSON.parse(localStorage.getItem(key) ?? '{}')
+    const saved = (load(key) as Record<string, string> | undefined) ?? {}
     for (const field of this.#fields) field.value = saved[field.name] ?? field.value
     this.#form.addEventListener('input', () => this.#save())
     this.#form.addEventListener('reset', () => setTimeout(() => this.#save()))
@@ -57,6 +58,6 @@ export class Settings {
 
   #save(): void {
     const values = this.#fields.map(({ name, value }) => [name, value])
-    localStorage.setItem(this.#key, JSON.stringify(Object.fromEntries(values)))
+    save(this.#key, Object.fromEntries(values))
   }
 }

@@ -13,15 +13,19 @@ const EVERY_MILLIS = 1000
 /** Asks the server each second how it is, as long as somebody sees the page. */
 export class Watch {
   readonly #server: Server
-  readonly #onState: (state: State) => void
+  readonly #onState: (state: State) => Promise<void>
   readonly #onScrape: (scrape: Scrape) => void
   #state: State | undefined
 
   /**
-   * @param onState called when it has changed
+   * @param onState called when it has changed, and again where it throws that the server did not answer
    * @param onScrape called each time that there are metrics
    */
-  constructor(server: Server, onState: (state: State) => void, onScrape: (scrape: Scrape) => void) {
+  constructor(
+    server: Server,
+    onState: (state: State) => Promise<void>,
+    onScrape: (scrape: Scrape) => void,
+  ) {
     this.#server = server
     this.#onState = onState
     this.#onScrape = onScrape
@@ -39,10 +43,12 @@ export class Watch {
     try {
       await this.#server.get('readyz')
       const text = await (await this.#server.get('metrics')).text()
-      this.#tell(READY)
+      await this.#tell(READY)
       this.#onScrape(new Scrape(text, performance.now()))
     } catch (error) {
-      this.#tell(this.#toState(error))
+      // it may have left amid its answer; what else it is, the console shall have
+      if (!(error instanceof ServerError)) reportError(error)
+      await this.#tell(this.#toState(error))
     }
   }
 
@@ -57,10 +63,10 @@ export class Watch {
     return { kind: 'locked', text }
   }
 
-  #tell(state: State): void {
+  async #tell(state: State): Promise<void> {
     if (state.kind === this.#state?.kind && state.text === this.#state.text) return
+    await this.#onState(state)
     this.#state = state
-    this.#onState(state)
   }
 }
 

@@ -30,7 +30,9 @@ export function addPage(app: App): void {
     if (!/(\/|\.\w+)$/.test(pathname)) return redirectInside(request, reply)
   })
   app.get('/docs', { schema: { hide: true } }, redirectInside)
-  app.register(fastifyStatic, { root, decorateReply: false, wildcard: false })
+  // npm gives all files of all versions one date: what a browser kept by it would outlive an update
+  const fresh = { etag: false, lastModified: false }
+  app.register(fastifyStatic, { root, decorateReply: false, wildcard: false, ...fresh })
 }
 
 /** From `/docs` to `/docs/`, by a relative address: a proxy may have cut a prefix off. */
