@@ -70,6 +70,18 @@ export interface RequestAdmittedMessage {
   readonly millis: number
 }
 
+/** Published on `dotpool:request:first-token` when the first token of a request was sampled. */
+export interface RequestFirstTokenMessage {
+  /** The Model. */
+  readonly model: object
+  /** Identifies the request; the same object as in {@link RequestFinishedMessage}. */
+  readonly request: object
+  /** The time from the call until it was admitted, milliseconds. */
+  readonly queueMillis: number
+  /** The time since the call, milliseconds. */
+  readonly millis: number
+}
+
 /** Published on `dotpool:request:finished` when a request has ended. */
 export interface RequestFinishedMessage {
   /** The Model. */
@@ -96,6 +108,7 @@ export interface DiagnosticsMessages {
   'dotpool:load': LoadMessage
   'dotpool:request:admitted': RequestAdmittedMessage
   'dotpool:request:finished': RequestFinishedMessage
+  'dotpool:request:first-token': RequestFirstTokenMessage
   'dotpool:step': StepMessage
   'dotpool:worker:death': WorkerDeathMessage
   'dotpool:worker:recovery': WorkerRecoveryMessage
@@ -116,6 +129,7 @@ function declare<Name extends keyof DiagnosticsMessages>(
 export const loadChannel = declare('dotpool:load')
 export const requestAdmittedChannel = declare('dotpool:request:admitted')
 export const requestFinishedChannel = declare('dotpool:request:finished')
+export const requestFirstTokenChannel = declare('dotpool:request:first-token')
 export const stepChannel = declare('dotpool:step')
 export const workerDeathChannel = declare('dotpool:worker:death')
 export const workerRecoveryChannel = declare('dotpool:worker:recovery')

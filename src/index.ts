@@ -12,6 +12,7 @@ export type {
   LoadMessage,
   RequestAdmittedMessage,
   RequestFinishedMessage,
+  RequestFirstTokenMessage,
   StepMessage,
   WorkerDeathMessage,
   WorkerRecoveryMessage,
@@ -33,6 +34,7 @@ export {
   WorkerDiedError,
 } from './errors.js'
 export { packSdot, unpackSdot } from './layouts/sdot.js'
+export { measureReadBandwidth } from './measure/read-bandwidth.js'
 export { Checkpoint } from './model/checkpoint/checkpoint.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
 export type { ReadOptions, TensorEntry } from './model/checkpoint/tensor-file.js'

@@ -6,6 +6,7 @@ import {
   QueueFullError,
   type RequestAdmittedMessage,
   type RequestFinishedMessage,
+  type RequestFirstTokenMessage,
   type WorkerDeathMessage,
 } from 'dotpool'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
@@ -39,7 +40,17 @@ export class Metrics {
   #meanSeconds = 1
 
   readonly #promptTokens = this.#counter('vllm:prompt_tokens_total', 'Tokens of prompts')
-  readonly #generatedTokens = this.#counter('vllm:generation_tokens_total', 'Sampled tokens')
+  readonly #generatedTokens = new Counter({
+    name: 'vllm:generation_tokens_total',
+    help: 'Sampled tokens',
+    labelNames,
+    registers: [this.#registry],
+    collect: () => {
+      for (const [model_name, model] of this.#service.models) this.#count(model, { model_name })
+    },
+  })
+  /** The sampled tokens of models that are counted. */
+  readonly #counted = new WeakMap<Model, number>()
   readonly #prefixQueries = this.#counter(
     'vllm:prefix_cache_queries_total',
     'Tokens that were looked for in the prefix cache',
@@ -96,7 +107,8 @@ export class Metrics {
     tokenCounts,
   )
 
-  constructor(service: Service) {
+  /** @param readBandwidth of the models' pool, bytes per second */
+  constructor(service: Service, readBandwidth: number | undefined) {
     this.#service = service
     collectDefaultMetrics({ register: this.#registry })
     this.#gauge('vllm:num_requests_running', 'Requests that run', (m) => m.stats().running)
@@ -109,6 +121,10 @@ export class Metrics {
       return model.stats().preemptions
     })
     this.#total('dotpool_steps_total', 'Steps of the network', (model) => model.stats().steps)
+    this.#total('dotpool_step_seconds_total', 'Time in which steps ran', (model) => {
+      return model.stats().micros / 1e6
+    })
+    if (readBandwidth !== undefined) this.#addReadBandwidth(readBandwidth)
     this.#addCacheInfo()
     this.#addWorkerTotals()
   }
@@ -130,6 +146,7 @@ export class Metrics {
   listen(): () => void {
     const stops = [
       this.#on('dotpool:request:admitted', (message) => this.#onAdmitted(message)),
+      this.#on('dotpool:request:first-token', (message) => this.#onFirstToken(message)),
       this.#on('dotpool:request:finished', (message) => this.#onFinished(message)),
       this.#on('dotpool:worker:death', (message) => this.#onDeath(message)),
     ]
@@ -162,10 +179,18 @@ export class Metrics {
   #onAdmitted({ model, promptTokens, cachedTokens, millis }: RequestAdmittedMessage): void {
     const labels = this.#labelsOf(model)
     if (labels === undefined) return
+    this.#count(model as Model, labels)
     this.#queueTime.observe(labels, millis / 1000)
     this.#prefixQueries.inc(labels, promptTokens)
     this.#prefixHits.inc(labels, cachedTokens)
     this.#promptTokens.inc(labels, promptTokens)
+  }
+
+  #onFirstToken({ model, queueMillis, millis }: RequestFirstTokenMessage): void {
+    const labels = this.#labelsOf(model)
+    if (labels === undefined) return
+    this.#firstToken.observe(labels, millis / 1000)
+    this.#prefillTime.observe(labels, (millis - queueMillis) / 1000)
   }
 
   #onFinished(message: RequestFinishedMessage): void {
@@ -176,15 +201,20 @@ export class Metrics {
     const finished_reason = finishReason === undefined ? 'error' : finishedReasons[finishReason]
     this.#finished.inc({ ...labels, finished_reason })
     if (queueMillis === undefined) return // never admitted
-    this.#generatedTokens.inc(labels, completionTokens)
+    this.#count(message.model as Model, labels)
     this.#promptLength.observe(labels, promptTokens)
     this.#answerLength.observe(labels, completionTokens)
     this.#latency.observe(labels, millis / 1000)
     this.#meanSeconds += MEAN_WEIGHT * (millis / 1000 - this.#meanSeconds)
     if (firstTokenMillis === undefined) return
-    this.#firstToken.observe(labels, firstTokenMillis / 1000)
-    this.#prefillTime.observe(labels, (firstTokenMillis - queueMillis) / 1000)
     this.#decodeTime.observe(labels, (millis - firstTokenMillis) / 1000)
+  }
+
+  /** Counts what was sampled since its last call: from a model's first request on, for it was run before to warm it. */
+  #count(model: Model, labels: { model_name: string }): void {
+    const { sampledTokens } = model.stats()
+    this.#generatedTokens.inc(labels, sampledTokens - (this.#counted.get(model) ?? sampledTokens))
+    this.#counted.set(model, sampledTokens)
   }
 
   #onDeath({ pool }: WorkerDeathMessage): void {
@@ -228,6 +258,14 @@ export class Metrics {
         for (const [model_name, model] of models()) this.inc({ model_name }, read(model))
       },
     })
+  }
+
+  #addReadBandwidth(readBandwidth: number): void {
+    new Gauge({
+      name: 'dotpool_read_bandwidth_bytes_per_second',
+      help: 'How fast workers read memory together, measured at the start',
+      registers: [this.#registry],
+    }).set(readBandwidth)
   }
 
   #addCacheInfo(): void {

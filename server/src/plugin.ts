@@ -14,6 +14,7 @@ import { addEmbeddingsRoute } from './routes/embeddings.js'
 import { addHealthRoutes } from './routes/health.js'
 import { addModelRoutes } from './routes/models.js'
 import { addResponsesRoute } from './routes/responses.js'
+import { addPage } from './routes/page.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
 import { type RouteOptions, toSettings } from './settings.js'
@@ -28,7 +29,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   const { models } = options
   const isReady = models instanceof Promise || models instanceof Map
   const service = new Service(isReady ? models : new Map(Object.entries(models)))
-  const metrics = new Metrics(service)
+  const metrics = new Metrics(service, settings.readBandwidth)
   const context: RouteContext = { service, settings, metrics }
 
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
@@ -48,6 +49,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
     openapi: { openapi: '3.1.0', info: { title: 'dotpool', version } },
   })
   await app.register(async (health) => addHealthRoutes(health, context))
+  if (settings.page) await app.register(async (page) => addPage(page))
   await app.register(async (guarded) => {
     if (settings.apiKeys.length > 0) {
       const check = keyChecker(settings.apiKeys)

@@ -36,7 +36,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     throw new ApiError(404, `there is no route ${method} ${url}`, { code: 'unknown_url' })
   })
   if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
-  app.register(dotpoolRoutes, routes)
+  app.register(dotpoolRoutes, { page: true, ...routes })
   return app
 }
 

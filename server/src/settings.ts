@@ -7,6 +7,13 @@ export interface RouteOptions {
   models: Models | Promise<Models> | Readonly<Record<string, Model>>
   /** Every route but those of health wants one of these keys. Anybody may ask where there are none, the default. */
   apiKeys?: readonly string[] | undefined
+  /** Serves the page at `/`, and that of the routes at `/docs`. False by default: an app may have its own. */
+  page?: boolean | undefined
+  /**
+   * What `measureReadBandwidth` of dotpool has measured of the models' pool, bytes per second: a metric beside the bytes
+   * of weights that are read. Undefined, the default, leaves it out.
+   */
+  readBandwidth?: number | undefined
   /** The most choices of one request: `n`, times its prompts. 8 by default. */
   maxChoices?: number | undefined
   /** A request that takes longer is ended. 600 by default. */
@@ -22,6 +29,8 @@ export interface RouteOptions {
 /** {@link RouteOptions} with their defaults. */
 export interface Settings {
   readonly apiKeys: readonly string[]
+  readonly page: boolean
+  readonly readBandwidth: number | undefined
   readonly maxChoices: number
   readonly requestTimeoutMillis: number
   readonly pingMillis: number
@@ -35,13 +44,17 @@ const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 1000)
 /** @throws ArgumentError naming an option that is out of range */
 export function toSettings(options: RouteOptions): Settings {
   const { requestTimeoutSeconds = 600, pingSeconds = 15, drainSeconds = 30 } = options
-  const { apiKeys = [], maxChoices = 8, bodyLimit = 2 << 20 } = options
+  const { apiKeys = [], page = false, readBandwidth } = options
+  const { maxChoices = 8, bodyLimit = 2 << 20 } = options
   const seconds = { requestTimeoutSeconds, pingSeconds, drainSeconds }
   for (const [name, value] of Object.entries(seconds)) {
     check(name, value, `a number in [0, ${MOST_SECONDS}]`, value >= 0 && value <= MOST_SECONDS)
   }
   for (const [name, value] of Object.entries({ maxChoices, bodyLimit })) {
     check(name, value, 'a positive integer', Number.isSafeInteger(value) && value > 0)
+  }
+  if (readBandwidth !== undefined) {
+    check('readBandwidth', readBandwidth, 'a positive number', readBandwidth > 0)
   }
   for (const [i, key] of apiKeys.entries()) {
     // an empty one would let in whoever has none
@@ -50,6 +63,8 @@ export function toSettings(options: RouteOptions): Settings {
   }
   return {
     apiKeys: [...apiKeys],
+    page,
+    readBandwidth,
     maxChoices,
     requestTimeoutMillis: requestTimeoutSeconds * 1000,
     pingMillis: pingSeconds * 1000,

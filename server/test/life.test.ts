@@ -161,6 +161,29 @@ describe('time', () => {
   })
 })
 
+describe('metrics', () => {
+  it('have the bandwidth that was measured, beside what is read in the time of steps', async () => {
+    await using server = await start({ model }, { readBandwidth: 2e10 })
+    await server.client.completions.create({ model: 'model', prompt: 'A', max_tokens: 2 })
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    expect(metrics).toMatch(/^dotpool_read_bandwidth_bytes_per_second 20000000000$/m)
+    expect(metrics).toMatch(/^dotpool_step_seconds_total{model_name="model"} 0\.\d+$/m)
+    expect(metrics).toMatch(/^dotpool_weight_bytes_total [1-9]\d*$/m)
+  })
+
+  it('count the tokens of requests, but none of what ran before the server', async () => {
+    const fresh = await loadModel(pool)
+    await fresh.generate([1], { maxTokens: 3, ignoreEnd: true }).result
+    await using server = await start({ fresh })
+    const body = { prompt: 'A', max_tokens: 5, ignore_eos: true }
+    for (let i = 0; i < 2; i++) await post(`${server.url}/v1/completions`, body)
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    expect(metrics).toMatch(/^vllm:generation_tokens_total{model_name="fresh"} 10$/m)
+    expect(metrics).toMatch(/^vllm:time_to_first_token_seconds_count{model_name="fresh"} 2$/m)
+    fresh.dispose()
+  })
+})
+
 describe('keys', () => {
   it('guard every route but health', async () => {
     await using server = await start({ model }, { apiKeys: ['other', 'key'] })
@@ -184,6 +207,7 @@ describe('options', () => {
     ['drainSeconds', { drainSeconds: '5' }],
     ['maxChoices', { maxChoices: 0 }],
     ['bodyLimit', { bodyLimit: 0.5 }],
+    ['readBandwidth', { readBandwidth: 0 }],
     ['apiKeys', { apiKeys: ['key', ''] }],
   ])('that are out of range are refused by name: %s', async (name, options) => {
     await expect(start({ model }, options)).rejects.toThrow(new RegExp(`^${name}: expected `))
@@ -291,6 +315,43 @@ describe('a server', () => {
     })
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ error: { param: 'messages' } })
+  })
+})
+
+describe('the page', () => {
+  const policyOf = async (url: string) => {
+    const response = await fetch(url)
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/)
+    return response.headers.get('content-security-policy')
+  }
+
+  it('is served without a key, and may run nothing but its own', async () => {
+    await using server = await start({ model }, { apiKeys: ['key'] })
+    for (const path of ['/', '/docs']) {
+      expect(await policyOf(`${server.url}${path}`)).toMatch(/^default-src 'self';/)
+    }
+    const html = await (await fetch(`${server.url}/`)).text()
+    for (const [, path] of html.matchAll(/(?:src|href)="(assets[^"]*)"/g)) {
+      expect((await fetch(`${server.url}/${path}`)).status, path).toBe(200)
+    }
+  })
+
+  it('is not in the document of the routes', async () => {
+    await using server = await start({ model })
+    const { paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as {
+      paths: object
+    }
+    expect(Object.keys(paths).filter((path) => /^\/($|docs|assets|index)/.test(path))).toEqual([])
+  })
+
+  it('is left out where it is not wanted, as it is in an app', async () => {
+    await using server = await start({ model }, { page: false })
+    expect((await fetch(server.url)).status).toBe(404)
+    const app = Fastify()
+    await app.register(dotpoolRoutes, { models: { model } })
+    expect((await app.inject('/')).statusCode).toBe(404)
+    await app.close()
   })
 })
 

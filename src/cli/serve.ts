@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ArgumentError } from '../errors.js'
+import { measureReadBandwidth } from '../measure/read-bandwidth.js'
 import type { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { loadModel } from './load-model.js'
@@ -18,6 +19,7 @@ interface ServerPackage {
     host: string
     port: number
     apiKeys: readonly string[]
+    readBandwidth: number | undefined
     corsOrigins: readonly string[]
     maxChoices: number
     requestTimeoutSeconds: number
@@ -66,8 +68,11 @@ export const serveCommand = new Command('serve')
     const { serve } = await importServer()
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
     await using pool = await Pool.create({ threads: flags.threads })
+    // while nothing else reads
+    const readBandwidth = await measureReadBandwidth(pool)
     await serve({
       models: loadModels(pool, flags),
+      readBandwidth,
       host: flags.host,
       port: flags.port,
       apiKeys,

@@ -3,7 +3,7 @@ import type { Native } from '../native/abi.js'
 import { OpKind } from '../native/layout.js'
 import type { Op, RooflineOp } from '../native/op.js'
 import type { Pool } from '../pool/pool.js'
-import type { Program } from '../pool/program.js'
+import { COUNT_BYTES, nonZeroMemory, type Probe, readProbes, TRIALS } from './read-probe.js'
 import { summarize } from './samples.js'
 
 /*
@@ -14,40 +14,8 @@ import { summarize } from './samples.js'
 /** One pass of DP_OP_READ reads this much memory, unless it is most of what the machine has. */
 const READ_BYTES = 1 << 30
 
-/** The unit of DP_OP_READ, bytes. */
-const READ_UNIT = 1 << 20
-
 /** Units of DP_OP_PEAK and DP_OP_CLOCK per thread: some ms, long enough to hide the wake-up of workers. */
 const UNITS = 128
-
-/** Bytes of the uint64 that counts the work done. */
-const COUNT_BYTES = 8
-
-/** The order in which memory is read: dp_read_order in C. */
-interface ReadOrder {
-  streams: 1 | 4
-  /** Bytes. */
-  ahead: number
-}
-
-/** CPUs differ by half in which is fastest, so all are tried. */
-const readOrders: readonly ReadOrder[] = [
-  { streams: 1, ahead: 0 },
-  { streams: 1, ahead: 1024 },
-  { streams: 1, ahead: 4096 },
-  { streams: 4, ahead: 0 },
-  { streams: 4, ahead: 512 },
-  { streams: 4, ahead: 2048 },
-]
-
-/** Passes in each order; all take turns, and the median decides. */
-const TRIALS = 3
-
-/** Work that measures a bound. */
-interface Probe extends Program {
-  /** The amount of one run: bytes, operations, or cycles. */
-  readonly amount: number
-}
 
 export class Roofline<Unit extends 'GB/s' | 'GOPS' | 'GHz' = 'GB/s' | 'GOPS'> {
   readonly name: string
@@ -123,7 +91,7 @@ export class Rooflines {
   }
 
   #fastestRead(): Probe {
-    const probes = readOrders.map((order) => new ReadProbe(this.#native, this.memory, order))
+    const probes = readProbes(this.#native, this.memory)
     const rates = probes.map((): number[] => [])
     for (let i = 0; i < TRIALS; i++) {
       for (const [j, probe] of probes.entries()) rates[j].push(rateOf(this.#pool, probe))
@@ -143,36 +111,6 @@ function rateOf(pool: Pool, probe: Probe): number {
   pool.runSync(probe)
   const millis = performance.now() - start
   return probe.amount / millis / 1e6
-}
-
-/**
- * Untouched memory would be one page of zeros, mapped again and again, and stay in the cache. Reading is fastest in
- * huge pages, by two percent on some CPUs, by a fifth on others. Weights use none: their kernels gain nothing, and
- * where memory is fragmented the system takes milliseconds to find each.
- */
-function nonZeroMemory(native: Native, mostBytes: number): Float64Array {
-  const byteLength = Math.floor(mostBytes / READ_UNIT) * READ_UNIT
-  const bytes = native.allocate(byteLength)
-  native.adviseHugePages(native.address(bytes), byteLength)
-  const { buffer, byteOffset } = bytes
-  // by eight bytes: a fill of shared bytes writes one at a time
-  return new Float64Array(buffer, byteOffset, byteLength / 8).fill(Math.PI)
-}
-
-class ReadProbe implements Probe {
-  readonly amount: number
-  readonly #op: Op
-
-  constructor(native: Native, memory: Float64Array, { streams, ahead }: ReadOrder) {
-    const count = native.allocate(COUNT_BYTES)
-    this.amount = memory.byteLength
-    const pieces = this.amount / READ_UNIT
-    this.#op = { kind: OpKind.read, x: memory, count, pieces, streams, ahead }
-  }
-
-  ops() {
-    return [this.#op]
-  }
 }
 
 /** An op that counts its work, which depends on the kernels. */

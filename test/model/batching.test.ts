@@ -97,16 +97,28 @@ describe('concurrent requests', () => {
 describe('stats', () => {
   it('count steps, tokens and time', async () => {
     expect(model.stats()).toMatchObject({
-      ...{ steps: 0, tokens: 0, micros: 0 },
+      ...{ steps: 0, tokens: 0, sampledTokens: 0, micros: 0 },
       ...{ running: 0, waiting: 0, preemptions: 0, kvBytes: 0 },
     })
     await ids(text.slice(0, 10), 5)
-    const { steps, tokens: count, micros } = model.stats()
+    const { steps, tokens: count, sampledTokens, micros } = model.stats()
     // a prompt of 10, and 4 generated tokens; the fifth is never fed back
-    expect([steps, count]).toEqual([5, 14])
+    expect([steps, count, sampledTokens]).toEqual([5, 14, 5])
     expect(micros).toBeGreaterThan(0)
     await model.logits(text.slice(0, 7))
     expect(model.stats()).toMatchObject({ steps: 6, tokens: 21 })
+  })
+
+  it('count a token of a request when it is sampled, not at the end', async () => {
+    const options = { maxTokens: 200, ignoreEnd: true }
+    const tokens = model.generateTokens(text.slice(0, 10), options)[Symbol.asyncIterator]()
+    await tokens.next()
+    const { running, sampledTokens } = model.stats()
+    expect(running).toBe(1)
+    expect(sampledTokens).toBeGreaterThan(0)
+    await tokens.return?.()
+    expect(model.stats().running).toBe(0)
+    expect(model.stats().sampledTokens).toBeGreaterThanOrEqual(sampledTokens)
   })
 
   it('a step takes 512 prompt tokens, or 128 while other requests decode', async () => {

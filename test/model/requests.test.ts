@@ -69,15 +69,18 @@ describe('the result of a generation', () => {
     using endless = await loadMade(pool, { ...tinyConfig, eos_token_id: null })
     const [first, second] = await collect(endless.generateTokens([9], options))
     using ending = await loadMade(pool, { ...tinyConfig, eos_token_id: [3, second] })
-    const finished: object[] = []
+    const messages: { millis: number }[] = []
     const { subscribe, unsubscribe } = await import('node:diagnostics_channel')
-    const listen = (message: unknown) => finished.push(message as object)
-    subscribe('dotpool:request:finished', listen)
+    const listen = (message: unknown) => messages.push(message as { millis: number })
+    const channels = ['dotpool:request:first-token', 'dotpool:request:finished']
+    for (const channel of channels) subscribe(channel, listen)
     expect(await collect(ending.generateTokens([9], options))).toEqual([first])
-    unsubscribe('dotpool:request:finished', listen)
-    expect(finished).toMatchObject([
+    for (const channel of channels) unsubscribe(channel, listen)
+    expect(messages).toMatchObject([
+      { model: ending, queueMillis: expect.any(Number) },
       {
         model: ending,
+        firstTokenMillis: messages[0].millis,
         finishReason: 'stop',
         promptTokens: 1,
         completionTokens: 2,

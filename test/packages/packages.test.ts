@@ -156,6 +156,10 @@ describe.skipIf(!online)(`the published package${skipped}`, () => {
     await expect(node(complete, ...serve)).rejects.toThrow('npm install @dotpool/server')
     const server = join(packages, `dotpool-server-${version}.tgz`)
     await npm(complete, 'install', '--prefer-offline', server)
+    const page = join(complete, 'node_modules/@dotpool/server/dist/page')
+    for (const file of ['index.html', 'docs/index.html', 'assets/chat.js', 'assets/licenses.txt']) {
+      expect(existsSync(join(page, file)), file).toBe(true)
+    }
     await expect(node(complete, ...serve, '--host', 'nowhere.invalid')).rejects.toThrow(
       'nowhere.invalid',
     )

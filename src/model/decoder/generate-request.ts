@@ -116,8 +116,11 @@ export class GenerateRequest extends Request {
   #accept(token: number, logProbs: LogProbs | undefined): void {
     const { sampler, sink, maxTokens, endTokens } = this.#settings
     if (this.hasEnded) return // by a processor
-    this.firstTokenAt ??= performance.now()
     this.tokens.push(token)
+    if (this.firstTokenAt === undefined) {
+      this.firstTokenAt = performance.now()
+      this.onFirstToken?.()
+    }
     sampler.accept(token)
     if (endTokens.includes(token) || sink.push(token, logProbs)) this.#finish('stop')
     else if (this.completionTokens === maxTokens) this.#finish('length')

@@ -50,6 +50,8 @@ export abstract class Request {
   error: unknown
   /** Called once, when it is first admitted. */
   onAdmit: (() => void) | undefined
+  /** Called once, when its first token was sampled. */
+  onFirstToken: (() => void) | undefined
   /** Called once, when it ends. */
   onEnd: (() => void) | undefined
   readonly #stopListening: () => void

@@ -1,5 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
-import { requestAdmittedChannel, requestFinishedChannel, stepChannel } from '../../diagnostics.js'
+import {
+  requestAdmittedChannel,
+  requestFinishedChannel,
+  requestFirstTokenChannel,
+  stepChannel,
+} from '../../diagnostics.js'
 import { OutOfMemoryError, QueueFullError, WorkerDiedError } from '../../errors.js'
 import type { Pool } from '../../pool/pool.js'
 import type { OutputUse } from './batch.js'
@@ -22,6 +27,8 @@ export interface ModelStats {
   steps: number
   /** Tokens that were computed, over all steps. */
   tokens: number
+  /** Tokens that were sampled, those of requests that run among them. */
+  sampledTokens: number
   /** In steps, microseconds. */
   micros: number
   /** Requests that have lost their pages to earlier ones, and were computed anew. */
@@ -78,6 +85,8 @@ export class Scheduler {
   #releasesSeen: number | undefined
   #lastEnd = 0
   readonly #counts = { steps: 0, tokens: 0, micros: 0, preemptions: 0 }
+  /** Of requests that have ended. */
+  #sampledTokens = 0
 
   constructor({ model, pool, steps, pages, prefixes, maxQueue }: SchedulerParts) {
     this.#model = model
@@ -91,6 +100,7 @@ export class Scheduler {
   /** Takes a request. It fails with a QueueFullError where it would have to wait, and too many wait already. */
   submit(request: Request): void {
     if (request.hasEnded) return
+    request.onFirstToken = () => publishFirstToken(this.#model, request)
     request.onEnd = () => this.#release(request)
     this.#waiting.push(request)
     this.#releasesSeen = undefined
@@ -111,8 +121,10 @@ export class Scheduler {
   }
 
   get stats(): ModelStats {
+    const current = [...this.#running, ...this.#waiting]
     return {
       ...this.#counts,
+      sampledTokens: current.reduce((sum, r) => sum + r.completionTokens, this.#sampledTokens),
       running: this.#running.length,
       waiting: this.#waiting.length,
       kvBytes: this.#pages.held * this.#pages.pageBytes,
@@ -149,6 +161,7 @@ export class Scheduler {
   #release(request: Request): void {
     remove(this.#waiting, request)
     remove(this.#running, request)
+    this.#sampledTokens += request.completionTokens
     const { sequence } = request
     request.sequence = undefined
     publishFinished(this.#model, request)
@@ -438,6 +451,13 @@ function publishAdmitted(model: object, request: Request): void {
   const { promptTokens, cachedTokens = 0, madeAt, admittedAt = madeAt } = request
   const millis = admittedAt - madeAt
   requestAdmittedChannel.publish({ model, request, promptTokens, cachedTokens, millis })
+}
+
+function publishFirstToken(model: object, request: Request): void {
+  if (!requestFirstTokenChannel.hasSubscribers) return
+  const { madeAt, admittedAt = madeAt, firstTokenAt = madeAt } = request
+  const [queueMillis, millis] = [admittedAt - madeAt, firstTokenAt - madeAt]
+  requestFirstTokenChannel.publish({ model, request, queueMillis, millis })
 }
 
 function publishFinished(model: object, request: Request): void {
