@@ -363,6 +363,19 @@ const slowCalls: Record<string, Call> = {
       },
     ],
   },
+  'Model.inspect': {
+    call: (path, options) => Model.inspect(path, options),
+    args: [
+      () => fixture,
+      {
+        ...reads,
+        quantize: () => 'w8a8',
+        kv: () => 'int8',
+        maxContext: () => 64,
+        kvBytes: () => 1,
+      },
+    ],
+  },
   'Model.save': {
     call: async (path, options) => {
       await model.save(path, options)

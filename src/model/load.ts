@@ -76,7 +76,7 @@ export interface LoadOptions extends ReadOptions {
   maxQueue?: number | undefined
 }
 
-const loadOptions: OptionNames<LoadOptions> = {
+export const loadOptions: OptionNames<LoadOptions> = {
   ...readOptions,
   quantize: true,
   skip: true,
@@ -103,15 +103,7 @@ export async function loadParts(
   const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
   const { config } = checkpoint
-  const specs = linearSpecs(config)
-  const quantize = chooseQuantize(checkpoint, options)
-  const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
-  const cacheType = chooseCacheType(quantize, options)
-  const maxContext = chooseContext(config.maxPositionEmbeddings, options)
-  const { kvBytes = defaultKvBytes(), prefixCache = true, maxQueue = 1024, outliers } = options
-  if (outliers !== undefined) checkOutliers(outliers)
-  checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
-  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
+  const { specs, runsInt8, outliers, ...settings } = planModel(checkpoint, options)
   const tensors = tensorsOfModel(checkpoint, specs)
   refuseOthers(checkpoint, tensors)
 
@@ -127,8 +119,40 @@ export async function loadParts(
   const network = { config, embedding, norms, linears }
   const texts = checkpoint.takeTexts()
   texts.endWith(pool)
-  const decoder = { pool, network, cacheType, maxContext, kvBytes, prefixCache, maxQueue }
-  return { ...decoder, folder, texts }
+  return { pool, network, ...settings, folder, texts }
+}
+
+/** How a checkpoint runs. */
+export interface Plan {
+  /** Every Linear by name. */
+  readonly specs: ReadonlyMap<string, LinearSpec>
+  readonly runsInt8: (spec: LinearSpec) => boolean
+  /** Of all Linears that run in int8; by default each has its own. */
+  readonly outliers: number | undefined
+  readonly cacheType: CacheType
+  readonly maxContext: number
+  readonly kvBytes: number
+  readonly prefixCache: boolean
+  readonly maxQueue: number
+}
+
+/**
+ * Decides what the options leave open.
+ *
+ * @throws ArgumentError for one that is out of range
+ */
+export function planModel(checkpoint: Checkpoint, options: LoadOptions): Plan {
+  const { config } = checkpoint
+  const specs = linearSpecs(config)
+  const quantize = chooseQuantize(checkpoint, options)
+  const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
+  const cacheType = chooseCacheType(quantize, options)
+  const maxContext = chooseContext(config.maxPositionEmbeddings, options)
+  const { kvBytes = defaultKvBytes(), prefixCache = true, maxQueue = 1024, outliers } = options
+  if (outliers !== undefined) checkOutliers(outliers)
+  checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
+  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
+  return { specs, runsInt8, outliers, cacheType, maxContext, kvBytes, prefixCache, maxQueue }
 }
 
 /** A quarter of the memory that this process may still have. */

@@ -18,6 +18,7 @@ import {
 import type { Generation } from './generation/generation.js'
 import { meanNll, type NllOptions } from './generation/nll.js'
 import type { Prompt } from './generation/prompt.js'
+import { inspectModel, type ModelInfo } from './inspect.js'
 import { type LoadOptions, loadParts, type ModelParts } from './load.js'
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
@@ -68,6 +69,17 @@ export class Model {
       loadChannel.publish({ model, pool, path: folder, weightBytes, millis })
     }
     return model
+  }
+
+  /**
+   * Tells what a checkpoint takes before it is loaded. No weight is read.
+   *
+   * @param folder or GGUF file
+   * @param options as for {@link Model.load}
+   * @throws FormatError, ArgumentError
+   */
+  static async inspect(folder: string, options: LoadOptions = {}): Promise<ModelInfo> {
+    return await inspectModel(folder, options)
   }
 
   /** @throws ArgumentError if the checkpoint has no tokenizer.json */
@@ -170,8 +182,12 @@ export class Model {
 
   /** Releases all weights. What is being generated is rejected with a DisposedError, as later calls. */
   dispose(): void {
+    const { memory } = this.pool
+    const { memoryBytes } = this.decoder
     this.decoder.dispose()
-    void this.#texts.end(new DisposedError('the model'))
+    const whenEnded = this.#texts.end(new DisposedError('the model'))
+    // the error's stack keeps this model for as long as the thread has the error
+    void whenEnded.then(() => memory.discard(memoryBytes))
   }
 
   [Symbol.dispose](): void {

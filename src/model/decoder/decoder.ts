@@ -5,13 +5,13 @@ import {
   describe,
   OutOfMemoryError,
 } from '../../errors.js'
-import { type CacheType, PAGE, pageBytes } from '../../layouts/kv-page.js'
+import { type CacheType, PAGE } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import { newArray } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
 import type { ModelLinear } from './model-linear.js'
 import type { Network } from './network.js'
-import { PagePool } from './page.js'
+import { maxPagesOf, PagePool, pageBytesOf } from './page.js'
 import { PrefixCache } from './prefix-cache.js'
 import type { Request } from './request.js'
 import { type LogitsOptions, LogitsRequest, ScoreRequest } from './result-request.js'
@@ -57,9 +57,8 @@ export class Decoder {
     this.maxContext = maxContext
     this.#parts = parts
     this.#steps = makeSteps(pool, network, cacheType, maxContext)
-    const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
-    this.#pageBytes = pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
-    const maxPages = Math.max(Math.ceil(maxContext / PAGE), Math.floor(kvBytes / this.#pageBytes))
+    this.#pageBytes = pageBytesOf(network.config, cacheType)
+    const maxPages = maxPagesOf(maxContext, kvBytes, this.#pageBytes)
     const pages = new PagePool(pool, this.#pageBytes, maxPages)
     this.#prefixes = new PrefixCache(parts.prefixCache)
     this.#scheduler = new Scheduler({
@@ -181,6 +180,15 @@ export class Decoder {
   /** @throws DisposedError */
   check(): void {
     if (this.#isDisposed) throw new DisposedError('the model')
+  }
+
+  /** About how much memory {@link dispose} releases, bytes. */
+  get memoryBytes(): number {
+    let bytes = this.#parts.network.embedding.byteLength + this.stats.kvBytes
+    // at least a byte for each weight
+    for (const { inFeatures, outFeatures } of this.linears.values())
+      bytes += inFeatures * outFeatures
+    return bytes
   }
 
   /** Releases all weights. Requests fail with a DisposedError. */
