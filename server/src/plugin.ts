@@ -8,6 +8,8 @@ import { keyChecker } from './auth.js'
 import type { RouteContext } from './context.js'
 import { ApiError, toApiError } from './errors.js'
 import { Metrics } from './metrics.js'
+import { logModels } from './models/log.js'
+import { ModelStore } from './models/store.js'
 import { addChatRoute } from './routes/chat.js'
 import { addCompletionsRoute } from './routes/completions.js'
 import { addHealthRoutes } from './routes/health.js'
@@ -24,8 +26,8 @@ import { version } from './version.js'
 export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app, options) => {
   const settings = toSettings(options)
   const { models } = options
-  const isReady = models instanceof Promise || models instanceof Map
-  const service = new Service(isReady ? models : new Map(Object.entries(models)))
+  const store = models instanceof ModelStore ? models : new ModelStore(models)
+  const service = new Service(store)
   const metrics = new Metrics(service)
   const context: RouteContext = { service, settings, metrics }
 
@@ -35,8 +37,10 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
-  const stopListening = metrics.listen()
-  app.addHook('onClose', async () => stopListening())
+  const stops = [metrics.listen(), logModels(store, app.log)]
+  app.addHook('onClose', async () => {
+    for (const stop of stops) stop()
+  })
   app.addHook('preClose', async () => await service.drain(settings.drainMillis))
   app.addHook('onRoute', (route) => {
     route.bodyLimit ??= settings.bodyLimit

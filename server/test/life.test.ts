@@ -5,7 +5,7 @@ import { APIUserAbortError, AuthenticationError, RateLimitError } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dotpoolRoutes, type Models } from '#server/index.js'
 import { eventsOf } from './openapi.js'
-import { fixture, loadModel, post, scripted, start } from './support.js'
+import { fixture, loadModel, openable, post, scripted, start } from './support.js'
 
 let pool: Pool
 let model: Model
@@ -29,15 +29,6 @@ async function next<Name extends keyof DiagnosticsMessages>(
     }
     subscribe(name, listener)
   })
-}
-
-/** A promise, and what resolves it. */
-function openable(): { opened: Promise<void>; open: () => void } {
-  let open: () => void = () => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { opened, open: () => open() }
 }
 
 /** Resolves once there is nothing that runs or waits. */

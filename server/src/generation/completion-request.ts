@@ -46,7 +46,7 @@ export async function complete<Chunk extends object, Answer extends object>(
   if (!stream && streamOptions != null) {
     throw refuse('stream_options', 'only allowed with `stream: true`')
   }
-  const { name, model } = service.model(body.model)
+  const name = service.nameOf(body.model)
   const scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
   const record = new RequestRecord(request.log, metrics, name)
   const finish = (error?: unknown) => {
@@ -54,6 +54,7 @@ export async function complete<Chunk extends object, Answer extends object>(
     scope[Symbol.dispose]()
   }
   try {
+    const model = await scope.use(name)
     const { prompts, options, writer } = await prepare(name, model, scope.signal)
     const choices = n ?? 1
     if (prompts.length * choices > settings.maxChoices) {

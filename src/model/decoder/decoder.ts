@@ -184,7 +184,8 @@ export class Decoder {
 
   /** About how much memory {@link dispose} releases, bytes. */
   get memoryBytes(): number {
-    let bytes = this.#parts.network.embedding.byteLength + this.stats.kvBytes
+    const { embedding } = this.#parts.network
+    let bytes = embedding.byteLength + this.stats.kvBytes + this.#steps[0].sharedBytes
     // at least a byte for each weight
     for (const { inFeatures, outFeatures } of this.linears.values())
       bytes += inFeatures * outFeatures
