@@ -76,7 +76,7 @@ export type {
 } from './model/generation/run.js'
 export type { Sampling } from './model/generation/sampler.js'
 export type { ModelInfo } from './model/inspect.js'
-export type { LoadOptions } from './model/load.js'
+export type { LoadOptions, QueueOptions } from './model/load.js'
 export { Model } from './model/model.js'
 export {
   type QuantizeOptions,

@@ -360,6 +360,7 @@ const slowCalls: Record<string, Call> = {
         kvBytes: () => 1 << 20,
         prefixCache: () => false,
         maxQueue: () => 10,
+        maxQueuedTokens: () => 1000,
       },
     ],
   },

@@ -74,7 +74,8 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(400, error.message, { code: 'unprocessable_prompt' })
   }
   if (error instanceof QueueFullError) {
-    return new ApiError(429, 'too many requests are waiting; try again later', {
+    const { limit, unit } = error
+    return new ApiError(429, `as many ${unit} are waiting as may, ${limit}; try again later`, {
       code: 'rate_limit_exceeded',
     })
   }

@@ -113,6 +113,9 @@ export class Metrics {
       (name) => service.store.info(name).waiting,
     )
     this.#gauge('dotpool_model_loaded', 'Whether a model is loaded', () => 1)
+    this.#gauge('dotpool_queued_tokens', 'Tokens of prompts that wait to be computed', (m) => {
+      return m.stats().queuedTokens
+    })
     this.#gauge('vllm:kv_cache_usage_perc', 'Used part of the KV cache, 0 to 1', (m) => {
       const { kvBytes, kvCapacityBytes } = m.stats()
       return kvBytes / kvCapacityBytes
@@ -160,10 +163,18 @@ export class Metrics {
   withRetryAfter(error: unknown, name: string): unknown {
     if (!(error instanceof QueueFullError)) return error
     const { statusCode, message, code } = toApiError(error)
-    const { running = 0, waiting = 0 } = this.#service.store.loaded.get(name)?.stats() ?? {}
-    const seconds = Math.ceil((waiting / Math.max(running, 1)) * this.#meanSeconds)
-    const retryAfterSeconds = Math.min(Math.max(seconds, 1), 60)
+    const retryAfterSeconds = this.#secondsToRoom(name)
     return new ApiError(statusCode, message, { code, retryAfterSeconds })
+  }
+
+  /** When there is likely room in a model's queue: once its prompts are computed, and there is memory again. */
+  #secondsToRoom(name: string): number {
+    const stats = this.#service.store.loaded.get(name)?.stats()
+    if (stats === undefined) return 1
+    const { running, waiting, queuedTokens, prefillTokens, prefillMicros } = stats
+    const prefill = (queuedTokens * prefillMicros) / 1e6 / Math.max(prefillTokens, 1)
+    const memory = (waiting / Math.max(running, 1)) * this.#meanSeconds
+    return Math.min(Math.max(Math.ceil(Math.max(prefill, memory)), 1), 60)
   }
 
   #on<Name extends keyof DiagnosticsMessages>(

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { type DiagnosticsMessages, Model, Pool } from 'dotpool'
+import { type DiagnosticsMessages, Model, Pool, QueueFullError } from 'dotpool'
 import Fastify from 'fastify'
 import { APIUserAbortError, AuthenticationError, RateLimitError } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -99,6 +99,24 @@ describe('a full queue', () => {
     const one = await post(`${server.url}/v1/completions`, { prompt: 'A', max_tokens: 2 })
     expect(one.status).toBe(200)
     small.dispose()
+  })
+
+  it('says when its tokens will be computed, by the speed of prompts so far', async () => {
+    const speed = { queuedTokens: 3000, prefillTokens: 1000, prefillMicros: 5e6 }
+    const full = {
+      ...scripted(model, 'a'),
+      stats: () => ({ ...model.stats(), ...speed }),
+      generate: () => {
+        throw new QueueFullError(3000, 'tokens of prompts')
+      },
+    } as unknown as Model
+    await using server = await start({ full })
+    const refused = await post(`${server.url}/v1/completions`, long)
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '15'])
+    const { error } = (await refused.json()) as { error: { message: string } }
+    expect(error.message).toBe(
+      'as many tokens of prompts are waiting as may, 3000; try again later',
+    )
   })
 })
 

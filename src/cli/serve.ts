@@ -7,6 +7,7 @@ import { Pool } from '../pool/pool.js'
 import { loadModel } from './load-model.js'
 import { checkpointPath, type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
 import { addOptions, byteCount, collect, number } from './options.js'
+import { warmUp } from './warm-up.js'
 
 /** The package that serves; a package of its own, so that the library stays small. */
 const PACKAGE = '@dotpool/server'
@@ -42,6 +43,8 @@ interface ServeFlags extends Omit<ModelFlags, 'model'> {
   port: number
   memory?: number
   maxQueue: number
+  maxQueuedTokens?: number
+  targetTtft: number
   kvBytes?: number
   apiKey?: string[]
   apiKeyFile?: string
@@ -70,6 +73,17 @@ export const serveCommand = new Command('serve')
     byteCount,
   )
   .option('--max-queue <n>', 'requests that may wait; more are told to come again', number, 128)
+  .option(
+    '--max-queued-tokens <n>',
+    'tokens of prompts that may wait to be computed (default: what --target-ttft allows)',
+    number,
+  )
+  .option(
+    '--target-ttft <seconds>',
+    'the time to the first token to which --max-queued-tokens is fitted, by the speed of the machine',
+    number,
+    10,
+  )
   .option(
     '--kv-bytes <bytes>',
     'the most memory for keys and values of each model (default: a quarter of what is available, or of --memory)',
@@ -117,13 +131,14 @@ async function importServer(): Promise<ServerPackage> {
 /** How each model is loaded, and run once, so that the first request finds it warm. */
 async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, ModelLoader>> {
   const { maxQueue, memory, kvBytes = memory && Math.ceil(memory / 4) } = flags
-  const options = { ...toLoadOptions({ ...flags, model: '' }), maxQueue, kvBytes }
+  const options = { ...toLoadOptions({ ...flags, model: '' }), kvBytes }
   const loaders = new Map<string, ModelLoader>()
   for (const { name, path } of flags.model) {
     const { parameterBytes, kvBytes, maxContext } = await Model.inspect(path, options)
     const load = async () => {
       const model = await loadModel(pool, path, options)
-      await model.generate([0], { maxTokens: 1 }).result
+      const maxQueuedTokens = Math.ceil((await warmUp(model)) * flags.targetTtft)
+      model.limitQueue({ maxQueue, maxQueuedTokens: flags.maxQueuedTokens ?? maxQueuedTokens })
       return model
     }
     loaders.set(name, { bytes: parameterBytes + kvBytes, maxContext, load })

@@ -27,6 +27,7 @@ import {
 import { type Skip, skipMatcher } from './config/skip.js'
 import type { DecoderParts } from './decoder/decoder.js'
 import { defaultOutliers, type ModelLinear, makeEach } from './decoder/model-linear.js'
+import type { QueueLimits } from './decoder/scheduler.js'
 import type { Texts } from './text/texts.js'
 
 /** What a model is made of. */
@@ -36,7 +37,7 @@ export interface ModelParts extends DecoderParts {
   readonly texts: Texts
 }
 
-export interface LoadOptions extends ReadOptions {
+export interface LoadOptions extends ReadOptions, QueueOptions {
   /**
    * `w8a8` runs Linears in int8, `none` in float32 with weights as the checkpoint has them. By default
    * as the checkpoint is stored.
@@ -72,8 +73,29 @@ export interface LoadOptions extends ReadOptions {
    * time others can tell what was asked before. True by default.
    */
   prefixCache?: boolean | undefined
-  /** Requests that may wait for memory: more fail with a QueueFullError. 1024 by default. */
+}
+
+/** What may wait: more fails with a QueueFullError. */
+export interface QueueOptions {
+  /** Requests that wait for memory. 1024 by default. */
   maxQueue?: number | undefined
+  /**
+   * Tokens of prompts that are yet to be computed, whether or not their requests have memory: so it bounds the time to
+   * the first token. A prompt that no other is before may have any length. By default there is no bound.
+   */
+  maxQueuedTokens?: number | undefined
+}
+
+export const queueOptions: OptionNames<QueueOptions> = { maxQueue: true, maxQueuedTokens: true }
+
+/** @throws ArgumentError for one that is out of range */
+export function toLimits({
+  maxQueue = 1024,
+  maxQueuedTokens = Number.MAX_SAFE_INTEGER,
+}: QueueOptions): QueueLimits {
+  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
+  checkInteger('maxQueuedTokens', maxQueuedTokens, 0, Number.MAX_SAFE_INTEGER)
+  return { maxQueue, maxQueuedTokens }
 }
 
 export const loadOptions: OptionNames<LoadOptions> = {
@@ -85,7 +107,7 @@ export const loadOptions: OptionNames<LoadOptions> = {
   maxContext: true,
   kvBytes: true,
   prefixCache: checkBoolean,
-  maxQueue: true,
+  ...queueOptions,
 }
 
 /**
@@ -133,7 +155,7 @@ export interface Plan {
   readonly maxContext: number
   readonly kvBytes: number
   readonly prefixCache: boolean
-  readonly maxQueue: number
+  readonly limits: QueueLimits
 }
 
 /**
@@ -148,11 +170,11 @@ export function planModel(checkpoint: Checkpoint, options: LoadOptions): Plan {
   const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
-  const { kvBytes = defaultKvBytes(), prefixCache = true, maxQueue = 1024, outliers } = options
+  const { kvBytes = defaultKvBytes(), prefixCache = true, outliers } = options
   if (outliers !== undefined) checkOutliers(outliers)
   checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
-  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
-  return { specs, runsInt8, outliers, cacheType, maxContext, kvBytes, prefixCache, maxQueue }
+  const limits = toLimits(options)
+  return { specs, runsInt8, outliers, cacheType, maxContext, kvBytes, prefixCache, limits }
 }
 
 /** A quarter of the memory that this process may still have. */

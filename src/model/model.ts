@@ -19,7 +19,14 @@ import type { Generation } from './generation/generation.js'
 import { meanNll, type NllOptions } from './generation/nll.js'
 import type { Prompt } from './generation/prompt.js'
 import { inspectModel, type ModelInfo } from './inspect.js'
-import { type LoadOptions, loadParts, type ModelParts } from './load.js'
+import {
+  type LoadOptions,
+  loadParts,
+  type ModelParts,
+  type QueueOptions,
+  queueOptions,
+  toLimits,
+} from './load.js'
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
 import type { Texts } from './text/texts.js'
@@ -103,6 +110,16 @@ export class Model {
   /** What it has done so far, and what it does now. */
   stats(): ModelStats {
     return this.decoder.stats
+  }
+
+  /**
+   * Bounds what may wait from now on, in place of what {@link Model.load} was given: for bounds that depend on how fast
+   * the model is.
+   *
+   * @throws ArgumentError for one that is out of range
+   */
+  limitQueue(options: QueueOptions): void {
+    this.decoder.limits = toLimits(checkOptions(options, queueOptions))
   }
 
   /** Weights that one token reads, bytes. */

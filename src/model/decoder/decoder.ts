@@ -15,7 +15,7 @@ import { maxPagesOf, PagePool, pageBytesOf } from './page.js'
 import { PrefixCache } from './prefix-cache.js'
 import type { Request } from './request.js'
 import { type LogitsOptions, LogitsRequest, ScoreRequest } from './result-request.js'
-import { type ModelStats, Scheduler } from './scheduler.js'
+import { type ModelStats, type QueueLimits, Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
 import { makeContext, makeSteps, type Step } from './step.js'
 import { type LinearTrace, trace } from './trace.js'
@@ -33,8 +33,7 @@ export interface DecoderParts {
   readonly kvBytes: number
   /** Whether prompts may share what earlier ones have computed. */
   readonly prefixCache: boolean
-  /** Requests that may wait before they are first admitted. */
-  readonly maxQueue: number
+  readonly limits: QueueLimits
 }
 
 /** A network, the KV cache of its sequences, and the scheduler that runs requests through it. */
@@ -67,7 +66,7 @@ export class Decoder {
       steps: this.#steps,
       pages,
       prefixes: this.#prefixes,
-      maxQueue: parts.maxQueue,
+      limits: parts.limits,
     })
   }
 
@@ -78,6 +77,14 @@ export class Decoder {
 
   get stats(): ModelStats {
     return this.#scheduler.stats
+  }
+
+  get limits(): QueueLimits {
+    return this.#scheduler.limits
+  }
+
+  set limits(limits: QueueLimits) {
+    this.#scheduler.limits = limits
   }
 
   /** Keys and values of one token, bytes. */
