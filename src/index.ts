@@ -71,6 +71,7 @@ export type { Prompt } from './model/generation/prompt.js'
 export type {
   GenerationChunk,
   GenerationResult,
+  Timing,
   TokenLogprobs,
   Usage,
 } from './model/generation/run.js'

@@ -7,6 +7,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { keyChecker } from './auth.js'
 import type { RouteContext } from './context.js'
 import { ApiError, toApiError } from './errors.js'
+import { isRecorded } from './generation/request-record.js'
 import { Metrics } from './metrics.js'
 import { logModels } from './models/log.js'
 import { ModelStore } from './models/store.js'
@@ -77,7 +78,14 @@ export function answerError(
 ): void {
   const told = toApiError(error)
   const { statusCode, retryAfterSeconds, body } = told
-  if (statusCode >= 500 && !(error instanceof ApiError)) request.log.error(error)
+  if (!isRecorded(request)) logRefusal(request, error, statusCode)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', `${retryAfterSeconds}`)
   reply.code(statusCode).type('application/json').serializer(JSON.stringify).send(body)
+}
+
+/** Logs a request that did not come as far as to be a completion. */
+function logRefusal({ log, method, url }: FastifyRequest, error: Error, status: number): void {
+  if (status >= 500 && !(error instanceof ApiError)) log.error(error)
+  else if (status >= 500) log.debug({ status, method, url, reason: error.message }, 'not served')
+  else log.info({ status, method, url, reason: error.message }, 'refused')
 }

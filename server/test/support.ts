@@ -46,7 +46,8 @@ export async function loadModel(
 export function scripted(model: Model, text: string, gate?: Promise<void>): Model {
   const pieces = text.match(/.{1,3}/gsu) ?? []
   const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: pieces.length }
-  const result = { text, tokens: [], finishReason: 'stop', usage }
+  const timing = { queueMillis: 1, firstTokenMillis: 2, millis: 3 }
+  const result = { text, tokens: [], finishReason: 'stop', usage, timing }
   const run = {
     async *chunks() {
       for (const [i, piece] of pieces.entries()) {

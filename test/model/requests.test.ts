@@ -42,7 +42,11 @@ describe('the result of a generation', () => {
     expect(model.tokenizer.decode(result.tokens)).toBe(result.text)
     // more than a consumer who does not read may leave
     expect(result.tokens.length).toBe(30)
-    const { usage: _, ...unread } = await model.generate(prompt, { maxTokens: 30 }).result
+    const {
+      usage: _,
+      timing: __,
+      ...unread
+    } = await model.generate(prompt, { maxTokens: 30 }).result
     expect(result).toMatchObject(unread)
   })
 

@@ -5,9 +5,10 @@ import { refuse } from '../errors.js'
 import { ClientGoneError, RequestScope } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
 import { sendEvents } from '../sse.js'
-import { type ChoicePart, readChoices } from './choices.js'
+import type { ChoicePart } from './choices.js'
 import { toGenerateOptions } from './options.js'
 import { RequestRecord } from './request-record.js'
+import type { Operation } from './request-span.js'
 import { resultsOf, toUsage } from './usage.js'
 
 /** Writes the answer of one kind of completion. */
@@ -41,6 +42,7 @@ export async function complete<Chunk extends object, Answer extends object>(
   reply: FastifyReply,
   body: GenerationBody,
   prepare: Prepare<Chunk, Answer>,
+  operation: Operation,
 ): Promise<Answer | FastifyReply> {
   const { stream, stream_options: streamOptions, n } = body
   if (!stream && streamOptions != null) {
@@ -48,7 +50,7 @@ export async function complete<Chunk extends object, Answer extends object>(
   }
   const name = service.nameOf(body.model)
   const scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
-  const record = new RequestRecord(request.log, metrics, name)
+  const record = new RequestRecord(request, reply, metrics, { operation, model: name, body })
   const finish = (error?: unknown) => {
     record.end(error)
     scope[Symbol.dispose]()
@@ -66,7 +68,7 @@ export async function complete<Chunk extends object, Answer extends object>(
         return model.generate(prompt, { ...sampled, ...options, signal: scope.signal })
       }),
     )
-    const parts = record.watch(readChoices(runs), choices)
+    const parts = record.watch(runs, choices)
     if (stream) {
       const usageOf = streamOptions?.include_usage ? choices : undefined
       const chunks = streamed(parts, writer, usageOf, finish)
