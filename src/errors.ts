@@ -67,11 +67,17 @@ export class PoolClosedError extends DotpoolError {
 
 /** Too many calls are waiting. Await some of them before making more. */
 export class QueueFullError extends DotpoolError {
-  constructor(limit: number) {
+  readonly limit: number
+  readonly unit: 'calls' | 'requests' | 'tokens of prompts'
+
+  /** @param limit how much may wait; @param unit of what */
+  constructor(limit: number, unit: QueueFullError['unit'] = 'calls') {
     super(
       'ERR_DOTPOOL_QUEUE_FULL',
-      `${limit} calls are already waiting; await some of them before making more`,
+      `as many ${unit} are waiting as may, ${limit}; await some of them before making more`,
     )
+    this.limit = limit
+    this.unit = unit
   }
 }
 

@@ -74,11 +74,13 @@ export type { Prompt } from './model/generation/prompt.js'
 export type {
   GenerationChunk,
   GenerationResult,
+  Timing,
   TokenLogprobs,
   Usage,
 } from './model/generation/run.js'
 export type { Sampling } from './model/generation/sampler.js'
-export type { LoadOptions } from './model/load.js'
+export type { ModelInfo } from './model/inspect.js'
+export type { LoadOptions, QueueOptions } from './model/load.js'
 export { Model } from './model/model.js'
 export {
   type QuantizeOptions,

@@ -360,6 +360,20 @@ const slowCalls: Record<string, Call> = {
         kvBytes: () => 1 << 20,
         prefixCache: () => false,
         maxQueue: () => 10,
+        maxQueuedTokens: () => 1000,
+      },
+    ],
+  },
+  'Model.inspect': {
+    call: (path, options) => Model.inspect(path, options),
+    args: [
+      () => fixture,
+      {
+        ...reads,
+        quantize: () => 'w8a8',
+        kv: () => 'int8',
+        maxContext: () => 64,
+        kvBytes: () => 1,
       },
     ],
   },

@@ -22,6 +22,8 @@ export interface ApiErrorDetails {
   readonly code?: string | undefined
   /** When to try again. */
   readonly retryAfterSeconds?: number | undefined
+  /** Why, for the log. */
+  readonly cause?: unknown
 }
 
 /** An error that a client is told of by its status. */
@@ -32,7 +34,7 @@ export class ApiError extends Error {
   readonly retryAfterSeconds: number | undefined
 
   constructor(statusCode: number, message: string, details: ApiErrorDetails = {}) {
-    super(message)
+    super(message, { cause: details.cause })
     this.name = 'ApiError'
     this.statusCode = statusCode
     this.param = details.param
@@ -72,7 +74,8 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(400, error.message, { code: 'unprocessable_prompt' })
   }
   if (error instanceof QueueFullError) {
-    return new ApiError(429, 'too many requests are waiting; try again later', {
+    const { limit, unit } = error
+    return new ApiError(429, `as many ${unit} are waiting as may, ${limit}; try again later`, {
       code: 'rate_limit_exceeded',
     })
   }

@@ -1,5 +1,14 @@
+export {
+  type Lease,
+  type ModelLoader,
+  type ModelStatus,
+  ModelStore,
+  type ModelStoreEvents,
+  type ModelStoreOptions,
+  type Models,
+  type StoredModel,
+} from './models/store.js'
 export { dotpoolRoutes } from './plugin.js'
 export { type ServeOptions, serve } from './serve.js'
 export { createServer, type ServerOptions } from './server.js'
-export type { Models } from './service.js'
 export type { RouteOptions } from './settings.js'

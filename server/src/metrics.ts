@@ -36,6 +36,12 @@ const MEAN_WEIGHT = 0.1
 export class Metrics {
   readonly #registry = new Registry()
   readonly #service: Service
+  /** The names of models, also of those that are unloaded. */
+  readonly #names = new WeakMap<object, string>()
+  /** Of models that were unloaded: their totals go on. */
+  readonly #totals: { read: (model: Model) => number; before: Map<string, number> }[] = []
+  /** Those whose workers are counted. */
+  readonly #pools = new Set<Pool>()
   /** The mean time of a request, seconds. */
   #meanSeconds = 1
 
@@ -46,7 +52,9 @@ export class Metrics {
     labelNames,
     registers: [this.#registry],
     collect: () => {
-      for (const [model_name, model] of this.#service.models) this.#count(model, { model_name })
+      for (const [model_name, model] of this.#service.store.loaded) {
+        this.#count(model, { model_name })
+      }
     },
   })
   /** The sampled tokens of models that are counted. */
@@ -112,7 +120,16 @@ export class Metrics {
     this.#service = service
     collectDefaultMetrics({ register: this.#registry })
     this.#gauge('vllm:num_requests_running', 'Requests that run', (m) => m.stats().running)
-    this.#gauge('vllm:num_requests_waiting', 'Requests that wait', (m) => m.stats().waiting)
+    this.#gauge(
+      'vllm:num_requests_waiting',
+      'Requests that wait, for memory or for the model to be loaded',
+      (m) => m.stats().waiting,
+      (name) => service.store.info(name).waiting,
+    )
+    this.#gauge('dotpool_model_loaded', 'Whether a model is loaded', () => 1)
+    this.#gauge('dotpool_queued_tokens', 'Tokens of prompts that wait to be computed', (m) => {
+      return m.stats().queuedTokens
+    })
     this.#gauge('vllm:kv_cache_usage_perc', 'Used part of the KV cache, 0 to 1', (m) => {
       const { kvBytes, kvCapacityBytes } = m.stats()
       return kvBytes / kvCapacityBytes
@@ -144,7 +161,13 @@ export class Metrics {
 
   /** Begins to listen to dotpool's diagnostics. Returns what ends it. */
   listen(): () => void {
+    const { events } = this.#service.store
+    const onUnloaded = ({ name, model }: { name: string; model: Model }) => {
+      this.#onUnloaded(name, model)
+    }
+    events.on('unloaded', onUnloaded)
     const stops = [
+      () => events.off('unloaded', onUnloaded),
       this.#on('dotpool:request:admitted', (message) => this.#onAdmitted(message)),
       this.#on('dotpool:request:first-token', (message) => this.#onFirstToken(message)),
       this.#on('dotpool:request:finished', (message) => this.#onFinished(message)),
@@ -159,10 +182,18 @@ export class Metrics {
   withRetryAfter(error: unknown, name: string): unknown {
     if (!(error instanceof QueueFullError)) return error
     const { statusCode, message, code } = toApiError(error)
-    const { running = 0, waiting = 0 } = this.#service.models.get(name)?.stats() ?? {}
-    const seconds = Math.ceil((waiting / Math.max(running, 1)) * this.#meanSeconds)
-    const retryAfterSeconds = Math.min(Math.max(seconds, 1), 60)
+    const retryAfterSeconds = this.#secondsToRoom(name)
     return new ApiError(statusCode, message, { code, retryAfterSeconds })
+  }
+
+  /** When there is likely room in a model's queue: once its prompts are computed, and there is memory again. */
+  #secondsToRoom(name: string): number {
+    const stats = this.#service.store.loaded.get(name)?.stats()
+    if (stats === undefined) return 1
+    const { running, waiting, queuedTokens, prefillTokens, prefillMicros } = stats
+    const prefill = (queuedTokens * prefillMicros) / 1e6 / Math.max(prefillTokens, 1)
+    const memory = (waiting / Math.max(running, 1)) * this.#meanSeconds
+    return Math.min(Math.max(Math.ceil(Math.max(prefill, memory)), 1), 60)
   }
 
   #on<Name extends keyof DiagnosticsMessages>(
@@ -218,15 +249,23 @@ export class Metrics {
   }
 
   #onDeath({ pool }: WorkerDeathMessage): void {
-    for (const [model_name, model] of this.#service.models) {
+    for (const [model_name, model] of this.#service.store.loaded) {
       if (model.pool === pool) this.#deaths.inc({ model_name })
     }
   }
 
   /** Of a model that is served here. */
   #labelsOf(model: object): { model_name: string } | undefined {
-    const entry = [...this.#service.models].find(([, served]) => served === model)
-    return entry && { model_name: entry[0] }
+    for (const [name, loaded] of this.#service.store.loaded) this.#names.set(loaded, name)
+    const name = this.#names.get(model)
+    return name === undefined ? undefined : { model_name: name }
+  }
+
+  #onUnloaded(name: string, model: Model): void {
+    this.#count(model, { model_name: name })
+    for (const { read, before } of this.#totals) {
+      before.set(name, (before.get(name) ?? 0) + read(model))
+    }
   }
 
   #counter(name: string, help: string): Counter {
@@ -237,25 +276,41 @@ export class Metrics {
     return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] })
   }
 
-  /** What each model is asked for when the metrics are read. */
-  #gauge(name: string, help: string, read: (model: Model) => number): void {
-    const models = () => this.#service.models
+  /** What each model is asked for when the metrics are read. @param unloaded of one that is not loaded */
+  #gauge(
+    name: string,
+    help: string,
+    read: (model: Model) => number,
+    unloaded: (name: string) => number = () => 0,
+  ): void {
+    const { store } = this.#service
     new Gauge({
       ...{ name, help, labelNames, registers: [this.#registry] },
       collect() {
-        for (const [model_name, model] of models()) this.set({ model_name }, read(model))
+        const { names, loaded } = store
+        for (const model_name of names) {
+          const model = loaded.get(model_name)
+          this.set({ model_name }, model === undefined ? unloaded(model_name) : read(model))
+        }
       },
     })
   }
 
   /** What each model has counted itself. */
   #total(name: string, help: string, read: (model: Model) => number): void {
-    const models = () => this.#service.models
+    const { store } = this.#service
+    const before = new Map<string, number>()
+    this.#totals.push({ read, before })
     new Counter({
       ...{ name, help, labelNames, registers: [this.#registry] },
       collect() {
         this.reset()
-        for (const [model_name, model] of models()) this.inc({ model_name }, read(model))
+        const { names, loaded } = store
+        for (const model_name of names) {
+          const model = loaded.get(model_name)
+          const now = model === undefined ? 0 : read(model)
+          this.inc({ model_name }, (before.get(model_name) ?? 0) + now)
+        }
       },
     })
   }
@@ -269,14 +324,15 @@ export class Metrics {
   }
 
   #addCacheInfo(): void {
-    const models = () => this.#service.models
+    const { store } = this.#service
     new Gauge({
       name: 'vllm:cache_config_info',
       help: 'Tokens of a page of the KV cache, and how many pages there are',
       labelNames: [...labelNames, 'block_size', 'num_gpu_blocks'],
       registers: [this.#registry],
       collect() {
-        for (const [model_name, model] of models()) {
+        this.reset()
+        for (const [model_name, model] of store.loaded) {
           const { kvPageBytes, kvCapacityBytes } = model.stats()
           const block_size = kvPageBytes / model.cacheBytes
           this.set({ model_name, block_size, num_gpu_blocks: kvCapacityBytes / kvPageBytes }, 1)
@@ -287,13 +343,14 @@ export class Metrics {
 
   /** Of the pools, which models may share. */
   #addWorkerTotals(): void {
-    const models = () => this.#service.models
+    const { store } = this.#service
+    const pools = this.#pools
     const add = (name: string, help: string, read: (stats: ReturnType<Pool['stats']>) => number) =>
       new Counter({
         ...{ name, help, registers: [this.#registry] },
         collect() {
           this.reset()
-          const pools = new Set([...models()].map(([, { pool }]) => pool))
+          for (const { pool } of store.loaded.values()) pools.add(pool)
           for (const pool of pools) this.inc(read(pool.stats()))
         },
       })

@@ -7,14 +7,17 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { keyChecker } from './auth.js'
 import type { RouteContext } from './context.js'
 import { ApiError, toApiError } from './errors.js'
+import { isRecorded } from './generation/request-record.js'
 import { Metrics } from './metrics.js'
+import { logModels } from './models/log.js'
+import { ModelStore } from './models/store.js'
 import { addChatRoute } from './routes/chat.js'
 import { addCompletionsRoute } from './routes/completions.js'
 import { addEmbeddingsRoute } from './routes/embeddings.js'
 import { addHealthRoutes } from './routes/health.js'
 import { addModelRoutes } from './routes/models.js'
-import { addResponsesRoute } from './routes/responses.js'
 import { addPage } from './routes/page.js'
+import { addResponsesRoute } from './routes/responses.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
 import { type RouteOptions, toSettings } from './settings.js'
@@ -27,8 +30,8 @@ import { version } from './version.js'
 export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app, options) => {
   const settings = toSettings(options)
   const { models } = options
-  const isReady = models instanceof Promise || models instanceof Map
-  const service = new Service(isReady ? models : new Map(Object.entries(models)))
+  const store = models instanceof ModelStore ? models : new ModelStore(models)
+  const service = new Service(store)
   const metrics = new Metrics(service, settings.readBandwidth)
   const context: RouteContext = { service, settings, metrics }
 
@@ -38,8 +41,10 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
-  const stopListening = metrics.listen()
-  app.addHook('onClose', async () => stopListening())
+  const stops = [metrics.listen(), logModels(store, app.log)]
+  app.addHook('onClose', async () => {
+    for (const stop of stops) stop()
+  })
   app.addHook('preClose', async () => await service.drain(settings.drainMillis))
   app.addHook('onRoute', (route) => {
     route.bodyLimit ??= settings.bodyLimit
@@ -79,7 +84,14 @@ export function answerError(
 ): void {
   const told = toApiError(error)
   const { statusCode, retryAfterSeconds, body } = told
-  if (statusCode >= 500 && !(error instanceof ApiError)) request.log.error(error)
+  if (!isRecorded(request)) logRefusal(request, error, statusCode)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', `${retryAfterSeconds}`)
   reply.code(statusCode).type('application/json').serializer(JSON.stringify).send(body)
+}
+
+/** Logs a request that did not come as far as to be a completion. */
+function logRefusal({ log, method, url }: FastifyRequest, error: Error, status: number): void {
+  if (status >= 500 && !(error instanceof ApiError)) log.error(error)
+  else if (status >= 500) log.debug({ status, method, url, reason: error.message }, 'not served')
+  else log.info({ status, method, url, reason: error.message }, 'refused')
 }

@@ -1,3 +1,4 @@
+import type { Model } from 'dotpool'
 import type { FastifyReply } from 'fastify'
 import { ApiError } from './errors.js'
 import type { Service } from './service.js'
@@ -10,10 +11,14 @@ export class ClientGoneError extends Error {}
  * what the client is told. The service waits until the answer was sent as a whole.
  */
 export class RequestScope implements Disposable {
+  readonly #service: Service
+  readonly #raw: FastifyReply['raw']
   readonly #controller = new AbortController()
   readonly #timer: NodeJS.Timeout
 
   constructor(service: Service, { raw }: FastifyReply, timeoutMillis: number) {
+    this.#service = service
+    this.#raw = raw
     const controller = this.#controller
     if (raw.destroyed) controller.abort(new ClientGoneError())
     else {
@@ -32,6 +37,19 @@ export class RequestScope implements Disposable {
 
   get signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  /**
+   * A model that stays loaded until the answer was sent, or the client has left. Loads it if need be.
+   *
+   * @throws as `ModelStore.acquire`
+   */
+  async use(name: string): Promise<Model> {
+    const lease = await this.#service.store.acquire(name, this.signal)
+    if (this.#raw.closed) lease[Symbol.dispose]()
+    else this.#raw.once('close', () => lease[Symbol.dispose]())
+    this.signal.throwIfAborted()
+    return lease.model
   }
 
   /** The work is done. */

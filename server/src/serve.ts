@@ -1,9 +1,9 @@
 import closeWithGrace from 'close-with-grace'
+import type { ModelStore } from './models/store.js'
 import { createServer, type ServerOptions } from './server.js'
-import type { Models } from './service.js'
 
 export interface ServeOptions extends Omit<ServerOptions, 'models'> {
-  models: Promise<Models>
+  models: ModelStore
   /** 127.0.0.1 by default: only this machine. */
   host?: string | undefined
   /** 8000 by default. 0 takes any that is free. */
@@ -14,7 +14,7 @@ export interface ServeOptions extends Omit<ServerOptions, 'models'> {
 const CLOSE_MILLIS = 5000
 
 /**
- * Listens, while the models are being loaded, until a signal ends it: then requests that run are finished, and a second
+ * Listens, while models are being loaded, until a signal ends it: then requests that run are finished, and a second
  * signal ends the process at once.
  *
  * @returns when it has ended
@@ -33,7 +33,8 @@ export async function serve({ host = '127.0.0.1', port = 8000, ...options }: Ser
   })
   try {
     await app.listen({ host, port })
-    app.log.info({ models: [...(await models).keys()] }, 'ready')
+    await models.ready
+    app.log.info({ models: models.names, loaded: [...models.loaded.keys()] }, 'ready')
   } catch (error) {
     grace.uninstall()
     await app.close()

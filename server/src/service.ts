@@ -1,10 +1,7 @@
-import type { Model } from 'dotpool'
-import { ApiError, unavailable } from './errors.js'
+import { unavailable } from './errors.js'
 import { nowSeconds } from './ids.js'
+import type { ModelStore } from './models/store.js'
 import { within } from './within.js'
-
-/** Models by the names that requests know them by. */
-export type Models = ReadonlyMap<string, Model>
 
 /** The time to send an answer's last event when the server ends. */
 const FAREWELL_MILLIS = 1000
@@ -13,49 +10,28 @@ const FAREWELL_MILLIS = 1000
 export class Service {
   readonly #created = nowSeconds()
   readonly #active = new Set<AbortController>()
-  #models: Models | undefined
+  readonly store: ModelStore
   #isDraining = false
   #whenIdle: (() => void) | undefined
 
-  /** @param models not ready until they are loaded */
-  constructor(models: Models | Promise<Models>) {
-    if (!(models instanceof Promise)) this.#models = models
-    else {
-      models.then(
-        (loaded) => {
-          this.#models = loaded
-        },
-        () => {}, // whoever loads them is told, and this never becomes ready
-      )
-    }
+  /** @param store not ready until that is */
+  constructor(store: ModelStore) {
+    this.store = store
   }
 
   get created(): number {
     return this.#created
   }
 
-  /** Those that are loaded. */
-  get models(): Models {
-    return this.#models ?? new Map()
-  }
-
   /** @throws ApiError unless requests are served */
   checkReady(): void {
     if (this.#isDraining) throw unavailable('the server is shutting down')
-    if (this.#models === undefined) throw unavailable('the model is being loaded')
+    if (!this.store.isReady) throw unavailable('the model is being loaded')
   }
 
-  /**
-   * A model by its name; without one, the first.
-   *
-   * @throws ApiError
-   */
-  model(name: string | null | undefined): { name: string; model: Model } {
-    const entries = [...this.models]
-    const [found] = name == null ? entries : entries.filter(([known]) => known === name)
-    if (found !== undefined) return { name: found[0], model: found[1] }
-    const message = `the model ${JSON.stringify(name)} does not exist; GET /v1/models lists those that do`
-    throw new ApiError(404, message, { param: 'model', code: 'model_not_found' })
+  /** The model that a request means: the first where it names none. */
+  nameOf(model: string | null | undefined): string {
+    return this.store.info(model ?? this.store.names[0]).name
   }
 
   /** Counts a request as running until {@link leave}, and aborts it where the server ends before. */

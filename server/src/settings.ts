@@ -1,10 +1,13 @@
 import { ArgumentError, type Model } from 'dotpool'
-import type { Models } from './service.js'
+import type { ModelLoader, ModelStore, Models } from './models/store.js'
 
 /** How dotpool's routes answer. */
 export interface RouteOptions {
-  /** Models by the names that requests know them by. Until a promise of them resolves, the server is not ready. */
-  models: Models | Promise<Models> | Readonly<Record<string, Model>>
+  /**
+   * Models by the names that requests know them by, or what loads them; in a {@link ModelStore} if their memory is to be
+   * bounded. The server is not ready until that is.
+   */
+  models: ModelStore | Models | Promise<Models> | Readonly<Record<string, Model | ModelLoader>>
   /** Every route but those of health wants one of these keys. Anybody may ask where there are none, the default. */
   apiKeys?: readonly string[] | undefined
   /** Serves the page at `/`, and that of the routes at `/docs`. False by default: an app may have its own. */

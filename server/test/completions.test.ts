@@ -236,6 +236,17 @@ describe('other routes', () => {
     expect(await client.models.retrieve('shakespeare')).toMatchObject({ max_model_len: 1024 })
   })
 
+  it('load models, and unload none that are to stay', async () => {
+    for (const [path, status] of [
+      ['load', 200],
+      ['unload', 409],
+    ] as const) {
+      const response = await post(`${server.url}/models/${path}`, { model: 'shakespeare' })
+      await conformance.check('POST', response.url, response)
+      expect(response.status).toBe(status)
+    }
+  })
+
   it('tokenise by the fields of vLLM and of llama-server', async () => {
     const ask = async (path: string, body: object) => {
       const response = await post(`${server.url}${path}`, body)

@@ -1,11 +1,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { type DiagnosticsMessages, Model, Pool } from 'dotpool'
+import { type DiagnosticsMessages, Model, Pool, QueueFullError } from 'dotpool'
 import Fastify from 'fastify'
 import { APIUserAbortError, AuthenticationError, RateLimitError } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dotpoolRoutes, type Models } from '#server/index.js'
 import { eventsOf } from './openapi.js'
-import { fixture, loadModel, post, scripted, start } from './support.js'
+import { fixture, loadModel, openable, post, scripted, start } from './support.js'
 
 let pool: Pool
 let model: Model
@@ -31,15 +31,6 @@ async function next<Name extends keyof DiagnosticsMessages>(
   })
 }
 
-/** A promise, and what resolves it. */
-function openable(): { opened: Promise<void>; open: () => void } {
-  let open: () => void = () => {}
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { opened, open: () => open() }
-}
-
 /** Resolves once there is nothing that runs or waits. */
 async function idle(of: Model): Promise<void> {
   while (of.stats().running + of.stats().waiting > 0) await new Promise(setImmediate)
@@ -47,7 +38,9 @@ async function idle(of: Model): Promise<void> {
 
 describe('a client that leaves', () => {
   it.each([true, false])('aborts its request; streaming: %s', async (stream) => {
-    await using server = await start({ model })
+    const lines: string[] = []
+    const logger = { stream: { write: (line: string) => lines.push(line) } }
+    await using server = await start({ model }, { logger })
     const admitted = next('dotpool:request:admitted')
     const finished = next('dotpool:request:finished')
     const leaving = new AbortController()
@@ -62,6 +55,13 @@ describe('a client that leaves', () => {
     expect(metrics).toContain(
       'vllm:request_success_total{model_name="model",finished_reason="abort"} 1',
     )
+    const logged = lines.map((line) => JSON.parse(line)).filter((line) => 'status' in line)
+    expect(logged).toMatchObject([
+      {
+        ...{ status: 499, finishReasons: ['aborted'], msg: 'the client has left' },
+        usage: { prompt_tokens: model.tokenizer.encode('ROMEO:').length },
+      },
+    ])
   })
 
   it('is OpenAI’s client when it aborts', async () => {
@@ -132,6 +132,24 @@ describe('a full queue', () => {
     const one = await post(`${server.url}/v1/completions`, { prompt: 'A', max_tokens: 2 })
     expect(one.status).toBe(200)
     small.dispose()
+  })
+
+  it('says when its tokens will be computed, by the speed of prompts so far', async () => {
+    const speed = { queuedTokens: 3000, prefillTokens: 1000, prefillMicros: 5e6 }
+    const full = {
+      ...scripted(model, 'a'),
+      stats: () => ({ ...model.stats(), ...speed }),
+      generate: () => {
+        throw new QueueFullError(3000, 'tokens of prompts')
+      },
+    } as unknown as Model
+    await using server = await start({ full })
+    const refused = await post(`${server.url}/v1/completions`, long)
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '15'])
+    const { error } = (await refused.json()) as { error: { message: string } }
+    expect(error.message).toBe(
+      'as many tokens of prompts are waiting as may, 3000; try again later',
+    )
   })
 })
 
@@ -280,24 +298,34 @@ describe('a server', () => {
     expect(await idOf('a b')).toMatch(/^[\w-]{36}$/)
   })
 
-  it('logs a line for each completion', async () => {
+  it('logs a line for each request, with what it took, and none of health', async () => {
     const lines: string[] = []
     const stream = { write: (line: string) => lines.push(line) }
     await using server = await start({ model }, { logger: { stream } })
     const body = { prompt: 'A', max_tokens: 3, ignore_eos: true }
     await server.client.completions.create({ ...body, model: 'model', n: 2 })
     await post(`${server.url}/v1/completions`, { ...body, n: 9 })
-    const logged = lines.map((line) => JSON.parse(line)).filter((line) => line.model === 'model')
-    expect(logged).toMatchObject([
+    await post(`${server.url}/v1/completions`, { ...body, foo: 1 })
+    await fetch(`${server.url}/health`)
+    const logged = () => {
+      return lines.map((line) => JSON.parse(line)).filter((line) => 'status' in line)
+    }
+    const reqId = expect.any(String)
+    const usage = { completion_tokens: 0, prompt_tokens: 0 }
+    await expect.poll(logged).toMatchObject([
       {
-        reqId: expect.any(String),
+        ...{ reqId, model: 'model', status: 200, msg: 'completed' },
         millis: expect.any(Number),
+        queueMillis: expect.any(Number),
         firstTokenMillis: expect.any(Number),
         finishReasons: ['length', 'length'],
-        usage: { completion_tokens: 6 },
-        msg: 'completed',
+        usage: { prompt_tokens: 1, completion_tokens: 6 },
       },
-      { reason: expect.stringContaining('n: at most 8'), msg: 'refused' },
+      {
+        ...{ reqId, model: 'model', status: 400, usage, msg: 'refused' },
+        reason: expect.stringContaining('n: at most 8'),
+      },
+      { reqId, status: 400, url: '/v1/completions', reason: expect.stringContaining('foo') },
     ])
   })
 

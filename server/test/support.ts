@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type LoadOptions, Model, type Pool } from 'dotpool'
 import OpenAI from 'openai'
-import { createServer, type Models, type ServerOptions } from '#server/index.js'
+import { createServer, type ServerOptions } from '#server/index.js'
 
 export const fixture = fileURLToPath(
   new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url),
@@ -46,7 +46,8 @@ export async function loadModel(
 export function scripted(model: Model, text: string, gate?: Promise<void>): Model {
   const pieces = text.match(/.{1,3}/gsu) ?? []
   const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: pieces.length }
-  const result = { text, tokens: [], finishReason: 'stop', usage }
+  const timing = { queueMillis: 1, firstTokenMillis: 2, millis: 3 }
+  const result = { text, tokens: [], finishReason: 'stop', usage, timing }
   const run = {
     async *chunks() {
       for (const [i, piece] of pieces.entries()) {
@@ -59,7 +60,17 @@ export function scripted(model: Model, text: string, gate?: Promise<void>): Mode
   }
   const { pool, tokenizer, chatTemplate, maxContext, cacheBytes } = model
   const own = { pool, tokenizer, chatTemplate, maxContext, cacheBytes }
-  return { ...own, stats: () => model.stats(), generate: () => run } as unknown as Model
+  const calls = { stats: () => model.stats(), generate: () => run, dispose: () => {} }
+  return { ...own, ...calls } as unknown as Model
+}
+
+/** A promise, and what resolves it. */
+export function openable(): { opened: Promise<void>; open: () => void } {
+  let open: () => void = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open: () => open() }
 }
 
 export interface TestServer extends AsyncDisposable {
@@ -70,7 +81,7 @@ export interface TestServer extends AsyncDisposable {
 
 /** A server on a port of its own, and OpenAI's client for it. */
 export async function start(
-  models: Models | Promise<Models> | Record<string, Model>,
+  models: ServerOptions['models'],
   options: Omit<ServerOptions, 'models'> = {},
 ): Promise<TestServer> {
   const app = createServer({ models, ...options })

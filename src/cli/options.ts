@@ -8,6 +8,17 @@ export function number(text: string): number {
   return value
 }
 
+const units = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
+
+/** Parses a number of bytes, such as `512m` or `8g`; the library checks its range. */
+export function byteCount(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text.trim()) ?? []
+  if (digits === undefined) {
+    throw new InvalidArgumentError('Not a number of bytes, such as 1048576, 512m or 8g.')
+  }
+  return Math.floor(Number(digits) * units[unit.toLowerCase() as keyof typeof units])
+}
+
 /** `--threads <n>`, the same for every command. */
 export function threadsOption(): Option {
   return new Option('--threads <n>', 'worker threads')

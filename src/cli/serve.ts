@@ -3,19 +3,30 @@ import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ArgumentError } from '../errors.js'
 import { measureReadBandwidth } from '../measure/read-bandwidth.js'
-import type { Model } from '../model/model.js'
+import { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { loadModel } from './load-model.js'
 import { checkpointPath, type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
-import { addOptions, collect, number } from './options.js'
+import { addOptions, byteCount, collect, number } from './options.js'
+import { warmUp } from './warm-up.js'
 
 /** The package that serves; a package of its own, so that the library stays small. */
 const PACKAGE = '@dotpool/server'
 
+interface ModelLoader {
+  bytes: number
+  maxContext: number
+  load(): Promise<Model>
+}
+
 /** What is used of it. */
 interface ServerPackage {
+  ModelStore: new (
+    models: Promise<ReadonlyMap<string, ModelLoader>>,
+    options: { memoryBytes: number | undefined; maxWaiting: number },
+  ) => object
   serve(options: {
-    models: Promise<ReadonlyMap<string, Model>>
+    models: object
     host: string
     port: number
     apiKeys: readonly string[]
@@ -32,7 +43,10 @@ interface ServeFlags extends Omit<ModelFlags, 'model'> {
   model: { name: string; path: string }[]
   host: string
   port: number
+  memory?: number
   maxQueue: number
+  maxQueuedTokens?: number
+  targetTtft: number
   kvBytes?: number
   apiKey?: string[]
   apiKeyFile?: string
@@ -55,23 +69,46 @@ export const serveCommand = new Command('serve')
   )
   .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
   .option('--port <n>', 'where to listen', number, 8000)
+  .option(
+    '--memory <bytes>',
+    'the most memory of all models, such as 8g: those that no request uses are unloaded for others',
+    byteCount,
+  )
   .option('--max-queue <n>', 'requests that may wait; more are told to come again', number, 128)
-  .option('--kv-bytes <n>', 'the most memory for keys and values of each model', number)
+  .option(
+    '--max-queued-tokens <n>',
+    'tokens of prompts that may wait to be computed (default: what --target-ttft allows)',
+    number,
+  )
+  .option(
+    '--target-ttft <seconds>',
+    'the time to the first token to which --max-queued-tokens is fitted, by the speed of the machine',
+    number,
+    10,
+  )
+  .option(
+    '--kv-bytes <bytes>',
+    'the most memory for keys and values of each model (default: a quarter of what is available, or of --memory)',
+    byteCount,
+  )
   .option('--api-key <key>', 'requests must bring it; can be repeated', collect)
   .option('--api-key-file <file>', 'a file of such keys, one a line')
   .option('--cors <origin>', 'pages of it may call from a browser; can be repeated', collect)
   .option('--max-choices <n>', 'the most choices of one request', number, 8)
   .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
   .option('--drain <seconds>', 'how long requests may take to end after SIGTERM', number, 30)
-  .option('--body-limit <bytes>', 'the largest body of a request', number, 2 << 20)
+  .option('--body-limit <bytes>', 'the largest body of a request', byteCount, 2 << 20)
   .action(async (flags: ServeFlags) => {
-    const { serve } = await importServer()
+    const { ModelStore, serve } = await importServer()
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
     await using pool = await Pool.create({ threads: flags.threads })
     // while nothing else reads
     const readBandwidth = await measureReadBandwidth(pool)
     await serve({
-      models: loadModels(pool, flags),
+      models: new ModelStore(loadersOf(pool, flags), {
+        memoryBytes: flags.memory,
+        maxWaiting: flags.maxQueue,
+      }),
       readBandwidth,
       host: flags.host,
       port: flags.port,
@@ -96,17 +133,22 @@ async function importServer(): Promise<ServerPackage> {
   }
 }
 
-/** Loads models, and runs each once, so that the first request finds it warm. */
-async function loadModels(pool: Pool, flags: ServeFlags): Promise<ReadonlyMap<string, Model>> {
-  const models = new Map<string, Model>()
-  const { maxQueue, kvBytes } = flags
-  const options = { ...toLoadOptions({ ...flags, model: '' }), maxQueue, kvBytes }
+/** How each model is loaded, and run once, so that the first request finds it warm. */
+async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, ModelLoader>> {
+  const { maxQueue, memory, kvBytes = memory && Math.ceil(memory / 4) } = flags
+  const options = { ...toLoadOptions({ ...flags, model: '' }), kvBytes }
+  const loaders = new Map<string, ModelLoader>()
   for (const { name, path } of flags.model) {
-    const model = await loadModel(pool, path, options)
-    await model.generate([0], { maxTokens: 1 }).result
-    models.set(name, model)
+    const { parameterBytes, kvBytes, maxContext } = await Model.inspect(path, options)
+    const load = async () => {
+      const model = await loadModel(pool, path, options)
+      const maxQueuedTokens = Math.ceil((await warmUp(model)) * flags.targetTtft)
+      model.limitQueue({ maxQueue, maxQueuedTokens: flags.maxQueuedTokens ?? maxQueuedTokens })
+      return model
+    }
+    loaders.set(name, { bytes: parameterBytes + kvBytes, maxContext, load })
   }
-  return models
+  return loaders
 }
 
 /** Reads `name=path`, or a path, whose last part is the name then. */

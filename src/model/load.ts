@@ -27,6 +27,7 @@ import {
 import { type Skip, skipMatcher } from './config/skip.js'
 import type { DecoderParts } from './decoder/decoder.js'
 import { defaultOutliers, type ModelLinear, makeEach } from './decoder/model-linear.js'
+import type { QueueLimits } from './decoder/scheduler.js'
 import type { Texts } from './text/texts.js'
 
 /** What a model is made of. */
@@ -36,7 +37,7 @@ export interface ModelParts extends DecoderParts {
   readonly texts: Texts
 }
 
-export interface LoadOptions extends ReadOptions {
+export interface LoadOptions extends ReadOptions, QueueOptions {
   /**
    * `w8a8` runs Linears in int8, `none` in float32 with weights as the checkpoint has them. By default
    * as the checkpoint is stored.
@@ -72,11 +73,32 @@ export interface LoadOptions extends ReadOptions {
    * time others can tell what was asked before. True by default.
    */
   prefixCache?: boolean | undefined
-  /** Requests that may wait for memory: more fail with a QueueFullError. 1024 by default. */
-  maxQueue?: number | undefined
 }
 
-const loadOptions: OptionNames<LoadOptions> = {
+/** What may wait: more fails with a QueueFullError. */
+export interface QueueOptions {
+  /** Requests that wait for memory. 1024 by default. */
+  maxQueue?: number | undefined
+  /**
+   * Tokens of prompts that are yet to be computed, whether or not their requests have memory: so it bounds the time to
+   * the first token. A prompt that no other is before may have any length. By default there is no bound.
+   */
+  maxQueuedTokens?: number | undefined
+}
+
+export const queueOptions: OptionNames<QueueOptions> = { maxQueue: true, maxQueuedTokens: true }
+
+/** @throws ArgumentError for one that is out of range */
+export function toLimits({
+  maxQueue = 1024,
+  maxQueuedTokens = Number.MAX_SAFE_INTEGER,
+}: QueueOptions): QueueLimits {
+  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
+  checkInteger('maxQueuedTokens', maxQueuedTokens, 0, Number.MAX_SAFE_INTEGER)
+  return { maxQueue, maxQueuedTokens }
+}
+
+export const loadOptions: OptionNames<LoadOptions> = {
   ...readOptions,
   quantize: true,
   skip: true,
@@ -85,7 +107,7 @@ const loadOptions: OptionNames<LoadOptions> = {
   maxContext: true,
   kvBytes: true,
   prefixCache: checkBoolean,
-  maxQueue: true,
+  ...queueOptions,
 }
 
 /**
@@ -103,15 +125,7 @@ export async function loadParts(
   const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
   const { config } = checkpoint
-  const specs = linearSpecs(config)
-  const quantize = chooseQuantize(checkpoint, options)
-  const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
-  const cacheType = chooseCacheType(quantize, options)
-  const maxContext = chooseContext(config.maxPositionEmbeddings, options)
-  const { kvBytes = defaultKvBytes(), prefixCache = true, maxQueue = 1024, outliers } = options
-  if (outliers !== undefined) checkOutliers(outliers)
-  checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
-  checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
+  const { specs, runsInt8, outliers, ...settings } = planModel(checkpoint, options)
   const tensors = tensorsOfModel(checkpoint, specs)
   refuseOthers(checkpoint, tensors)
 
@@ -127,8 +141,40 @@ export async function loadParts(
   const network = { config, embedding, norms, linears }
   const texts = checkpoint.takeTexts()
   texts.endWith(pool)
-  const decoder = { pool, network, cacheType, maxContext, kvBytes, prefixCache, maxQueue }
-  return { ...decoder, folder, texts }
+  return { pool, network, ...settings, folder, texts }
+}
+
+/** How a checkpoint runs. */
+export interface Plan {
+  /** Every Linear by name. */
+  readonly specs: ReadonlyMap<string, LinearSpec>
+  readonly runsInt8: (spec: LinearSpec) => boolean
+  /** Of all Linears that run in int8; by default each has its own. */
+  readonly outliers: number | undefined
+  readonly cacheType: CacheType
+  readonly maxContext: number
+  readonly kvBytes: number
+  readonly prefixCache: boolean
+  readonly limits: QueueLimits
+}
+
+/**
+ * Decides what the options leave open.
+ *
+ * @throws ArgumentError for one that is out of range
+ */
+export function planModel(checkpoint: Checkpoint, options: LoadOptions): Plan {
+  const { config } = checkpoint
+  const specs = linearSpecs(config)
+  const quantize = chooseQuantize(checkpoint, options)
+  const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
+  const cacheType = chooseCacheType(quantize, options)
+  const maxContext = chooseContext(config.maxPositionEmbeddings, options)
+  const { kvBytes = defaultKvBytes(), prefixCache = true, outliers } = options
+  if (outliers !== undefined) checkOutliers(outliers)
+  checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
+  const limits = toLimits(options)
+  return { specs, runsInt8, outliers, cacheType, maxContext, kvBytes, prefixCache, limits }
 }
 
 /** A quarter of the memory that this process may still have. */

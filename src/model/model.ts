@@ -19,7 +19,15 @@ import {
 import type { Generation } from './generation/generation.js'
 import { meanNll, type NllOptions } from './generation/nll.js'
 import type { Prompt } from './generation/prompt.js'
-import { type LoadOptions, loadParts, type ModelParts } from './load.js'
+import { inspectModel, type ModelInfo } from './inspect.js'
+import {
+  type LoadOptions,
+  loadParts,
+  type ModelParts,
+  type QueueOptions,
+  queueOptions,
+  toLimits,
+} from './load.js'
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
 import type { Texts } from './text/texts.js'
@@ -71,6 +79,17 @@ export class Model {
     return model
   }
 
+  /**
+   * Tells what a checkpoint takes before it is loaded. No weight is read.
+   *
+   * @param folder or GGUF file
+   * @param options as for {@link Model.load}
+   * @throws FormatError, ArgumentError
+   */
+  static async inspect(folder: string, options: LoadOptions = {}): Promise<ModelInfo> {
+    return await inspectModel(folder, options)
+  }
+
   /** @throws ArgumentError if the checkpoint has no tokenizer.json */
   get tokenizer(): Tokenizer {
     const { tokenizer } = this.#texts
@@ -92,6 +111,16 @@ export class Model {
   /** What it has done so far, and what it does now. */
   stats(): ModelStats {
     return this.decoder.stats
+  }
+
+  /**
+   * Bounds what may wait from now on, in place of what {@link Model.load} was given: for bounds that depend on how fast
+   * the model is.
+   *
+   * @throws ArgumentError for one that is out of range
+   */
+  limitQueue(options: QueueOptions): void {
+    this.decoder.limits = toLimits(checkOptions(options, queueOptions))
   }
 
   /** Weights that one token reads, bytes. */
@@ -188,8 +217,12 @@ export class Model {
 
   /** Releases all weights. What is being generated is rejected with a DisposedError, as later calls. */
   dispose(): void {
+    const { memory } = this.pool
+    const { memoryBytes } = this.decoder
     this.decoder.dispose()
-    void this.#texts.end(new DisposedError('the model'))
+    const whenEnded = this.#texts.end(new DisposedError('the model'))
+    // the error's stack keeps this model for as long as the thread has the error
+    void whenEnded.then(() => memory.discard(memoryBytes))
   }
 
   [Symbol.dispose](): void {

@@ -1,9 +1,18 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
 import type { Pool } from '../pool/pool.js'
+import type { WeightShape } from '../reference/quantize.js'
 import { denseStride } from '../reference/sum16.js'
 import { arrayOf, type TensorData } from '../tensor.js'
 
 export type DenseType = 'float32' | 'bfloat16'
+
+/** The memory of float weights [N, K] and the bias, bytes. */
+export function denseBytes(type: DenseType, shape: WeightShape, bias = false): number {
+  const { inFeatures, outFeatures } = shape
+  const { BYTES_PER_ELEMENT } = arrayOf[type]
+  const biasBytes = bias ? outFeatures * Float32Array.BYTES_PER_ELEMENT : 0
+  return outFeatures * denseStride(inFeatures) * BYTES_PER_ELEMENT + biasBytes
+}
 
 /**
  * Float weights [N, K] in shared memory: an embedding, or a Linear that is not quantised. Rows are padded with zeros

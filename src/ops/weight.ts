@@ -57,6 +57,12 @@ export interface LinearOptions extends WeightShape {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** The memory of a {@link Weight}, bytes. */
+export function weightBytes({ inFeatures, outFeatures }: WeightShape, bias: boolean): number {
+  const perChannel = bias ? 3 : 2
+  return tileBytes(outFeatures, inFeatures) + perChannel * 4 * paddedN(outFeatures)
+}
+
 /** Packed weights, and the scales and biases of the epilogue, in shared memory. Read-only once packed. */
 export class Weight {
   readonly inFeatures: number

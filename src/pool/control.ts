@@ -74,7 +74,7 @@ export class Control {
     if (before !== undefined) this.#replaced.set(before, epoch - RING)
     this.#lists[slot] = kept ? ops : undefined
     if (kept) {
-      this.native.publish(this.address, ops.address, ops.progress, ops.ops.length, Number(silent))
+      this.native.publish(this.address, ops.address, ops.progress, ops.length, Number(silent))
     } else {
       const at = this.#slot(epoch, SlotLayout.ownOps)
       for (let i = 0; i < ops.length; i++) {

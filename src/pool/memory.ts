@@ -1,10 +1,14 @@
 import { OutOfMemoryError } from '../errors.js'
 import type { Native } from '../native/abi.js'
+import { collectGarbage } from '../native/collect-garbage.js'
 import { arrayOf, type TensorData, type TensorType } from '../tensor.js'
 import { isShared } from '../views.js'
 
 /** The most memory that a pool keeps for later calls, bytes. */
 const MAX_KEPT_BYTES = 64 << 20
+
+/** The most memory that waits to be collected as garbage, bytes. */
+const DISCARDED_BYTES = 64 << 20
 
 /**
  * Memory that a pool's workers see, shared and zeroed. Blocks that last for one call (copies of inputs, quantised
@@ -14,6 +18,8 @@ export class Memory {
   readonly #native: Native | null
   readonly #free = new Map<number, Uint8Array<SharedArrayBuffer>[]>()
   #keptBytes = 0
+  /** Since garbage was last collected for it. */
+  #discardedBytes = 0
 
   /** @param native the native code that is to see the memory, or null for TypeScript */
   constructor(native: Native | null) {
@@ -57,6 +63,21 @@ export class Memory {
   /** Frees an array of {@link array} or {@link result}, which must not be used any more. */
   free(array: ArrayBufferView): void {
     this.#native?.free(array)
+  }
+
+  /**
+   * Tells that arrays of so many bytes are no longer referenced. V8 does not count shared memory when it decides whether
+   * to collect garbage, so much of it could stay for hours.
+   */
+  discard(byteLength: number): void {
+    const before = this.#discardedBytes
+    this.#discardedBytes += byteLength
+    if (before > DISCARDED_BYTES || this.#discardedBytes <= DISCARDED_BYTES) return
+    // in the next turn of the event loop, when the callers have returned and hold no references
+    setImmediate(() => {
+      this.#discardedBytes = 0
+      collectGarbage()
+    })
   }
 
   /** Whether workers see the view's memory. Its owner can change it while they read it. */

@@ -3,8 +3,13 @@ import { encodeOp } from '../native/encode.js'
 import { CACHE_LINE, OpLayout } from '../native/layout.js'
 import type { Op } from '../native/op.js'
 
-/** Ops in memory of their own, written once and run again and again, however many they are. */
+/**
+ * Ops in memory of their own, written once and run again and again, however many they are. Whoever runs them keeps what
+ * they refer to: C may look at a list long after its last program, which is to keep no weights alive.
+ */
 export class OpList {
+  readonly length: number
+  /** For TypeScript to run; none where there is C. */
   readonly ops: readonly Op[]
   /** Where C finds the ops, and the workers' progress with them; 0 where there is no C. */
   readonly address: number
@@ -13,7 +18,8 @@ export class OpList {
   readonly #words: Uint32Array
 
   constructor(native: Native | null, threads: number, ops: readonly Op[]) {
-    this.ops = ops
+    this.length = ops.length
+    this.ops = native === null ? ops : []
     this.address = this.progress = 0
     this.#words = new Uint32Array(0)
     if (native === null) return
@@ -28,7 +34,7 @@ export class OpList {
   /** Lets op `i` work on so many rows from now on. Not while the list runs. */
   setRows(i: number, rows: number): void {
     const op = this.ops[i]
-    if ('m' in op) op.m = rows
-    this.#words[i * OpLayout.words + OpLayout.m] = rows
+    if (op === undefined) this.#words[i * OpLayout.words + OpLayout.m] = rows
+    else if ('m' in op) op.m = rows
   }
 }

@@ -86,7 +86,7 @@ describe('a step in which a worker dies', () => {
       steps: [step],
       pages,
       prefixes,
-      maxQueue: 1,
+      limits: { maxQueue: 1, maxQueuedTokens: 1e6 },
     })
     const sampler = new TokenSampler(pool.memory, { ...sampling, seed }, ids, 10, undefined)
     return await new Promise<number>((resolve, reject) => {

@@ -5,8 +5,9 @@ import { type ApiError, refuse } from '../errors.js'
 import { ClientGoneError } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
 import { sendEvents, type Terminator } from '../sse.js'
-import { type ChoicePart, readChoices } from './choices.js'
+import type { ChoicePart } from './choices.js'
 import { toGenerateOptions } from './options.js'
+import type { Operation } from './request-span.js'
 import { RequestWork } from './request-work.js'
 import { resultsOf, toUsage } from './usage.js'
 
@@ -37,23 +38,30 @@ export type Prepare<Chunk extends object, Answer extends object> = (
   signal: AbortSignal,
 ) => Promise<Prepared<Chunk, Answer>>
 
+/** A completion that is asked for. */
+export interface Completing<Chunk extends object, Answer extends object> {
+  readonly operation: Operation
+  readonly body: GenerationBody
+  readonly prepare: Prepare<Chunk, Answer>
+}
+
 /** Runs a completion: generates all its choices, and answers at once or by a stream. */
 export async function complete<Chunk extends object, Answer extends object>(
   context: RouteContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  body: GenerationBody,
-  prepare: Prepare<Chunk, Answer>,
+  { operation, body, prepare }: Completing<Chunk, Answer>,
 ): Promise<Answer | FastifyReply> {
   const { stream, stream_options: streamOptions, n } = body
   if (!stream && streamOptions != null) {
     throw refuse('stream_options', 'only allowed with `stream: true`')
   }
   const { settings } = context
-  const work = new RequestWork(context, request, reply, body.model)
-  const { model, signal } = work
+  const work = new RequestWork(context, request, reply, operation, body)
+  const { name, signal } = work
   try {
-    const { prompts, options, writer } = await prepare(work.name, model, signal)
+    const model = await work.model()
+    const { prompts, options, writer } = await prepare(name, model, signal)
     const choices = n ?? 1
     if (prompts.length * choices > settings.maxChoices) {
       throw refuse('n', `at most ${settings.maxChoices} choices, over all prompts`)
@@ -64,7 +72,7 @@ export async function complete<Chunk extends object, Answer extends object>(
         return model.generate(prompt, { ...sampled, ...options, signal })
       }),
     )
-    const parts = work.record.watch(readChoices(runs), choices)
+    const parts = work.record.watch(runs, choices)
     if (stream) {
       const chunks = streamed(parts, writer, choices, work)
       return await sendEvents(reply, chunks, writer, settings.pingMillis)

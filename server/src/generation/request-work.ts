@@ -2,31 +2,29 @@ import type { Model } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteContext } from '../context.js'
 import { ClientGoneError, RequestScope } from '../request-scope.js'
+import type { GenerationBody } from '../schemas/common.js'
 import { RequestRecord } from './request-record.js'
+import type { Operation } from './request-span.js'
 
 /** The work for one request: the model that does it, the time that it has, and the record of what becomes of it. */
 export class RequestWork {
+  /** The model's. */
   readonly name: string
-  readonly model: Model
   readonly record: RequestRecord
   readonly #reply: FastifyReply
   readonly #metrics: RouteContext['metrics']
   readonly #scope: RequestScope
 
-  /**
-   * @param name of the model
-   * @throws ApiError if there is none
-   */
+  /** @throws ApiError if there is no such model */
   constructor(
     { service, settings, metrics }: RouteContext,
     request: FastifyRequest,
     reply: FastifyReply,
-    name: string | null | undefined,
+    operation: Operation,
+    body: Partial<GenerationBody>,
   ) {
-    const found = service.model(name)
-    this.name = found.name
-    this.model = found.model
-    this.record = new RequestRecord(request.log, metrics, found.name)
+    this.name = service.nameOf(body.model)
+    this.record = new RequestRecord(request, reply, metrics, { operation, model: this.name, body })
     this.#reply = reply
     this.#metrics = metrics
     this.#scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
@@ -35,6 +33,11 @@ export class RequestWork {
   /** Aborts where the work is in vain. */
   get signal(): AbortSignal {
     return this.#scope.signal
+  }
+
+  /** The model, which stays loaded until the answer was sent. @throws as `ModelStore.acquire` */
+  async model(): Promise<Model> {
+    return await this.#scope.use(this.name)
   }
 
   /** The work is done. @param error why it failed, if it did */

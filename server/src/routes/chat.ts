@@ -28,7 +28,11 @@ export function addChatRoute(app: App, context: RouteContext): void {
   }
   app.post('/v1/chat/completions', { schema }, async (request, reply) => {
     const { body } = request
-    return await complete(context, request, reply, body, prepareChat(body))
+    return await complete(context, request, reply, {
+      operation: 'chat',
+      body,
+      prepare: prepareChat(body),
+    })
   })
 }
 

@@ -32,7 +32,7 @@ export function addCompletionsRoute(app: App, context: RouteContext): void {
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const { body } = request
     const prepare = prepareCompletion(body, context.settings.maxChoices)
-    return await complete(context, request, reply, body, prepare)
+    return await complete(context, request, reply, { operation: 'text_completion', body, prepare })
   })
 }
 

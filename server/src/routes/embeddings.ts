@@ -14,10 +14,11 @@ export function addEmbeddingsRoute(app: App, context: RouteContext): void {
     response: { 200: EmbeddingsSchema, ...errorResponses },
   }
   app.post('/v1/embeddings', { schema }, async (request, reply) => {
-    const { model: name, input, encoding_format: format, dimensions } = request.body
-    const work = new RequestWork(context, request, reply, name)
-    const { model, signal } = work
+    const { input, encoding_format: format, dimensions } = request.body
+    const work = new RequestWork(context, request, reply, 'embeddings', request.body)
+    const { signal } = work
     try {
+      const model = await work.model()
       const texts: ArrayLike<number>[] = []
       const given = promptsOf(input)
       for (const [i, text] of given.entries()) {

@@ -26,7 +26,11 @@ export function addResponsesRoute(app: App, context: RouteContext): void {
   }
   app.post('/v1/responses', { schema }, async (request, reply) => {
     const { body } = request
-    return await complete(context, request, reply, toGeneration(body), prepareResponse(body))
+    return await complete(context, request, reply, {
+      operation: 'chat',
+      body: toGeneration(body),
+      prepare: prepareResponse(body),
+    })
   })
 }
 

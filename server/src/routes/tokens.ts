@@ -48,13 +48,14 @@ export function addTokenRoutes(app: App, { service, settings }: RouteContext): v
     response: { 200: TokensSchema, ...errorResponses },
   }
   app.post('/tokenize', { schema: tokenize }, async ({ body }, reply) => {
-    const { model } = service.model(body.model)
+    const name = service.nameOf(body.model)
     const { prompt, content, messages, add_special_tokens } = body
     const texts = [prompt, content, messages].filter((text) => text != null)
     if (texts.length !== 1) {
       throw new ApiError(400, 'the body must have one of prompt, content and messages')
     }
     using scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
+    const model = await scope.use(name)
     const { signal } = scope
     const [given] = texts
     const text = typeof given === 'string' ? given : await render(model, given, body, signal)
@@ -68,8 +69,10 @@ export function addTokenRoutes(app: App, { service, settings }: RouteContext): v
     body: DetokenizeBody,
     response: { 200: TextSchema, ...errorResponses },
   }
-  app.post('/detokenize', { schema: detokenize }, ({ body }) => {
-    const text = service.model(body.model).model.tokenizer.decode(body.tokens)
+  app.post('/detokenize', { schema: detokenize }, async ({ body }, reply) => {
+    const name = service.nameOf(body.model)
+    using scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
+    const text = (await scope.use(name)).tokenizer.decode(body.tokens)
     return { prompt: text, content: text }
   })
 
@@ -79,8 +82,9 @@ export function addTokenRoutes(app: App, { service, settings }: RouteContext): v
     response: { 200: PromptSchema, ...errorResponses },
   }
   app.post('/apply-template', { schema: applyTemplate }, async ({ body }, reply) => {
-    const { model } = service.model(body.model)
+    const name = service.nameOf(body.model)
     using scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
+    const model = await scope.use(name)
     return { prompt: await render(model, body.messages, body, scope.signal) }
   })
 }

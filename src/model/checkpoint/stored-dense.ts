@@ -1,10 +1,15 @@
-import { DenseWeight } from '../../ops/dense-weight.js'
+import { type DenseType, DenseWeight } from '../../ops/dense-weight.js'
 import type { Pool } from '../../pool/pool.js'
 import { StoredRows } from './stored-rows.js'
 import type { TensorReader } from './tensor-reader.js'
 
 /** Bytes per read. */
 const CHUNK = 8 << 20
+
+/** The dtype in which {@link readDense} holds a matrix. */
+export function denseTypeOf(storedDtype: string): DenseType {
+  return storedDtype === 'BF16' ? 'bfloat16' : 'float32'
+}
 
 /**
  * Reads a matrix of floats as it is stored: BF16 stays BF16, F16 becomes float32, and I8 becomes float32 times the
@@ -25,7 +30,7 @@ export async function readDense(
   const [N, K] = dims
   const isBf16 = rows.dtype === 'BF16'
   const isAsStored = isBf16 || rows.dtype === 'F32'
-  const weight = new DenseWeight(pool, isBf16 ? 'bfloat16' : 'float32', N, K, parts.bias)
+  const weight = new DenseWeight(pool, denseTypeOf(rows.dtype), N, K, parts.bias)
   const step = Math.max(1, Math.floor(CHUNK / (K * 4)))
   try {
     for (let first = 0; first < N; first += step) {

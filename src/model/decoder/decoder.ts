@@ -5,17 +5,17 @@ import {
   describe,
   OutOfMemoryError,
 } from '../../errors.js'
-import { type CacheType, PAGE, pageBytes } from '../../layouts/kv-page.js'
+import { type CacheType, PAGE } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import { newArray } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
 import type { ModelLinear } from './model-linear.js'
 import type { Network } from './network.js'
-import { PagePool } from './page.js'
+import { maxPagesOf, PagePool, pageBytesOf } from './page.js'
 import { PrefixCache } from './prefix-cache.js'
 import type { Request } from './request.js'
 import { type LogitsOptions, LogitsRequest, ScoreRequest } from './result-request.js'
-import { type ModelStats, Scheduler } from './scheduler.js'
+import { type ModelStats, type QueueLimits, Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
 import { makeContext, makeSteps, type Step } from './step.js'
 import { type LinearTrace, trace } from './trace.js'
@@ -33,8 +33,7 @@ export interface DecoderParts {
   readonly kvBytes: number
   /** Whether prompts may share what earlier ones have computed. */
   readonly prefixCache: boolean
-  /** Requests that may wait before they are first admitted. */
-  readonly maxQueue: number
+  readonly limits: QueueLimits
 }
 
 /** A network, the KV cache of its sequences, and the scheduler that runs requests through it. */
@@ -57,9 +56,8 @@ export class Decoder {
     this.maxContext = maxContext
     this.#parts = parts
     this.#steps = makeSteps(pool, network, cacheType, maxContext)
-    const { numHiddenLayers, numKeyValueHeads, headDim } = network.config
-    this.#pageBytes = pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
-    const maxPages = Math.max(Math.ceil(maxContext / PAGE), Math.floor(kvBytes / this.#pageBytes))
+    this.#pageBytes = pageBytesOf(network.config, cacheType)
+    const maxPages = maxPagesOf(maxContext, kvBytes, this.#pageBytes)
     const pages = new PagePool(pool, this.#pageBytes, maxPages)
     this.#prefixes = new PrefixCache(parts.prefixCache)
     this.#scheduler = new Scheduler({
@@ -68,7 +66,7 @@ export class Decoder {
       steps: this.#steps,
       pages,
       prefixes: this.#prefixes,
-      maxQueue: parts.maxQueue,
+      limits: parts.limits,
     })
   }
 
@@ -79,6 +77,14 @@ export class Decoder {
 
   get stats(): ModelStats {
     return this.#scheduler.stats
+  }
+
+  get limits(): QueueLimits {
+    return this.#scheduler.limits
+  }
+
+  set limits(limits: QueueLimits) {
+    this.#scheduler.limits = limits
   }
 
   /** Keys and values of one token, bytes. */
@@ -181,6 +187,16 @@ export class Decoder {
   /** @throws DisposedError */
   check(): void {
     if (this.#isDisposed) throw new DisposedError('the model')
+  }
+
+  /** About how much memory {@link dispose} releases, bytes. */
+  get memoryBytes(): number {
+    const { embedding } = this.#parts.network
+    let bytes = embedding.byteLength + this.stats.kvBytes + this.#steps[0].sharedBytes
+    // at least a byte for each weight
+    for (const { inFeatures, outFeatures } of this.linears.values())
+      bytes += inFeatures * outFeatures
+    return bytes
   }
 
   /** Releases all weights. Requests fail with a DisposedError. */

@@ -1,5 +1,7 @@
 import { OutOfMemoryError } from '../../errors.js'
+import { type CacheType, PAGE, pageBytes } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
+import type { ModelConfig } from '../config/config.js'
 
 /** Keys and values of some consecutive positions, for all layers. Sequences that begin alike share it. */
 export interface Page {
@@ -8,6 +10,17 @@ export interface Page {
   readonly address: number
   /** How many sequences hold it. */
   holders: number
+}
+
+/** The size of a page of a model, bytes. */
+export function pageBytesOf(config: ModelConfig, cacheType: CacheType): number {
+  const { numHiddenLayers, numKeyValueHeads, headDim } = config
+  return pageBytes(cacheType, headDim, numKeyValueHeads, numHiddenLayers)
+}
+
+/** How many pages a KV cache of so many bytes has: at least those of one sequence of `maxContext` tokens. */
+export function maxPagesOf(maxContext: number, kvBytes: number, pageBytes: number): number {
+  return Math.max(Math.ceil(maxContext / PAGE), Math.floor(kvBytes / pageBytes))
 }
 
 /** The pages of one model: at most as many as its KV cache may have. */

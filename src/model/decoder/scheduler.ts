@@ -33,9 +33,14 @@ export interface ModelStats {
   micros: number
   /** Requests that have lost their pages to earlier ones, and were computed anew. */
   preemptions: number
+  /** Tokens of prompts that were computed, and the time of the steps that computed some, microseconds. */
+  prefillTokens: number
+  prefillMicros: number
   /** Requests that run now, and that wait for pages of the KV cache. */
   running: number
   waiting: number
+  /** Tokens of their prompts that are yet to be computed. */
+  queuedTokens: number
   /** Memory of the KV cache that running requests and kept prefixes hold, bytes. */
   kvBytes: number
   /** The most that it may hold, bytes. */
@@ -52,8 +57,15 @@ export interface SchedulerParts {
   readonly steps: readonly Step[]
   readonly pages: PagePool
   readonly prefixes: PrefixCache
-  /** Requests that may wait before they are first admitted. */
+  readonly limits: QueueLimits
+}
+
+/** What may wait. */
+export interface QueueLimits {
+  /** Requests that were not admitted yet. */
   readonly maxQueue: number
+  /** Tokens of prompts that are yet to be computed. */
+  readonly maxQueuedTokens: number
 }
 
 /**
@@ -70,7 +82,8 @@ export class Scheduler {
   readonly #steps: readonly Step[]
   readonly #pages: PagePool
   readonly #prefixes: PrefixCache
-  readonly #maxQueue: number
+  /** Those that are there when these change stay. */
+  limits: QueueLimits
   /** In order of arrival, those that were preempted first. */
   readonly #waiting: Request[] = []
   /** In order of arrival. */
@@ -84,29 +97,41 @@ export class Scheduler {
   /** The pages' releases when no request could be admitted for want of pages. */
   #releasesSeen: number | undefined
   #lastEnd = 0
-  readonly #counts = { steps: 0, tokens: 0, micros: 0, preemptions: 0 }
+  readonly #counts = {
+    steps: 0,
+    tokens: 0,
+    micros: 0,
+    preemptions: 0,
+    prefillTokens: 0,
+    prefillMicros: 0,
+  }
   /** Of requests that have ended. */
   #sampledTokens = 0
 
-  constructor({ model, pool, steps, pages, prefixes, maxQueue }: SchedulerParts) {
+  constructor({ model, pool, steps, pages, prefixes, limits }: SchedulerParts) {
     this.#model = model
     this.#pool = pool
     this.#steps = steps
     this.#pages = pages
     this.#prefixes = prefixes
-    this.#maxQueue = maxQueue
+    this.limits = limits
   }
 
-  /** Takes a request. It fails with a QueueFullError where it would have to wait, and too many wait already. */
+  /** Takes a request. It fails with a QueueFullError where it would have to wait, and too much waits already. */
   submit(request: Request): void {
     if (request.hasEnded) return
     request.onFirstToken = () => publishFirstToken(this.#model, request)
     request.onEnd = () => this.#release(request)
+    const { maxQueue, maxQueuedTokens } = this.limits
+    if (this.#wouldExceed(maxQueuedTokens, request)) {
+      request.fail(new QueueFullError(maxQueuedTokens, 'tokens of prompts'))
+      return
+    }
     this.#waiting.push(request)
     this.#releasesSeen = undefined
     this.#admit()
     const queued = this.#waiting.filter(({ cachedTokens }) => cachedTokens === undefined)
-    if (queued.length > this.#maxQueue) request.fail(new QueueFullError(this.#maxQueue))
+    if (queued.length > maxQueue) request.fail(new QueueFullError(maxQueue, 'requests'))
     else this.wake()
   }
 
@@ -127,6 +152,7 @@ export class Scheduler {
       sampledTokens: current.reduce((sum, r) => sum + r.completionTokens, this.#sampledTokens),
       running: this.#running.length,
       waiting: this.#waiting.length,
+      queuedTokens: this.#queuedTokens,
       kvBytes: this.#pages.held * this.#pages.pageBytes,
       kvCapacityBytes: this.#pages.maxPages * this.#pages.pageBytes,
       kvPageBytes: this.#pages.pageBytes,
@@ -173,6 +199,26 @@ export class Scheduler {
   }
 
   // ---- admission and pages ------------------------------------------------------------------------
+
+  /** Tokens of prompts that are yet to be computed. */
+  get #queuedTokens(): number {
+    let count = 0
+    for (const { tokens } of this.#waiting) count += tokens.length
+    for (const { tokens, computed } of this.#running) {
+      const uncomputed = tokens.length - computed
+      // one that decodes has one
+      if (uncomputed > 1) count += uncomputed
+    }
+    return count
+  }
+
+  /** Whether more tokens would be queued than may. A prompt that waits for no other may have any length. */
+  #wouldExceed(maxQueuedTokens: number, { tokens }: Request): boolean {
+    const queued = this.#queuedTokens
+    if (queued === 0 || queued + tokens.length <= maxQueuedTokens) return false
+    const known = this.#prefixes.find(tokens)?.count ?? 0
+    return queued + tokens.length - known > maxQueuedTokens
+  }
 
   /** Admits waiting requests as long as there are pages for all their tokens. */
   #admit(): void {
@@ -402,13 +448,18 @@ export class Scheduler {
     })
   }
 
-  #count({ step, started }: StepInFlight): void {
+  #count({ step, parts, started }: StepInFlight): void {
     const now = performance.now()
+    // it waited for the one before
+    const micros = (now - Math.max(started, this.#lastEnd)) * 1000
+    this.#lastEnd = now
     this.#counts.steps++
     this.#counts.tokens += step.batch.rows
-    // it waited for the one before
-    this.#counts.micros += (now - Math.max(started, this.#lastEnd)) * 1000
-    this.#lastEnd = now
+    this.#counts.micros += micros
+    let prefillTokens = 0
+    for (const { count } of parts) if (count > 1) prefillTokens += count
+    this.#counts.prefillTokens += prefillTokens
+    if (prefillTokens > 0) this.#counts.prefillMicros += micros
   }
 }
 

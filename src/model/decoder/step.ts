@@ -57,6 +57,11 @@ export class Step {
     this.#attention = new AttentionTable(pool, network, workspace, rotations.table, cacheType)
   }
 
+  /** Memory that it shares with the model's other steps, bytes. */
+  get sharedBytes(): number {
+    return this.#workspace.byteLength
+  }
+
   /** Whether a step may be queued behind one that runs. In TypeScript they take turns. */
   get canFollow(): boolean {
     return this.#pool.native !== null

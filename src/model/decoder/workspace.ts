@@ -50,6 +50,12 @@ export class Workspace {
     this.quantized = pool.memory.array('int8', rows * pool.rowStride(longest))
     this.scales = pool.memory.array('float32', rows)
   }
+
+  /** The memory of all of them, bytes. */
+  get byteLength(): number {
+    const arrays = Object.values(this).filter((value) => ArrayBuffer.isView(value))
+    return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
 }
 
 function mostRows({ maxPositionEmbeddings }: ModelConfig): number {

@@ -35,12 +35,22 @@ export interface Usage {
   readonly completionTokens: number
 }
 
+/** How long it took, milliseconds from when the tokens of its prompt were known. */
+export interface Timing {
+  /** Until it was admitted; undefined if it was not. */
+  readonly queueMillis: number | undefined
+  /** Until its first token was sampled; undefined if none was. */
+  readonly firstTokenMillis: number | undefined
+  readonly millis: number
+}
+
 /** What a text has come to. */
 export interface GenerationResult {
   readonly text: string
   readonly tokens: readonly number[]
   readonly finishReason: FinishReason
   readonly usage: Usage
+  readonly timing: Timing
   /** Of each of the tokens, where they were asked for. */
   readonly logprobs?: readonly TokenLogprobs[] | undefined
 }
@@ -150,8 +160,28 @@ export class Run implements TokenSink {
       cachedTokens: this.#request?.cachedTokens ?? 0,
       completionTokens: this.#request?.completionTokens ?? 0,
     }
-    const logprobs = this.#logprobs.length === 0 ? undefined : this.#logprobs
-    this.#result.resolve({ text: this.#text, tokens: this.#tokens, finishReason, usage, logprobs })
+    this.#result.resolve({
+      text: this.#text,
+      tokens: this.#tokens,
+      finishReason,
+      usage,
+      timing: timingOf(this.#request),
+      logprobs: this.#logprobs.length === 0 ? undefined : this.#logprobs,
+    })
+  }
+}
+
+/** @param request undefined where it never came to one */
+function timingOf(request: GenerateRequest | undefined): Timing {
+  if (request === undefined) {
+    return { queueMillis: undefined, firstTokenMillis: undefined, millis: 0 }
+  }
+  const { madeAt, admittedAt, firstTokenAt } = request
+  const since = (at: number | undefined) => (at === undefined ? undefined : at - madeAt)
+  return {
+    queueMillis: since(admittedAt),
+    firstTokenMillis: since(firstTokenAt),
+    millis: performance.now() - madeAt,
   }
 }
 

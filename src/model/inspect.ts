@@ -1,0 +1,53 @@
+import { checkPath } from '../errors.js'
+import { denseBytes } from '../ops/dense-weight.js'
+import { weightBytes } from '../ops/weight.js'
+import { checkOptions } from '../options.js'
+import { Checkpoint } from './checkpoint/checkpoint.js'
+import { denseTypeOf } from './checkpoint/stored-dense.js'
+import { freezeConfig, type ModelConfig } from './config/config.js'
+import { EMBEDDING, normSizes } from './config/parameters.js'
+import { maxPagesOf, pageBytesOf } from './decoder/page.js'
+import { type LoadOptions, loadOptions, type Plan, planModel } from './load.js'
+
+/** What a checkpoint takes once it is loaded. */
+export interface ModelInfo {
+  readonly config: ModelConfig
+  /** The most tokens of one sequence, prompt and answer together. */
+  readonly maxContext: number
+  /** Memory of all weights, those of the embedding and the norms among them, bytes. */
+  readonly parameterBytes: number
+  /** The most memory of keys and values, bytes. */
+  readonly kvBytes: number
+}
+
+/** See {@link Model.inspect}. */
+export async function inspectModel(folder: string, given: LoadOptions): Promise<ModelInfo> {
+  checkPath('folder', folder)
+  const options = checkOptions(given, loadOptions)
+  await using checkpoint = await Checkpoint.open(folder)
+  const { config } = checkpoint
+  const plan = planModel(checkpoint, options)
+  const { maxContext, cacheType } = plan
+  const pageBytes = pageBytesOf(config, cacheType)
+  return {
+    config: freezeConfig(config),
+    maxContext,
+    parameterBytes: parameterBytes(checkpoint, plan),
+    kvBytes: maxPagesOf(maxContext, plan.kvBytes, pageBytes) * pageBytes,
+  }
+}
+
+/** What `loadParts` allocates. */
+function parameterBytes(checkpoint: Checkpoint, { specs, runsInt8 }: Plan): number {
+  const { config } = checkpoint
+  const typeOf = (tensor: string) => denseTypeOf(checkpoint.dtype(tensor))
+  const embedding = { outFeatures: config.vocabSize, inFeatures: config.hiddenSize }
+  let bytes = denseBytes(typeOf(EMBEDDING), embedding)
+  for (const size of normSizes(config).values()) bytes += size * Float32Array.BYTES_PER_ELEMENT
+  for (const spec of specs.values()) {
+    if (runsInt8(spec)) bytes += weightBytes(spec, spec.bias)
+    // a tied head is the embedding
+    else if (spec.weight !== EMBEDDING) bytes += denseBytes(typeOf(spec.weight), spec, spec.bias)
+  }
+  return bytes
+}

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { DisposedError } from '#src/errors.js'
+import { Decoder } from '#src/model/decoder/decoder.js'
+import { loadParts } from '#src/model/load.js'
+import { Model } from '#src/model/model.js'
+import { Pool } from '#src/pool/pool.js'
+import { randomCheckpoint } from './random-checkpoint.js'
+import { fixture, temporaryFolder, writeCheckpoint } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 1 })
+})
+afterAll(async () => await pool.close())
+
+const made = {
+  biased: randomCheckpoint('Qwen2ForCausalLM', {}, { biases: true }),
+  tied: randomCheckpoint('LlamaForCausalLM', { tie_word_embeddings: true }),
+}
+
+it.each<[keyof typeof made | 'fixture', object]>([
+  ['biased', { quantize: 'w8a8', kvBytes: 1 }],
+  ['biased', { quantize: 'none', kvBytes: 1e5 }],
+  ['tied', { quantize: 'w8a8', maxContext: 200, kvBytes: 1 }],
+  ['tied', { quantize: 'none', kv: 'int8', kvBytes: 3e5 }],
+  ['tied', { quantize: 'w8a8', skip: ['lm_head'], kvBytes: 1 }],
+  ['fixture', { kvBytes: 5e6 }],
+  ['fixture', { quantize: 'none', kvBytes: 5e6 }],
+])('tells what a checkpoint will take of memory: %s, %o', async (name, options) => {
+  await using folder = await temporaryFolder()
+  const path = name === 'fixture' ? fixture : folder.path
+  if (name !== 'fixture') await writeCheckpoint(path, made[name].config, made[name].tensors)
+  const info = await Model.inspect(path, options)
+
+  let allocated = 0
+  const { memory } = pool
+  const allocate = memory.array
+  memory.array = (type, length) => {
+    const array = allocate.call(memory, type, length)
+    allocated += array.byteLength
+    return array as never
+  }
+  const parts = await loadParts(pool, path, options)
+  memory.array = allocate
+  expect(info.parameterBytes).toBe(allocated)
+
+  const decoder = new Decoder(parts, {})
+  expect(info.kvBytes).toBe(decoder.stats.kvCapacityBytes)
+  expect(info.maxContext).toBe(decoder.maxContext)
+  expect(info.config).toEqual(decoder.config)
+  decoder.dispose()
+  await parts.texts.end(new DisposedError('the model'))
+})
