@@ -23,7 +23,8 @@ beforeAll(async () => {
   model = await loadModel(pool)
   const caller = scripted(model, HERMES)
   const thinker = scripted(model, THOUGHT)
-  server = await start({ shakespeare: model, caller, thinker })
+  const spare = { bytes: 1, maxContext: 1024, load: async () => scripted(model, '') }
+  server = await start({ shakespeare: model, caller, thinker, spare })
   conformance = await Conformance.of(server.url)
   const baseURL = `${server.url}/v1`
   client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0, fetch: conformance.fetch })
@@ -232,16 +233,17 @@ describe('embeddings', () => {
 describe('other routes', () => {
   it('list models, with the length of their context', async () => {
     const { data } = await client.models.list()
-    expect(data.map(({ id }) => id)).toEqual(['shakespeare', 'caller', 'thinker'])
+    expect(data.map(({ id }) => id)).toEqual(['shakespeare', 'caller', 'thinker', 'spare'])
     expect(await client.models.retrieve('shakespeare')).toMatchObject({ max_model_len: 1024 })
   })
 
   it('load models, and unload none that are to stay', async () => {
-    for (const [path, status] of [
-      ['load', 200],
-      ['unload', 409],
+    for (const [path, name, status] of [
+      ['load', 'shakespeare', 200],
+      ['unload', 'shakespeare', 409],
+      ['unload', 'spare', 200],
     ] as const) {
-      const response = await post(`${server.url}/models/${path}`, { model: 'shakespeare' })
+      const response = await post(`${server.url}/models/${path}`, { model: name })
       await conformance.check('POST', response.url, response)
       expect(response.status).toBe(status)
     }
