@@ -10,8 +10,9 @@ export interface Load {
   readonly perSecond?: number
   /** All together. */
   readonly requests: number
-  /** Tokens of each prompt, and of each answer. */
+  /** Tokens of each prompt. */
   readonly prompt: number
+  /** Tokens of an answer on average: from half to one and a half times as many, so that streams do not run in step. */
   readonly tokens: number
   /** Prompts are the same for the same seed, and begin differently: no prefix cache holds them. */
   readonly seed: number
@@ -21,7 +22,7 @@ export interface Load {
 /** When what came, milliseconds by the clock of the process that received it. */
 export interface Answer {
   /** When it was asked for; in an open loop, when it was to be. */
-  sent: number
+  readonly sent: number
   /** When each piece of text came. */
   readonly pieces: number[]
   readonly tokens: number
@@ -36,28 +37,32 @@ export type Send = (prompt: number[], tokens: number) => Promise<() => Answer>
  * @throws Error where an answer fails, or has not all its tokens
  */
 export async function runLoad(load: Load, send: Send): Promise<Answer[]> {
+  const random = seededRandom(load.seed)
   const prompts = randomPrompts(load, load.requests, load.prompt, load.seed)
-  const request = (prompt: number[]) => send(prompt, load.tokens)
-  const answers = load.streams === undefined ? openLoop(load, prompts, request) : undefined
-  const all = await (answers ?? closedLoop(load.streams ?? 1, prompts, request))
-  for (const { tokens } of all) {
-    if (tokens !== load.tokens) throw new Error(`${tokens} of ${load.tokens} tokens came`)
-  }
-  return all
+  const requests = prompts.map((prompt) => {
+    const tokens = Math.ceil(load.tokens * (0.5 + random()))
+    return async () => {
+      const read = await send(prompt, tokens)
+      return () => checkLength(read(), tokens)
+    }
+  })
+  if (load.streams === undefined) return await openLoop(load, requests, random)
+  return await closedLoop(load.streams, requests)
 }
 
-type Request = (prompt: number[]) => Promise<() => Answer>
+function checkLength(answer: Answer, tokens: number): Answer {
+  if (answer.tokens === tokens) return answer
+  throw new Error(`${answer.tokens} of ${tokens} tokens came`)
+}
+
+type Request = () => Promise<() => Answer>
 
 /** As many at once as there are streams. */
-async function closedLoop(
-  streams: number,
-  prompts: readonly number[][],
-  request: Request,
-): Promise<Answer[]> {
+async function closedLoop(streams: number, requests: readonly Request[]): Promise<Answer[]> {
   const reads: (() => Answer)[] = []
-  const waiting = prompts.values()
+  const waiting = requests.values()
   const stream = async () => {
-    for (const prompt of waiting) reads.push(await request(prompt))
+    for (const request of waiting) reads.push(await request())
   }
   await Promise.all(Array.from({ length: streams }, stream))
   return reads.map((read) => read())
@@ -65,19 +70,18 @@ async function closedLoop(
 
 /** However many are not answered yet. */
 async function openLoop(
-  { perSecond = 1, seed }: Load,
-  prompts: readonly number[][],
-  request: Request,
+  { perSecond = 1 }: Load,
+  requests: readonly Request[],
+  random: () => number,
 ): Promise<Answer[]> {
-  const random = seededRandom(seed)
   const start = performance.now()
   let due = 0
-  const reads = prompts.map(async (prompt) => {
+  const reads = requests.map(async (request) => {
     due -= (Math.log(1 - random()) / perSecond) * 1000
     const sent = start + due
     await setTimeout(due)
-    const read = await request(prompt)
-    return { ...read(), sent }
+    const read = await request()
+    return () => ({ ...read(), sent })
   })
-  return await Promise.all(reads)
+  return (await Promise.all(reads)).map((read) => read())
 }

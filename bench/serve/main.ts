@@ -6,7 +6,8 @@ import type { Load } from './load.js'
 import { measure, type Way } from './measure.js'
 import { readOptions } from './options.js'
 import { CommandProcess } from './process.js'
-import { addRuns, type Run } from './report.js'
+import type { Run } from './report.js'
+import { addRuns } from './results.js'
 import { printRun } from './tables.js'
 
 const options = await readOptions()
@@ -27,7 +28,7 @@ const loads: Omit<Load, 'seed' | 'vocabSize'>[] = [
 ]
 const sequences = Math.max(...loads.map(({ streams, requests }) => streams ?? requests))
 
-const files = await subject.files()
+const path = await subject.path()
 const client = new CommandProcess('the client')
 const children = [client]
 const ways: Way[] = []
@@ -36,7 +37,7 @@ for (const name of options.servers) {
   const child = new CommandProcess(name)
   children.push(child)
   versions[name] = await child.commands.start(name)
-  const url = await child.commands.listen(files, threads, sequences, prompt + tokens)
+  const url = await child.commands.listen(path, threads, sequences, prompt + tokens)
   if (name === 'dotpool') {
     const run = async (load: Load) => (await child.commands.runInside(load)) as Outcome
     ways.push({ name: 'dotpool, no HTTP', run })

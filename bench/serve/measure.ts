@@ -33,11 +33,7 @@ interface Turn {
 }
 
 /** Runs a load by all ways, by turns in every round: what disturbs the machine disturbs all. */
-export async function measure(
-  ways: readonly Way[],
-  load: Load,
-  rounds: number,
-): Promise<Result[]> {
+export async function measure(ways: readonly Way[], load: Load, rounds: number): Promise<Result[]> {
   const turns: Turn[][] = ways.map(() => [])
   let seed = load.seed
   // untimed: connects, and compiles code

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
-import { type CachedModel, cachedModel } from '../../dist/bench/models/cache.js'
+import { cachedModel } from '../../dist/bench/models/cache.js'
 import { modelShapes } from '../../dist/bench/models/shapes.js'
 import { threadsOption } from '../../dist/src/cli/options.js'
 import { Checkpoint } from '../../dist/src/index.js'
@@ -29,9 +29,9 @@ export interface Options {
 export interface Subject {
   readonly name: string
   readonly vocabSize: number
-  /** Where it is; without `gguf`, only dotpool can run it. */
-  files(): Promise<CachedModel>
-  readonly hasGguf: boolean
+  /** A GGUF file that all load, or a folder in Hugging Face's format, which only dotpool does. */
+  path(): Promise<string>
+  readonly isGguf: boolean
 }
 
 interface Flags extends Omit<Options, 'subject' | 'servers' | 'streams' | 'perSecond'> {
@@ -46,10 +46,9 @@ const FIXTURE = 'fixture'
 const fixture: Subject = {
   name: 'qwen3-shakespeare',
   vocabSize: 2048,
-  hasGguf: false,
-  files: async () => {
-    const folder = new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url)
-    return { folder: fileURLToPath(folder), gguf: '' }
+  isGguf: false,
+  path: async () => {
+    return fileURLToPath(new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url))
   },
 }
 
@@ -77,7 +76,7 @@ export async function readOptions(): Promise<Options> {
   return {
     ...others,
     subject,
-    servers: (server ?? serverNames).filter((name) => subject.hasGguf || name === 'dotpool'),
+    servers: (server ?? serverNames).filter((name) => subject.isGguf || name === 'dotpool'),
     streams: streams ?? (perSecond.length > 0 ? [] : [1, 8, 32, 128]),
     perSecond,
     requests: others.requests,
@@ -89,7 +88,8 @@ function readModel(name: string): Subject {
   const shape = modelShapes.find((candidate) => candidate.name === name)
   if (shape === undefined) throw new InvalidArgumentError(`It is one of ${modelNames}.`)
   const { vocabSize } = shape
-  return { name, vocabSize, hasGguf: true, files: () => cachedModel(shape) }
+  const path = async () => (await cachedModel(shape)).gguf
+  return { name, vocabSize, isGguf: true, path }
 }
 
 async function ggufSubject(path: string): Promise<Subject> {
@@ -98,8 +98,7 @@ async function ggufSubject(path: string): Promise<Subject> {
   if (!existsSync(file)) command.error(`error: there is no file ${path}`)
   await using checkpoint = await Checkpoint.open(file)
   const { vocabSize } = checkpoint.config
-  const files = async () => ({ folder: file, gguf: file })
-  return { name: basename(file, '.gguf'), vocabSize, hasGguf: true, files }
+  return { name: basename(file, '.gguf'), vocabSize, isGguf: true, path: async () => file }
 }
 
 function addServer(name: string, others: ServerName[] = []): ServerName[] {

@@ -25,6 +25,6 @@ export class CommandProcess {
     child.once('exit', (code, signal) => {
       this.commands.$close(new Error(`the process of ${name} ended: ${signal ?? code}`))
     })
-    this.stop = () => child.kill()
+    this.stop = () => child.disconnect()
   }
 }

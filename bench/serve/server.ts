@@ -1,4 +1,3 @@
-import type { CachedModel } from '../../dist/bench/models/cache.js'
 import type { Send } from './load.js'
 
 /** A runtime behind `POST /v1/completions`. */
@@ -7,10 +6,11 @@ export interface Server {
   /**
    * Loads a model, and listens.
    *
+   * @param path of the model
    * @param sequences that run at once, of `length` tokens each
    * @returns its address
    */
-  listen(model: CachedModel, threads: number, sequences: number, length: number): Promise<string>
+  listen(path: string, threads: number, sequences: number, length: number): Promise<string>
   /** Sends a request without HTTP, where this runtime is a library for Node.js that answers many at once. */
   readonly send?: Send
 }

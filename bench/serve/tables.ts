@@ -12,10 +12,7 @@ export function formatTables(report: ServeReport): string {
     '# The server under load',
     `${machine.cpu}, ${machine.cpus} cores, ${isa} by ${compiler}. Median and p99 of times, medians of the rounds ` +
       'of rates; in the last two columns also the least and the most of the rounds.',
-    ...models.flatMap((model) => [
-      `## ${model}`,
-      table(runs.filter((run) => run.model === model)),
-    ]),
+    ...models.flatMap((model) => [`## ${model}`, table(runs.filter((run) => run.model === model))]),
   ]
   return `${blocks.join('\n\n')}\n`
 }

@@ -9,9 +9,9 @@ let model: Model
 /** This server, and the library that it stands on. */
 export const dotpool: Server = {
   version,
-  listen: async ({ folder }, threads) => {
+  listen: async (path, threads) => {
     const pool = await Pool.create({ threads })
-    model = await Model.load(pool, folder, { quantize: 'w8a8' })
+    model = await Model.load(pool, path, { quantize: 'w8a8' })
     const app = createServer({ models: { model } })
     await app.listen({ host: '127.0.0.1', port: 0 })
     return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`

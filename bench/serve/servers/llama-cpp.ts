@@ -22,7 +22,7 @@ interface Body {
  */
 export const llamaCpp: Server = {
   version: await getModuleVersion(),
-  listen: async ({ gguf }, threads, sequences, length) => {
+  listen: async (modelPath, threads, sequences, length) => {
     const llama = await getLlama({
       gpu: false,
       build: 'never',
@@ -30,7 +30,7 @@ export const llamaCpp: Server = {
       // it warns of a tokenizer without an end-of-sequence token
       logLevel: LlamaLogLevel.error,
     })
-    const model = await llama.loadModel({ modelPath: gguf })
+    const model = await llama.loadModel({ modelPath })
     const context = await model.createContext({
       sequences,
       // it shifts a context that has no room for one more

@@ -90,19 +90,21 @@ async function* streamed<Chunk extends object>(
   finish: (error?: unknown) => void,
 ): AsyncGenerator<Chunk, void, void> {
   const ends: ChoicePart[] = []
-  // where the reader leaves, nothing is thrown
-  let outcome: unknown = new ClientGoneError()
+  let outcome: unknown
+  let hasEnded = false
   try {
     for await (const part of parts) {
       if (part.result !== undefined) ends.push(part)
       yield* writer.chunks(part)
     }
     if (choices !== undefined) yield writer.usage(toUsage(resultsOf(ends), choices))
-    outcome = undefined
+    hasEnded = true
   } catch (error) {
     outcome = error
+    hasEnded = true
     throw error
   } finally {
-    finish(outcome)
+    // where the reader leaves, nothing is thrown
+    finish(hasEnded ? outcome : new ClientGoneError())
   }
 }
