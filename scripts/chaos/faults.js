@@ -39,7 +39,8 @@ const linux = process.platform === 'linux'
 
 /** A signal whose handler is the C library's sleep(): the signal's number is how many seconds the thread sleeps. */
 const SLEEP = 1
-const signalThread = linux ? prepareSignals() : () => {}
+/** @type {ReturnType<typeof prepareSignals> | undefined} */
+let signalThread
 
 function prepareSignals() {
   const library = koffi.load(null)
@@ -54,6 +55,8 @@ function suspendThread(/** @type {FaultTargets} */ { random }) {
     .map(Number)
     .filter((thread) => thread !== process.pid)
   counts['suspended threads']++
+  // not before: others, a server among them, may have handled the signal first
+  signalThread ??= prepareSignals()
   signalThread(process.pid, random.pick(others), SLEEP)
 }
 

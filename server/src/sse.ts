@@ -13,6 +13,8 @@ const headers = {
 /** Bytes that wait in the stream for a slow reader, beside those in the socket. */
 const HIGH_WATER_MARK = 1024
 
+const PING = ': ping\n\n'
+
 /** What follows the last item, in protocols whose items do not tell the end themselves. */
 export type Terminator = '[DONE]' | undefined
 
@@ -36,41 +38,78 @@ export async function sendEvents(
   end: StreamEnd,
   pingMillis: number,
 ): Promise<FastifyReply> {
-  const events = withPings(items, pingMillis)
-  const first = await events.next()
-  async function* write() {
-    try {
-      if (!first.done) yield first.value
-      yield* events
-      if (end.terminator !== undefined) yield `data: ${end.terminator}\n\n`
-    } catch (error) {
-      if (error instanceof ClientGoneError) return
-      for (const item of end.fail(toApiError(error))) yield toEvent(item)
-    }
-  }
-  const options = { objectMode: false, highWaterMark: HIGH_WATER_MARK }
-  return reply.headers(headers).send(Readable.from(write(), options))
+  const first = items.next()
+  const begins = await within(pingMillis, first)
+  const events = new EventStream(items, first, end, pingMillis)
+  if (begins === undefined) events.push(PING)
+  return reply.headers(headers).send(events)
 }
 
-async function* withPings(
-  items: AsyncGenerator<object, void, void>,
-  pingMillis: number,
-): AsyncGenerator<string, void, void> {
-  try {
-    for (;;) {
-      const next = items.next()
-      for (;;) {
-        const item = await within(pingMillis, next)
-        if (item === undefined) yield ': ping\n\n'
-        else if (item.done) return
-        else {
-          yield toEvent(item.value)
-          break
-        }
+/** One timer and one loop for each stream, not for each item: items of many streams come at once, after each step. */
+class EventStream extends Readable {
+  readonly #items: AsyncGenerator<object, void, void>
+  #first: Promise<IteratorResult<object, void>> | undefined
+  readonly #end: StreamEnd
+  readonly #pings: NodeJS.Timeout
+  #isWaiting = false
+
+  /** @param first item, which was asked for already */
+  constructor(
+    items: AsyncGenerator<object, void, void>,
+    first: Promise<IteratorResult<object, void>>,
+    end: StreamEnd,
+    pingMillis: number,
+  ) {
+    super({ highWaterMark: HIGH_WATER_MARK })
+    this.#items = items
+    this.#first = first
+    this.#end = end
+    this.#pings = setTimeout(() => this.#ping(), pingMillis)
+  }
+
+  override _read(): void {
+    if (!this.#isWaiting) void this.#write()
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    clearTimeout(this.#pings)
+    // what is wrong now, the reader cannot be told
+    this.#items.return().catch(() => {})
+    callback(error)
+  }
+
+  /** Writes events while there is room. */
+  async #write(): Promise<void> {
+    this.#isWaiting = true
+    try {
+      while (await this.#writeNext()) this.#pings.refresh()
+    } catch (error) {
+      if (this.destroyed) return
+      if (!(error instanceof ClientGoneError)) {
+        for (const item of this.#end.fail(toApiError(error))) this.push(toEvent(item))
       }
+      this.push(null)
     }
-  } finally {
-    await items.return()
+    this.#isWaiting = false
+  }
+
+  /** Returns whether there is room for one more. */
+  async #writeNext(): Promise<boolean> {
+    const first = this.#first
+    this.#first = undefined
+    const { done, value } = await (first ?? this.#items.next())
+    if (this.destroyed) return false
+    if (!done) return this.push(toEvent(value))
+    const { terminator } = this.#end
+    if (terminator !== undefined) this.push(`data: ${terminator}\n\n`)
+    this.push(null)
+    return false
+  }
+
+  /** A reader who has not taken what there is needs no comment. */
+  #ping(): void {
+    if (this.#isWaiting && this.readableLength === 0) this.push(PING)
+    this.#pings.refresh()
   }
 }
 

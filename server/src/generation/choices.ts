@@ -12,9 +12,11 @@ export interface ChoicePart {
 }
 
 /** Reads choices as they come. All end where one fails, or the reader leaves. */
-export async function* readChoices(
-  runs: readonly Generation[],
-): AsyncGenerator<ChoicePart, void, void> {
+export function readChoices(runs: readonly Generation[]): AsyncGenerator<ChoicePart, void, void> {
+  return runs.length === 1 ? readChoice(runs[0], 0) : readByTurns(runs)
+}
+
+async function* readByTurns(runs: readonly Generation[]): AsyncGenerator<ChoicePart, void, void> {
   const readers = runs.map(readChoice)
   const pending = new Map(readers.map((reader, i) => [i, next(reader, i)]))
   try {

@@ -94,19 +94,21 @@ async function* streamed<Chunk extends object>(
   work: RequestWork,
 ): AsyncGenerator<Chunk, void, void> {
   const ends: ChoicePart[] = []
-  // where the reader leaves, nothing is thrown
-  let outcome: unknown = new ClientGoneError()
+  let outcome: unknown
+  let hasEnded = false
   try {
     for await (const part of parts) {
       if (part.result !== undefined) ends.push(part)
       yield* writer.chunks(part)
     }
     yield* writer.end(toUsage(resultsOf(ends), choices))
-    outcome = undefined
+    hasEnded = true
   } catch (error) {
     outcome = error
+    hasEnded = true
     throw error
   } finally {
-    work.finish(outcome)
+    // where the reader leaves, nothing is thrown
+    work.finish(hasEnded ? outcome : new ClientGoneError())
   }
 }
