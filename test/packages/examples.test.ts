@@ -140,7 +140,7 @@ describe('the code of README.md and docs/', () => {
     return codes.map(([, code], i) => [`${page}, block ${i + 1}`, code])
   })
 
-  /** A project with dotpool installed, and the model that README loads: one with a chat template. */
+  /** A project with dotpool installed, and the models that the pages load: one with a chat template. */
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
@@ -154,6 +154,7 @@ describe('the code of README.md and docs/', () => {
     await cp(fixture, join(folder, 'Qwen3-0.6B'), { recursive: true })
     const template = '{% for message in messages %}{{ message.content }}\n{% endfor %}'
     await writeFile(join(folder, 'Qwen3-0.6B/chat_template.jinja'), template)
+    await cp(fixture, join(folder, 'Qwen3-Embedding-0.6B'), { recursive: true })
   })
   afterAll(async () => await rm(folder, { recursive: true }))
 
