@@ -75,6 +75,13 @@ describe('the example', () => {
     expect(Number(steps)).toBeLessThan(Number(ids))
   })
 
+  it('of embeddings prints lines, the nearest first', () => {
+    const lines = example('embed.js').stdout.trim().split('\n')
+    const cosines = lines.map((line) => Number(/^(-?[01]\.\d{3}) \w/.exec(line)?.[1]))
+    expect(cosines).toHaveLength(3)
+    expect(cosines).toEqual([...cosines].sort((a, b) => b - a))
+  })
+
   it('of JSON prints a document that fits its schema', () => {
     expect(JSON.parse(example('json.js').stdout)).toEqual({
       speaker: expect.stringMatching(/^(ROMEO|JULIET|NURSE)$/),
