@@ -262,6 +262,24 @@ describe('a stream of events', () => {
   })
 })
 
+it('an error that comes before the response has begun is an event of its own', async () => {
+  let fail: (error: Error) => void = () => {}
+  const gate = new Promise<void>((_, reject) => {
+    fail = reject
+  })
+  const models = { failing: scripted(model, 'Yes', gate) }
+  await using failing = await start(models, { pingSeconds: 0.001 })
+  const checked = await Conformance.of(failing.url)
+  const body = { ...request, model: 'failing', stream: true }
+  const response = await post(`${failing.url}/v1/responses`, body)
+  // a comment has begun the stream
+  fail(new Error('broken'))
+  await checked.check('POST', response.url, response)
+  const text = await response.text()
+  expect(text).toContain('event: error\ndata: {"type":"error","code":"internal_error"')
+  expect(text).not.toContain('response.created')
+})
+
 describe('refusals', () => {
   const call = { type: 'function_call', call_id: 'a', name: 'f', arguments: '{}' }
 

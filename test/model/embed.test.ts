@@ -1,3 +1,4 @@
+import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DisposedError, QueueFullError } from '#src/errors.js'
@@ -12,6 +13,7 @@ import {
   fixture,
   loadFixture,
   readIds,
+  readJson,
   relativeError,
   temporaryFolder,
   writeCheckpoint,
@@ -80,6 +82,26 @@ describe('an embedding', () => {
     const tokens = model.tokenizer.encode('What say you?')
     const [ofText, ofTokens] = await model.embed(['What say you?', tokens])
     expect(ofText).toEqual(ofTokens)
+  })
+
+  it('is of the token that the tokenizer ends a text with', async () => {
+    await using folder = await temporaryFolder()
+    await cp(fixture, folder.path, { recursive: true })
+    const tokenizer = readJson(join(fixture, 'tokenizer.json'))
+    const end = { id: '<|endoftext|>', type_id: 0 }
+    const template = {
+      type: 'TemplateProcessing',
+      single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: end }],
+      pair: [],
+      special_tokens: { [end.id]: { id: end.id, ids: [0], tokens: [end.id] } },
+    }
+    // as Qwen3-Embedding's has it
+    const post_processor = { type: 'Sequence', processors: [tokenizer.decoder, template] }
+    const json = JSON.stringify({ ...tokenizer, post_processor })
+    await writeFile(join(folder.path, 'tokenizer.json'), json)
+    using ending = await Model.load(pool, folder.path)
+    const tokens = model.tokenizer.encode('What say you?')
+    expect(await ending.embed(['What say you?'])).toEqual(await model.embed([[...tokens, 0]]))
   })
 
   it('has the same bits alone, in a batch, beside other requests and in TypeScript', async () => {

@@ -75,6 +75,13 @@ describe('the example', () => {
     expect(Number(steps)).toBeLessThan(Number(ids))
   })
 
+  it('of embeddings prints lines, the nearest first', () => {
+    const lines = example('embed.js').stdout.trim().split('\n')
+    const cosines = lines.map((line) => Number(/^(-?[01]\.\d{3}) \w/.exec(line)?.[1]))
+    expect(cosines).toHaveLength(3)
+    expect(cosines).toEqual([...cosines].sort((a, b) => b - a))
+  })
+
   it('of JSON prints a document that fits its schema', () => {
     expect(JSON.parse(example('json.js').stdout)).toEqual({
       speaker: expect.stringMatching(/^(ROMEO|JULIET|NURSE)$/),
@@ -140,7 +147,7 @@ describe('the code of README.md and docs/', () => {
     return codes.map(([, code], i) => [`${page}, block ${i + 1}`, code])
   })
 
-  /** A project with dotpool installed, and the model that README loads: one with a chat template. */
+  /** A project with dotpool installed, and the models that the pages load: one with a chat template. */
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
@@ -154,6 +161,7 @@ describe('the code of README.md and docs/', () => {
     await cp(fixture, join(folder, 'Qwen3-0.6B'), { recursive: true })
     const template = '{% for message in messages %}{{ message.content }}\n{% endfor %}'
     await writeFile(join(folder, 'Qwen3-0.6B/chat_template.jinja'), template)
+    await cp(fixture, join(folder, 'Qwen3-Embedding-0.6B'), { recursive: true })
   })
   afterAll(async () => await rm(folder, { recursive: true }))
 

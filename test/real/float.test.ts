@@ -62,6 +62,19 @@ describe.skipIf(!canRun)(`a real model in float32${skipNote}`, { timeout: 900_00
     }
   })
 
+  it('embeds prose by the states that PyTorch predicts from', async () => {
+    const head = model.linears.get('lm_head')
+    const window = windowOf(0)
+    const ends = [1, 2, 17, 64, 130]
+    const embeddings = await model.embed(ends.map((end) => window.slice(0, end)))
+    for (const [i, end] of ends.entries()) {
+      // of length 1, which does not change what is best
+      const logits = (await head?.forward(embeddings[i])) as Float32Array
+      const best = logits.indexOf(maximumOf(logits))
+      expect(best, `token ${end - 1}`).toBe(golden.best_of_first_4096[end - 1])
+    }
+  })
+
   it('answers as PyTorch, except where two tokens are equally likely', async () => {
     for (const { prompt, ids, greedy, margins } of golden.chats) {
       const answer = await collect(model.generateTokens(ids, { maxTokens: greedy.length }))
