@@ -102,10 +102,10 @@ export class Chart {
   }
 }
 
-/** To 1, 2 or 5 times a power of ten, so that the scale seldom changes. */
+/** To one of a few numbers times a power of ten, so that the scale seldom changes. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value))
-  return power * ([1, 2, 5].find((digit) => digit * power >= value) ?? 10)
+  return power * ([1, 1.5, 2, 3, 5, 7.5].find((digit) => digit * power >= value) ?? 10)
 }
 
 interface Point {
