@@ -29,6 +29,7 @@ interface ServerPackage {
     host: string
     port: number
     apiKeys: readonly string[]
+    tls: { cert: string; key: string } | undefined
     corsOrigins: readonly string[]
     maxChoices: number
     requestTimeoutSeconds: number
@@ -48,6 +49,8 @@ interface ServeFlags extends Omit<ModelFlags, 'model'> {
   kvBytes?: number
   apiKey?: string[]
   apiKeyFile?: string
+  tlsCert?: string
+  tlsKey?: string
   cors?: string[]
   maxChoices: number
   timeout: number
@@ -91,6 +94,8 @@ export const serveCommand = new Command('serve')
   )
   .option('--api-key <key>', 'requests must bring it; can be repeated', collect)
   .option('--api-key-file <file>', 'a file of such keys, one a line')
+  .option('--tls-cert <file>', 'serve HTTPS by this certificate; SIGHUP reads it again')
+  .option('--tls-key <file>', 'its private key')
   .option('--cors <origin>', 'pages of it may call from a browser; can be repeated', collect)
   .option('--max-choices <n>', 'the most choices of one request', number, 8)
   .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
@@ -108,6 +113,7 @@ export const serveCommand = new Command('serve')
       host: flags.host,
       port: flags.port,
       apiKeys,
+      tls: toTls(flags),
       corsOrigins: flags.cors ?? [],
       maxChoices: flags.maxChoices,
       requestTimeoutSeconds: flags.timeout,
@@ -155,6 +161,12 @@ function namedModel(text: string, others: ServeFlags['model'] = []): ServeFlags[
     throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
   }
   return [...others, { name, path }]
+}
+
+function toTls({ tlsCert: cert, tlsKey: key }: ServeFlags) {
+  if (cert !== undefined && key !== undefined) return { cert, key }
+  if (cert === undefined && key === undefined) return undefined
+  throw new ArgumentError('--tls-cert', 'it and --tls-key', `only ${cert ?? key}`)
 }
 
 function readKeys(file: string | undefined): string[] {
