@@ -1,6 +1,7 @@
-import closeWithGrace from 'close-with-grace'
+import closeWithGrace, { type Signals } from 'close-with-grace'
 import type { ModelStore } from './models/store.js'
 import { createServer, type ServerOptions } from './server.js'
+import { reloadOnHangup } from './tls.js'
 
 export interface ServeOptions extends Omit<ServerOptions, 'models'> {
   models: ModelStore
@@ -15,22 +16,24 @@ const CLOSE_MILLIS = 5000
 
 /**
  * Listens, while models are being loaded, until a signal ends it: then requests that run are finished, and a second
- * signal ends the process at once.
+ * signal ends the process at once. With TLS, SIGHUP has it read the certificate again.
  *
  * @returns when it has ended
  * @throws why it cannot listen, or the models cannot be loaded
  */
 export async function serve({ host = '127.0.0.1', port = 8000, ...options }: ServeOptions) {
-  const { drainSeconds = 30, models } = options
+  const { drainSeconds = 30, models, tls } = options
   const app = createServer({ logger: true, ...options })
   const closed = new Promise<void>((resolve) => {
     app.addHook('onClose', async () => resolve())
   })
   const delay = drainSeconds * 1000 + CLOSE_MILLIS
-  const grace = closeWithGrace({ delay, logger: app.log }, async ({ err }) => {
+  const skip: Signals[] = tls === undefined ? [] : ['SIGHUP']
+  const grace = closeWithGrace({ delay, logger: app.log, skip }, async ({ err }) => {
     if (err !== undefined) app.log.error(err)
     await app.close()
   })
+  if (tls !== undefined) reloadOnHangup(app, tls)
   try {
     await app.listen({ host, port })
     await models.ready

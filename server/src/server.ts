@@ -4,10 +4,13 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import { ApiError } from './errors.js'
 import { answerError, dotpoolRoutes } from './plugin.js'
 import type { RouteOptions } from './settings.js'
+import { readTls, type TlsFiles } from './tls.js'
 
 export interface ServerOptions extends RouteOptions {
   /** Origins whose pages may call it from a browser; none by default. */
   corsOrigins?: readonly string[] | undefined
+  /** Serves HTTPS by these files. HTTP by default. */
+  tls?: TlsFiles | undefined
   /** Fastify's option: pino's settings, or whether it logs at all. False by default. */
   logger?: FastifyServerOptions['logger']
 }
@@ -15,10 +18,15 @@ export interface ServerOptions extends RouteOptions {
 /** A client has this time to send a request. */
 const RECEIVE_MILLIS = 60_000
 
-/** A server of OpenAI's protocol: a fastify app, to be started by `listen` and ended by `close`. */
+/**
+ * A server of OpenAI's protocol: a fastify app, to be started by `listen` and ended by `close`.
+ *
+ * @throws ArgumentError for a certificate that cannot be used
+ */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { corsOrigins = [], logger = false, ...routes } = options
+  const { corsOrigins = [], logger = false, tls, ...routes } = options
   const app = Fastify({
+    ...(tls && { https: readTls(tls) }),
     logger,
     // its 10 s would also end requests that are being drained
     pluginTimeout: 0,

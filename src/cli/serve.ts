@@ -31,6 +31,7 @@ interface ServerPackage {
     port: number
     apiKeys: readonly string[]
     readBandwidth: number | undefined
+    tls: { cert: string; key: string } | undefined
     corsOrigins: readonly string[]
     maxChoices: number
     requestTimeoutSeconds: number
@@ -50,6 +51,8 @@ interface ServeFlags extends Omit<ModelFlags, 'model'> {
   kvBytes?: number
   apiKey?: string[]
   apiKeyFile?: string
+  tlsCert?: string
+  tlsKey?: string
   cors?: string[]
   maxChoices: number
   timeout: number
@@ -93,6 +96,8 @@ export const serveCommand = new Command('serve')
   )
   .option('--api-key <key>', 'requests must bring it; can be repeated', collect)
   .option('--api-key-file <file>', 'a file of such keys, one a line')
+  .option('--tls-cert <file>', 'serve HTTPS by this certificate; SIGHUP reads it again')
+  .option('--tls-key <file>', 'its private key')
   .option('--cors <origin>', 'pages of it may call from a browser; can be repeated', collect)
   .option('--max-choices <n>', 'the most choices of one request', number, 8)
   .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
@@ -113,6 +118,7 @@ export const serveCommand = new Command('serve')
       host: flags.host,
       port: flags.port,
       apiKeys,
+      tls: toTls(flags),
       corsOrigins: flags.cors ?? [],
       maxChoices: flags.maxChoices,
       requestTimeoutSeconds: flags.timeout,
@@ -160,6 +166,12 @@ function namedModel(text: string, others: ServeFlags['model'] = []): ServeFlags[
     throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
   }
   return [...others, { name, path }]
+}
+
+function toTls({ tlsCert: cert, tlsKey: key }: ServeFlags) {
+  if (cert !== undefined && key !== undefined) return { cert, key }
+  if (cert === undefined && key === undefined) return undefined
+  throw new ArgumentError('--tls-cert', 'it and --tls-key', `only ${cert ?? key}`)
 }
 
 function readKeys(file: string | undefined): string[] {

@@ -32,6 +32,10 @@ test.concurrent.each([
   [['serve', '--model', `a=${fixture}`, '--model', `a=${fixture}`], 'Another model is called a'],
   [['serve', '--model', fixture, '--memory', '8 apples'], 'such as 1048576, 512m or 8g.'],
   [['serve', '--model', `a=${fixture}`, '--memory', '0.1m'], 'bytes, which a takes, got 104857'],
+  [
+    ['serve', '--model', fixture, '--tls-key', 'key.pem'],
+    'expected it and --tls-key, got only key',
+  ],
   [['quantize', fixture], "error: missing required argument 'out'"],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)
