@@ -76,6 +76,18 @@ export type {
 } from './model/generation/run.js'
 export type { Sampling } from './model/generation/sampler.js'
 export type { LoadOptions } from './model/load.js'
+export type {
+  AnyOfFormat,
+  ChoiceFormat,
+  GrammarFormat,
+  JsonFormat,
+  JsonSchemaFormat,
+  RegexFormat,
+  RepeatFormat,
+  ResponseFormat,
+  SequenceFormat,
+  TextFormat,
+} from './model/grammar/response-format.js'
 export { Model } from './model/model.js'
 export {
   type QuantizeOptions,

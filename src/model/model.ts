@@ -18,6 +18,7 @@ import {
 import type { Generation } from './generation/generation.js'
 import { meanNll, type NllOptions } from './generation/nll.js'
 import type { Prompt } from './generation/prompt.js'
+import { GrammarThread } from './grammar/thread/grammar-thread.js'
 import { type LoadOptions, loadParts, type ModelParts } from './load.js'
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
@@ -38,6 +39,7 @@ export class Model {
   /** @internal */
   readonly decoder: Decoder
   readonly #texts: Texts
+  readonly #grammars: GrammarThread
 
   private constructor(parts: ModelParts) {
     this.pool = parts.pool
@@ -46,6 +48,12 @@ export class Model {
     this.maxContext = parts.maxContext
     this.decoder = new Decoder(parts, this)
     this.#texts = parts.texts
+    const { vocabSize, eosTokenIds } = parts.network.config
+    this.#grammars = new GrammarThread(
+      () => ({ table: this.tokenizer.table, size: vocabSize, endTokens: eosTokenIds }),
+      parts.pool.memory,
+    )
+    parts.pool.attach(this.#grammars)
     Object.freeze(this)
   }
 
@@ -76,6 +84,13 @@ export class Model {
     if (tokenizer !== undefined) return tokenizer
     const got = `text for ${this.folder}`
     throw new ArgumentError('prompt', 'tokens, for there is no tokenizer.json', got)
+  }
+
+  /** @internal Whoever follows texts that have a format; throws an ArgumentError if there is no tokenizer.json. */
+  get grammars(): GrammarThread {
+    if (this.#texts.tokenizer !== undefined) return this.#grammars
+    const expected = 'a checkpoint with a tokenizer.json, to know what tokens stand for'
+    throw new ArgumentError('responseFormat', expected, this.folder)
   }
 
   /** The chat template of its checkpoint, which may have none. */
@@ -112,7 +127,8 @@ export class Model {
    *   are, so that the caller may change theirs as soon as the call has returned
    * @returns the text to iterate over, and its `result`: why it ended, and how many tokens it took
    * @throws ArgumentError at once; later the signal's reason, QueueFullError, NotANumberError, NoTokenError if
-   *   processors mask every token, ArgumentError if one is async, what the pool throws
+   *   processors mask every token, ArgumentError if one is async or the response format cannot be enforced, what the
+   *   pool throws
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.decoder.check()
@@ -124,7 +140,7 @@ export class Model {
     tokens: ArrayLike<number>,
     options: GenerateTokensOptions = {},
   ): AsyncGenerator<number, void, void> {
-    return generateTokens(this.decoder, tokens, options)
+    return generateTokens(this, tokens, options)
   }
 
   /**
@@ -171,7 +187,9 @@ export class Model {
   /** Releases all weights. What is being generated is rejected with a DisposedError, as later calls. */
   dispose(): void {
     this.decoder.dispose()
-    void this.#texts.end(new DisposedError('the model'))
+    const reason = new DisposedError('the model')
+    void this.#texts.end(reason)
+    void this.#grammars.end(reason)
   }
 
   [Symbol.dispose](): void {

@@ -1,12 +1,15 @@
-import { checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
+import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
 import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
 import {
+  type Constraint,
   GenerateRequest,
   type LogitsProcessor,
   type TokenSink,
 } from '../decoder/generate-request.js'
+import { copyResponseFormat, type ResponseFormat } from '../grammar/response-format.js'
+import type { GrammarThread } from '../grammar/thread/grammar-thread.js'
 import { StopFinder } from '../text/stop-finder.js'
 import type { TemplateInputs } from '../text/template-inputs.js'
 import { Generation, tokensOf } from './generation.js'
@@ -30,6 +33,11 @@ export interface GenerateTokensOptions {
   processors?: readonly LogitsProcessor[] | undefined
   /** Goes on behind tokens that end a text. */
   ignoreEnd?: boolean | undefined
+  /**
+   * What the text is to look like: only tokens are sampled that keep it so, and it ends only where it is complete, or
+   * where `maxTokens` or the context cut it off. Log probabilities are those without it.
+   */
+  responseFormat?: ResponseFormat | undefined
   /** Stops the work; the next read rejects with its reason. */
   signal?: AbortSignal | undefined
 }
@@ -49,6 +57,7 @@ const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
   sampling: true,
   processors: true,
   ignoreEnd: checkBoolean,
+  responseFormat: true,
   signal: checkSignal,
 }
 
@@ -63,8 +72,13 @@ const generateOptions: OptionNames<GenerateOptions> = {
 }
 
 /** A decoder that texts go into and come out of. */
-export interface TextDecoder extends PromptEncoder {
+export interface TextDecoder extends PromptEncoder, ConstrainedDecoder {}
+
+/** A decoder of tokens that may follow a grammar. */
+export interface ConstrainedDecoder {
   readonly decoder: Decoder
+  /** Throws an ArgumentError where there is no tokenizer. */
+  readonly grammars: GrammarThread
 }
 
 /**
@@ -83,16 +97,18 @@ export function generateText(
     generateOptions,
   )
   const stops = copyStops(stop)
-  const settings = readSettings(decoder, others)
+  const settings = readSettings(model, others)
   const { signal } = settings
   const encoding = encode(model, prompt, signal, { tools, templateOptions })
   const start: Start = async (sink) => {
     const tokens = await encoding
+    const constraint = await constrain(model, tokens, settings)
     const detokenizer: Detokenizer = {
       stream: model.tokenizer.stream(tokens),
       stops: new StopFinder(stops),
     }
-    return { request: makeRequest(decoder, tokens, settings, sink, logprobs), detokenizer }
+    const request = makeRequest(decoder, tokens, settings, sink, constraint, logprobs)
+    return { request, detokenizer }
   }
   return new Generation(new Run(start, () => decoder.wake(), signal))
 }
@@ -103,14 +119,16 @@ export function generateText(
  * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateTokens(
-  decoder: Decoder,
+  model: ConstrainedDecoder,
   prompt: ArrayLike<number>,
   options: GenerateTokensOptions,
 ): AsyncGenerator<number, void, void> {
-  const settings = readSettings(decoder, checkOptions(options, generateTokensOptions))
+  const { decoder } = model
+  const settings = readSettings(model, checkOptions(options, generateTokensOptions))
   const tokens = copyPrompt(decoder, prompt, 'tokens')
   const start: Start = async (sink) => {
-    const request = makeRequest(decoder, tokens, settings, sink, undefined)
+    const constraint = await constrain(model, tokens, settings)
+    const request = makeRequest(decoder, tokens, settings, sink, constraint, undefined)
     return { request, detokenizer: undefined }
   }
   return tokensOf(new Run(start, () => decoder.wake(), settings.signal))
@@ -122,19 +140,44 @@ interface Settings {
   sampling: Sampling
   processors: readonly LogitsProcessor[]
   ignoreEnd: boolean
+  responseFormat: ResponseFormat | undefined
   signal: AbortSignal | undefined
 }
 
-function readSettings({ config }: Decoder, options: GenerateTokensOptions): Settings {
+function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions): Settings {
   const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal } = options
+  const { config } = model.decoder
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
+  const responseFormat = copyResponseFormat(options.responseFormat)
+  if (responseFormat !== undefined) checkCanConstrain(model.grammars, ignoreEnd)
   return {
     maxTokens,
     sampling: copySampling(sampling, config.vocabSize),
     processors: copyProcessors(processors),
     ignoreEnd,
+    responseFormat,
     signal,
   }
+}
+
+/** A text that follows a grammar ends by a token that says so. */
+function checkCanConstrain(grammars: GrammarThread, ignoreEnd: boolean): void {
+  if (ignoreEnd) {
+    throw new ArgumentError('ignoreEnd', 'false beside responseFormat, which says where to end', 'true')
+  }
+  if (grammars.canEnd) return
+  const expected = 'a model whose config.json names an eos_token_id, to end with'
+  throw new ArgumentError('responseFormat', expected, 'one without')
+}
+
+/** Has a thread follow the text, if it is to have a format. */
+async function constrain(
+  { grammars }: ConstrainedDecoder,
+  prompt: Uint32Array,
+  { responseFormat, signal }: Settings,
+): Promise<Constraint | undefined> {
+  if (responseFormat === undefined) return undefined
+  return await grammars.open(responseFormat, prompt.length, signal)
 }
 
 /** The tokens of a prompt. Those of a text come later; a promise that rejects is first looked at by the run. */
@@ -169,6 +212,7 @@ function makeRequest(
   prompt: Uint32Array,
   { maxTokens, sampling, processors, ignoreEnd, signal }: Settings,
   sink: TokenSink,
+  constraint: Constraint | undefined,
   logprobs: number | undefined,
 ): GenerateRequest {
   const { pool, maxContext, config } = decoder
@@ -182,6 +226,8 @@ function makeRequest(
     sampler: new TokenSampler(memory, sampling, prompt, capacity, logProbs),
     sink,
     processors,
+    constraint,
+    wake: () => decoder.wake(),
     maxTokens,
     maxContext,
     endTokens: ignoreEnd ? [] : config.eosTokenIds,

@@ -24,22 +24,26 @@ export interface Net {
   readonly end: Node
 }
 
-/**
- * The automaton of a grammar over bytes: a net of states for each rule. All that is left in it can come to an end.
- *
- * @throws ArgumentError for a grammar that is too large, is left-recursive, or has no text of finite length
- */
-export function buildAutomaton(root: Rule): Net {
+/** A grammar over bytes: a net of states for each rule. All that is in it can come to an end. */
+export interface Automaton {
+  readonly root: Net
+  /** How many states there are. */
+  readonly size: number
+}
+
+/** @throws ArgumentError for a grammar that is too large, is left-recursive, or has no text of finite length */
+export function buildAutomaton(rule: Rule): Automaton {
   const builder = new Builder()
-  const net = builder.build(root)
+  const root = builder.build(rule)
   prune(builder.nodes, builder.nets)
-  if (!net.start.epsilons.length && !net.start.edges.length && !net.start.calls.length) {
+  const { epsilons, edges, calls } = root.start
+  if (epsilons.length + edges.length + calls.length === 0) {
     const expected = 'a format that a text of finite length can have'
     throw new ArgumentError('responseFormat', expected, 'one that no text has')
   }
   refuseLeftRecursion(builder.nets)
   for (const node of builder.nodes) node.isTail = isTail(node)
-  return net
+  return { root, size: builder.nodes.length }
 }
 
 class Builder {
@@ -204,14 +208,15 @@ function prune(nodes: readonly Node[], nets: readonly Net[]): void {
 
 /** A rule that begins with itself would be called without end before a byte is read. */
 function refuseLeftRecursion(nets: readonly Net[]): void {
-  const nullable = findNullable(nets)
+  const fronts = findFronts(nets)
   const done = new Set<Net>()
   for (const root of nets) {
     const path: { net: Net; rest: Net[] }[] = []
     const entered = new Set<Net>()
     const enter = (net: Net) => {
       entered.add(net)
-      path.push({ net, rest: [...firstCalls(net, nullable)] })
+      const rest = [...(fronts.get(net) ?? [])].flatMap(({ calls }) => calls.map(({ net }) => net))
+      path.push({ net, rest })
     }
     if (!done.has(root)) enter(root)
     for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
@@ -228,41 +233,29 @@ function refuseLeftRecursion(nets: readonly Net[]): void {
   }
 }
 
-/** Rules that admit the empty text. */
-function findNullable(nets: readonly Net[]): Set<Net> {
-  const nullable = new Set<Net>()
-  /** Rules that may be nullable once another one is. */
-  const waiting = new Map<Net, Net[]>()
-  const pending = [...nets]
-  for (let net = pending.pop(); net !== undefined; net = pending.pop()) {
-    if (nullable.has(net)) continue
-    const nodes = reached(net, nullable)
-    if (nodes.has(net.end)) {
-      nullable.add(net)
-      pending.push(...(waiting.get(net) ?? []))
-      waiting.delete(net)
-      continue
+/** The states of each rule that are reached before any byte. */
+function findFronts(nets: readonly Net[]): Map<Net, Set<Node>> {
+  const fronts = new Map(nets.map((net) => [net, new Set<Node>()]))
+  /** What is reached as well, once it is known that a rule admits the empty text. */
+  const waiting = new Map<Net, { net: Net; node: Node }[]>()
+  const pending = nets.map((net) => ({ net, node: net.start }))
+  const isNullable = (net: Net) => fronts.get(net)?.has(net.end) ?? false
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const { net, node } = at
+    const front = fronts.get(net)
+    if (front === undefined || front.has(node)) continue
+    front.add(node)
+    for (const target of node.epsilons) pending.push({ net, node: target })
+    for (const { net: called, next } of node.calls) {
+      const behind = { net, node: next }
+      const list = waiting.get(called)
+      if (isNullable(called)) pending.push(behind)
+      else if (list !== undefined) list.push(behind)
+      else waiting.set(called, [behind])
     }
-    for (const called of firstCalls(net, nullable)) {
-      if (!nullable.has(called)) waiting.set(called, [...(waiting.get(called) ?? []), net])
-    }
+    if (node.isEnd) for (const behind of waiting.get(net) ?? []) pending.push(behind)
   }
-  return nullable
-}
-
-function firstCalls(net: Net, nullable: ReadonlySet<Net>): Set<Net> {
-  const nodes = [...reached(net, nullable)]
-  return new Set(nodes.flatMap(({ calls }) => calls.map((call) => call.net)))
-}
-
-/** The states of a rule before any byte. */
-function reached({ start }: Net, nullable: ReadonlySet<Net>): Set<Node> {
-  const found = new Set([start])
-  for (const node of found) {
-    for (const target of node.epsilons) found.add(target)
-    for (const { net, next } of node.calls) if (nullable.has(net)) found.add(next)
-  }
-  return found
+  return fronts
 }
 
 function isTail(node: Node): boolean {

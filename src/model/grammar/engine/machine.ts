@@ -1,11 +1,11 @@
 import { ArgumentError } from '../../../errors.js'
-import type { Net, Node } from './automaton.js'
+import type { Automaton, Node } from './automaton.js'
 
 /** Ways to go on that a step may find at most: an ambiguous grammar has more and more of them. */
 const MAX_WAYS = 10_000
 
-/** What is found out for one mask, at most: seconds' worth. */
-const MAX_WORK = 4_000_000
+/** What is found out for one mask, at most: less than a second's worth. */
+const MAX_WORK = 2_000_000
 
 /** A state that is new takes memory, and time to tell its bytes apart. */
 const NEW_STATE = 50
@@ -120,8 +120,16 @@ export class Machine {
   #stacks = 0
   #work = 0
 
-  constructor(net: Net) {
-    this.start = this.#close([{ node: net.start, stack: undefined }]) as State
+  readonly #nodes: number
+
+  constructor({ root, size }: Automaton) {
+    this.#nodes = size
+    this.start = this.#close([{ node: root.start, stack: undefined }]) as State
+  }
+
+  /** About the memory that it holds, in states of an automaton. */
+  get size(): number {
+    return this.#nodes + 4 * this.#states.size
   }
 
   /** Work is bounded from here. */
@@ -137,6 +145,7 @@ export class Machine {
   stateBehind(state: State, byte: number): State | null {
     const ways: Way[] = []
     for (const { node, stack } of state.ways) {
+      this.#work += node.edges.length
       for (const { bytes, target } of node.edges) {
         if (bytes[0] <= byte && byte <= bytes[1]) ways.push({ node: target, stack })
       }

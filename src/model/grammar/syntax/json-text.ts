@@ -125,7 +125,7 @@ export const anyNumber = sequence(
 export const anyBoolean = choice([text('true'), text('false')])
 
 /** White space between the parts of arrays and objects: none, a space, or a new line with some indentation. */
-const gap = choice([text(''), text(' '), sequence(text('\n'), repeat(anyOf(' \t'), 0, 24))])
+const gap = choice([text(''), text(' '), sequence(text('\n'), repeat(anyOf(' \t'), 0, 16))])
 const gapRule = new Rule('space')
 gapRule.body = gap
 export const space = ruleOf(gapRule)

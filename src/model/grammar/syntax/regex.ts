@@ -173,6 +173,7 @@ const sets: Record<'digit' | 'space' | 'word', readonly CodePoints[]> = {
   ],
 }
 
+let allCharacters: string | undefined
 const knownProperties = new Map<string, CodePoints[]>()
 
 /** What Node.js finds to have a property, such as `\p{Letter}`. */
@@ -180,14 +181,13 @@ function propertyRanges({ key, value }: AST.UnicodePropertyCharacterSet): CodePo
   const name = value === null ? key : `${key}=${value}`
   const known = knownProperties.get(name)
   if (known !== undefined) return known
-  const has = new RegExp(`^\\p{${name}}`, 'u')
-  const ranges: [number, number][] = []
-  for (let point = 0; point <= 0x10ffff; point++) {
-    if (!has.test(String.fromCodePoint(point))) continue
-    const last = ranges.at(-1)
-    if (last !== undefined && last[1] === point - 1) last[1] = point
-    else ranges.push([point, point])
-  }
+  allCharacters ??= Array.from({ length: 0x110000 - 0x800 }, (_, i) =>
+    String.fromCodePoint(i < 0xd800 ? i : i + 0x800),
+  ).join('')
+  const runs = allCharacters.matchAll(new RegExp(`\\p{${name}}+`, 'gu'))
+  const ranges = Array.from(runs, ({ 0: [...run] }): CodePoints => {
+    return [run[0].codePointAt(0) as number, run[run.length - 1].codePointAt(0) as number]
+  })
   knownProperties.set(name, ranges)
   return ranges
 }
