@@ -75,7 +75,6 @@ export type {
   Usage,
 } from './model/generation/run.js'
 export type { Sampling } from './model/generation/sampler.js'
-export type { LoadOptions } from './model/load.js'
 export type {
   AnyOfFormat,
   ChoiceFormat,
@@ -88,6 +87,7 @@ export type {
   SequenceFormat,
   TextFormat,
 } from './model/grammar/response-format.js'
+export type { LoadOptions } from './model/load.js'
 export { Model } from './model/model.js'
 export {
   type QuantizeOptions,

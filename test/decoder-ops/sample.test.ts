@@ -162,7 +162,8 @@ describe.each(isas)('sampling on %s', (isa) => {
           const copy = share(pool, new Float32Array(n))
           const logProbs = random() < 0.5 ? undefined : { count: 3, copy }
           const words = Array.from({ length: Math.ceil(n / 32) }, () => random() * 2 ** 32)
-          const mask = random() < 0.5 ? undefined : { words: shareWords(pool, [i, ...words]), tag: i }
+          const mask =
+            random() < 0.5 ? undefined : { words: shareWords(pool, [i, ...words]), tag: i }
           return { ...options, random: (options.random + i) >>> 0, adjustments, logProbs, mask }
         })
         asked.forEach((sample, i) => {

@@ -1,5 +1,10 @@
 import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
-import { type LogProbs, type MaskOptions, type SampleOptions, SampleOutcome } from '../../ops/sample-rows.js'
+import {
+  type LogProbs,
+  type MaskOptions,
+  type SampleOptions,
+  SampleOutcome,
+} from '../../ops/sample-rows.js'
 import type { OutputUse } from './batch.js'
 import { type FinishReason, type Output, Request } from './request.js'
 
@@ -21,23 +26,15 @@ export interface Sampler {
   accept(token: number): void
 }
 
-/** What a request is told of its constraint. */
-export interface ConstraintEvents {
-  /** A mask is there that was waited for. */
-  onReady(): void
-  onFail(error: unknown): void
-}
-
 /** Says which tokens may be sampled. It finds out while steps run, and may be late. */
 export interface Constraint {
   /** Whether the mask behind all tokens so far is there. */
   readonly isReady: boolean
   /** The mask of the token at a position, which may not be there yet. */
   at(position: number): MaskOptions
-  listen(events: ConstraintEvents): void
   /** The text has come to hold a token. */
   accept(token: number): void
-  /** Asks to be told once the mask behind all tokens so far is there. */
+  /** Has the scheduler woken once the mask behind all tokens so far is there. */
   awaitMask(): void
   /** Nothing more is sampled. */
   close(): void
@@ -59,9 +56,7 @@ export interface GenerateSettings {
   readonly sampler: Sampler
   readonly sink: TokenSink
   readonly processors: readonly LogitsProcessor[]
-  readonly constraint: Constraint | undefined
-  /** Goes on, where the constraint is ready. */
-  readonly wake: () => void
+  readonly constraint?: Constraint | undefined
   /** At least one. */
   readonly maxTokens: number
   /** The most tokens of the whole sequence. */
@@ -84,8 +79,6 @@ export class GenerateRequest extends Request {
     const { maxTokens, maxContext, signal } = settings
     super(prompt, Math.min(prompt.length + maxTokens, maxContext), signal)
     this.#settings = settings
-    const { constraint, wake } = settings
-    constraint?.listen({ onReady: wake, onFail: (error) => this.fail(error) })
     if (signal?.aborted) this.abort(signal.reason)
   }
 

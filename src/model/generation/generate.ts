@@ -3,12 +3,12 @@ import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
 import {
-  type Constraint,
   GenerateRequest,
   type LogitsProcessor,
   type TokenSink,
 } from '../decoder/generate-request.js'
 import { copyResponseFormat, type ResponseFormat } from '../grammar/response-format.js'
+import type { GrammarText } from '../grammar/thread/grammar-text.js'
 import type { GrammarThread } from '../grammar/thread/grammar-thread.js'
 import { StopFinder } from '../text/stop-finder.js'
 import type { TemplateInputs } from '../text/template-inputs.js'
@@ -102,12 +102,11 @@ export function generateText(
   const encoding = encode(model, prompt, signal, { tools, templateOptions })
   const start: Start = async (sink) => {
     const tokens = await encoding
-    const constraint = await constrain(model, tokens, settings)
     const detokenizer: Detokenizer = {
       stream: model.tokenizer.stream(tokens),
       stops: new StopFinder(stops),
     }
-    const request = makeRequest(decoder, tokens, settings, sink, constraint, logprobs)
+    const request = await startRequest(model, tokens, settings, sink, logprobs)
     return { request, detokenizer }
   }
   return new Generation(new Run(start, () => decoder.wake(), signal))
@@ -127,8 +126,7 @@ export function generateTokens(
   const settings = readSettings(model, checkOptions(options, generateTokensOptions))
   const tokens = copyPrompt(decoder, prompt, 'tokens')
   const start: Start = async (sink) => {
-    const constraint = await constrain(model, tokens, settings)
-    const request = makeRequest(decoder, tokens, settings, sink, constraint, undefined)
+    const request = await startRequest(model, tokens, settings, sink, undefined)
     return { request, detokenizer: undefined }
   }
   return tokensOf(new Run(start, () => decoder.wake(), settings.signal))
@@ -163,21 +161,15 @@ function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions)
 /** A text that follows a grammar ends by a token that says so. */
 function checkCanConstrain(grammars: GrammarThread, ignoreEnd: boolean): void {
   if (ignoreEnd) {
-    throw new ArgumentError('ignoreEnd', 'false beside responseFormat, which says where to end', 'true')
+    throw new ArgumentError(
+      'ignoreEnd',
+      'false beside responseFormat, which says where to end',
+      'true',
+    )
   }
   if (grammars.canEnd) return
   const expected = 'a model whose config.json names an eos_token_id, to end with'
   throw new ArgumentError('responseFormat', expected, 'one without')
-}
-
-/** Has a thread follow the text, if it is to have a format. */
-async function constrain(
-  { grammars }: ConstrainedDecoder,
-  prompt: Uint32Array,
-  { responseFormat, signal }: Settings,
-): Promise<Constraint | undefined> {
-  if (responseFormat === undefined) return undefined
-  return await grammars.open(responseFormat, prompt.length, signal)
 }
 
 /** The tokens of a prompt. Those of a text come later; a promise that rejects is first looked at by the run. */
@@ -207,12 +199,32 @@ function copyPrompt(decoder: Decoder, prompt: ArrayLike<number>, argument: strin
   return tokens
 }
 
+/** Has a thread follow the text first, if that is to have a format. */
+async function startRequest(
+  model: ConstrainedDecoder,
+  prompt: Uint32Array,
+  settings: Settings,
+  sink: TokenSink,
+  logprobs: number | undefined,
+): Promise<GenerateRequest> {
+  const { decoder } = model
+  const { responseFormat: format, signal } = settings
+  if (format === undefined) return makeRequest(decoder, prompt, settings, sink, undefined, logprobs)
+  const text = await model.grammars.open(format, prompt.length, signal)
+  try {
+    return makeRequest(decoder, prompt, settings, sink, text, logprobs)
+  } catch (error) {
+    text.close()
+    throw error
+  }
+}
+
 function makeRequest(
   decoder: Decoder,
   prompt: Uint32Array,
   { maxTokens, sampling, processors, ignoreEnd, signal }: Settings,
   sink: TokenSink,
-  constraint: Constraint | undefined,
+  constraint: GrammarText | undefined,
   logprobs: number | undefined,
 ): GenerateRequest {
   const { pool, maxContext, config } = decoder
@@ -227,11 +239,14 @@ function makeRequest(
     sink,
     processors,
     constraint,
-    wake: () => decoder.wake(),
     maxTokens,
     maxContext,
     endTokens: ignoreEnd ? [] : config.eosTokenIds,
     signal,
+  })
+  constraint?.listen({
+    onReady: () => decoder.wake(),
+    onFail: (error) => request.fail(error),
   })
   decoder.submit(request)
   return request

@@ -2,8 +2,8 @@ import { ArgumentError } from '../../../errors.js'
 import { type Expression, normalise, type Rule } from '../syntax/expression.js'
 import { type Bytes, utf8Ranges } from './utf8-ranges.js'
 
-/** States of all rules together: what a large schema takes, many times over, is compiled in less than a second. */
-const MAX_NODES = 200_000
+/** States of all rules together: many times what large schemas take, and made in less than a second. */
+const MAX_NODES = 100_000
 
 /** A state of a rule: a byte leads to another one, or nothing does, or a rule that is to be matched in between. */
 export interface Node {

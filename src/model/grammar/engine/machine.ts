@@ -14,9 +14,10 @@ const NEW_STATE = 50
 const MAX_STATES = 20_000
 
 /** Most tokens consist of these, and many grammars do not tell them apart: printable, and no JSON or tag. */
-export const plainBytes: readonly number[] = Array.from({ length: 0x5f }, (_, i) => 0x20 + i).filter(
-  (byte) => !'"\\<'.includes(String.fromCharCode(byte)),
-)
+export const plainBytes: readonly number[] = Array.from(
+  { length: 0x5f },
+  (_, i) => 0x20 + i,
+).filter((byte) => !'"\\<'.includes(String.fromCharCode(byte)))
 
 /** The longest runs of plain bytes that are looked for. */
 const MAX_PLAIN = 16

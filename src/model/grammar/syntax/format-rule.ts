@@ -1,5 +1,6 @@
 import type { Json, JsonPath } from '../../json/copy-json.js'
 import type { ResponseFormat } from '../response-format.js'
+import { ebnfExpression } from './ebnf.js'
 import {
   characters,
   choice,
@@ -10,7 +11,6 @@ import {
   sequence,
   text,
 } from './expression.js'
-import { ebnfExpression } from './ebnf.js'
 import { schemaExpression } from './json-schema.js'
 import { anyObject } from './json-text.js'
 import { plainly, regexExpression } from './regex.js'

@@ -1,6 +1,6 @@
 import { ArgumentError, describe } from '../../../errors.js'
-import { isObject } from '../../json/fields.js'
 import { type Json, type JsonObject, type JsonPath, spellPath } from '../../json/copy-json.js'
+import { isObject } from '../../json/fields.js'
 import {
   choice,
   type Expression,
@@ -99,7 +99,9 @@ class SchemaWriter {
     if (schema === true) return anyValue
     if (schema === false) return never
     if (!isSchema(schema)) throw new ArgumentError(spellPath(path), 'a schema', describe(schema))
-    const keywords = Object.keys(schema).filter((keyword) => says(schema, keyword, path, this.#path))
+    const keywords = Object.keys(schema).filter((keyword) =>
+      says(schema, keyword, path, this.#path),
+    )
     const whole = complete.find((keyword) => keywords.includes(keyword))
     if (whole !== undefined) return this.#complete(schema, whole, keywords, path)
     const kinds = this.#kinds(schema, keywords, path)
@@ -137,7 +139,8 @@ class SchemaWriter {
       case 'const':
         return this.#oneOfValues([given], schema, path)
       default:
-        if (!Array.isArray(given)) throw new ArgumentError(spellPath(at), 'an array', describe(given))
+        if (!Array.isArray(given))
+          throw new ArgumentError(spellPath(at), 'an array', describe(given))
         return this.#oneOfValues(given, schema, path)
     }
   }
@@ -229,7 +232,10 @@ class SchemaWriter {
       throw new ArgumentError(at, 'an array of names', describe(required))
     }
     const names = [...new Set([...Object.keys(properties), ...(required as string[])])]
-    const others = this.#rule('value', this.#value(additionalProperties, [...path, 'additionalProperties']))
+    const others = this.#rule(
+      'value',
+      this.#value(additionalProperties, [...path, 'additionalProperties']),
+    )
     const members = names.map((name) => ({
       isRequired: required.includes(name),
       expression: member(
@@ -385,7 +391,8 @@ class SchemaWriter {
   #at(keys: readonly string[]): Json | undefined {
     let value: Json | undefined = this.#root
     for (const key of keys) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key))
+        return undefined
       value = (value as JsonObject)[key]
     }
     return value

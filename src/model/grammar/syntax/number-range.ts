@@ -57,7 +57,8 @@ export function numbersWithin(lower: Bound | undefined, upper: Bound | undefined
     parts.push(magnitudes(digitsOf(from), upper && digitsOf(upper)))
   }
   if (lower === undefined || lower.value < 0) {
-    const from = upper === undefined || upper.value >= 0 ? { ...zero, isInclusive: false } : negated(upper)
+    const from =
+      upper === undefined || upper.value >= 0 ? { ...zero, isInclusive: false } : negated(upper)
     parts.push(sequence(text('-'), magnitudes(digitsOf(from), lower && digitsOf(negated(lower)))))
   }
   return choice(parts)
@@ -72,7 +73,10 @@ function digitsOf({ value, isInclusive }: Bound): Digits {
   const [mantissa, exponent = '0'] = String(Math.abs(value)).split('e')
   const [whole, fraction = ''] = mantissa.split('.')
   const point = whole.length + Number(exponent)
-  const digits = (whole + fraction).padStart(whole.length + fraction.length + Math.max(0, -point), '0')
+  const digits = (whole + fraction).padStart(
+    whole.length + fraction.length + Math.max(0, -point),
+    '0',
+  )
   const at = Math.max(0, point)
   return {
     whole: digits.padEnd(at, '0').slice(0, at).replace(/^0+/, '') || '0',
@@ -106,9 +110,7 @@ function between(low: string, high: string): Expression {
   if (first === last) return sequence(text(low[0]), between(low.slice(1), high.slice(1)))
   return choice([
     sequence(text(low[0]), between(low.slice(1), nines)),
-    first + 1 < last
-      ? sequence(digitFrom(first + 1, last - 1), repeat(digit, rest, rest))
-      : never,
+    first + 1 < last ? sequence(digitFrom(first + 1, last - 1), repeat(digit, rest, rest)) : never,
     sequence(text(high[0]), between(zeros, high.slice(1))),
   ])
 }
@@ -121,7 +123,9 @@ function digitFrom(first: number, last: number): Expression {
 function magnitudes(low: Digits, high: Digits | undefined): Expression {
   if (low.whole.length > MAX_DIGITS) return never
   const isBounded = high !== undefined && high.whole.length <= MAX_DIGITS
-  const upper = isBounded ? high : { whole: `${10 ** MAX_DIGITS}`, fraction: '', isInclusive: false }
+  const upper = isBounded
+    ? high
+    : { whole: `${10 ** MAX_DIGITS}`, fraction: '', isInclusive: false }
   const [first, last] = [Number(low.whole), Number(upper.whole)]
   if (first > last) return never
   const places = Math.max(1, MAX_DIGITS - (isBounded ? upper : low).whole.length)

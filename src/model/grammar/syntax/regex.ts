@@ -185,8 +185,10 @@ function propertyRanges({ key, value }: AST.UnicodePropertyCharacterSet): CodePo
     String.fromCodePoint(i < 0xd800 ? i : i + 0x800),
   ).join('')
   const runs = allCharacters.matchAll(new RegExp(`\\p{${name}}+`, 'gu'))
-  const ranges = Array.from(runs, ({ 0: [...run] }): CodePoints => {
-    return [run[0].codePointAt(0) as number, run[run.length - 1].codePointAt(0) as number]
+  const ranges = Array.from(runs, ({ 0: run }): CodePoints => {
+    const last = run.codePointAt(run.length - 2) ?? 0
+    const end = last > 0xffff ? last : (run.codePointAt(run.length - 1) as number)
+    return [run.codePointAt(0) as number, end]
   })
   knownProperties.set(name, ranges)
   return ranges

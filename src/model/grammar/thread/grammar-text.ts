@@ -1,6 +1,13 @@
 import type { MaskOptions } from '../../../ops/sample-rows.js'
-import type { Constraint, ConstraintEvents } from '../../decoder/generate-request.js'
+import type { Constraint } from '../../decoder/generate-request.js'
 import type { ResponseFormat } from '../response-format.js'
+
+/** What whoever samples a text is told. */
+export interface GrammarEvents {
+  /** The mask is there that was waited for. */
+  onReady(): void
+  onFail(error: unknown): void
+}
 
 /** Whoever follows texts. */
 export interface TextFollower {
@@ -21,7 +28,7 @@ export class GrammarText implements Constraint {
   readonly mask: Uint32Array
   /** Threads that died under it. */
   deaths = 0
-  events: ConstraintEvents
+  events: GrammarEvents
   readonly #follower: TextFollower
 
   constructor(
@@ -44,7 +51,7 @@ export class GrammarText implements Constraint {
     return { words: this.mask, tag: position }
   }
 
-  listen(events: ConstraintEvents): void {
+  listen(events: GrammarEvents): void {
     this.events = events
   }
 
