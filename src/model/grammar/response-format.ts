@@ -128,12 +128,14 @@ function check(argument: string, format: unknown): asserts format is ResponseFor
       break
     case 'choice':
       checkArray(`${argument}.choices`, given.choices, 'an array of texts, at least one')
-      given.choices.forEach((choice, i) => checkText(`${argument}.choices[${i}]`, choice))
+      for (const [i, choice] of given.choices.entries()) {
+        checkText(`${argument}.choices[${i}]`, choice)
+      }
       break
     case 'sequence':
     case 'any_of':
       checkArray(`${argument}.formats`, given.formats, 'an array of formats, at least one')
-      given.formats.forEach((inner, i) => check(`${argument}.formats[${i}]`, inner))
+      for (const [i, inner] of given.formats.entries()) check(`${argument}.formats[${i}]`, inner)
       break
     case 'repeat': {
       const { min = 0, max = MAX_REPEATS } = given

@@ -31,7 +31,7 @@ const plain: readonly CodePoints[] = normalise([
   [0x5d, 0x10ffff],
 ])
 const hex = characters([0x30, 0x39], [0x41, 0x46], [0x61, 0x66])
-const escape = sequence(
+const escapeSequence = sequence(
   text('\\'),
   choice([
     anyOf('"\\/bfnrt'),
@@ -49,7 +49,7 @@ const escape = sequence(
 )
 
 /** Any character of a string. */
-export const stringCharacter = choice([characters(...plain), escape])
+export const stringCharacter = choice([characters(...plain), escapeSequence])
 
 /** One of these characters, as a string spells it. */
 export function inString(ranges: readonly CodePoints[]): Expression {

@@ -24,21 +24,23 @@ const engine = new GrammarEngine(workerData as Vocabulary)
 function answer(request: GrammarRequest): void {
   switch (request.kind) {
     case 'open':
-      return attempt(request.id, () => {
+      attempt(request.id, () => {
         engine.open(request)
         reply({ kind: 'ready', id: request.id })
       })
+      break
     case 'tokens':
       for (let i = 0; i < request.list.length; i += 2) {
         const [id, token] = [request.list[i], request.list[i + 1]]
         attempt(id, () => engine.accept(id, token))
       }
-      return
+      break
     case 'await':
-      return reply({ kind: 'ready', id: request.id })
+      reply({ kind: 'ready', id: request.id })
+      break
     case 'close':
       engine.close(request.id)
-      return reply({ kind: 'closed', id: request.id })
+      reply({ kind: 'closed', id: request.id })
   }
 }
 
