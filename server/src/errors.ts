@@ -98,6 +98,7 @@ function fromArgument({ argument, expected, got }: ArgumentError): ApiError {
 const fields: Readonly<Record<string, string>> = {
   templateOptions: 'chat_template_kwargs',
   ids: 'tokens',
+  ignoreEnd: 'ignore_eos',
 }
 
 function toSnakeCase(name: string): string {

@@ -2,6 +2,7 @@ import type { GenerateOptions, Model } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
+import { explain, type FormatPart } from '../format/format-part.js'
 import { ClientGoneError, RequestScope } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
 import { sendEvents } from '../sse.js'
@@ -24,6 +25,8 @@ export interface AnswerWriter<Chunk extends object, Answer extends object> {
 export interface Prepared<Chunk extends object, Answer extends object> {
   readonly prompts: readonly ArrayLike<number>[]
   readonly options: GenerateOptions
+  /** What answers are to look like. */
+  readonly format: FormatPart | undefined
   readonly writer: AnswerWriter<Chunk, Answer>
 }
 
@@ -54,7 +57,9 @@ export async function complete<Chunk extends object, Answer extends object>(
     scope[Symbol.dispose]()
   }
   try {
-    const { prompts, options, writer } = await prepare(name, model, scope.signal)
+    const { prompts, options, format, writer } = await prepare(name, model, scope.signal)
+    const { signal } = scope
+    const responseFormat = format?.format
     const choices = n ?? 1
     if (prompts.length * choices > settings.maxChoices) {
       throw refuse('n', `at most ${settings.maxChoices} choices, over all prompts`)
@@ -62,10 +67,10 @@ export async function complete<Chunk extends object, Answer extends object>(
     const runs = prompts.flatMap((prompt, p) =>
       Array.from({ length: choices }, (_, i) => {
         const sampled = toGenerateOptions(body, p * choices + i)
-        return model.generate(prompt, { ...sampled, ...options, signal: scope.signal })
+        return model.generate(prompt, { ...sampled, ...options, responseFormat, signal })
       }),
     )
-    const parts = record.watch(readChoices(runs), choices)
+    const parts = record.watch(explained(readChoices(runs), format), choices)
     if (stream) {
       const usageOf = streamOptions?.include_usage ? choices : undefined
       const chunks = streamed(parts, writer, usageOf, finish)
@@ -79,6 +84,18 @@ export async function complete<Chunk extends object, Answer extends object>(
     finish(error)
     if (error instanceof ClientGoneError) return reply.hijack()
     throw metrics.withRetryAfter(error, name)
+  }
+}
+
+/** Parts, with errors of a format told by the fields that it comes from. */
+async function* explained(
+  parts: AsyncGenerator<ChoicePart, void, void>,
+  format: FormatPart | undefined,
+): AsyncGenerator<ChoicePart, void, void> {
+  try {
+    yield* parts
+  } catch (error) {
+    throw format === undefined ? error : explain(format, error)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ChatMessage, Model, RenderOptions } from 'dotpool'
 import { ApiError } from '../errors.js'
+import type { ToolBody } from '../schemas/chat.js'
 
 /**
  * The tokens of a text that is a prompt.
@@ -30,6 +31,13 @@ export async function encodeMessages(
 ): Promise<{ text: string; tokens: Uint32Array }> {
   const text = await model.chatTemplate.renderAsync(messages, options, signal)
   return { text, tokens: await encodePrompt(model, 'messages', text, false, signal) }
+}
+
+/** What a template is told of functions: not how strictly their arguments are read. */
+export function templateTools(tools: readonly ToolBody[]): object[] {
+  return tools.map(({ type, function: { strict, ...described } }) => {
+    return { type, function: described }
+  })
 }
 
 /** @throws ApiError for so many tokens */

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
+import { behindThinking } from '../format/behind-thinking.js'
+import { callsFormat } from '../format/calls-format.js'
+import { requestedFormat } from '../format/requested-format.js'
 import { ChatChoice } from '../generation/chat-choice.js'
 import { ChatWriter } from '../generation/chat-writer.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
-import { encodeMessages } from '../generation/prompts.js'
+import { encodeMessages, templateTools } from '../generation/prompts.js'
 import {
   type ChatBody,
   ChatBodySchema,
@@ -35,12 +38,13 @@ function prepareChat(body: ChatBody): Prepare<ChatChunk, ChatCompletion> {
   const logprobs = readLogprobs(body)
   return async (name, model, signal) => {
     const tools = body.tool_choice === 'none' || !body.tools?.length ? undefined : body.tools
-    const makeParser = tools && (await callSyntaxOf(model))
-    if (tools !== undefined && makeParser === undefined) {
+    const syntax = tools && (await callSyntaxOf(model))
+    if (tools !== undefined && syntax === undefined) {
       throw refuse('tools', `the chat template of ${name} writes no calls that are understood`)
     }
+    const content = callsFormat(body, syntax, requestedFormat(body))
     const templateOptions = body.chat_template_kwargs ?? undefined
-    const inputs = { tools, templateOptions }
+    const inputs = { tools: tools && templateTools(tools), templateOptions }
     const { text, tokens } = await encodeMessages(model, body.messages, inputs, signal)
     const thinks = /<think>\s*$/.test(text)
     const writer = new ChatWriter({
@@ -48,12 +52,13 @@ function prepareChat(body: ChatBody): Prepare<ChatChunk, ChatCompletion> {
       created: Math.floor(Date.now() / 1000),
       model: name,
       tokenizer: model.tokenizer,
-      makeChoice: () => new ChatChoice(thinks, makeParser?.()),
+      makeChoice: () => new ChatChoice(thinks, syntax?.makeParser()),
       logprobs: logprobs !== undefined,
       includeUsage: body.stream_options?.include_usage ?? false,
     })
     const options = { maxTokens: maxTokens ?? model.maxContext, logprobs }
-    return { prompts: [tokens], options, writer }
+    const format = content && (await behindThinking(content, text, model))
+    return { prompts: [tokens], options, format, writer }
   }
 }
 

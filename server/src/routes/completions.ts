@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Model } from 'dotpool'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
+import { requestedFormat } from '../format/requested-format.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
 import { checkLength, encodePrompt } from '../generation/prompts.js'
 import { TextWriter } from '../generation/text-writer.js'
@@ -52,6 +53,7 @@ function prepareCompletion(
     })
     return {
       prompts,
+      format: requestedFormat(body),
       options: { maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS, logprobs },
       writer,
     }

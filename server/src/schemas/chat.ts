@@ -7,17 +7,17 @@ export const MessagesSchema = Type.Array(
   { minItems: 1 },
 )
 
-export const ToolsSchema = Type.Array(
-  strict({
-    type: Type.Literal('function'),
-    function: strict({
-      name: Type.String({ minLength: 1 }),
-      description: optional(Type.String()),
-      parameters: optional(jsonObject),
-      strict: optional(Type.Literal(false)),
-    }),
+const ToolSchema = strict({
+  type: Type.Literal('function'),
+  function: strict({
+    name: Type.String({ minLength: 1 }),
+    description: optional(Type.String()),
+    parameters: optional(jsonObject),
+    strict: optional(Type.Boolean()),
   }),
-)
+})
+export type ToolBody = Static<typeof ToolSchema>
+export const ToolsSchema = Type.Array(ToolSchema)
 
 export const ChatBodySchema = strict({
   ...generationFields,
@@ -26,8 +26,16 @@ export const ChatBodySchema = strict({
   logprobs: optional(Type.Boolean()),
   top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   tools: optional(ToolsSchema),
-  tool_choice: optional(Type.Enum(['none', 'auto'])),
-  parallel_tool_calls: optional(Type.Literal(true)),
+  tool_choice: optional(
+    Type.Union([
+      Type.Enum(['none', 'auto', 'required']),
+      strict({
+        type: Type.Literal('function'),
+        function: strict({ name: Type.String({ minLength: 1 }) }),
+      }),
+    ]),
+  ),
+  parallel_tool_calls: optional(Type.Boolean()),
   chat_template_kwargs: optional(jsonObject),
   modalities: optional(Type.Array(Type.Literal('text'))),
 })

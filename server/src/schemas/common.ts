@@ -67,7 +67,30 @@ export const generationFields = {
   logit_bias: optional(Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }))),
   seed: optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   ignore_eos: optional(Type.Boolean()),
-  response_format: optional(Type.Object({ type: Type.Literal('text') })),
+  response_format: optional(
+    Type.Union([
+      strict({ type: Type.Literal('text') }),
+      strict({ type: Type.Literal('json_object') }),
+      strict({
+        type: Type.Literal('json_schema'),
+        json_schema: strict({
+          name: Type.String({ minLength: 1 }),
+          description: optional(Type.String()),
+          schema: jsonObject,
+          strict: optional(Type.Boolean({ description: 'the schema is enforced in any case' })),
+        }),
+      }),
+    ]),
+  ),
+  structured_outputs: optional(
+    strict({
+      json: optional(Type.Union([jsonObject, Type.String()])),
+      json_object: optional(Type.Literal(true)),
+      regex: optional(Type.String({ minLength: 1 })),
+      choice: optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+      grammar: optional(Type.String({ minLength: 1 })),
+    }),
+  ),
   // these do not change the answer
   user: optional(Type.String()),
   metadata: optional(jsonObject),
