@@ -79,6 +79,18 @@ export type {
   Usage,
 } from './model/generation/run.js'
 export type { Sampling } from './model/generation/sampler.js'
+export type {
+  AnyOfFormat,
+  ChoiceFormat,
+  GrammarFormat,
+  JsonFormat,
+  JsonSchemaFormat,
+  RegexFormat,
+  RepeatFormat,
+  ResponseFormat,
+  SequenceFormat,
+  TextFormat,
+} from './model/grammar/response-format.js'
 export type { ModelInfo } from './model/inspect.js'
 export type { LoadOptions, QueueOptions } from './model/load.js'
 export { Model } from './model/model.js'

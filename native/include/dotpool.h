@@ -124,12 +124,12 @@ typedef struct dp_attention {
 } dp_attention;
 
 /*
- * What DP_OP_SAMPLE does with a row of logits, and its outcome. SAMPLE overwrites the logits. A NaN among
- * them is a fault, as are logits that are all -infinity for SAMPLE, and nothing came of it. Of
- * W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are admitted that are among the top_k largest; of
- * these the largest that sum up to top_p of their sum; of these, what is at least min_p * 2^30; always with all
- * that tie. The id is the first whose running sum of admitted W is above random / 2^32 of their sum. Where max l is
- * +infinity all ids that have it are alike.
+ * What DP_OP_SAMPLE does with a row of logits, and its outcome. SAMPLE overwrites the logits: they are adjusted, and
+ * become -infinity where a mask has no bit. A NaN among them is a fault, as are logits that are all -infinity for
+ * SAMPLE, and nothing came of it. Of W[n] = floor(e^((l[n] - max l) / temperature) * 2^30) those are admitted that are
+ * among the top_k largest; of these the largest that sum up to top_p of their sum; of these, what is at least
+ * min_p * 2^30; always with all that tie. The id is the first whose running sum of admitted W is above random / 2^32 of
+ * their sum. Where max l is +infinity all ids that have it are alike.
  */
 typedef struct dp_sample {
   uint32_t action; /* dp_sample_action */
@@ -147,6 +147,9 @@ typedef struct dp_sample {
   uint32_t candidate_count;
   uint64_t candidates; /* dp_candidate [candidate_count]: results of SCORE, and of SAMPLE with a copy */
   uint64_t copy;       /* SAMPLE: float32 [N], scratch for the logits as they came; 0: none are told of */
+  uint64_t mask;       /* SAMPLE: uint32 [1 + ceil(N / 32)], a tag and then a bit for each id; 0: all may be sampled */
+  uint32_t mask_tag;   /* of the mask that is meant: another thread may not have written it yet */
+  uint32_t padding;
 } dp_sample;
 
 /* What is done to a logit before an id is sampled. */
@@ -170,6 +173,7 @@ typedef enum dp_sample_outcome {
   DP_SAMPLE_NAN = 2,     /* nothing: there is a NaN among the logits */
   DP_SAMPLE_MASKED = 3,  /* nothing: all logits are -infinity */
   DP_SAMPLE_OUTSIDE = 4, /* nothing: an id that it names is not below N */
+  DP_SAMPLE_LATE = 5,    /* nothing: the mask has another tag */
 } dp_sample_outcome;
 
 /*

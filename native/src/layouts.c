@@ -33,7 +33,7 @@ OFFSET(dp_attention, parts, 96);
 OFFSET(dp_attention, part_pages, 104);
 OFFSET(dp_attention, positions, 108);
 
-SIZE(dp_sample, 80);
+SIZE(dp_sample, 96);
 OFFSET(dp_sample, action, 0);
 OFFSET(dp_sample, id, 4);
 OFFSET(dp_sample, logit, 8);
@@ -51,6 +51,8 @@ OFFSET(dp_sample, outcome, 56);
 OFFSET(dp_sample, candidate_count, 60);
 OFFSET(dp_sample, candidates, 64);
 OFFSET(dp_sample, copy, 72);
+OFFSET(dp_sample, mask, 80);
+OFFSET(dp_sample, mask_tag, 88);
 
 SIZE(dp_adjustment, 8);
 OFFSET(dp_adjustment, id, 0);

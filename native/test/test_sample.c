@@ -23,13 +23,18 @@ static dp_adjustment *adjustments_of(const dp_sample *sample) {
   return (dp_adjustment *)(uintptr_t)sample->adjustments;
 }
 
+static const uint32_t *mask_of(const dp_sample *sample) { return (const uint32_t *)(uintptr_t)sample->mask; }
+
 /* As the op does it, before it samples. */
-static void adjust(float *logits, const dp_sample *sample) {
+static void adjust(float *logits, uint32_t n, const dp_sample *sample) {
   for (uint32_t i = 0; i < sample->adjustment_count; i++) {
     const dp_adjustment adjustment = adjustments_of(sample)[i];
     float *logit = &logits[adjustment.id & ~DP_PENALISED];
     if (adjustment.id & DP_PENALISED) *logit = *logit > 0 ? *logit / sample->penalty : *logit * sample->penalty;
     *logit = *logit + adjustment.addend;
+  }
+  for (uint32_t i = 0; i < n && sample->mask != 0; i++) {
+    if (!(mask_of(sample)[1 + i / 32] >> i % 32 & 1)) logits[i] = -INFINITY;
   }
 }
 
@@ -99,6 +104,7 @@ typedef struct surroundings {
   dp_adjustment *adjustments; /* [MOST_ADJUSTED] */
   dp_candidate *candidates;   /* [MOST_CANDIDATES] */
   float *copy;                /* [N] */
+  uint32_t *mask;             /* [1 + ceil(N / 32)] */
 } surroundings;
 
 static dp_sample random_sample(uint32_t n, surroundings around) {
@@ -121,6 +127,17 @@ static dp_sample random_sample(uint32_t n, surroundings around) {
       .candidate_count = one_in(2) ? 0 : random_between(1, MOST_CANDIDATES),
       .copy = one_in(2) ? 0 : (uint64_t)(uintptr_t)around.copy,
   };
+  if (one_in(2)) {
+    sample.mask = (uint64_t)(uintptr_t)around.mask;
+    sample.mask_tag = around.mask[0] = (uint32_t)random_bits();
+    const uint32_t density = random_between(0, 3);
+    for (uint32_t i = 0; i < (n + 31) / 32; i++) {
+      const uint32_t words[] = {0, (uint32_t)random_bits() & (uint32_t)random_bits(), (uint32_t)random_bits(),
+                                UINT32_MAX};
+      around.mask[1 + i] = words[one_in(4) ? random_between(0, 3) : density];
+    }
+    if (one_in(10)) sample.mask_tag++;
+  }
   const float addends[] = {0, -1.5f, 0.25f, 100, -INFINITY, -3e38f};
   for (uint32_t id = random_between(0, n - 1); id < n && sample.adjustment_count < MOST_ADJUSTED; id += 3) {
     around.adjustments[sample.adjustment_count++] =
@@ -152,8 +169,9 @@ static dp_sample_outcome outcome_of(const dp_sample *asked, float *logits, uint3
   for (uint32_t i = 0; i < asked->adjustment_count; i++) {
     if ((adjustments_of(asked)[i].id & ~DP_PENALISED) >= n) return DP_SAMPLE_OUTSIDE;
   }
+  if (asked->mask != 0 && mask_of(asked)[0] != asked->mask_tag) return DP_SAMPLE_LATE;
   if (asked->copy != 0 && has_nan(logits, n)) return DP_SAMPLE_NAN;
-  adjust(logits, asked);
+  adjust(logits, n, asked);
   if (has_nan(logits, n)) return DP_SAMPLE_NAN;
   return maximum_of(logits, n) == -INFINITY ? DP_SAMPLE_MASKED : DP_SAMPLE_DONE;
 }
@@ -208,6 +226,8 @@ static void test_case(uint32_t m, uint32_t n) {
   block adjustments = make_input((size_t)m * MOST_ADJUSTED * sizeof(dp_adjustment), 4);
   block candidates = make_output((size_t)m * MOST_CANDIDATES * sizeof(dp_candidate), 0);
   block copies = make_output(logits.bytes, 0);
+  const size_t mask_words = 1 + (n + 31) / 32;
+  block masks = make_input(m * mask_words * sizeof(uint32_t), 4);
   for (uint32_t i = 0; i < m; i++) {
     float *row = (float *)logits.at + (size_t)i * n;
     dp_sample *sample = (dp_sample *)asked.at + i;
@@ -216,6 +236,7 @@ static void test_case(uint32_t m, uint32_t n) {
         (dp_adjustment *)adjustments.at + (size_t)i * MOST_ADJUSTED,
         (dp_candidate *)candidates.at + (size_t)i * MOST_CANDIDATES,
         (float *)copies.at + (size_t)i * n,
+        (uint32_t *)masks.at + i * mask_words,
     };
     *sample = random_sample(n, around);
     if (one_in(40)) row[random_between(0, n - 1)] = NAN;
@@ -248,7 +269,7 @@ static void test_case(uint32_t m, uint32_t n) {
   check(edges_hold(&logits) && edges_hold(&samples) && edges_hold(&candidates) && edges_hold(&copies),
         "sample M %u, N %u wrote beside its memory", m, n);
   free_block(&logits), free_block(&copy), free_block(&samples), free_block(&asked), free_block(&raw);
-  free_block(&adjustments), free_block(&candidates), free_block(&copies);
+  free_block(&adjustments), free_block(&candidates), free_block(&copies), free_block(&masks);
   free_arena(&arena);
 }
 

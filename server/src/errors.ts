@@ -102,6 +102,7 @@ const fields: Readonly<Record<string, string>> = {
   templateOptions: 'chat_template_kwargs',
   ids: 'tokens',
   texts: 'input',
+  ignoreEnd: 'ignore_eos',
 }
 
 function toSnakeCase(name: string): string {

@@ -31,8 +31,7 @@ const plain = '{% for message in messages %}{{ message.content }}{% endfor %}'
 const refusing = "{{ raise_exception('no tools') }}"
 
 async function parserOf(model: Model) {
-  const make = await callSyntaxOf(model)
-  return make?.()
+  return (await callSyntaxOf(model))?.makeParser()
 }
 
 it('the template shows how a model calls', async () => {

@@ -19,6 +19,7 @@ import {
 import type { Generation } from './generation/generation.js'
 import { meanNll, type NllOptions } from './generation/nll.js'
 import type { Prompt } from './generation/prompt.js'
+import { GrammarThread } from './grammar/thread/grammar-thread.js'
 import { inspectModel, type ModelInfo } from './inspect.js'
 import {
   type LoadOptions,
@@ -47,6 +48,7 @@ export class Model {
   /** @internal */
   readonly decoder: Decoder
   readonly #texts: Texts
+  readonly #grammars: GrammarThread
 
   private constructor(parts: ModelParts) {
     this.pool = parts.pool
@@ -55,6 +57,12 @@ export class Model {
     this.maxContext = parts.maxContext
     this.decoder = new Decoder(parts, this)
     this.#texts = parts.texts
+    const { vocabSize, eosTokenIds } = parts.network.config
+    this.#grammars = new GrammarThread(
+      () => ({ table: this.tokenizer.table, size: vocabSize, endTokens: eosTokenIds }),
+      parts.pool.memory,
+    )
+    parts.pool.attach(this.#grammars)
     Object.freeze(this)
   }
 
@@ -96,6 +104,13 @@ export class Model {
     if (tokenizer !== undefined) return tokenizer
     const got = `text for ${this.folder}`
     throw new ArgumentError('prompt', 'tokens, for there is no tokenizer.json', got)
+  }
+
+  /** @internal Whoever follows texts that have a format; throws an ArgumentError if there is no tokenizer.json. */
+  get grammars(): GrammarThread {
+    if (this.#texts.tokenizer !== undefined) return this.#grammars
+    const expected = 'a checkpoint with a tokenizer.json, to know what tokens stand for'
+    throw new ArgumentError('responseFormat', expected, this.folder)
   }
 
   /** The chat template of its checkpoint, which may have none. */
@@ -142,7 +157,8 @@ export class Model {
    *   are, so that the caller may change theirs as soon as the call has returned
    * @returns the text to iterate over, and its `result`: why it ended, and how many tokens it took
    * @throws ArgumentError at once; later the signal's reason, QueueFullError, NotANumberError, NoTokenError if
-   *   processors mask every token, ArgumentError if one is async, what the pool throws
+   *   processors mask every token, ArgumentError if one is async or the response format cannot be enforced, what the
+   *   pool throws
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.decoder.check()
@@ -154,7 +170,7 @@ export class Model {
     tokens: ArrayLike<number>,
     options: GenerateTokensOptions = {},
   ): AsyncGenerator<number, void, void> {
-    return generateTokens(this.decoder, tokens, options)
+    return generateTokens(this, tokens, options)
   }
 
   /**
@@ -220,8 +236,9 @@ export class Model {
     const { memory } = this.pool
     const { memoryBytes } = this.decoder
     this.decoder.dispose()
-    const whenEnded = this.#texts.end(new DisposedError('the model'))
-    // the error's stack keeps this model for as long as the thread has the error
+    const reason = new DisposedError('the model')
+    const whenEnded = Promise.all([this.#texts.end(reason), this.#grammars.end(reason)])
+    // the error's stack keeps this model for as long as the threads have the error
     void whenEnded.then(() => memory.discard(memoryBytes))
   }
 

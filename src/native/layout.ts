@@ -84,6 +84,7 @@ export const SampleOutcome = {
   notANumber: 2,
   masked: 3,
   outside: 4,
+  late: 5,
 } as const
 
 /** dp_seat */
@@ -143,7 +144,7 @@ export const AttentionLayout = {
 
 /** dp_sample */
 export const SampleLayout = {
-  words: 20,
+  words: 24,
   action: 0,
   id: 1,
   logit: 2,
@@ -161,6 +162,8 @@ export const SampleLayout = {
   candidateCount: 15,
   candidates: 16,
   copy: 18,
+  mask: 20,
+  maskTag: 22,
 } as const
 
 /** dp_adjustment */

@@ -115,6 +115,8 @@ export interface Samples {
   readonly adjustments: readonly Uint32Array[]
   /** Scratch of each row, float32 [N]; empty where no log probabilities are wanted. */
   readonly copies: readonly Float32Array[]
+  /** Of each row a tag, and then a bit for each id that may be sampled; empty where all may. */
+  readonly masks: readonly Uint32Array[]
   /** Of each row, dp_candidate []: where its likeliest tokens are told. */
   readonly candidates: readonly Uint32Array[]
 }

@@ -43,6 +43,15 @@ export interface SampleOptions {
   adjustments: Uint32Array
   /** Asks for log probabilities. */
   logProbs?: LogProbOptions | undefined
+  /** Leaves no other tokens than those of a mask. */
+  mask?: MaskOptions | undefined
+}
+
+export interface MaskOptions {
+  /** A tag, and then a bit for each id; uint32 [1 + ceil(N / 32)] in shared memory. It may be written meanwhile. */
+  words: Uint32Array
+  /** The tag of the mask that is meant: the outcome is `late` where there is another one. */
+  tag: number
 }
 
 export interface LogProbOptions {
@@ -76,6 +85,8 @@ export class SampleRows {
   readonly adjustments: Uint32Array[]
   /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
   readonly copies: Float32Array[]
+  /** The mask of each row; empty where there is none. */
+  readonly masks: Uint32Array[]
   /** The likeliest ids of each row, dp_candidate [MAX_CANDIDATES]. */
   readonly candidates: Uint32Array[]
   readonly #floats: Float32Array
@@ -89,6 +100,7 @@ export class SampleRows {
     this.#floats = new Float32Array(bytes.buffer, bytes.byteOffset, length)
     this.adjustments = Array.from({ length: count }, () => new Uint32Array(0))
     this.copies = Array.from({ length: count }, () => new Float32Array(0))
+    this.masks = Array.from({ length: count }, () => new Uint32Array(0))
     const { buffer, byteOffset } = pool.memory.bytes(count * CANDIDATES_BYTES)
     this.candidates = Array.from({ length: count }, (_, m) => {
       return new Uint32Array(buffer, byteOffset + m * CANDIDATES_BYTES, 2 * MAX_CANDIDATES)
@@ -103,7 +115,7 @@ export class SampleRows {
 
   /** Samples a token from row m, and overwrites its logits. */
   sample(m: number, options: SampleOptions): void {
-    const { adjustments, logProbs } = options
+    const { adjustments, logProbs, mask } = options
     const at = this.#at(m)
     this.#setAddress(at + SampleField.adjustments, this.#addressOf('adjustments', adjustments))
     this.words[at] = SampleAction.token
@@ -121,6 +133,9 @@ export class SampleRows {
     this.#setAddress(at + SampleField.copy, this.#addressOf('copy', this.copies[m]))
     this.#setAddress(at + SampleField.candidates, this.#pool.addressOf(this.candidates[m]))
     this.words[at + SampleField.candidateCount] = logProbs?.count ?? 0
+    this.masks[m] = mask?.words ?? noMask
+    this.#setAddress(at + SampleField.mask, this.#addressOf('mask', this.masks[m]))
+    this.words[at + SampleField.maskTag] = mask?.tag ?? 0
   }
 
   /** Scores `id` against the logits of row m. */
@@ -183,3 +198,4 @@ export class SampleRows {
 }
 
 const nothing = new Float32Array(0)
+const noMask = new Uint32Array(0)

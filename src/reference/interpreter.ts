@@ -80,6 +80,7 @@ export function runOp({ op, part, parts }: OpTask): number {
         samples: op.samples.words.subarray(0, op.m * SampleLayout.words),
         adjustments: op.samples.adjustments.slice(0, op.m),
         copies: op.samples.copies.slice(0, op.m),
+        masks: op.samples.masks.slice(0, op.m),
         candidates: op.samples.candidates.slice(0, op.m),
       })
     default:

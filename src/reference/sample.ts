@@ -10,7 +10,7 @@ import { rangeOf, type Share } from './share.js'
 import { sum16 } from './sum16.js'
 
 /*
- * The next id of each row of logits, or how likely a given one is:
+ * The next id of each row of logits, or how likely a given one is; l as adjusted, and -Infinity where a mask has no bit:
  *
  *   W[n] = floor(e^((l[n] - max l) / temperature) * 2^30), of which top-k, then top-p, then min-p admit some;
  *   id = the first n at which the running sum of admitted W is above random / 2^32 of their sum
@@ -36,6 +36,8 @@ export interface SampleTask extends Share {
   adjustments: Uint32Array[]
   /** Scratch of each row, float32 [N]; none where no log probabilities are wanted. */
   copies: Float32Array[]
+  /** Of each row a tag, and then a bit for each id that may be sampled; none where all may. */
+  masks: Uint32Array[]
   /** Of each row, dp_candidate []: where the likeliest ids are told. */
   candidates: Uint32Array[]
 }
@@ -70,13 +72,18 @@ function describeAndSample(
 ): number {
   const adjustments = adjustmentsOf(task.adjustments[m])
   if (adjustments.some(({ id }) => id >= logits.length)) return SampleOutcome.outside
-  if (task.copies[m].length === 0) return sampleToken(logits, sample, adjustments)
+  const mask = task.masks[m]
+  // its bits are written before its tag
+  if (mask.length > 0 && Atomics.load(mask, 0) !== sample[SampleField.maskTag]) {
+    return SampleOutcome.late
+  }
+  if (task.copies[m].length === 0) return sampleToken(logits, sample, adjustments, mask)
   const copy = logits.slice()
   sample[SampleField.id] = 0
   if (score(copy, sample) !== SampleOutcome.done) return SampleOutcome.notANumber
   const count = sample[SampleField.candidateCount]
   tellBest(copy, task.candidates[m].subarray(0, 2 * count))
-  const outcome = sampleToken(logits, sample, adjustments)
+  const outcome = sampleToken(logits, sample, adjustments, mask)
   if (outcome === SampleOutcome.done) {
     floatsOf(sample)[SampleField.logit] = copy[sample[SampleField.id]]
   }
@@ -113,10 +120,12 @@ function sampleToken(
   logits: Float32Array,
   sample: Uint32Array,
   adjustments: readonly Adjustment[],
+  mask: Uint32Array,
 ): number {
   const floats = floatsOf(sample)
   const temperature = floats[SampleField.temperature]
   adjust(logits, adjustments, floats[SampleField.penalty])
+  if (mask.length > 0) applyMask(logits, mask)
   const maximum = maximumOf(logits)
   if (Number.isNaN(maximum)) return SampleOutcome.notANumber
   if (maximum === Number.NEGATIVE_INFINITY) return SampleOutcome.masked
@@ -160,6 +169,13 @@ function adjust(logits: Float32Array, adjustments: readonly Adjustment[], penalt
   for (const { id, isPenalised, addend } of adjustments) {
     if (isPenalised) logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
     logits[id] += addend
+  }
+}
+
+function applyMask(logits: Float32Array, mask: Uint32Array): void {
+  for (let id = 0; id < logits.length; id++) {
+    const isAllowed = (mask[1 + (id >> 5)] >> (id & 31)) & 1
+    if (isAllowed === 0) logits[id] = Number.NEGATIVE_INFINITY
   }
 }
 

@@ -35,6 +35,9 @@ function sampleReference(source: Float32Array, options: SampleOptions): number {
     if (isPenalised) logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty
     logits[id] = logits[id] + addends[i + 1]
   }
+  for (let id = 0; id < logits.length && options.mask !== undefined; id++) {
+    if (((options.mask.words[1 + (id >> 5)] >>> (id & 31)) & 1) === 0) logits[id] = -INFINITY
+  }
   const best = Math.max(...logits)
   if (best === -INFINITY) return -1
   if (options.temperature === 0) return logits.indexOf(best)
@@ -104,12 +107,13 @@ function adjust(pool: Pool, list: readonly [id: number, addend: number][]): Uint
   return words
 }
 
-const argsOf = ({ words, adjustments, copies, candidates }: SampleRows, logits: Float32Array) => ({
+const argsOf = (rows: SampleRows, logits: Float32Array) => ({
   logits,
-  samples: words,
-  adjustments,
-  copies,
-  candidates,
+  samples: rows.words,
+  adjustments: rows.adjustments,
+  copies: rows.copies,
+  masks: rows.masks,
+  candidates: rows.candidates,
 })
 
 function run(pool: Pool, logits: Float32Array, rows: SampleRows): Promise<number> {
@@ -157,7 +161,10 @@ describe.each(isas)('sampling on %s', (isa) => {
           )
           const copy = share(pool, new Float32Array(n))
           const logProbs = random() < 0.5 ? undefined : { count: 3, copy }
-          return { ...options, random: (options.random + i) >>> 0, adjustments, logProbs }
+          const words = Array.from({ length: Math.ceil(n / 32) }, () => random() * 2 ** 32)
+          const mask =
+            random() < 0.5 ? undefined : { words: shareWords(pool, [i, ...words]), tag: i }
+          return { ...options, random: (options.random + i) >>> 0, adjustments, logProbs, mask }
         })
         asked.forEach((sample, i) => {
           rows.sample(i, sample)
@@ -244,6 +251,21 @@ describe.each(isas)('sampling on %s', (isa) => {
       for (let i = 0; i < 2; i++) rows.sample(i, { ...plain, temperature })
       expect(await run(pool, logits, rows)).toBe(1)
       expect(rows.sampled(0).outcome).toBe(SampleOutcome.masked)
+      expect(rows.sampled(1)).toEqual({ outcome: SampleOutcome.done, id: 0 })
+    }
+  })
+
+  it('samples nothing where the mask is not the one that is meant yet', async () => {
+    const logits = share(pool, Float32Array.of(1, 2, 3, 4))
+    const words = shareWords(pool, [6, 0b01])
+    const copy = share(pool, new Float32Array(2))
+    const rows = new SampleRows(pool, 2)
+    for (const logProbs of [undefined, { count: 1, copy }]) {
+      rows.sample(0, { ...plain, logProbs, mask: { words, tag: 7 } })
+      rows.sample(1, { ...plain, temperature: 0, logProbs, mask: { words, tag: 6 } })
+      expect(await run(pool, logits, rows)).toBe(1)
+      expect(rows.sampled(0).outcome).toBe(SampleOutcome.late)
+      expect([...logits.subarray(0, 2)]).toEqual([1, 2])
       expect(rows.sampled(1)).toEqual({ outcome: SampleOutcome.done, id: 0 })
     }
   })

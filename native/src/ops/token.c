@@ -1,4 +1,5 @@
 /* token.c: the float ops on the way from an id to the next one, around the Linears and the attention. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "chunks.h"
@@ -133,8 +134,15 @@ static bool names_ids_below(const dp_sample *sample, uint32_t n) {
   return below;
 }
 
+/* Whether the mask is the one that is meant: its bits are written before its tag. */
+static bool has_mask(const dp_sample *sample) {
+  if (sample->mask == 0) return true;
+  return atomic_load_explicit(POINTER(_Atomic uint32_t, sample->mask), memory_order_acquire) == sample->mask_tag;
+}
+
 /* Sampling uses the logits up, so what they were is told from a copy. */
 static dp_sample_outcome sample_token(const dp_kernels *kernels, float *logits, size_t n, dp_sample *sample) {
+  if (!has_mask(sample)) return DP_SAMPLE_LATE;
   if (sample->copy == 0) return kernels->sample_row(logits, n, sample);
   float *copy = POINTER(float, sample->copy);
   memcpy(copy, logits, n * sizeof *copy);

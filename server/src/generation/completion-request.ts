@@ -2,6 +2,7 @@ import type { GenerateOptions, Model } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteContext } from '../context.js'
 import { type ApiError, refuse } from '../errors.js'
+import { explain, type FormatPart } from '../format/format-part.js'
 import { ClientGoneError } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
 import { sendEvents, type Terminator } from '../sse.js'
@@ -28,6 +29,8 @@ export interface AnswerWriter<Chunk extends object, Answer extends object> {
 export interface Prepared<Chunk extends object, Answer extends object> {
   readonly prompts: readonly ArrayLike<number>[]
   readonly options: GenerateOptions
+  /** What answers are to look like. */
+  readonly format: FormatPart | undefined
   readonly writer: AnswerWriter<Chunk, Answer>
 }
 
@@ -61,7 +64,8 @@ export async function complete<Chunk extends object, Answer extends object>(
   const { name, signal } = work
   try {
     const model = await work.model()
-    const { prompts, options, writer } = await prepare(name, model, signal)
+    const { prompts, options, format, writer } = await prepare(name, model, signal)
+    const responseFormat = format?.format
     const choices = n ?? 1
     if (prompts.length * choices > settings.maxChoices) {
       throw refuse('n', `at most ${settings.maxChoices} choices, over all prompts`)
@@ -69,10 +73,10 @@ export async function complete<Chunk extends object, Answer extends object>(
     const runs = prompts.flatMap((prompt, p) =>
       Array.from({ length: choices }, (_, i) => {
         const sampled = toGenerateOptions(body, p * choices + i)
-        return model.generate(prompt, { ...sampled, ...options, signal })
+        return model.generate(prompt, { ...sampled, ...options, responseFormat, signal })
       }),
     )
-    const parts = work.record.watch(runs, choices)
+    const parts = explained(work.record.watch(runs, choices), format)
     if (stream) {
       const chunks = streamed(parts, writer, choices, work)
       return await sendEvents(reply, chunks, writer, settings.pingMillis)
@@ -83,6 +87,18 @@ export async function complete<Chunk extends object, Answer extends object>(
     return writer.answer(all, toUsage(resultsOf(all), choices))
   } catch (error) {
     return work.fail(error)
+  }
+}
+
+/** Parts, with errors of a format told by the fields that it comes from. */
+async function* explained(
+  parts: AsyncGenerator<ChoicePart, void, void>,
+  format: FormatPart | undefined,
+): AsyncGenerator<ChoicePart, void, void> {
+  try {
+    yield* parts
+  } catch (error) {
+    throw format === undefined ? error : explain(format, error)
   }
 }
 

@@ -1,5 +1,9 @@
 import { ArgumentError, type ChatMessage, type Model, type RenderOptions } from 'dotpool'
 import { refuse } from '../errors.js'
+import { behindThinking } from '../format/behind-thinking.js'
+import { type CallRules, callsFormat } from '../format/calls-format.js'
+import type { FormatPart } from '../format/format-part.js'
+import type { ToolBody } from '../schemas/chat.js'
 import { callSyntaxOf } from '../text/call-syntax.js'
 import { AnswerReader } from './answer-reader.js'
 import { encodePrompt } from './prompts.js'
@@ -9,14 +13,16 @@ export interface ConversationInput {
   readonly messages: readonly ChatMessage[]
   /** The request's field that they come from, for errors. */
   readonly field: string
-  readonly tools: readonly object[] | null | undefined
-  readonly toolChoice: 'none' | 'auto' | null | undefined
+  readonly calls: CallRules
+  /** What an answer without calls is to look like, if anything. */
+  readonly content: FormatPart | undefined
   readonly templateOptions: RenderOptions['templateOptions']
 }
 
-/** The prompt that asks it, and readers of the answers. */
+/** The prompt that asks it, what answers are to look like, and readers of them. */
 export interface Conversation {
   readonly tokens: Uint32Array
+  readonly format: FormatPart | undefined
   readonly makeReader: () => AnswerReader
 }
 
@@ -29,21 +35,33 @@ export interface Conversation {
 export async function prepareConversation(
   name: string,
   model: Model,
-  { messages, field, tools: given, toolChoice, templateOptions }: ConversationInput,
+  { messages, field, calls, content, templateOptions }: ConversationInput,
   signal: AbortSignal,
 ): Promise<Conversation> {
-  const tools = toolChoice === 'none' || !given?.length ? undefined : given
-  const makeParser = tools && (await callSyntaxOf(model))
-  if (tools !== undefined && makeParser === undefined) {
+  const tools = calls.choice === 'none' || !calls.tools?.length ? undefined : calls.tools
+  const syntax = tools && (await callSyntaxOf(model))
+  if (tools !== undefined && syntax === undefined) {
     throw refuse('tools', `the chat template of ${name} writes no calls that are understood`)
   }
-  const inputs = { tools, templateOptions }
+  const format = callsFormat(calls, syntax, content)
+  const inputs = { tools: tools && templateTools(tools), templateOptions }
   const text = await model.chatTemplate.renderAsync(messages, inputs, signal).catch((error) => {
     throw naming(field, error)
   })
   const tokens = await encodePrompt(model, { field, room: 1 }, text, false, signal)
   const thinks = /<think>\s*$/.test(text)
-  return { tokens, makeReader: () => new AnswerReader(thinks, makeParser?.()) }
+  return {
+    tokens,
+    format: format && (await behindThinking(format, text, model)),
+    makeReader: () => new AnswerReader(thinks, syntax?.makeParser()),
+  }
+}
+
+/** What a template is told of functions: not how strictly their arguments are read. */
+export function templateTools(tools: readonly ToolBody[]): object[] {
+  return tools.map(({ type, function: { strict, ...described } }) => {
+    return { type, function: described }
+  })
 }
 
 /** What a template refuses of messages, by the field that they come from. */

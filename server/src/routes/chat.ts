@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
+import { requestedFormat } from '../format/requested-format.js'
 import { ChatWriter } from '../generation/chat-writer.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
 import { prepareConversation } from '../generation/conversation.js'
@@ -40,10 +41,21 @@ function prepareChat(body: ChatBody): Prepare<ChatChunk, ChatCompletion> {
   const maxTokens = readMaxTokens(body)
   const logprobs = readLogprobs(body)
   return async (name, model, signal) => {
-    const { messages, tools, tool_choice: toolChoice } = body
-    const templateOptions = body.chat_template_kwargs ?? undefined
-    const input = { field: 'messages', messages, tools, toolChoice, templateOptions }
-    const { tokens, makeReader } = await prepareConversation(name, model, input, signal)
+    const { tool_choice: choice } = body
+    const input = {
+      field: 'messages',
+      messages: body.messages,
+      calls: {
+        tools: body.tools,
+        choice: typeof choice === 'object' ? choice?.function : choice,
+        areParallel: body.parallel_tool_calls,
+        parametersField: (i: number) => `tools[${i}].function.parameters`,
+      },
+      content: requestedFormat(body),
+      templateOptions: body.chat_template_kwargs ?? undefined,
+    }
+    const conversation = await prepareConversation(name, model, input, signal)
+    const { tokens, format, makeReader } = conversation
     const writer = new ChatWriter({
       id: `chatcmpl-${randomUUID()}`,
       created: nowSeconds(),
@@ -54,7 +66,7 @@ function prepareChat(body: ChatBody): Prepare<ChatChunk, ChatCompletion> {
       includeUsage: body.stream_options?.include_usage ?? false,
     })
     const options = { maxTokens: maxTokens ?? model.maxContext, logprobs }
-    return { prompts: [tokens], options, writer }
+    return { prompts: [tokens], options, format, writer }
   }
 }
 

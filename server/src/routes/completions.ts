@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
+import { requestedFormat } from '../format/requested-format.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
 import { promptsOf, tokensOf } from '../generation/prompts.js'
 import { TextWriter } from '../generation/text-writer.js'
@@ -56,6 +57,7 @@ function prepareCompletion(
     })
     return {
       prompts,
+      format: requestedFormat(body),
       options: { maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS, logprobs },
       writer,
     }

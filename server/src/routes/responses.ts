@@ -1,5 +1,6 @@
 import type { RouteContext } from '../context.js'
 import { refuse } from '../errors.js'
+import { requestedTextFormat } from '../format/requested-format.js'
 import { complete, type Prepare } from '../generation/completion-request.js'
 import { prepareConversation } from '../generation/conversation.js'
 import { toMessages } from '../generation/input-items.js'
@@ -36,29 +37,35 @@ export function addResponsesRoute(app: App, context: RouteContext): void {
 
 /** The fields that chats have, too. */
 function toGeneration(body: ResponseBody): GenerationBody {
-  const { text, stream_options: _, ...shared } = body
-  return { ...shared, response_format: text?.format ?? null }
+  const { text: _text, stream_options: _streamOptions, ...shared } = body
+  return shared
 }
 
 function prepareResponse(body: ResponseBody): Prepare<ResponseEvent, ResponseObject> {
   refuseStored(body)
   const logprobs = readLogprobs(body)
   return async (name, model, signal) => {
-    const { tools, tool_choice: toolChoice, reasoning } = body
+    const { tools, tool_choice: choice, reasoning } = body
     const effort = reasoning?.effort
     const input = {
       field: 'input',
       messages: toMessages(body),
-      tools: tools?.map(({ type, ...described }) => ({ type, function: described })),
-      toolChoice,
+      calls: {
+        tools: tools?.map(({ type, ...described }) => ({ type, function: described })),
+        choice,
+        areParallel: body.parallel_tool_calls,
+        parametersField: (i: number) => `tools[${i}].parameters`,
+      },
+      content: requestedTextFormat(body),
       templateOptions: effort == null ? undefined : { enable_thinking: effort !== 'none' },
     }
-    const { tokens, makeReader } = await prepareConversation(name, model, input, signal)
+    const conversation = await prepareConversation(name, model, input, signal)
+    const { tokens, format, makeReader } = conversation
     const response = begin(name, body)
     const { tokenizer } = model
     const writer = new ResponseWriter({ response, tokenizer, reader: makeReader() })
     const options = { maxTokens: body.max_output_tokens ?? model.maxContext, logprobs }
-    return { prompts: [tokens], options, writer }
+    return { prompts: [tokens], options, format, writer }
   }
 }
 
@@ -96,7 +103,7 @@ function begin(model: string, body: ResponseBody): ResponseObject {
       return { type, name, ...described, strict: strict ?? false }
     }),
     tool_choice: body.tool_choice ?? 'auto',
-    parallel_tool_calls: true,
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
     text: { format: body.text?.format ?? { type: 'text' }, verbosity: 'medium' },
     reasoning: { effort: body.reasoning?.effort ?? null, summary: null },
     temperature: body.temperature ?? 1,

@@ -2,8 +2,9 @@ import { Type } from '@fastify/type-provider-typebox'
 import type { Model } from 'dotpool'
 import type { RouteContext } from '../context.js'
 import { ApiError } from '../errors.js'
+import { templateTools } from '../generation/conversation.js'
 import { RequestScope } from '../request-scope.js'
-import { MessagesSchema, ToolsSchema } from '../schemas/chat.js'
+import { MessagesSchema, type ToolBody, ToolsSchema } from '../schemas/chat.js'
 import {
   errorResponses,
   jsonObject,
@@ -91,7 +92,7 @@ export function addTokenRoutes(app: App, { service, settings }: RouteContext): v
 
 interface TemplateFields {
   add_generation_prompt?: boolean | null
-  tools?: object[] | null
+  tools?: ToolBody[] | null
   chat_template_kwargs?: Record<string, unknown> | null
 }
 
@@ -103,7 +104,7 @@ function render(
 ): Promise<string> {
   const options = {
     addGenerationPrompt: fields.add_generation_prompt ?? true,
-    tools: fields.tools?.length ? fields.tools : undefined,
+    tools: fields.tools?.length ? templateTools(fields.tools) : undefined,
     templateOptions: fields.chat_template_kwargs ?? undefined,
   }
   return model.chatTemplate.renderAsync(messages, options, signal)

@@ -12,13 +12,17 @@ export const functionFields = {
   name: Type.String({ minLength: 1 }),
   description: optional(Type.String()),
   parameters: optional(jsonObject),
-  strict: optional(Type.Literal(false)),
+  strict: optional(Type.Boolean()),
 }
-export const ToolsSchema = Type.Array(
-  strict({ type: Type.Literal('function'), function: strict(functionFields) }),
-)
+const ToolSchema = strict({ type: Type.Literal('function'), function: strict(functionFields) })
+export type ToolBody = Static<typeof ToolSchema>
+export const ToolsSchema = Type.Array(ToolSchema)
 
-export const ToolChoiceSchema = Type.Enum(['none', 'auto'])
+export const ToolChoiceSchema = Type.Enum(['none', 'auto', 'required'])
+const NamedToolSchema = strict({
+  type: Type.Literal('function'),
+  function: strict({ name: functionFields.name }),
+})
 
 export const ChatBodySchema = strict({
   ...generationFields,
@@ -27,8 +31,8 @@ export const ChatBodySchema = strict({
   logprobs: optional(Type.Boolean()),
   top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   tools: optional(ToolsSchema),
-  tool_choice: optional(ToolChoiceSchema),
-  parallel_tool_calls: optional(Type.Literal(true)),
+  tool_choice: optional(Type.Union([ToolChoiceSchema, NamedToolSchema])),
+  parallel_tool_calls: optional(Type.Boolean()),
   chat_template_kwargs: optional(jsonObject),
   modalities: optional(Type.Array(Type.Literal('text'))),
 })

@@ -79,7 +79,27 @@ export const modelField = optional(
 
 export const tokenIds = Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }))
 
-export const ResponseFormatSchema = Type.Object({ type: Type.Literal('text') })
+/** A JSON Schema, and what it is called. */
+export const schemaFields = {
+  name: Type.String({ minLength: 1 }),
+  description: optional(Type.String()),
+  schema: jsonObject,
+  strict: optional(Type.Boolean({ description: 'the schema is enforced in any case' })),
+}
+const ResponseFormatSchema = Type.Union([
+  strict({ type: Type.Literal('text') }),
+  strict({ type: Type.Literal('json_object') }),
+  strict({ type: Type.Literal('json_schema'), json_schema: strict(schemaFields) }),
+])
+
+/** As vLLM has it. */
+const StructuredOutputsSchema = strict({
+  json: optional(Type.Union([jsonObject, Type.String()])),
+  json_object: optional(Type.Literal(true)),
+  regex: optional(Type.String({ minLength: 1 })),
+  choice: optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+  grammar: optional(Type.String({ minLength: 1 })),
+})
 
 /** What both kinds of completions take. */
 export const generationFields = {
@@ -105,6 +125,7 @@ export const generationFields = {
   seed: optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   ignore_eos: optional(Type.Boolean()),
   response_format: optional(ResponseFormatSchema),
+  structured_outputs: optional(StructuredOutputsSchema),
   // these do not change the answer
   user: optional(Type.String()),
   metadata: optional(jsonObject),

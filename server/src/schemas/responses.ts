@@ -6,7 +6,7 @@ import {
   jsonObject,
   nullable,
   optional,
-  ResponseFormatSchema,
+  schemaFields,
   strict,
 } from './common.js'
 
@@ -58,6 +58,16 @@ const InputItemSchema = byType(
 export type InputItem = Static<typeof InputItemSchema>
 
 const ToolSchema = strict({ type: Type.Literal('function'), ...functionFields })
+const ToolUseSchema = Type.Union([
+  ToolChoiceSchema,
+  strict({ type: Type.Literal('function'), name: functionFields.name }),
+])
+
+const TextFormatSchema = Type.Union([
+  strict({ type: Type.Literal('text') }),
+  strict({ type: Type.Literal('json_object') }),
+  strict({ type: Type.Literal('json_schema'), ...schemaFields }),
+])
 
 // a response has no such fields
 const {
@@ -74,11 +84,11 @@ export const ResponseBodySchema = strict({
   instructions: optional(Type.String()),
   max_output_tokens: maxTokens,
   tools: optional(Type.Array(ToolSchema)),
-  tool_choice: optional(ToolChoiceSchema),
-  parallel_tool_calls: optional(Type.Literal(true)),
+  tool_choice: optional(ToolUseSchema),
+  parallel_tool_calls: optional(Type.Boolean()),
   text: optional(
     strict({
-      format: optional(ResponseFormatSchema),
+      format: optional(TextFormatSchema),
       verbosity: optional(Type.Literal('medium')),
     }),
   ),
@@ -177,9 +187,9 @@ export const ResponseSchema = strict({
       strict: Type.Boolean(),
     }),
   ),
-  tool_choice: ToolChoiceSchema,
+  tool_choice: ToolUseSchema,
   parallel_tool_calls: Type.Boolean(),
-  text: strict({ format: ResponseFormatSchema, verbosity: Type.Literal('medium') }),
+  text: strict({ format: TextFormatSchema, verbosity: Type.Literal('medium') }),
   reasoning: strict({ effort: nullable(Type.Enum(['none', 'medium'])), summary: Type.Null() }),
   temperature: Type.Number(),
   top_p: Type.Number(),

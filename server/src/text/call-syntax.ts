@@ -1,7 +1,27 @@
 import type { ChatMessage, Model } from 'dotpool'
+import {
+  anyOf,
+  type FormatPart,
+  given,
+  literal,
+  repeat,
+  sequenceOf,
+} from '../format/format-part.js'
 import type { CallParser } from './call-reader.js'
-import { HermesCalls } from './hermes-calls.js'
+import { CLOSE, HermesCalls, OPEN } from './hermes-calls.js'
 import { Llama3Calls } from './llama3-calls.js'
+
+/** How a model was trained to call functions. */
+export interface CallSyntax {
+  readonly shows: RegExp
+  makeParser(): CallParser
+  /** @param values the format of the arguments, an object */
+  write(name: string, values: FormatPart): FormatPart
+  /** What stands between two calls. */
+  readonly between: FormatPart
+  /** An answer that may call, or may not. */
+  inText(call: FormatPart, isOne: boolean): FormatPart
+}
 
 const NAME = 'probe'
 
@@ -16,24 +36,51 @@ const conversation: ChatMessage[] = [
 ]
 const tools = [{ type: 'function' as const, function: { name: NAME, description: NAME } }]
 
-const syntaxes: readonly { shows: RegExp; make: () => CallParser }[] = [
-  { shows: /<tool_call>\s*\{\s*"name"\s*:\s*"probe"/, make: () => new HermesCalls() },
-  { shows: /\{\s*"name"\s*:\s*"probe"\s*,\s*"parameters"\s*:/, make: () => new Llama3Calls() },
-]
+const hermes: CallSyntax = {
+  shows: /<tool_call>\s*\{\s*"name"\s*:\s*"probe"/,
+  makeParser: () => new HermesCalls(),
+  write: (name, values) => {
+    const head = `${OPEN}\n{"name": ${JSON.stringify(name)}, "arguments": `
+    return sequenceOf(literal(head), values, literal(`}\n${CLOSE}`))
+  },
+  between: literal('\n'),
+  inText: (call, isOne) => {
+    const text = given({ type: 'text', without: OPEN })
+    return sequenceOf(text, repeat(sequenceOf(call, text), isOne ? 1 : undefined))
+  },
+}
 
-const known = new WeakMap<Model, Promise<(() => CallParser) | undefined>>()
+const llama3: CallSyntax = {
+  shows: /\{\s*"name"\s*:\s*"probe"\s*,\s*"parameters"\s*:/,
+  makeParser: () => new Llama3Calls(),
+  write: (name, values) => {
+    const head = `{"name": ${JSON.stringify(name)}, "parameters": `
+    return sequenceOf(literal(head), values, literal('}'))
+  },
+  between: literal('; '),
+  inText: (call, isOne) => {
+    // a text that begins as a call does would be one
+    const text = given({ type: 'regex', regex: '([^\\s{<][\\s\\S]*)?' })
+    const calls = isOne ? call : sequenceOf(call, repeat(sequenceOf(llama3.between, call)))
+    return anyOf([text, calls])
+  },
+}
 
-/** Makes parsers of the syntax that a model calls functions in; undefined if it is none of those that are known. */
-export function callSyntaxOf(model: Model): Promise<(() => CallParser) | undefined> {
+const syntaxes = [hermes, llama3]
+
+const known = new WeakMap<Model, Promise<CallSyntax | undefined>>()
+
+/** The syntax that a model calls functions in; undefined if it is none of those that are known. */
+export function callSyntaxOf(model: Model): Promise<CallSyntax | undefined> {
   const found = known.get(model) ?? probe(model)
   known.set(model, found)
   return found
 }
 
-async function probe({ chatTemplate }: Model): Promise<(() => CallParser) | undefined> {
+async function probe({ chatTemplate }: Model): Promise<CallSyntax | undefined> {
   if (!chatTemplate.exists) return undefined
   // a template that cannot write calls may refuse them
   const options = { tools, addGenerationPrompt: false }
   const text = await chatTemplate.renderAsync(conversation, options).catch(() => '')
-  return syntaxes.find(({ shows }) => shows.test(text))?.make
+  return syntaxes.find(({ shows }) => shows.test(text))
 }

@@ -1,8 +1,8 @@
 import { type CallEvent, type CallParser, CallReader } from './call-reader.js'
 import { tagBegunAt } from './tags.js'
 
-const OPEN = '<tool_call>'
-const CLOSE = '</tool_call>'
+export const OPEN = '<tool_call>'
+export const CLOSE = '</tool_call>'
 
 /**
  * Reads calls as Hermes and Qwen write them: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`, any number,

@@ -1,7 +1,7 @@
 import { tagBegunAt } from './tags.js'
 
-const OPEN = '<think>'
-const CLOSE = '</think>'
+export const OPEN = '<think>'
+export const CLOSE = '</think>'
 
 /** What a piece of an answer adds to what the model thought first, and to what it then said. */
 export interface Thought {

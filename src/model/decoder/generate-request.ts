@@ -1,5 +1,10 @@
 import { ArgumentError, NoTokenError, NotANumberError } from '../../errors.js'
-import { type LogProbs, type SampleOptions, SampleOutcome } from '../../ops/sample-rows.js'
+import {
+  type LogProbs,
+  type MaskOptions,
+  type SampleOptions,
+  SampleOutcome,
+} from '../../ops/sample-rows.js'
 import type { OutputUse } from './batch.js'
 import { type FinishReason, type Output, Request } from './request.js'
 
@@ -21,6 +26,20 @@ export interface Sampler {
   accept(token: number): void
 }
 
+/** Says which tokens may be sampled. It finds out while steps run, and may be late. */
+export interface Constraint {
+  /** Whether the mask behind all tokens so far is there. */
+  readonly isReady: boolean
+  /** The mask of the token at a position, which may not be there yet. */
+  at(position: number): MaskOptions
+  /** The text has come to hold a token. */
+  accept(token: number): void
+  /** Has the scheduler woken once the mask behind all tokens so far is there. */
+  awaitMask(): void
+  /** Nothing more is sampled. */
+  close(): void
+}
+
 /** Takes the tokens of a request, in order. */
 export interface TokenSink {
   /** How many tokens it takes before its consumer has read some. */
@@ -37,6 +56,7 @@ export interface GenerateSettings {
   readonly sampler: Sampler
   readonly sink: TokenSink
   readonly processors: readonly LogitsProcessor[]
+  readonly constraint?: Constraint | undefined
   /** At least one. */
   readonly maxTokens: number
   /** The most tokens of the whole sequence. */
@@ -51,6 +71,8 @@ export class GenerateRequest extends Request {
   readonly #settings: GenerateSettings
   /** Sampled from logits that were processed, and of which position. */
   #processed: number | undefined
+  /** A row came to nothing, for the mask was not there. */
+  #isLate = false
 
   /** @param prompt at least one token, and fewer than the context has */
   constructor(prompt: ArrayLike<number> & Iterable<number>, settings: GenerateSettings) {
@@ -69,29 +91,36 @@ export class GenerateRequest extends Request {
   }
 
   override get hasRoom(): boolean {
-    return this.#settings.sink.room > 0
+    return this.#settings.sink.room > 0 && !this.#lacksMask
+  }
+
+  /** Processors see logits once, so their rows wait for the mask; others wait where it was late. */
+  get #lacksMask(): boolean {
+    const { constraint } = this.#settings
+    return constraint !== undefined && (this.#isLate || this.readsLogits) && !constraint.isReady
   }
 
   override get canSpeculate(): boolean {
     const { sampler, sink } = this.#settings
     const isWanted = this.tokens.length + 1 < this.capacity && sink.room > 1
-    return isWanted && sampler.isForeseeable && !this.readsLogits
+    return isWanted && sampler.isForeseeable && !this.readsLogits && !this.#lacksMask
   }
 
   useAt(position: number): OutputUse | undefined {
     if (position < this.firstOutput) return undefined
     if (this.readsLogits) return { action: 'nothing' }
-    return { action: 'sample', options: this.#settings.sampler.at(position + 1) }
+    return this.#sampleAt(position + 1)
   }
 
-  take(position: number, output: Output): OutputUse | undefined {
+  take(position: number, output: Output): OutputUse | 'again' | undefined {
     if (this.readsLogits && this.#processed !== position) {
       this.#process(output.logits)
       this.#processed = position
-      return { action: 'sample', options: this.#settings.sampler.at(position + 1) }
+      return this.#sampleAt(position + 1)
     }
     const { samples, index } = output
     const { outcome, id } = samples.sampled(index)
+    if (outcome === SampleOutcome.late) return this.#waitForMask()
     if (outcome === SampleOutcome.masked) throw new NoTokenError(position + 1)
     if (outcome !== SampleOutcome.done) throw new NotANumberError('logits', position + 1)
     this.#accept(id, samples.logProbs(index))
@@ -106,6 +135,26 @@ export class GenerateRequest extends Request {
     if (this.end(undefined, error)) this.#settings.sink.fail(error, undefined)
   }
 
+  protected override end(reason: FinishReason | undefined, error?: unknown): boolean {
+    const hasEnded = super.end(reason, error)
+    if (hasEnded) this.#settings.constraint?.close()
+    return hasEnded
+  }
+
+  #sampleAt(position: number): OutputUse {
+    const { sampler, constraint } = this.#settings
+    const options = sampler.at(position)
+    const mask = constraint?.at(position)
+    return { action: 'sample', options: mask === undefined ? options : { ...options, mask } }
+  }
+
+  #waitForMask(): 'again' {
+    this.#isLate = true
+    this.#processed = undefined
+    this.#settings.constraint?.awaitMask()
+    return 'again'
+  }
+
   #process(logits: Float32Array): void {
     const tokens = [...this.tokens]
     for (const [i, process] of this.#settings.processors.entries()) {
@@ -114,7 +163,7 @@ export class GenerateRequest extends Request {
   }
 
   #accept(token: number, logProbs: LogProbs | undefined): void {
-    const { sampler, sink, maxTokens, endTokens } = this.#settings
+    const { sampler, sink, constraint, maxTokens, endTokens } = this.#settings
     if (this.hasEnded) return // by a processor
     this.tokens.push(token)
     if (this.firstTokenAt === undefined) {
@@ -125,6 +174,13 @@ export class GenerateRequest extends Request {
     if (endTokens.includes(token) || sink.push(token, logProbs)) this.#finish('stop')
     else if (this.completionTokens === maxTokens) this.#finish('length')
     else if (this.tokens.length === this.capacity) this.#finish('context')
+    else if (constraint !== undefined) this.#constrain(constraint, token)
+  }
+
+  #constrain(constraint: Constraint, token: number): void {
+    this.#isLate = false
+    constraint.accept(token)
+    if (this.readsLogits) constraint.awaitMask()
   }
 
   #finish(reason: FinishReason): void {

@@ -100,7 +100,7 @@ export abstract class Request {
   /** The first position that something is wanted of: what comes before may be taken from another sequence. */
   abstract get firstOutput(): number
 
-  /** Whether its consumer takes the outcome of one more row. Others are not to wait for a consumer that does not. */
+  /** Whether it can take the outcome of one more row. Others are not to wait for a consumer that does not read. */
   get hasRoom(): boolean {
     return true
   }
@@ -116,9 +116,9 @@ export abstract class Request {
   /**
    * Takes the outcome of a position.
    *
-   * @returns what to do with its logits besides, if anything
+   * @returns what to do with its logits besides, if anything; or that the row is to be computed again
    */
-  abstract take(position: number, output: Output): OutputUse | undefined
+  abstract take(position: number, output: Output): OutputUse | 'again' | undefined
 
   /** All tokens are computed, and every outcome was taken. */
   complete(): void {}

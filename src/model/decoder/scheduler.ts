@@ -368,13 +368,15 @@ export class Scheduler {
     const { step, parts, abort } = inFlight
     this.#deaths = 0
     this.#count(inFlight)
-    for (const { request, sequence, count } of parts) {
-      if (request.sequence !== sequence) continue
+    const counted = parts.filter(({ request, sequence, first }) => {
+      return request.sequence === sequence && first === sequence.computed
+    })
+    for (const { request, sequence, count } of counted) {
       request.inFlight -= count
       sequence.computed += count
     }
     try {
-      const again = this.#takeOutputs(step, parts)
+      const again = this.#takeOutputs(step, counted)
       if (again.length > 0) {
         // sampling overwrites the logits, so every attempt begins with a copy
         const logits = step.copyLogits()
@@ -382,9 +384,9 @@ export class Scheduler {
         this.#takeOutputs(step, again)
       }
     } catch (error) {
-      for (const { request } of parts) request.fail(error)
+      for (const { request } of counted) request.fail(error)
     }
-    for (const { request } of parts) {
+    for (const { request } of counted) {
       if (!request.hasEnded && request.pending === 0 && request.inFlight === 0) request.complete()
     }
   }
@@ -402,6 +404,12 @@ export class Scheduler {
         for (const { position, index } of part.outputs) {
           const use = request.take(position, step.output(index))
           if (use === undefined) continue
+          if (use === 'again') {
+            // what is in flight behind it counts no more
+            sequence.computed = position
+            request.inFlight = 0
+            continue
+          }
           outputs.push({ position, index })
           uses.push({ index, use })
         }
@@ -476,7 +484,7 @@ function addRows({ batch }: Step, request: Request, most: number): Part | undefi
     batch.addRow(tokens[position], position, sequence)
     if (use !== undefined) outputs.push({ position, index: batch.addUse(use) })
   }
-  return count === 0 ? undefined : { request, sequence, count, outputs }
+  return count === 0 ? undefined : { request, sequence, first: next, count, outputs }
 }
 
 /** Adds a row for the token that the step before is about to sample for a request. */
@@ -494,7 +502,7 @@ function addSpeculativeRow(
   if (sampled === undefined || use === undefined) return undefined
   batch.addSampledRow(sampled.index, next, sequence)
   const outputs = [{ position: next, index: batch.addUse(use) }]
-  return { request, sequence, count: 1, outputs }
+  return { request, sequence, first: next, count: 1, outputs }
 }
 
 function publishAdmitted(model: object, request: Request): void {

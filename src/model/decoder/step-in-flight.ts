@@ -2,11 +2,16 @@ import type { Request } from './request.js'
 import type { Sequence } from './sequence.js'
 import type { Step } from './step.js'
 
-/** A request's rows of a step. They count no more once the request has another sequence, or none. */
+/**
+ * A request's rows of a step. They count no more once the request has another sequence, or none, or where the row before
+ * them is computed again.
+ */
 export interface Part {
   readonly request: Request
   readonly sequence: Sequence
-  /** Rows, from the request's first position that was in no step. */
+  /** The position of its first row. */
+  readonly first: number
+  /** Rows, from there on. */
   readonly count: number
   /** The positions whose logits are wanted, and their numbers among the step's outputs. */
   readonly outputs: { position: number; index: number }[]

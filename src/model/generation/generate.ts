@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
+import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
 import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
@@ -7,6 +7,9 @@ import {
   type LogitsProcessor,
   type TokenSink,
 } from '../decoder/generate-request.js'
+import { copyResponseFormat, type ResponseFormat } from '../grammar/response-format.js'
+import type { GrammarText } from '../grammar/thread/grammar-text.js'
+import type { GrammarThread } from '../grammar/thread/grammar-thread.js'
 import { StopFinder } from '../text/stop-finder.js'
 import type { TemplateInputs } from '../text/template-inputs.js'
 import { Generation, tokensOf } from './generation.js'
@@ -30,6 +33,11 @@ export interface GenerateTokensOptions {
   processors?: readonly LogitsProcessor[] | undefined
   /** Goes on behind tokens that end a text. */
   ignoreEnd?: boolean | undefined
+  /**
+   * What the text is to look like: only tokens are sampled that keep it so, and it ends only where it is complete, or
+   * where `maxTokens` or the context cut it off. Log probabilities are those without it.
+   */
+  responseFormat?: ResponseFormat | undefined
   /** Stops the work; the next read rejects with its reason. */
   signal?: AbortSignal | undefined
 }
@@ -49,6 +57,7 @@ const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
   sampling: true,
   processors: true,
   ignoreEnd: checkBoolean,
+  responseFormat: true,
   signal: checkSignal,
 }
 
@@ -63,8 +72,13 @@ const generateOptions: OptionNames<GenerateOptions> = {
 }
 
 /** A decoder that texts go into and come out of. */
-export interface TextDecoder extends PromptEncoder {
+export interface TextDecoder extends PromptEncoder, ConstrainedDecoder {}
+
+/** A decoder of tokens that may follow a grammar. */
+export interface ConstrainedDecoder {
   readonly decoder: Decoder
+  /** Throws an ArgumentError where there is no tokenizer. */
+  readonly grammars: GrammarThread
 }
 
 /**
@@ -83,7 +97,7 @@ export function generateText(
     generateOptions,
   )
   const stops = copyStops(stop)
-  const settings = readSettings(decoder, others)
+  const settings = readSettings(model, others)
   const { signal } = settings
   const encoding = encode(model, prompt, signal, { tools, templateOptions })
   const start: Start = async (sink) => {
@@ -92,7 +106,8 @@ export function generateText(
       stream: model.tokenizer.stream(tokens),
       stops: new StopFinder(stops),
     }
-    return { request: makeRequest(decoder, tokens, settings, sink, logprobs), detokenizer }
+    const request = await startRequest(model, tokens, settings, sink, logprobs)
+    return { request, detokenizer }
   }
   return new Generation(new Run(start, () => decoder.wake(), signal))
 }
@@ -103,14 +118,15 @@ export function generateText(
  * @throws ArgumentError at once; whatever the pool throws, at the step where it does
  */
 export function generateTokens(
-  decoder: Decoder,
+  model: ConstrainedDecoder,
   prompt: ArrayLike<number>,
   options: GenerateTokensOptions,
 ): AsyncGenerator<number, void, void> {
-  const settings = readSettings(decoder, checkOptions(options, generateTokensOptions))
+  const { decoder } = model
+  const settings = readSettings(model, checkOptions(options, generateTokensOptions))
   const tokens = copyPrompt(decoder, prompt, 'tokens')
   const start: Start = async (sink) => {
-    const request = makeRequest(decoder, tokens, settings, sink, undefined)
+    const request = await startRequest(model, tokens, settings, sink, undefined)
     return { request, detokenizer: undefined }
   }
   return tokensOf(new Run(start, () => decoder.wake(), settings.signal))
@@ -122,19 +138,38 @@ interface Settings {
   sampling: Sampling
   processors: readonly LogitsProcessor[]
   ignoreEnd: boolean
+  responseFormat: ResponseFormat | undefined
   signal: AbortSignal | undefined
 }
 
-function readSettings({ config }: Decoder, options: GenerateTokensOptions): Settings {
+function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions): Settings {
   const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal } = options
+  const { config } = model.decoder
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
+  const responseFormat = copyResponseFormat(options.responseFormat)
+  if (responseFormat !== undefined) checkCanConstrain(model.grammars, ignoreEnd)
   return {
     maxTokens,
     sampling: copySampling(sampling, config.vocabSize),
     processors: copyProcessors(processors),
     ignoreEnd,
+    responseFormat,
     signal,
   }
+}
+
+/** A text that follows a grammar ends by a token that says so. */
+function checkCanConstrain(grammars: GrammarThread, ignoreEnd: boolean): void {
+  if (ignoreEnd) {
+    throw new ArgumentError(
+      'ignoreEnd',
+      'false beside responseFormat, which says where to end',
+      'true',
+    )
+  }
+  if (grammars.canEnd) return
+  const expected = 'a model whose config.json names an eos_token_id, to end with'
+  throw new ArgumentError('responseFormat', expected, 'one without')
 }
 
 /** The tokens of a prompt. Those of a text come later; a promise that rejects is first looked at by the run. */
@@ -164,11 +199,32 @@ function copyPrompt(decoder: Decoder, prompt: ArrayLike<number>, argument: strin
   return tokens
 }
 
+/** Has a thread follow the text first, if that is to have a format. */
+async function startRequest(
+  model: ConstrainedDecoder,
+  prompt: Uint32Array,
+  settings: Settings,
+  sink: TokenSink,
+  logprobs: number | undefined,
+): Promise<GenerateRequest> {
+  const { decoder } = model
+  const { responseFormat: format, signal } = settings
+  if (format === undefined) return makeRequest(decoder, prompt, settings, sink, undefined, logprobs)
+  const text = await model.grammars.open(format, prompt.length, signal)
+  try {
+    return makeRequest(decoder, prompt, settings, sink, text, logprobs)
+  } catch (error) {
+    text.close()
+    throw error
+  }
+}
+
 function makeRequest(
   decoder: Decoder,
   prompt: Uint32Array,
   { maxTokens, sampling, processors, ignoreEnd, signal }: Settings,
   sink: TokenSink,
+  constraint: GrammarText | undefined,
   logprobs: number | undefined,
 ): GenerateRequest {
   const { pool, maxContext, config } = decoder
@@ -182,10 +238,15 @@ function makeRequest(
     sampler: new TokenSampler(memory, sampling, prompt, capacity, logProbs),
     sink,
     processors,
+    constraint,
     maxTokens,
     maxContext,
     endTokens: ignoreEnd ? [] : config.eosTokenIds,
     signal,
+  })
+  constraint?.listen({
+    onReady: () => decoder.wake(),
+    onFail: (error) => request.fail(error),
   })
   decoder.submit(request)
   return request

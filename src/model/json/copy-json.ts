@@ -89,7 +89,7 @@ export class JsonCopier {
 
   #refusal(got: string): ArgumentError {
     const expected = 'a JSON value: a string, finite number, boolean, null, array or plain object'
-    return new ArgumentError(spell(this.#path), expected, got)
+    return new ArgumentError(spellPath(this.#path), expected, got)
   }
 
   #tooLarge(expected: string): ArgumentError {
@@ -105,7 +105,7 @@ function isPlain(object: object): boolean {
 }
 
 /** As JavaScript has it, e.g. `tools[0].function.name`. */
-function spell([argument, ...keys]: readonly (string | number)[]): string {
+export function spellPath([argument, ...keys]: readonly (string | number)[]): string {
   const parts = keys.map((key) => {
     if (typeof key === 'number') return `[${key}]`
     return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`

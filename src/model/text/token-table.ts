@@ -14,25 +14,25 @@ const nothing = new Uint8Array(0)
 
 /** The bytes of a vocabulary. */
 export class TokenTable {
-  readonly #data: TokenTableData
+  readonly data: TokenTableData
 
   constructor(data: TokenTableData) {
-    this.#data = data
+    this.data = data
   }
 
   get dropsFirstSpace(): boolean {
-    return this.#data.dropsFirstSpace
+    return this.data.dropsFirstSpace
   }
 
   /** The bytes of a token; none for one that stands for no text, or that there is not. */
   bytesOf(id: number): Uint8Array {
-    const { bytes, ends } = this.#data
+    const { bytes, ends } = this.data
     const end = ends[id]
     return end === undefined ? nothing : bytes.subarray(id === 0 ? 0 : ends[id - 1], end)
   }
 
   /** A bound from the length of a text alone: it has no fewer tokens. */
   leastTokens(text: string): number {
-    return Math.floor(text.length / this.#data.unitsPerToken)
+    return Math.floor(text.length / this.data.unitsPerToken)
   }
 }

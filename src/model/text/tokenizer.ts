@@ -102,6 +102,11 @@ export class Tokenizer {
     return this.#table.bytesOf(token).slice()
   }
 
+  /** @internal What its tokens stand for. */
+  get table(): TokenTableData {
+    return this.#table.data
+  }
+
   /** A text has no fewer tokens; told from its length alone. */
   leastTokens(text: string): number {
     return this.#table.leastTokens(text)

@@ -1,5 +1,5 @@
 /*
- * sample.c: the next id, sampled from a row of logits: adjustments, temperature, then top-k, top-p and min-p, in the
+ * sample.c: the next id, sampled from a row of logits: adjustments, mask, temperature, then top-k, top-p and min-p, in the
  * order and with the meanings that Hugging Face's transformers gives them.
  *
  * An id's weight is floor(e^((l - max l) / temperature) * 2^30). Weights are whole numbers, so that their
@@ -36,6 +36,19 @@ static void adjust(float *logits, const dp_sample *sample) {
   }
 }
 
+static void mask(float *logits, size_t n, const dp_sample *sample) {
+  if (sample->mask == 0) return;
+  const uint32_t *words = (const uint32_t *)(uintptr_t)sample->mask + 1;
+  for (size_t first = 0; first < n; first += 32) {
+    const uint32_t word = words[first / 32];
+    if (word == UINT32_MAX) continue;
+    const size_t count = n - first < 32 ? n - first : 32;
+    for (size_t i = 0; i < count; i++) {
+      if (!(word >> i & 1)) logits[first + i] = -dp_float_from_bits(DP_INFINITY_BITS);
+    }
+  }
+}
+
 /* ---- weights ----------------------------------------------------------------------------------- */
 
 /* Where the best is +infinity, all that equal it weigh the same and all others nothing. */
@@ -68,6 +81,7 @@ static uint32_t id_at(const float *weights, size_t n, float least, uint64_t targ
 
 dp_sample_outcome DP_PER_ISA(dp_sample_row)(float *logits, size_t n, dp_sample *sample) {
   adjust(logits, sample);
+  mask(logits, n, sample);
   const float maximum = dp_maximum(logits, n);
   if (maximum != maximum) return DP_SAMPLE_NAN;
   if (maximum == -dp_float_from_bits(DP_INFINITY_BITS)) return DP_SAMPLE_MASKED;

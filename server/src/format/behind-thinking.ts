@@ -1,0 +1,35 @@
+import type { Model } from 'dotpool'
+import { CLOSE, OPEN } from '../text/thinking.js'
+import { anyOf, type FormatPart, given, literal, sequenceOf } from './format-part.js'
+
+const space = given({ type: 'regex', regex: '[ \\n]{0,4}' })
+
+/** The format of an answer whose model thinks first, about which the format says nothing. */
+export async function behindThinking(
+  part: FormatPart,
+  prompt: string,
+  model: Model,
+): Promise<FormatPart> {
+  const thought = given({ type: 'text', without: CLOSE })
+  const rest = sequenceOf(thought, literal(CLOSE), space, part)
+  if (new RegExp(`${OPEN}\\s*$`).test(prompt)) return rest
+  const isOver = new RegExp(`${CLOSE}\\s*$`).test(prompt)
+  if (isOver || !(await mayThink(model))) return part
+  return anyOf([part, sequenceOf(literal(OPEN), rest)])
+}
+
+const known = new WeakMap<Model, Promise<boolean>>()
+
+/** Whether a model thinks unless its template is told otherwise, as Qwen3 does. */
+function mayThink(model: Model): Promise<boolean> {
+  const found = known.get(model) ?? probe(model)
+  known.set(model, found)
+  return found
+}
+
+async function probe({ chatTemplate }: Model): Promise<boolean> {
+  const messages = [{ role: 'user' as const, content: 'probe' }]
+  const options = { templateOptions: { enable_thinking: false } }
+  const text = await chatTemplate.renderAsync(messages, options).catch(() => '')
+  return new RegExp(`${CLOSE}\\s*$`).test(text)
+}
