@@ -13,9 +13,14 @@ export function requestedFormat(body: GenerationBody): FormatPart | undefined {
 }
 
 function fromResponseFormat({ response_format: asked }: GenerationBody): FormatPart | undefined {
-  if (asked == null || asked.type === 'text') return undefined
-  if (asked.type === 'json_object') return partOf({ type: 'json_object' }, '', 'response_format')
-  const { schema } = asked.json_schema
+  if (asked == null) return undefined
+  const { type, json_schema: described } = asked
+  if ((described != null) !== (type === 'json_schema')) {
+    throw refuse('response_format.json_schema', 'with `type: "json_schema"`, and only then')
+  }
+  if (type === 'json_object') return partOf({ type }, '', 'response_format')
+  if (described == null) return undefined
+  const { schema } = described
   return partOf({ type: 'json_schema', schema }, '.schema', 'response_format.json_schema.schema')
 }
 

@@ -68,19 +68,17 @@ export const generationFields = {
   seed: optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   ignore_eos: optional(Type.Boolean()),
   response_format: optional(
-    Type.Union([
-      strict({ type: Type.Literal('text') }),
-      strict({ type: Type.Literal('json_object') }),
-      strict({
-        type: Type.Literal('json_schema'),
-        json_schema: strict({
+    strict({
+      type: Type.Enum(['text', 'json_object', 'json_schema']),
+      json_schema: optional(
+        strict({
           name: Type.String({ minLength: 1 }),
           description: optional(Type.String()),
           schema: jsonObject,
           strict: optional(Type.Boolean({ description: 'the schema is enforced in any case' })),
         }),
-      }),
-    ]),
+      ),
+    }),
   ),
   structured_outputs: optional(
     strict({
