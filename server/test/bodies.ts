@@ -74,20 +74,31 @@ const fields: Record<string, fc.Arbitrary<unknown>> = {
   ),
   seed: fc.oneof(fc.nat(), fc.maxSafeInteger()),
   ignore_eos: fc.boolean(),
-  response_format: fc.record({ type: fc.constantFrom('text', 'json_object') }),
+  response_format: fc.record(
+    {
+      type: fc.constantFrom('text', 'json_object', 'json_schema'),
+      json_schema: fc.record({ name: text, schema: fc.object({ maxDepth: 2 }) }),
+    },
+    { requiredKeys: ['type'] },
+  ),
+  structured_outputs: fc.record(
+    { json: fc.oneof(text, fc.object()), regex: text, choice: fc.array(text), grammar: text },
+    { requiredKeys: [] },
+  ),
   logprobs: fc.oneof(fc.boolean(), fc.integer({ min: -1, max: 21 })),
   top_logprobs: fc.integer({ min: -1, max: 21 }),
   tools: fc.array(
     fc.record({
       type: fc.constantFrom('function', 'web'),
       function: fc.record(
-        { name: text, parameters: fc.object({ maxDepth: 1 }) },
+        { name: text, parameters: fc.object({ maxDepth: 1 }), strict: fc.boolean() },
         { requiredKeys: [] },
       ),
     }),
     { maxLength: 2 },
   ),
   tool_choice: fc.constantFrom('none', 'auto', 'required'),
+  parallel_tool_calls: fc.boolean(),
   chat_template_kwargs: fc.oneof(
     fc.constant({ enable_thinking: true }),
     fc.object({ maxDepth: 1 }),

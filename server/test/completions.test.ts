@@ -298,15 +298,18 @@ describe('refusals', () => {
     if ('input' in body) return '/v1/embeddings'
     return 'prompt' in body ? '/v1/completions' : '/v1/chat/completions'
   }
+  const schemaless = { type: 'json_schema', json_schema: { name: 'a', schema: 'b' } }
 
   it.each<[param: string | null, body: object, code?: string]>([
     ['foo', { ...chat, foo: 1 }, 'unsupported_parameter'],
-    ['response_format.type', { ...chat, response_format: { type: 'json_object' } }],
-    ['tool_choice', { ...chat, tools: [weather], tool_choice: 'required' }],
-    ['parallel_tool_calls', { ...chat, parallel_tool_calls: false }],
+    ['response_format.type', { ...chat, response_format: { type: 'xml' } }],
+    ['response_format.json_schema.schema', { ...chat, response_format: schemaless }],
+    ['tool_choice', { ...chat, tools: [weather], tool_choice: 'sometimes' }],
+    ['tool_choice', { ...chat, tool_choice: 'required' }],
+    ['parallel_tool_calls', { ...chat, parallel_tool_calls: 'no' }],
     [
       'tools[0].function.strict',
-      { ...chat, tools: [{ ...weather, function: { name: 'f', strict: true } }] },
+      { ...chat, tools: [{ ...weather, function: { name: 'f', strict: 'very' } }] },
     ],
     ['temperature', { ...chat, temperature: 'hot' }],
     ['temperature', { ...chat, temperature: -1 }],

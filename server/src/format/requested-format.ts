@@ -5,32 +5,44 @@ import { type FormatPart, partOf } from './format-part.js'
 
 /** The format that a completion asks for: by `response_format`, or by `structured_outputs` as vLLM has it. */
 export function requestedFormat(body: GenerationBody): FormatPart | undefined {
-  const { response_format: asked } = body
+  const { type, json_schema: described } = body.response_format ?? { type: 'text' }
   const field = 'response_format'
-  if (asked?.type !== 'json_schema') return either(asked, field, body)
-  const { schema } = asked.json_schema
-  return either({ type: asked.type, schema }, field, body, `${field}.json_schema.schema`)
+  if ((described != null) !== (type === 'json_schema')) {
+    throw refuse(`${field}.json_schema`, 'with `type: "json_schema"`, and only then')
+  }
+  return either(body, {
+    type,
+    schema: described?.schema,
+    field,
+    schemaField: `${field}.json_schema.schema`,
+  })
 }
 
 /** The format that a response asks for: by `text.format`, or by `structured_outputs`. */
 export function requestedTextFormat(body: ResponseBody): FormatPart | undefined {
-  return either(body.text?.format, 'text.format', body)
+  const { type, schema } = body.text?.format ?? { type: 'text' }
+  const schemaField = 'text.format.schema'
+  if ((schema != null) !== (type === 'json_schema')) {
+    throw refuse(schemaField, 'with `type: "json_schema"`, and only then')
+  }
+  return either(body, { type, schema, field: 'text.format', schemaField })
 }
 
-type Asked = { type: 'text' | 'json_object' } | { type: 'json_schema'; schema: object }
+interface Asked {
+  readonly type: 'text' | 'json_object' | 'json_schema'
+  readonly schema: Record<string, unknown> | null | undefined
+  /** The fields that they come from. */
+  readonly field: string
+  readonly schemaField: string
+}
 
-/** @param field that asks for it, and @param schemaField that has its schema */
 function either(
-  asked: Asked | null | undefined,
-  field: string,
   { structured_outputs: structured }: Pick<GenerationBody, 'structured_outputs'>,
-  schemaField = `${field}.schema`,
+  { type, schema, field, schemaField }: Asked,
 ): FormatPart | undefined {
-  const isText = asked == null || asked.type === 'text'
-  if (isText) return fromStructuredOutputs(structured)
+  if (type === 'text') return fromStructuredOutputs(structured)
   if (structured != null) throw refuse('structured_outputs', `only without \`${field}\``)
-  if (asked.type !== 'json_schema') return partOf({ type: 'json_object' }, '', field)
-  const schema = asked.schema as Record<string, unknown>
+  if (schema == null) return partOf({ type: 'json_object' }, '', field)
   return partOf({ type: 'json_schema', schema }, '.schema', schemaField)
 }
 

@@ -86,11 +86,11 @@ export const schemaFields = {
   schema: jsonObject,
   strict: optional(Type.Boolean({ description: 'the schema is enforced in any case' })),
 }
-const ResponseFormatSchema = Type.Union([
-  strict({ type: Type.Literal('text') }),
-  strict({ type: Type.Literal('json_object') }),
-  strict({ type: Type.Literal('json_schema'), json_schema: strict(schemaFields) }),
-])
+export const formatType = Type.Enum(['text', 'json_object', 'json_schema'])
+const ResponseFormatSchema = strict({
+  type: formatType,
+  json_schema: optional(strict(schemaFields)),
+})
 
 /** As vLLM has it. */
 const StructuredOutputsSchema = strict({

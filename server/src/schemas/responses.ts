@@ -2,6 +2,7 @@ import { type Static, Type } from '@fastify/type-provider-typebox'
 import { functionFields, LogprobSchema, ToolChoiceSchema } from './chat.js'
 import {
   byType,
+  formatType,
   generationFields,
   jsonObject,
   nullable,
@@ -63,11 +64,12 @@ const ToolUseSchema = Type.Union([
   strict({ type: Type.Literal('function'), name: functionFields.name }),
 ])
 
-const TextFormatSchema = Type.Union([
-  strict({ type: Type.Literal('text') }),
-  strict({ type: Type.Literal('json_object') }),
-  strict({ type: Type.Literal('json_schema'), ...schemaFields }),
-])
+const TextFormatSchema = strict({
+  type: formatType,
+  ...schemaFields,
+  name: optional(schemaFields.name),
+  schema: optional(schemaFields.schema),
+})
 
 // a response has no such fields
 const {
