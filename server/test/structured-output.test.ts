@@ -1,5 +1,6 @@
 import { type GenerateOptions, type Model, Pool } from 'dotpool'
 import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions'
+import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect, loadModel, post, scripted, start, type TestServer } from './support.js'
 
@@ -178,6 +179,38 @@ describe('calls', () => {
     const text = [{ ...book, function: { ...book.function, parameters: { type: 'string' } } }]
     const param = 'tools[0].function.parameters.type'
     expect(await refusal({ tools: text })).toMatchObject({ status: 400, param })
+  })
+})
+
+describe('a response', () => {
+  const respond = async (more: Partial<ResponseCreateParamsNonStreaming>) => {
+    const { logit_bias, max_completion_tokens: max_output_tokens } = quick
+    const body = { model: 'toy', input: 'Where to?', seed: 1, logit_bias, max_output_tokens }
+    return await server.client.responses.create({ ...body, ...more, stream: false })
+  }
+
+  it('has the JSON schema of text.format, and tells of it', async () => {
+    const format = { type: 'json_schema' as const, name: 'trip', schema: trip, strict: true }
+    const { status, text, output_text } = await respond({ text: { format } })
+    expect([status, text?.format]).toEqual(['completed', format])
+    expectTrip(output_text)
+  })
+
+  it('calls the function that it is to call, with arguments that follow its schema', async () => {
+    const tools = [{ type: 'function' as const, name: 'book', parameters: trip, strict: true }]
+    const { output } = await respond({ tools, tool_choice: { type: 'function', name: 'book' } })
+    expect(output).toMatchObject([{ type: 'function_call', name: 'book', status: 'completed' }])
+    const [call] = output
+    if (call.type === 'function_call') expectTrip(call.arguments)
+  })
+
+  it('is refused with the field that cannot be enforced', async () => {
+    const schema = { type: 'array', uniqueItems: true }
+    const format = { type: 'json_schema' as const, name: 'a', schema }
+    await expect(respond({ text: { format } })).rejects.toMatchObject({
+      status: 400,
+      param: 'text.format.schema.uniqueItems',
+    })
   })
 })
 
