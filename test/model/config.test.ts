@@ -258,6 +258,7 @@ describe('a config.json that is refused', () => {
     ],
     ['inherited architecture', { architectures: ['toString'] }, /architecture "toString"/],
     ['no architecture', { architectures: [] }, /architecture nothing is not supported, only Qwen3/],
+    ['direction', { is_causal: false }, /is_causal false is not supported, only true/],
     ['activation', { hidden_act: 'gelu' }, /hidden_act "gelu" is not supported, only "silu"/],
     [
       'partial rotary',

@@ -45,8 +45,8 @@ export function toMessages({ instructions, input }: ResponseBody): ChatMessage[]
 }
 
 type AssistantItem = Exclude<InputItem, { type: 'function_call_output' }>
-
 type InputMessage = Extract<InputItem, { role: string }>
+type InputCall = Extract<InputItem, { type: 'function_call' }>
 
 function isAnothers(item: InputItem): item is InputMessage {
   return 'role' in item && item.role !== 'assistant'
@@ -55,11 +55,12 @@ function isAnothers(item: InputItem): item is InputMessage {
 /** Adds an item to a turn. False where it begins another. */
 function extend(turn: Turn, item: AssistantItem): boolean {
   if (item.type === 'function_call') {
-    turn.tool_calls = [...(turn.tool_calls ?? []), toCall(item)]
+    turn.tool_calls ??= []
+    turn.tool_calls.push(toCall(item))
     return true
   }
-  if (item.type === 'reasoning' || turn.content !== '' || turn.tool_calls !== undefined)
-    return false
+  const hasSpoken = turn.content !== '' || turn.tool_calls !== undefined
+  if (item.type === 'reasoning' || hasSpoken) return false
   turn.content = textOf(item.content)
   return true
 }
@@ -71,11 +72,7 @@ function begin(item: AssistantItem): Turn {
   return turn
 }
 
-function toCall({
-  call_id,
-  name,
-  arguments: given,
-}: InputItem & { type: 'function_call' }): ToolCall {
+function toCall({ call_id, name, arguments: given }: InputCall): ToolCall {
   return { id: call_id, type: 'function', function: { name, arguments: given } }
 }
 

@@ -60,6 +60,8 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
   const fields = new Fields(file, json)
   const architecture = parseArchitecture(file, fields)
   fields.only('hidden_act', 'silu', undefined)
+  // some that were made for embeddings attend in both directions
+  fields.only('is_causal', true, undefined)
   const hiddenSize = fields.integer('hidden_size', 1)
   const numAttentionHeads = fields.integer('num_attention_heads', 1)
   const numHiddenLayers = fields.integer('num_hidden_layers', 1)

@@ -64,6 +64,7 @@ export function configJson(
     architectures: [architectures[architecture]],
     model_type: architecture,
     hidden_act: 'silu',
+    is_causal: metadata.boolean(key('attention.causal'), true),
     vocab_size: embedding.dims[0],
     hidden_size: metadata.integer(key('embedding_length'), 1),
     intermediate_size: metadata.uniform(key('feed_forward_length'), 1),

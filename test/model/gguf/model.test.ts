@@ -8,7 +8,16 @@ import { tensorType } from '#src/model/gguf/tensor-types.js'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { float32, ggmlTypes, gguf, int32, string, uint16, uint32 } from '../../support/gguf.js'
+import {
+  bool,
+  float32,
+  ggmlTypes,
+  gguf,
+  int32,
+  string,
+  uint16,
+  uint32,
+} from '../../support/gguf.js'
 import { randomNumbers } from '../../support/random.js'
 import { expectSameBits } from '../../support/reference.js'
 import { expectNothingOpen } from '../open-files.js'
@@ -284,6 +293,7 @@ describe('a model that is refused', () => {
       field('general.architecture', string('mamba')),
       /model\.gguf: general\.architecture "mamba" is not supported, only llama, qwen2, qwen3/,
     ],
+    ['direction', field('llama.attention.causal', bool(false)), /is_causal false is not supp/],
     ['experts', field('llama.expert_count', uint32(8)), /llama\.expert_count 8: mixtures of exp/],
     [
       'missing sizes',
