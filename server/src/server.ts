@@ -17,7 +17,7 @@ const RECEIVE_MILLIS = 60_000
 
 /** A server of OpenAI's protocol: a fastify app, to be started by `listen` and ended by `close`. */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { corsOrigins = [], logger = false, ...routes } = options
+  const { corsOrigins = [], logger = false, page = true, ...routes } = options
   const app = Fastify({
     logger,
     // its 10 s would also end requests that are being drained
@@ -36,7 +36,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     throw new ApiError(404, `there is no route ${method} ${url}`, { code: 'unknown_url' })
   })
   if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
-  app.register(dotpoolRoutes, { page: true, ...routes })
+  app.register(dotpoolRoutes, { ...routes, page })
   return app
 }
 

@@ -383,7 +383,7 @@ describe.skipIf(browserPath === undefined)(`the page${skipped}`, () => {
     await using session = await visit({ model }, { readBandwidth: 1e10 })
     const { page, problems } = session
     await ready(page)
-    const value = (title: string) => page.locator('.chart', { hasText: title }).locator('output')
+    const value = (title: string) => page.locator('.chart', { hasText: title }).locator('.value')
     const requests = value('Requests')
     await expect
       .poll(() => requests.textContent(), { timeout: 30_000 })
