@@ -269,9 +269,9 @@ describe.skipIf(browserPath === undefined)(`the page${skipped}`, () => {
     const { page } = session
     await page.getByRole('heading', { name: 'Begin a text for plain' }).waitFor()
     const request = page.waitForRequest(/\/v1\/completions$/)
-    await ask(page, 'For me')
+    await ask(page, 'For me,\n')
     expect(await answered(page)).toBe(' and thee.')
-    expect((await request).postDataJSON()).toMatchObject({ prompt: 'For me', max_tokens: 256 })
+    expect((await request).postDataJSON()).toMatchObject({ prompt: 'For me,\n', max_tokens: 256 })
   })
 
   it('shows as text what a model writes in HTML', async () => {
