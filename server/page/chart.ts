@@ -30,7 +30,7 @@ export interface ChartOptions {
 export class Chart {
   readonly element = element('figure', { className: 'chart' })
   readonly #options: ChartOptions
-  readonly #value = element('output')
+  readonly #value = element('span', { className: 'value' })
   readonly #scale = element('span', { className: 'scale', ariaHidden: 'true' })
   readonly #svg = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none' })
   readonly #paths: SVGElement[]

@@ -31,7 +31,7 @@ const options: readonly ChartOptions[] = [
     top: 100,
   },
   {
-    title: 'Of the read bandwidth',
+    title: 'Read bandwidth in use',
     series: [{ name: '', mark: 'line', of: ({ bandwidthUse }) => bandwidthUse }],
     format: percent,
     top: 1,

@@ -124,8 +124,8 @@ class Chat {
   // ---- questions and answers ------------------------------------------------------------------------
 
   #ask(): void {
-    const text = this.#prompt.value.trim()
-    if (text === '' || this.#running !== undefined) return
+    const { value } = this.#prompt
+    if (value.trim() === '' || this.#running !== undefined) return
     if (!this.#settings.check()) {
       openPanel()
       this.#settings.report()
@@ -133,6 +133,8 @@ class Chat {
     }
     this.#prompt.value = ''
     this.#fitPrompt()
+    // a text that is continued may end with a line
+    const text = this.#template.chats ? value.trim() : value
     this.#list.append(questionView(this.#conversation.ask(text)))
     void this.#answer()
   }

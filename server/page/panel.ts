@@ -19,8 +19,10 @@ export function openPanel(): void {
 }
 
 toggle.addEventListener('click', () => setOpen(toggle.ariaExpanded !== 'true'))
-panel.addEventListener('keydown', ({ key }) => {
-  if (key !== 'Escape' || wide.matches) return
+panel.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || wide.matches) return
+  // it would stop the answer, too
+  event.stopPropagation()
   setOpen(false)
   toggle.focus()
 })

@@ -24,7 +24,7 @@ const RECEIVE_MILLIS = 60_000
  * @throws ArgumentError for a certificate that cannot be used
  */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { corsOrigins = [], logger = false, tls, ...routes } = options
+  const { corsOrigins = [], logger = false, tls, page = true, ...routes } = options
   const app = Fastify({
     ...(tls && { https: readTls(tls) }),
     logger,
@@ -44,7 +44,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     throw new ApiError(404, `there is no route ${method} ${url}`, { code: 'unknown_url' })
   })
   if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
-  app.register(dotpoolRoutes, { page: true, ...routes })
+  app.register(dotpoolRoutes, { ...routes, page })
   return app
 }
 

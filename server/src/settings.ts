@@ -10,7 +10,10 @@ export interface RouteOptions {
   models: ModelStore | Models | Promise<Models> | Readonly<Record<string, Model | ModelLoader>>
   /** Every route but those of health wants one of these keys. Anybody may ask where there are none, the default. */
   apiKeys?: readonly string[] | undefined
-  /** Serves the page at `/`, and that of the routes at `/docs`. False by default: an app may have its own. */
+  /**
+   * Serves the page at `/`, and that of the routes at `/docs`. A server of its own does by default, the plugin does not:
+   * an app may have its own.
+   */
   page?: boolean | undefined
   /**
    * What `measureReadBandwidth` of dotpool has measured of the models' pool, bytes per second: a metric beside the bytes

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { Model, Pool } from 'dotpool'
+import fc from 'fast-check'
 import Fastify from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -268,9 +269,9 @@ describe.skipIf(browserPath === undefined)(`the page${skipped}`, () => {
     const { page } = session
     await page.getByRole('heading', { name: 'Begin a text for plain' }).waitFor()
     const request = page.waitForRequest(/\/v1\/completions$/)
-    await ask(page, 'For me')
+    await ask(page, 'For me,\n')
     expect(await answered(page)).toBe(' and thee.')
-    expect((await request).postDataJSON()).toMatchObject({ prompt: 'For me', max_tokens: 256 })
+    expect((await request).postDataJSON()).toMatchObject({ prompt: 'For me,\n', max_tokens: 256 })
   })
 
   it('shows as text what a model writes in HTML', async () => {
@@ -297,6 +298,91 @@ describe.skipIf(browserPath === undefined)(`the page${skipped}`, () => {
       .locator('a')
       .evaluateAll((all) => all.map((a) => a.getAttribute('href')))
     expect(links).toEqual(['http://127.0.0.1:9/a.png'])
+    expect(await page.evaluate('window.hacked')).toBeUndefined()
+    expect(problems).toEqual([])
+  })
+
+  it('makes nothing but harmless elements of any text', async () => {
+    const words = [
+      ...[
+        '<script>',
+        '</script>',
+        '<img src=x onerror=',
+        '<svg/onload=',
+        '<a href="',
+        '<!--',
+        '-->',
+      ],
+      ...[
+        'hacked=1',
+        'javascript:hacked=1',
+        'data:text/html,<b>',
+        '//host/',
+        'https://host/',
+        '"',
+        '>',
+      ],
+      ...[
+        '[',
+        '](',
+        ')',
+        '![',
+        '<',
+        '`',
+        '```\n',
+        '*',
+        '_',
+        '~~',
+        '#',
+        '- ',
+        '1. ',
+        '> ',
+        '|',
+        '|-|\n',
+      ],
+      ...[
+        '\n',
+        '\n\n',
+        ' ',
+        '    ',
+        '&lt;',
+        '&#106;',
+        '\\',
+        'a',
+        '[a]: javascript:hacked=1\n',
+        '[ ] ',
+      ],
+    ]
+    const text = fc.array(fc.constantFrom(...words), { maxLength: 30 }).map((all) => all.join(''))
+    const turns = fc.sample(text, 500).map((text) => {
+      return { role: 'assistant', model: 'm', text, reasoning: text, outcome: 'done' }
+    })
+    await using session = await visit({ model: scripted(model, 'a') })
+    const { page, problems } = session
+    await ready(page)
+    const stored = JSON.stringify(JSON.stringify(turns))
+    await page.addInitScript(`localStorage.setItem('dotpool.conversation:/', ${stored})`)
+    await page.reload()
+    await page.locator('.answer').nth(499).waitFor()
+    const elements = await page.locator('.markdown *').evaluateAll((all) =>
+      all.map((element) => ({
+        tag: element.tagName.toLowerCase(),
+        attributes: [...element.attributes].map(({ name }) => name),
+        href: element.getAttribute('href'),
+      })),
+    )
+    expect(elements.length).toBeGreaterThan(500)
+    const tags = new Set(elements.map(({ tag }) => tag))
+    const harmless =
+      'h3 h4 h5 h6 p ul ol li blockquote figure figcaption pre code button span hr br '
+    const inTables = 'div table thead tbody tr th td a strong em del'
+    expect([...tags].filter((tag) => !`${harmless}${inTables}`.split(' ').includes(tag))).toEqual(
+      [],
+    )
+    const attributes = new Set(elements.flatMap(({ attributes }) => attributes))
+    const known = ['class', 'href', 'target', 'rel', 'start', 'tabindex', 'type']
+    expect([...attributes].filter((name) => !known.includes(name))).toEqual([])
+    for (const { href } of elements) expect(href ?? 'https:').toMatch(/^(https?|mailto):/i)
     expect(await page.evaluate('window.hacked')).toBeUndefined()
     expect(problems).toEqual([])
   })
@@ -383,7 +469,7 @@ describe.skipIf(browserPath === undefined)(`the page${skipped}`, () => {
     await using session = await visit({ model }, { readBandwidth: 1e10 })
     const { page, problems } = session
     await ready(page)
-    const value = (title: string) => page.locator('.chart', { hasText: title }).locator('output')
+    const value = (title: string) => page.locator('.chart', { hasText: title }).locator('.value')
     const requests = value('Requests')
     await expect
       .poll(() => requests.textContent(), { timeout: 30_000 })
@@ -394,7 +480,7 @@ describe.skipIf(browserPath === undefined)(`the page${skipped}`, () => {
     const firstToken = value('Time to first token')
     await expect.poll(() => firstToken.textContent(), { timeout: 30_000 }).toMatch(/^[\d.]+ m?s$/)
     expect(await value('KV cache in use').textContent()).toMatch(/^[\d.]+ %$/)
-    expect(await value('read bandwidth').textContent()).toMatch(/^[\d.]+ %$/)
+    expect(await value('Read bandwidth').textContent()).toMatch(/^[\d.]+ %$/)
     expect(problems).toEqual([])
   })
 
