@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import { answerBrokenRequest } from './broken-request.js'
 import { ApiError } from './errors.js'
 import { answerError, dotpoolRoutes } from './plugin.js'
 import type { RouteOptions } from './settings.js'
@@ -33,6 +34,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     // a completion logs a line of its own
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerError,
+    clientErrorHandler: answerBrokenRequest,
     requestTimeout: RECEIVE_MILLIS,
     // by then all requests are answered, and a connection that has sent none would keep it open for a minute
     forceCloseConnections: true,
