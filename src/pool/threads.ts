@@ -36,7 +36,8 @@ export class Thread {
   #started = false
   #ended = false
   #hasDied = false
-  #cause: unknown = new Error('the thread has ended')
+  /** Why it has died. */
+  #cause: unknown
   #reject: (cause: unknown) => void = () => {}
 
   constructor({ filename, workerData, onMessage, onDeath }: ThreadOptions = {}) {
@@ -52,6 +53,8 @@ export class Thread {
     })
     this.#piscina.on('workerDestroy', () => {
       this.#hasDied = true
+      // not made before: its stack would hold the thread whose death has led to this one, and so on for ever
+      this.#cause = new Error('the thread has ended')
       // Piscina emits the cause only afterwards
       setImmediate(() => {
         this.#reject(this.#cause)

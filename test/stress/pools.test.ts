@@ -46,3 +46,37 @@ it('a hundred pools, four at a time, leave no threads, handles or memory behind'
   // a thread takes some five megabytes: eighty leaked threads would show
   expect(megabytes).toBeLessThan(200)
 })
+
+it('a pool forgets its threads that died', async () => {
+  const { code, stdout, stderr } = await runScript(
+    `
+    import { Linear, Pool } from 'dotpool'
+    const died = []
+    let serve
+    process.on('worker', (worker) => {
+      // Node aborts if a thread is ended while it loads the library; this message says that it has
+      worker.on('message', (message) => typeof message === 'number' && serve(new WeakRef(worker)))
+    })
+    const serving = () => new Promise((resolve) => { serve = resolve })
+    let next = serving()
+    const pool = await Pool.create({ threads: 1 })
+    const layer = await Linear.fromInt8(pool, new Int8Array(64), 1, { inFeatures: 8, outFeatures: 8 })
+    for (let i = 0; i < 12; i++) {
+      const call = layer.forward(new Float32Array(80)).catch(() => {})
+      died.push(await next)
+      next = serving()
+      await died.at(-1).deref().terminate()
+      await call
+    }
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      gc()
+    }
+    console.log(died.filter((ref) => ref.deref() !== undefined).length)
+    await pool.close()`,
+    { flags: ['--expose-gc'] },
+  )
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  // the last one may still be on the stack
+  expect(Number(stdout)).toBeLessThan(3)
+})

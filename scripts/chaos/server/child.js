@@ -56,7 +56,8 @@ process.on(
 
 await serve({
   ...settings,
-  models: Promise.resolve(new Map([['model', model]])),
+  // TypeScript takes the package's Model for another class than its own sources'
+  models: Promise.resolve(/** @type {any} */ (new Map([['model', model]]))),
   port: 0,
   logger: { level: 'info', stream: { write: readLog } },
 })

@@ -13,7 +13,7 @@ import type { PrefixCache } from './prefix-cache.js'
 import type { Request } from './request.js'
 import { Sequence } from './sequence.js'
 import type { Step } from './step.js'
-import { isWanted, launch, leave, type Part, type StepInFlight } from './step-in-flight.js'
+import { hasPromptOf, isWanted, launch, leave, type Part, type StepInFlight } from './step-in-flight.js'
 
 /** Rows of prompts that one step takes while other requests decode. */
 const PREFILL_ROWS_BESIDE_DECODING = 128
@@ -172,7 +172,7 @@ export class Scheduler {
         this.#releasesSeen = undefined
         continue
       }
-      if (isWanted(step)) this.#launchBehind(step)
+      if (isWanted(step) && !step.abort.signal.aborted) this.#launchBehind(step)
       const error = await step.ended
       this.#inFlight.shift()
       leave(step)
@@ -194,6 +194,9 @@ export class Scheduler {
     if (sequence !== undefined) this.#prefixes.retire(sequence)
     // retired pages can be evicted
     this.#releasesSeen = undefined
+    const [, behind] = this.#inFlight
+    // rather than compute a prompt that nobody waits for, the step that has not begun is composed anew
+    if (behind !== undefined && hasPromptOf(behind, request)) behind.abort.abort()
     for (const step of this.#inFlight) if (!isWanted(step)) step.abort.abort()
     if (this.#waiting.length > 0) this.wake()
   }
@@ -425,10 +428,10 @@ export class Scheduler {
   }
 
   /**
-   * A step has come to nothing, and so has the one behind it. Neither has had an effect: where a worker died, their
-   * rows are computed again.
+   * A step has come to nothing, and so has the one behind it. Neither has had an effect: where a worker died, or the
+   * step was aborted, the rows that are wanted are computed again.
    */
-  async #recover({ parts }: StepInFlight, error: unknown): Promise<void> {
+  async #recover({ parts, abort }: StepInFlight, error: unknown): Promise<void> {
     const [behind] = this.#inFlight
     behind?.abort.abort()
     await behind?.ended
@@ -437,6 +440,7 @@ export class Scheduler {
     for (const { request, sequence } of [...parts, ...(behind?.parts ?? [])]) {
       if (request.sequence === sequence) request.inFlight = 0
     }
+    if (abort.signal.aborted) return
     const diedAgain = error instanceof WorkerDiedError && ++this.#deaths < ATTEMPTS
     if (diedAgain) return
     this.#deaths = 0

@@ -51,3 +51,8 @@ export function leave({ parts }: StepInFlight): void {
 export function isWanted({ parts }: StepInFlight): boolean {
   return parts.some(({ request, sequence }) => request.sequence === sequence)
 }
+
+/** Whether it computes more than one token of a request: a part of its prompt. */
+export function hasPromptOf({ parts }: StepInFlight, request: Request): boolean {
+  return parts.some((part) => part.request === request && part.count > 1)
+}
