@@ -15,6 +15,7 @@ import { eventLoop } from './suites/event-loop.js'
 import { forward } from './suites/forward.js'
 import { gemm } from './suites/gemm.js'
 import { gemv } from './suites/gemv.js'
+import { grammar } from './suites/grammar.js'
 import { idle } from './suites/idle.js'
 import { isas } from './suites/isas.js'
 import { memory } from './suites/memory.js'
@@ -49,7 +50,7 @@ const suites: Suite[] = [
 ]
 
 /** Suites that run only where `--scope` names them. */
-const extra: Suite[] = [scaling, isas, stalls]
+const extra: Suite[] = [scaling, isas, stalls, grammar]
 
 export interface BenchOptions {
   /** Names of suites; all by default. */
