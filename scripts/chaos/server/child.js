@@ -57,7 +57,7 @@ process.on(
 await serve({
   ...settings,
   // TypeScript takes the package's Model for another class than its own sources'
-  models: Promise.resolve(/** @type {any} */ (new Map([['model', model]]))),
+  models: /** @type {any} */ (Promise.resolve(new Map([['model', model]]))),
   port: 0,
   logger: { level: 'info', stream: { write: readLog } },
 })
