@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect } from '../support.js'
 import { clients } from './clients.js'
-import { ClientServer } from './models.js'
+import { ClientServer, trip, tripSchema } from './models.js'
 
 /** The AI SDK of Vercel, by its provider for servers like this one. */
 const { ai, createOpenAICompatible } = clients
@@ -18,6 +18,7 @@ beforeAll(async () => {
     baseURL,
     apiKey: 'secret',
     includeUsage: true,
+    supportsStructuredOutputs: true,
   })
 })
 afterAll(async () => await server[Symbol.asyncDispose]())
@@ -33,6 +34,14 @@ describe('ai', () => {
     expect(text).toBe(await server.answer(prompt, 10))
     expect(finishReason).toBe('length')
     expect(usage.outputTokens).toBe(10)
+  })
+
+  it('generates objects of a schema', async () => {
+    const { output } = await ai.generateText({
+      ...{ model: provider('shakespeare'), prompt, temperature: 0, maxRetries: 0 },
+      output: ai.Output.object({ schema: ai.jsonSchema(tripSchema) }),
+    })
+    expect(output).toEqual(trip)
   })
 
   it('streams text', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect } from '../support.js'
 import { clients } from './clients.js'
-import { ClientServer } from './models.js'
+import { ClientServer, trip, tripSchema } from './models.js'
 
 /** LangChain, by its package for OpenAI. */
 const { ChatOpenAI, OpenAIEmbeddings } = clients
@@ -36,6 +36,13 @@ describe.each([false, true])('@langchain/openai, by the responses API: %s', (use
     expect((await model.invoke(prompt)).text).toBe(expected)
     const chunks = await collect(await model.stream(prompt))
     expect(chunks.map(({ text }) => text).join('')).toBe(expected)
+  })
+
+  it('has structured output', async () => {
+    const model = chat('shakespeare', { useResponsesApi, maxTokens: 200 })
+    const schema = { title: 'trip', ...tripSchema }
+    const structured = model.withStructuredOutput(schema, { method: 'jsonSchema' })
+    expect(await structured.invoke(prompt)).toEqual(trip)
   })
 
   it('calls functions', async () => {

@@ -1,9 +1,27 @@
 import { type Model, Pool } from 'dotpool'
+import { expect } from 'vitest'
 import { loadModel, scripted, start, type TestServer } from '../support.js'
 
 const CALL =
   'Let me see.\n<tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call>'
 const THOUGHT = '<think>\nRain?\n</think>\n\nYes.'
+
+/** What a trip is, as JSON Schema has it. */
+export const tripSchema = {
+  type: 'object' as const,
+  properties: {
+    city: { type: 'string' as const, enum: ['Rome', 'Oslo'] },
+    days: { type: 'integer' as const, minimum: 1, maximum: 9 },
+  },
+  required: ['city', 'days'],
+  additionalProperties: false,
+}
+
+/** A trip that follows it. */
+export const trip = {
+  city: expect.stringMatching(/^(Rome|Oslo)$/),
+  days: expect.toSatisfy((days) => Number.isInteger(days) && days >= 1 && days <= 9),
+}
 
 /** A server on a port of its own: of a small model, and of such that call a function, and think. */
 export class ClientServer implements AsyncDisposable {

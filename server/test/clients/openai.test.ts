@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect } from '../support.js'
 import { clients } from './clients.js'
-import { ClientServer } from './models.js'
+import { ClientServer, trip, tripSchema } from './models.js'
 
 /** The client of OpenAI. */
 const { OpenAI } = clients
@@ -20,6 +20,19 @@ const long = { model: 'shakespeare', temperature: 1, stream: true as const }
 const parameters = { type: 'object', properties: { city: { type: 'string' } } }
 
 describe('openai', () => {
+  it('has answers that follow a JSON schema', async () => {
+    const format = { type: 'json_schema' as const, name: 'trip', schema: tripSchema, strict: true }
+    const { type, ...json_schema } = format
+    const shared = { model: 'shakespeare', temperature: 0 }
+    const { choices } = await client.chat.completions.create({
+      ...{ ...shared, messages, response_format: { type, json_schema } },
+    })
+    expect(JSON.parse(choices[0].message.content ?? '')).toEqual(trip)
+    const request = { ...shared, input: 'What say', text: { format } }
+    const { output_text: text } = await client.responses.create(request)
+    expect(JSON.parse(text)).toEqual(trip)
+  })
+
   it('chats', async () => {
     const expected = await server.answer('What say', 10)
     const request = { model: 'shakespeare', messages, ...limits }
