@@ -1,4 +1,11 @@
-import { checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
+import {
+  ArgumentError,
+  checkBoolean,
+  checkInteger,
+  checkSignal,
+  copyArray,
+  describe,
+} from '../../errors.js'
 import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
@@ -32,6 +39,11 @@ export interface GenerateTokensOptions {
   ignoreEnd?: boolean | undefined
   /** Stops the work; the next read rejects with its reason. */
   signal?: AbortSignal | undefined
+  /**
+   * Any object, the same for calls that belong together, such as several answers to one prompt: `maxQueuedTokens` takes
+   * all of them, or none.
+   */
+  group?: object | undefined
 }
 
 export interface GenerateOptions extends GenerateTokensOptions, TemplateInputs {
@@ -50,6 +62,11 @@ const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
   processors: true,
   ignoreEnd: checkBoolean,
   signal: checkSignal,
+  group: (name, value) => {
+    const isObject = typeof value === 'object' && value !== null
+    if (value !== undefined && !isObject)
+      throw new ArgumentError(name, 'an object', describe(value))
+  },
 }
 
 const generateOptions: OptionNames<GenerateOptions> = {
@@ -123,10 +140,11 @@ interface Settings {
   processors: readonly LogitsProcessor[]
   ignoreEnd: boolean
   signal: AbortSignal | undefined
+  group: object | undefined
 }
 
 function readSettings({ config }: Decoder, options: GenerateTokensOptions): Settings {
-  const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal } = options
+  const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal, group } = options
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
   return {
     maxTokens,
@@ -134,6 +152,7 @@ function readSettings({ config }: Decoder, options: GenerateTokensOptions): Sett
     processors: copyProcessors(processors),
     ignoreEnd,
     signal,
+    group,
   }
 }
 
@@ -167,7 +186,7 @@ function copyPrompt(decoder: Decoder, prompt: ArrayLike<number>, argument: strin
 function makeRequest(
   decoder: Decoder,
   prompt: Uint32Array,
-  { maxTokens, sampling, processors, ignoreEnd, signal }: Settings,
+  { maxTokens, sampling, processors, ignoreEnd, signal, group }: Settings,
   sink: TokenSink,
   logprobs: number | undefined,
 ): GenerateRequest {
@@ -186,6 +205,7 @@ function makeRequest(
     maxContext,
     endTokens: ignoreEnd ? [] : config.eosTokenIds,
     signal,
+    group,
   })
   decoder.submit(request)
   return request
