@@ -181,6 +181,7 @@ const generates = {
   maxTokens: () => 2,
   sampling: () => ({ temperature: 0.5 }),
   processors: () => [() => {}],
+  group: () => ({}),
   ignoreEnd: () => true,
   signal,
 }

@@ -134,6 +134,17 @@ describe('a full queue', () => {
     small.dispose()
   })
 
+  it('of tokens takes all choices of a request, or none', async () => {
+    const small = await loadModel(pool, { maxQueuedTokens: 10 })
+    await using server = await start({ small })
+    const prompt = Array.from({ length: 20 }, (_, i) => i)
+    const body = { prompt: [prompt, prompt], n: 2, max_tokens: 1 }
+    const answer = await post(`${server.url}/v1/completions`, body)
+    expect(answer.status).toBe(200)
+    expect(((await answer.json()) as { choices: unknown[] }).choices).toHaveLength(4)
+    small.dispose()
+  })
+
   it('says when its tokens will be computed, by the speed of prompts so far', async () => {
     const speed = { queuedTokens: 3000, prefillTokens: 1000, prefillMicros: 5e6 }
     const full = {

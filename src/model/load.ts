@@ -80,8 +80,8 @@ export interface QueueOptions {
   /** Requests that wait for memory. 1024 by default. */
   maxQueue?: number | undefined
   /**
-   * Tokens of prompts that are yet to be computed, whether or not their requests have memory: so it bounds the time to
-   * the first token. A prompt that no other is before may have any length. By default there is no bound.
+   * Tokens of prompts that are yet to be computed, whether or not their requests have memory: while there are more, no
+   * request is taken. So it bounds the time to the first token. By default there is no bound.
    */
   maxQueuedTokens?: number | undefined
 }
@@ -89,12 +89,11 @@ export interface QueueOptions {
 export const queueOptions: OptionNames<QueueOptions> = { maxQueue: true, maxQueuedTokens: true }
 
 /** @throws ArgumentError for one that is out of range */
-export function toLimits({
-  maxQueue = 1024,
-  maxQueuedTokens = Number.MAX_SAFE_INTEGER,
-}: QueueOptions): QueueLimits {
+export function toLimits({ maxQueue = 1024, maxQueuedTokens }: QueueOptions): QueueLimits {
   checkInteger('maxQueue', maxQueue, 0, Number.MAX_SAFE_INTEGER)
-  checkInteger('maxQueuedTokens', maxQueuedTokens, 0, Number.MAX_SAFE_INTEGER)
+  if (maxQueuedTokens !== undefined) {
+    checkInteger('maxQueuedTokens', maxQueuedTokens, 0, Number.MAX_SAFE_INTEGER)
+  }
   return { maxQueue, maxQueuedTokens }
 }
 

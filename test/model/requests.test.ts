@@ -296,39 +296,30 @@ describe('the memory of the KV cache', () => {
     expect((await run()).length).toBe(42)
   })
 
-  it('refuses requests where more than maxQueuedTokens of prompts wait, though there is memory', async () => {
-    using roomy = await loadFixture(pool, { maxQueuedTokens: 400, prefixCache: false })
-    const run = (length: number) =>
-      collect(roomy.generateTokens(text.slice(0, length), { maxTokens: 2 }))
-    const refusedOf = async (lengths: number[]) => {
-      const calls = lengths.map(run)
+  it('refuses requests while more than maxQueuedTokens of prompts wait, though there is memory', async () => {
+    using roomy = await loadFixture(pool, { maxQueuedTokens: 300, prefixCache: false })
+    const refusedOf = async (lengths: number[], group?: object) => {
+      const calls = lengths.map((length) => {
+        return collect(roomy.generateTokens(text.slice(0, length), { maxTokens: 2, group }))
+      })
       const before = roomy.stats().queuedTokens
       const refused = (await Promise.allSettled(calls)).flatMap((call, i) => {
         if (call.status === 'fulfilled') return []
-        expect(call.reason).toMatchObject({ code: 'ERR_DOTPOOL_QUEUE_FULL', limit: 400 })
+        expect(call.reason).toMatchObject({ code: 'ERR_DOTPOOL_QUEUE_FULL', limit: 300 })
         return [i]
       })
       return { before, refused }
     }
-    expect(await refusedOf([150, 150, 150, 90, 30])).toEqual({ before: 390, refused: [2, 4] })
-    // it waits for no other
+    expect(await refusedOf([150, 150, 90, 30])).toEqual({ before: 390, refused: [3] })
     expect(await refusedOf([600, 2])).toEqual({ before: 600, refused: [1] })
-    roomy.limitQueue({ maxQueuedTokens: 602 })
+    // those that belong together are taken together
+    expect(await refusedOf([600, 2], {})).toEqual({ before: 602, refused: [] })
+    roomy.limitQueue({ maxQueuedTokens: 600 })
     expect(await refusedOf([600, 2])).toEqual({ before: 602, refused: [] })
     expect(() => roomy.limitQueue({ maxQueuedTokens: -1 })).toThrow('maxQueuedTokens: expected')
     const { queuedTokens, prefillTokens, prefillMicros } = roomy.stats()
     expect([queuedTokens, prefillMicros > 0]).toEqual([0, true])
-    expect(prefillTokens).toBe(390 + 600 + 602)
-  })
-
-  it('counts no tokens as waiting that an earlier prompt has computed', async () => {
-    using roomy = await loadFixture(pool, { maxQueuedTokens: 200 })
-    const prompt = text.slice(0, 190)
-    const run = (tokens: ArrayLike<number>) =>
-      collect(roomy.generateTokens(tokens, { maxTokens: 2, ignoreEnd: true }))
-    await run(prompt)
-    const again = [run(text.slice(300, 400)), run(prompt)]
-    expect((await Promise.all(again)).map(({ length }) => length)).toEqual([2, 2])
+    expect(prefillTokens).toBe(390 + 600 + 602 + 602)
   })
 
   it('of an aborted request serves the next one, also amid its prefill', async () => {

@@ -70,10 +70,12 @@ export async function complete<Chunk extends object, Answer extends object>(
     if (prompts.length * choices > settings.maxChoices) {
       throw refuse('n', `at most ${settings.maxChoices} choices, over all prompts`)
     }
+    const { signal } = scope
     const runs = prompts.flatMap((prompt, p) =>
       Array.from({ length: choices }, (_, i) => {
         const sampled = toGenerateOptions(body, p * choices + i)
-        return model.generate(prompt, { ...sampled, ...options, responseFormat, signal })
+        const more = { ...options, responseFormat, signal, group: work }
+        return model.generate(prompt, { ...sampled, ...more })
       }),
     )
     const parts = explained(work.record.watch(runs, choices), format)

@@ -64,6 +64,7 @@ export interface GenerateSettings {
   /** Tokens that end the text. */
   readonly endTokens: readonly number[]
   readonly signal: AbortSignal | undefined
+  readonly group?: object | undefined
 }
 
 /** Continues a prompt token by token. */
@@ -76,8 +77,8 @@ export class GenerateRequest extends Request {
 
   /** @param prompt at least one token, and fewer than the context has */
   constructor(prompt: ArrayLike<number> & Iterable<number>, settings: GenerateSettings) {
-    const { maxTokens, maxContext, signal } = settings
-    super(prompt, Math.min(prompt.length + maxTokens, maxContext), signal)
+    const { maxTokens, maxContext, signal, group } = settings
+    super(prompt, Math.min(prompt.length + maxTokens, maxContext), signal, group)
     this.#settings = settings
     if (signal?.aborted) this.abort(signal.reason)
   }

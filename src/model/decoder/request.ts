@@ -33,6 +33,8 @@ export abstract class Request {
   readonly promptTokens: number
   /** The most tokens that it may come to have. */
   readonly capacity: number
+  /** The requests that belong together: where one is taken, the others are. By default it is one by itself. */
+  readonly group: object
   /** When it was made, milliseconds. */
   readonly madeAt = performance.now()
   /** When it was first admitted, and when its first token was sampled, milliseconds. */
@@ -56,8 +58,14 @@ export abstract class Request {
   onEnd: (() => void) | undefined
   readonly #stopListening: () => void
 
-  constructor(tokens: Iterable<number>, capacity: number, signal: AbortSignal | undefined) {
+  constructor(
+    tokens: Iterable<number>,
+    capacity: number,
+    signal: AbortSignal | undefined,
+    group?: object | undefined,
+  ) {
     this.tokens = [...tokens]
+    this.group = group ?? this
     this.promptTokens = this.tokens.length
     this.capacity = capacity
     this.#stopListening = whenAborted(signal, (reason) => this.abort(reason))

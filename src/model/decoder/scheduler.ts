@@ -71,8 +71,8 @@ export interface SchedulerParts {
 export interface QueueLimits {
   /** Requests that were not admitted yet. */
   readonly maxQueue: number
-  /** Tokens of prompts that are yet to be computed. */
-  readonly maxQueuedTokens: number
+  /** Tokens of prompts that are yet to be computed, while a request is taken; undefined: any number. */
+  readonly maxQueuedTokens: number | undefined
 }
 
 /**
@@ -89,6 +89,8 @@ export class Scheduler {
   readonly #steps: readonly Step[]
   readonly #pages: PagePool
   readonly #prefixes: PrefixCache
+  /** Groups of which a request was taken. */
+  readonly #taken = new WeakSet<object>()
   /** Those that are there when these change stay. */
   limits: QueueLimits
   /** In order of arrival, those that were preempted first. */
@@ -130,9 +132,12 @@ export class Scheduler {
     request.onFirstToken = () => publishFirstToken(this.#model, request)
     request.onEnd = () => this.#release(request)
     const { maxQueue, maxQueuedTokens } = this.limits
-    if (this.#wouldExceed(maxQueuedTokens, request)) {
-      request.fail(new QueueFullError(maxQueuedTokens, 'tokens of prompts'))
-      return
+    if (maxQueuedTokens !== undefined) {
+      if (!this.#taken.has(request.group) && this.#queuedTokens > maxQueuedTokens) {
+        request.fail(new QueueFullError(maxQueuedTokens, 'tokens of prompts'))
+        return
+      }
+      this.#taken.add(request.group)
     }
     this.#waiting.push(request)
     this.#releasesSeen = undefined
@@ -220,14 +225,6 @@ export class Scheduler {
       if (uncomputed > 1) count += uncomputed
     }
     return count
-  }
-
-  /** Whether more tokens would be queued than may. A prompt that waits for no other may have any length. */
-  #wouldExceed(maxQueuedTokens: number, { tokens }: Request): boolean {
-    const queued = this.#queuedTokens
-    if (queued === 0 || queued + tokens.length <= maxQueuedTokens) return false
-    const known = this.#prefixes.find(tokens)?.count ?? 0
-    return queued + tokens.length - known > maxQueuedTokens
   }
 
   /** Admits waiting requests as long as there are pages for all their tokens. */

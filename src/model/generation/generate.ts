@@ -1,4 +1,11 @@
-import { ArgumentError, checkBoolean, checkInteger, checkSignal, copyArray } from '../../errors.js'
+import {
+  ArgumentError,
+  checkBoolean,
+  checkInteger,
+  checkSignal,
+  copyArray,
+  describe,
+} from '../../errors.js'
 import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
@@ -40,6 +47,11 @@ export interface GenerateTokensOptions {
   responseFormat?: ResponseFormat | undefined
   /** Stops the work; the next read rejects with its reason. */
   signal?: AbortSignal | undefined
+  /**
+   * Any object, the same for calls that belong together, such as several answers to one prompt: `maxQueuedTokens` takes
+   * all of them, or none.
+   */
+  group?: object | undefined
 }
 
 export interface GenerateOptions extends GenerateTokensOptions, TemplateInputs {
@@ -59,6 +71,11 @@ const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
   ignoreEnd: checkBoolean,
   responseFormat: true,
   signal: checkSignal,
+  group: (name, value) => {
+    const isObject = typeof value === 'object' && value !== null
+    if (value !== undefined && !isObject)
+      throw new ArgumentError(name, 'an object', describe(value))
+  },
 }
 
 const generateOptions: OptionNames<GenerateOptions> = {
@@ -140,10 +157,11 @@ interface Settings {
   ignoreEnd: boolean
   responseFormat: ResponseFormat | undefined
   signal: AbortSignal | undefined
+  group: object | undefined
 }
 
 function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions): Settings {
-  const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal } = options
+  const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal, group } = options
   const { config } = model.decoder
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
   const responseFormat = copyResponseFormat(options.responseFormat)
@@ -155,6 +173,7 @@ function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions)
     ignoreEnd,
     responseFormat,
     signal,
+    group,
   }
 }
 
@@ -222,7 +241,7 @@ async function startRequest(
 function makeRequest(
   decoder: Decoder,
   prompt: Uint32Array,
-  { maxTokens, sampling, processors, ignoreEnd, signal }: Settings,
+  { maxTokens, sampling, processors, ignoreEnd, signal, group }: Settings,
   sink: TokenSink,
   constraint: GrammarText | undefined,
   logprobs: number | undefined,
@@ -243,6 +262,7 @@ function makeRequest(
     maxContext,
     endTokens: ignoreEnd ? [] : config.eosTokenIds,
     signal,
+    group,
   })
   constraint?.listen({
     onReady: () => decoder.wake(),
