@@ -104,12 +104,15 @@ export class NotANumberError extends DotpoolError {
   }
 }
 
-/** No token can be sampled: logits processors have masked every one. */
+/** No token can be sampled: logits processors, biases and the response format together have left none. */
 export class NoTokenError extends DotpoolError {
   /** @param position of the token that was to be sampled */
   constructor(position: number) {
     const problem = `no token can be sampled at position ${position}: all logits are -Infinity`
-    super('ERR_DOTPOOL_NO_TOKEN', `${problem}; let processors leave at least one token`)
+    super(
+      'ERR_DOTPOOL_NO_TOKEN',
+      `${problem}; let processors and biases leave one that the response format admits`,
+    )
   }
 }
 

@@ -3,6 +3,7 @@ import {
   DeadlineError,
   DisposedError,
   FormatError,
+  NoTokenError,
   OutOfMemoryError,
   PoolBrokenError,
   PoolClosedError,
@@ -69,6 +70,7 @@ export function unavailable(message: string): ApiError {
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof ArgumentError) return fromArgument(error)
+  if (error instanceof NoTokenError) return refuse('logit_bias', error.message)
   // a template or tokenizer pattern that came to no good end on this text
   if (error instanceof FormatError || error instanceof DeadlineError) {
     return new ApiError(400, error.message, { code: 'unprocessable_prompt' })

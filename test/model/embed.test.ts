@@ -162,6 +162,11 @@ describe('texts to embed', () => {
     expect(small.stats()).toMatchObject({ running: 0, waiting: 0 })
   })
 
+  it('takes all texts of a call, or none, where the tokens that wait are bounded', async () => {
+    using bounded = await loadFixture(pool, { maxQueuedTokens: 1, prefixCache: false })
+    expect(await bounded.embed(texts)).toEqual(await model.embed(texts))
+  })
+
   it('are refused where the queue is full', async () => {
     const { cacheBytes } = model
     using small = await loadFixture(pool, { maxContext: 64, maxQueue: 0, kvBytes: 64 * cacheBytes })

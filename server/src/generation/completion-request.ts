@@ -70,7 +70,6 @@ export async function complete<Chunk extends object, Answer extends object>(
     if (prompts.length * choices > settings.maxChoices) {
       throw refuse('n', `at most ${settings.maxChoices} choices, over all prompts`)
     }
-    const { signal } = scope
     const runs = prompts.flatMap((prompt, p) =>
       Array.from({ length: choices }, (_, i) => {
         const sampled = toGenerateOptions(body, p * choices + i)

@@ -26,7 +26,7 @@ export interface Sampler {
   accept(token: number): void
 }
 
-/** Says which tokens may be sampled. It finds out while steps run, and may be late. */
+/** Says which tokens may be sampled: the first is known beforehand, others are found out while steps run, maybe late. */
 export interface Constraint {
   /** Whether the mask behind all tokens so far is there. */
   readonly isReady: boolean

@@ -8,8 +8,13 @@ import { type Output, Request } from './request.js'
 abstract class ResultRequest<Result> extends Request {
   readonly #deferred = new AbortableDeferred<Result>()
 
-  constructor(tokens: Iterable<number>, capacity: number, signal: AbortSignal | undefined) {
-    super(tokens, capacity, signal)
+  constructor(
+    tokens: Iterable<number>,
+    capacity: number,
+    signal: AbortSignal | undefined,
+    group?: object,
+  ) {
+    super(tokens, capacity, signal, group)
     if (signal?.aborted) this.abort(signal.reason)
   }
 
@@ -127,8 +132,8 @@ export class HiddenStateRequest extends ResultRequest<Float32Array> {
   #state = new Float32Array(0)
 
   /** @param tokens at least one */
-  constructor(tokens: Uint32Array, signal?: AbortSignal) {
-    super(tokens, tokens.length, signal)
+  constructor(tokens: Uint32Array, signal?: AbortSignal, group?: object) {
+    super(tokens, tokens.length, signal, group)
   }
 
   get firstOutput(): number {

@@ -50,7 +50,7 @@ export async function embedTexts(
     for (const [i, text] of copies.entries()) {
       const tokens = typeof text === 'string' ? await encode(model, i, text, call.signal) : text
       call.signal.throwIfAborted()
-      const request = new HiddenStateRequest(tokens, call.signal)
+      const request = new HiddenStateRequest(tokens, call.signal, call)
       states.push(request.result)
       request.result.catch((error) => call.abort(error))
       // one of a call's texts waits in the queue at a time
