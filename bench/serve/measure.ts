@@ -37,7 +37,7 @@ export async function measure(ways: readonly Way[], load: Load, rounds: number):
   const turns: Turn[][] = ways.map(() => [])
   let seed = load.seed
   // untimed: connects, and compiles code
-  for (const way of ways) await way.run({ ...load, requests: load.streams ?? 1, seed: seed++ })
+  for (const way of ways) await way.run({ ...load, requests: 1, seed: seed++ })
   for (let round = 0; round < rounds; round++) {
     for (const [i, way] of ways.entries()) {
       turns[i].push(toTurn(await way.run({ ...load, seed: seed++ })))

@@ -1,7 +1,6 @@
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { serve } from '@dotpool/server'
 import { Model, Pool } from 'dotpool'
 import { Random } from '../../random.js'
 import { beginFaults, countFaults } from '../faults.js'
@@ -16,6 +15,9 @@ import { chatTemplate, settings } from './settings.js'
  */
 
 /** @import { DrainedState } from './process.js' */
+
+/** Without its types: they take the package's Model for another class than its own sources'. @type {any} */
+const { ModelStore, serve } = await import('@dotpool/server')
 
 const memory = await Memory.prepare()
 const pool = await Pool.create({ threads: 2 })
@@ -56,8 +58,7 @@ process.on(
 
 await serve({
   ...settings,
-  // TypeScript takes the package's Model for another class than its own sources'
-  models: /** @type {any} */ (Promise.resolve(new Map([['model', model]]))),
+  models: new ModelStore({ model }),
   port: 0,
   logger: { level: 'info', stream: { write: readLog } },
 })
