@@ -8,7 +8,14 @@ import type { PrefixCache } from './prefix-cache.js'
 import type { Output, Request } from './request.js'
 import { Sequence } from './sequence.js'
 import type { Step } from './step.js'
-import { hasPromptOf, isWanted, launch, leave, type Part, type StepInFlight } from './step-in-flight.js'
+import {
+  hasPromptOf,
+  isWanted,
+  launch,
+  leave,
+  type Part,
+  type StepInFlight,
+} from './step-in-flight.js'
 
 /** Rows of prompts that one step takes while other requests decode. */
 const PREFILL_ROWS_BESIDE_DECODING = 128
