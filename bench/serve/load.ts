@@ -16,6 +16,8 @@ export interface Load {
   readonly tokens: number
   /** Prompts are the same for the same seed, and begin differently: no prefix cache holds them. */
   readonly seed: number
+  /** The lengths of answers, and the times between requests, are the same in the same round. */
+  readonly round: number
   readonly vocabSize: number
 }
 
@@ -37,7 +39,7 @@ export type Send = (prompt: number[], tokens: number) => Promise<() => Answer>
  * @throws Error where an answer fails, or has not all its tokens
  */
 export async function runLoad(load: Load, send: Send): Promise<Answer[]> {
-  const random = seededRandom(load.seed)
+  const random = seededRandom(load.round)
   const prompts = randomPrompts(load, load.requests, load.prompt, load.seed)
   const requests = prompts.map((prompt) => {
     const tokens = Math.ceil(load.tokens * (0.5 + random()))

@@ -12,7 +12,7 @@ import { printRun } from './tables.js'
 
 const options = await readOptions()
 const { subject, threads, prompt, tokens, rounds } = options
-const loads: Omit<Load, 'seed' | 'vocabSize'>[] = [
+const loads: Omit<Load, 'seed' | 'round' | 'vocabSize'>[] = [
   ...options.streams.map((streams) => ({
     streams,
     requests: options.requests ?? 2 * streams,
@@ -48,9 +48,7 @@ for (const name of options.servers) {
 const runs: Run[] = []
 for (const load of loads) {
   const date = new Date().toISOString()
-  // the same prompts in every run
-  const seeded = { ...load, seed: 1, vocabSize: subject.vocabSize }
-  const results = await measure(ways, seeded, rounds)
+  const results = await measure(ways, { ...load, vocabSize: subject.vocabSize }, rounds)
   const run = { date, versions, model: subject.name, threads, ...load, rounds, results }
   printRun(run)
   runs.push(run)

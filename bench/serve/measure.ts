@@ -33,14 +33,18 @@ interface Turn {
 }
 
 /** Runs a load by all ways, by turns in every round: what disturbs the machine disturbs all. */
-export async function measure(ways: readonly Way[], load: Load, rounds: number): Promise<Result[]> {
+export async function measure(
+  ways: readonly Way[],
+  load: Omit<Load, 'seed' | 'round'>,
+  rounds: number,
+): Promise<Result[]> {
   const turns: Turn[][] = ways.map(() => [])
-  let seed = load.seed
+  let seed = 1 // the same prompts in every run
   // untimed: connects, and compiles code
-  for (const way of ways) await way.run({ ...load, requests: 1, seed: seed++ })
+  for (const way of ways) await way.run({ ...load, requests: 1, seed: seed++, round: 0 })
   for (let round = 0; round < rounds; round++) {
     for (const [i, way] of ways.entries()) {
-      turns[i].push(toTurn(await way.run({ ...load, seed: seed++ })))
+      turns[i].push(toTurn(await way.run({ ...load, seed: seed++, round })))
     }
   }
   const [first] = turns

@@ -9,7 +9,7 @@ export interface ServeReport extends Pick<Report, 'machine' | 'isa' | 'compiler'
 }
 
 /** A load on a model. */
-export interface Run extends Omit<Load, 'seed' | 'vocabSize'> {
+export interface Run extends Omit<Load, 'seed' | 'round' | 'vocabSize'> {
   /** ISO 8601, when it began. */
   date: string
   versions: Record<string, string>

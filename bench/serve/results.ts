@@ -25,7 +25,7 @@ export async function addRuns(
 
 /** A closed loop by its streams, an open one by its rate. */
 function keyOf({ model, streams, perSecond, prompt, tokens, results }: Run): string {
-  return [model, tokens, prompt, streams ?? `open ${perSecond}`, results.length].join(' ')
+  return [model, streams ?? `open ${perSecond}`, prompt, tokens, results.length].join(' ')
 }
 
 function compareKeys(a: string, b: string): number {

@@ -120,16 +120,17 @@ function objectsOf({
     const present = [...required, ...chosen].map((name) => [name, fields[name] ?? anything])
     return fc.record(Object.fromEntries(present))
   })
-  // without one, an answer would be as long as the context
-  const bounded = fc.record(
-    Object.fromEntries(bounds.map((name) => [name, fc.integer({ min: 1, max: 2 })])),
-  )
+  // without one, an answer would be as long as the context; routes that have two want them alike
+  const limit = fc.integer({ min: 1, max: 2 })
+  const bounded = limit.map((most) => Object.fromEntries(bounds.map((name) => [name, most])))
   const others = fc.dictionary(
     texts,
     typeof additionalProperties === 'object' ? valuesOf(additionalProperties) : anything,
     { maxKeys: 2 },
   )
-  const free = additionalProperties === false ? fc.constant({}) : others
+  // what schemas leave open, chat templates read
+  const open = fc.oneof(others, fc.record({ content: texts }))
+  const free = additionalProperties === false ? fc.constant({}) : open
   const unknown = fc.oneof({ weight: RIGHT, arbitrary: free }, { weight: 1, arbitrary: others })
   return fc
     .tuple(unknown, own, bounded)
