@@ -26,18 +26,18 @@ const messages = [{ role: 'user' as const, content: 'Where to?' }]
 const trip = {
   type: 'object',
   properties: {
-    city: { enum: ['Rome', 'Oslo'] },
-    days: { type: 'integer', minimum: 1, maximum: 9 },
+    to: { enum: ['Rome', 'Oslo'] },
+    n: { type: 'integer', minimum: 1, maximum: 9 },
   },
-  required: ['city', 'days'],
+  required: ['to', 'n'],
   additionalProperties: false,
 }
 const expectTrip = (json: string | null) => {
   const value = JSON.parse(json ?? '')
-  expect(Object.keys(value)).toEqual(['city', 'days'])
-  expect(['Rome', 'Oslo']).toContain(value.city)
-  expect(value.days).toBeGreaterThanOrEqual(1)
-  expect(value.days).toBeLessThanOrEqual(9)
+  expect(Object.keys(value)).toEqual(['to', 'n'])
+  expect(['Rome', 'Oslo']).toContain(value.to)
+  expect(value.n).toBeGreaterThanOrEqual(1)
+  expect(value.n).toBeLessThanOrEqual(9)
 }
 
 type Body = Partial<ChatCompletionCreateParamsNonStreaming> & Record<string, unknown>
@@ -140,28 +140,28 @@ describe('an answer', () => {
 const tools = [
   {
     type: 'function' as const,
-    function: { name: 'book', description: 'Books a trip', parameters: trip, strict: true },
+    function: { name: 'go', description: 'Books a trip', parameters: trip, strict: true },
   },
   {
     type: 'function' as const,
     function: { name: 'stay', parameters: { type: 'object', uniqueItems: true } },
   },
 ]
-const [book] = tools
+const [go] = tools
 
 describe('calls', () => {
   it('are made where they are required, with arguments that follow a strict schema', async () => {
     for (const tool_choice of [
       'required' as const,
-      { type: 'function' as const, function: { name: 'book' } },
+      { type: 'function' as const, function: { name: 'go' } },
     ]) {
       const more = { parallel_tool_calls: false, tool_choice }
-      const { message, finish_reason } = await chat({ tools: [book], ...more })
+      const { message, finish_reason } = await chat({ tools: [go], ...more })
       expect(finish_reason).toBe('tool_calls')
       expect([message.content, message.tool_calls?.length]).toEqual([null, 1])
       const [call] = message.tool_calls ?? []
       if (call.type !== 'function') throw new Error('no function')
-      expect(call.function.name).toBe('book')
+      expect(call.function.name).toBe('go')
       expectTrip(call.function.arguments)
     }
   })
@@ -171,12 +171,12 @@ describe('calls', () => {
     expect(await refusal({ tool_choice: 'required' })).toMatchObject({ param: 'tool_choice' })
     expect(await refusal({ tools, tool_choice: other })).toMatchObject({ param: 'tool_choice' })
     const parameters = { ...trip, minProperties: 1 }
-    const strict = [tools[1], { ...book, function: { ...book.function, parameters } }]
+    const strict = [tools[1], { ...go, function: { ...go.function, parameters } }]
     expect(await refusal({ tools: strict, tool_choice: 'required' })).toMatchObject({
       status: 400,
       param: 'tools[1].function.parameters.minProperties',
     })
-    const text = [{ ...book, function: { ...book.function, parameters: { type: 'string' } } }]
+    const text = [{ ...go, function: { ...go.function, parameters: { type: 'string' } } }]
     const param = 'tools[0].function.parameters.type'
     expect(await refusal({ tools: text })).toMatchObject({ status: 400, param })
   })
@@ -216,9 +216,9 @@ describe('a response', () => {
 
 describe('the format of an answer', () => {
   /** What the model is asked to generate, and the text of the prompt. */
-  async function asked(body: Body): Promise<GenerateOptions['responseFormat']> {
+  async function asked(body: Body, by = model): Promise<GenerateOptions['responseFormat']> {
     let options: GenerateOptions = {}
-    const speaker = scripted(model, 'words')
+    const speaker = scripted(by, 'words')
     const spy = {
       ...speaker,
       generate: (...args: Parameters<Model['generate']>) => {
@@ -243,18 +243,18 @@ describe('the format of an answer', () => {
     const call = {
       type: 'sequence',
       formats: [
-        literal('<tool_call>\n{"name": "book", "arguments": '),
+        literal('<tool_call>\n{"name": "go", "arguments": '),
         { type: 'json_schema', schema: trip },
         literal('}\n</tool_call>'),
       ],
     }
     const text = { type: 'text', without: '<tool_call>' }
     const format = { type: 'sequence', formats: [call, text] }
-    expect(await asked({ tools: [book] })).toEqual({
+    expect(await asked({ tools: [go] })).toEqual({
       type: 'sequence',
       formats: [text, { type: 'repeat', format, max: undefined }],
     })
-    expect(await asked({ tools: [book], parallel_tool_calls: false })).toEqual({
+    expect(await asked({ tools: [go], parallel_tool_calls: false })).toEqual({
       type: 'sequence',
       formats: [text, { type: 'repeat', format, max: 1 }],
     })
@@ -263,24 +263,54 @@ describe('the format of an answer', () => {
       type: 'sequence',
       formats: [call, { type: 'repeat', format: more, max: undefined }],
     }
-    expect(await asked({ tools: [book], tool_choice: 'required' })).toEqual(all)
-    expect(await asked({ tools: [book], response_format: json })).toEqual({
+    expect(await asked({ tools: [go], tool_choice: 'required' })).toEqual(all)
+    expect(await asked({ tools: [go], response_format: json })).toEqual({
       type: 'any_of',
       formats: [json, all],
     })
   })
 
+  it('follows the syntax of Llama 3', async () => {
+    const template = `{% for m in messages %}{{ m.content }}{% for call in m.tool_calls or [] %}
+      {{- '{"name": "' + call.function.name + '", "parameters": ' }}
+      {{- (call.function.arguments | tojson) + '}' }}{% endfor %}{% endfor %}`
+    const llama = await loadModel(pool, {}, template)
+    const head = literal('{"name": "go", "parameters": ')
+    const formats = [head, { type: 'json_schema', schema: trip }, literal('}')]
+    const call = { type: 'sequence', formats }
+    const text = { type: 'regex', regex: '([^\\s{<][\\s\\S]*)?' }
+    const one = { tools: [go], parallel_tool_calls: false }
+    expect(await asked(one, llama)).toEqual({ type: 'any_of', formats: [text, call] })
+    expect(await asked({ ...one, tool_choice: 'required' }, llama)).toEqual(call)
+    llama.dispose()
+  })
+
+  const thought = [
+    { type: 'text', without: '</think>' },
+    literal('</think>'),
+    { type: 'regex', regex: '[ \\n]{0,4}' },
+  ]
+
   it('begins behind what the model thinks', async () => {
     const chat_template_kwargs = { enable_thinking: true }
     expect(await asked({ response_format: json, chat_template_kwargs })).toEqual({
       type: 'sequence',
-      formats: [
-        { type: 'text', without: '</think>' },
-        literal('</think>'),
-        { type: 'regex', regex: '[ \\n]{0,4}' },
-        json,
-      ],
+      formats: [...thought, json],
     })
     expect(await asked({ response_format: json })).toEqual(json)
+  })
+
+  it('lets a model think that begins by itself, unless it is told not to', async () => {
+    const template = `{{ messages[0].content }}
+      {%- if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n{% endif %}`
+    const qwen = await loadModel(pool, {}, template)
+    const thinking = { type: 'sequence', formats: [...thought, json] }
+    expect(await asked({ response_format: json }, qwen)).toEqual({
+      type: 'any_of',
+      formats: [json, { type: 'sequence', formats: [literal('<think>'), thinking] }],
+    })
+    const chat_template_kwargs = { enable_thinking: false }
+    expect(await asked({ response_format: json, chat_template_kwargs }, qwen)).toEqual(json)
+    qwen.dispose()
   })
 })

@@ -19,6 +19,15 @@ export function byteCount(text: string): number {
   return Math.floor(Number(digits) * units[unit.toLowerCase() as keyof typeof units])
 }
 
+/** Parses JSON; the library checks what it is. */
+export function json<Value>(text: string): Value {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`Not JSON: ${(error as Error).message}.`)
+  }
+}
+
 /** `--threads <n>`, the same for every command. */
 export function threadsOption(): Option {
   return new Option('--threads <n>', 'worker threads')

@@ -1,10 +1,13 @@
 import { Option } from 'commander'
 import type { GenerateOptions } from '../model/generation/generate.js'
 import type { Sampling } from '../model/generation/sampler.js'
-import { collect, number } from './options.js'
+import type { ResponseFormat } from '../model/grammar/response-format.js'
+import { collect, json, number } from './options.js'
 
 /** The options of a command that generates text. */
-export interface TextFlags extends Sampling, Pick<GenerateOptions, 'maxTokens' | 'stop'> {}
+export interface TextFlags
+  extends Sampling,
+    Pick<GenerateOptions, 'maxTokens' | 'stop' | 'responseFormat'> {}
 
 /** Options that set the length of a text, and its sampling. */
 export function textOptions(): Option[] {
@@ -21,13 +24,17 @@ export function textOptions(): Option[] {
       new Option(flags, description).argParser(number).default(value),
     ),
     new Option('--stop <text>', 'end before this text; can be repeated').argParser(collect),
+    new Option(
+      '--response-format <json>',
+      'what the text is to look like: {"type":"json_object"}, or any of docs/response-formats.md',
+    ).argParser(json<ResponseFormat>),
   ]
 }
 
 /** Converts flags to the library's options. */
 export function toGenerateOptions(flags: TextFlags): GenerateOptions {
-  const { maxTokens, stop, ...others } = flags
+  const { maxTokens, stop, responseFormat, ...others } = flags
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = others
   const sampling = { temperature, topK, topP, minP, repetitionPenalty, seed }
-  return { maxTokens, stop, sampling }
+  return { maxTokens, stop, responseFormat, sampling }
 }

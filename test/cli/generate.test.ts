@@ -53,6 +53,13 @@ test.concurrent('--repetition-penalty changes the text', async () => {
   expect(stdout).not.toBe((await likeliest).stdout)
 })
 
+test.concurrent('--response-format gives the text a form', async () => {
+  const format = JSON.stringify({ type: 'choice', choices: ['yes', 'no'] })
+  expect((await dotpool([...short, '--response-format', format])).stdout).toMatch(/^(yes|no)\n$/)
+  const { code, stderr } = await dotpool([...short, '--response-format', '{'])
+  expect([code, stderr]).toEqual([1, expect.stringContaining('Not JSON')])
+})
+
 test.concurrent('--max-context ends the text', async () => {
   const { stdout } = await dotpool([...short, '--temperature', '0', '--max-context', '5'])
   const whole = (await likeliest).stdout.trimEnd()

@@ -9,9 +9,11 @@ import {
   type ResponseFormat,
   WorkerDiedError,
 } from 'dotpool'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { runScript } from '../support/child.js'
 import { isas } from '../support/isas.js'
+import { schemas, validate } from './grammar/schemas.js'
 import { collect, fixture } from './support.js'
 
 let pool: Pool
@@ -71,6 +73,18 @@ describe('a text with a format', () => {
       }
     }
     if (!isSlow) expect(ended).toBeGreaterThan(0)
+  })
+
+  it('is valid by random schemas where it ends', async () => {
+    await fc.assert(
+      fc.asyncProperty(schemas, fc.nat(), async (schema, seed) => {
+        const responseFormat: ResponseFormat = { type: 'json_schema', schema }
+        const { text, finishReason } = await generate({ responseFormat, sampling: sampling(seed) })
+        if (finishReason === 'stop') expect(validate(schema, text)).toBeUndefined()
+        else expect(finishReason).toBe('length')
+      }),
+      { numRuns: isSlow ? 2 : 25 },
+    )
   })
 
   it('matches a regular expression, a grammar, or is one of some choices', async () => {

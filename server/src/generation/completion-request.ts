@@ -30,7 +30,7 @@ export interface Prepared<Chunk extends object, Answer extends object> {
   readonly prompts: readonly ArrayLike<number>[]
   readonly options: GenerateOptions
   /** What answers are to look like. */
-  readonly format: FormatPart | undefined
+  readonly format?: FormatPart | undefined
   readonly writer: AnswerWriter<Chunk, Answer>
 }
 

@@ -189,3 +189,18 @@ describe('formats', () => {
     expect(['', 'ye', 'yes,', 'nono'].some((text) => admits(format, text))).toBe(false)
   })
 })
+
+it('states are forgotten where there are too many, and found again', () => {
+  const machine = compile(grammar('root ::= "(" root ")" | [a-z]'))
+  const text = '('.repeat(21_000)
+  let state = machine.begin()
+  for (const byte of new TextEncoder().encode(text)) {
+    state = machine.resume(state).step(byte) as typeof state
+  }
+  expect(machine.generation).toBeGreaterThan(0)
+  for (const byte of new TextEncoder().encode(`x${')'.repeat(21_000)}`)) {
+    if (state.isComplete) throw new Error('it may end too early')
+    state = machine.resume(state).step(byte) as typeof state
+  }
+  expect(state.isComplete).toBe(true)
+})

@@ -1,6 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import fc from 'fast-check'
+import { expect } from 'vitest'
 import { seededRandom } from '#src/model/generation/random.js'
 import { compile, schemaFormat, walk } from './walk.js'
 
@@ -135,6 +136,11 @@ export const schemas: fc.Arbitrary<Schema> = fc.oneof(
 const ajv = new Ajv2020({ strict: false })
 addFormats.default(ajv)
 
+export const validate = (schema: Schema, text: string): string | undefined => {
+  const isValid = ajv.compile(schema)
+  return isValid(JSON.parse(text)) ? undefined : `${text}: ${ajv.errorsText(isValid.errors)}`
+}
+
 /** Asserts that texts by chance are valid by schemas by chance. Returns how many texts there were. */
 export function checkRandomSchemas(numRuns: number): number {
   let ended = 0
@@ -143,8 +149,7 @@ export function checkRandomSchemas(numRuns: number): number {
       const text = walk(compile(schemaFormat(schema)), seededRandom(seed))
       if (text === undefined) return
       ended++
-      const isValid = ajv.compile(schema)
-      if (!isValid(JSON.parse(text))) throw new Error(`${text}: ${ajv.errorsText(isValid.errors)}`)
+      expect(validate(schema, text)).toBeUndefined()
     }),
     { numRuns },
   )

@@ -28,8 +28,8 @@ export const schemaFormat = (schema: unknown): ResponseFormat => ({
 })
 
 /** The state behind a text; null where the grammar does not admit it. */
-export function behind({ start }: Machine, text: string | Uint8Array): State | null {
-  let state: State | null = start
+export function behind(machine: Machine, text: string | Uint8Array): State | null {
+  let state: State | null = machine.begin()
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
   for (const byte of bytes) state = state?.step(byte) ?? null
   return state
@@ -55,11 +55,11 @@ export const bytesOf = (token: number): Uint8Array => table.bytesOf(token)
  */
 export function walk(machine: Machine, random: () => number, most = 400): string | undefined {
   const pieces: Uint8Array[] = []
-  let state: State = machine.start
+  let state: State = machine.begin()
   for (let i = 0; i < most; i++) {
-    machine.beginMask()
-    state.mask ??= trie.mask(state)
-    const tokens = tokensOf(state.mask)
+    state = machine.resume(state)
+    state.mask ??= { bits: trie.mask(state) }
+    const tokens = tokensOf(state.mask.bits as Uint32Array)
     if (tokens.length === 0) throw new Error(`nothing may follow ${spell(pieces)}`)
     const token = choose(tokens, random)
     if (token === END) return spell(pieces)

@@ -2,12 +2,12 @@ import { TokenTable, type TokenTableData } from '../../text/token-table.js'
 import type { ResponseFormat } from '../response-format.js'
 import { formatRule } from '../syntax/format-rule.js'
 import { buildAutomaton } from './automaton.js'
-import { Machine, type State } from './machine.js'
+import { Machine, type MaskSlot, type State } from './machine.js'
 import { TokenTrie } from './token-trie.js'
 
 /** Grammars that are kept for later texts; and the states that they may hold together. */
 const MAX_GRAMMARS = 64
-const MAX_STATES = 1_000_000
+const MAX_STATES = 500_000
 
 /** Memory of masks that are kept, bytes. */
 const MASK_BYTES = 32 << 20
@@ -51,8 +51,8 @@ export class GrammarEngine {
   /** By their formats, the least recently used first. */
   readonly #machines = new Map<string, Machine>()
   readonly #followers = new Map<number, Follower>()
-  /** States that have masks, the oldest first. */
-  readonly #masked: State[] = []
+  /** Masks that are kept, the oldest first. */
+  readonly #masks: MaskSlot[] = []
 
   constructor({ table, size, endTokens }: Vocabulary) {
     this.#table = new TokenTable(table)
@@ -67,7 +67,7 @@ export class GrammarEngine {
    */
   open({ id, format, promptTokens, tokens, mask }: OpenRequest): void {
     const machine = this.#machineOf(format)
-    const follower = { machine, state: machine.start, length: promptTokens, mask }
+    const follower = { machine, state: machine.begin(), length: promptTokens, mask }
     for (const token of tokens) this.#step(follower, token)
     this.#followers.set(id, follower)
     this.#write(follower)
@@ -103,7 +103,7 @@ export class GrammarEngine {
 
   #step(follower: Follower, token: number): void {
     follower.length++
-    follower.machine.beginMask()
+    follower.state = follower.machine.resume(follower.state)
     for (const byte of this.#table.bytesOf(token)) {
       const next = follower.state.step(byte)
       if (next === null) throw new Error(`token ${token} does not follow its grammar`)
@@ -112,18 +112,20 @@ export class GrammarEngine {
   }
 
   /** The bits before the tag, which says that they are there. */
-  #write({ machine, state, length, mask }: Follower): void {
-    let bits = state.mask
-    if (bits === undefined) {
-      machine.beginMask()
-      bits = this.#trie.mask(state)
-      state.mask = bits
-      this.#masked.push(state)
-      const most = Math.ceil(MASK_BYTES / (4 * this.#trie.words))
-      const tooMany = Math.max(0, this.#masked.length - most)
-      for (const old of this.#masked.splice(0, tooMany)) old.mask = undefined
-    }
-    mask.set(bits, 1)
+  #write(follower: Follower): void {
+    const { machine, length, mask } = follower
+    const state = machine.resume(follower.state)
+    follower.state = state
+    mask.set(state.mask?.bits ?? this.#maskOf(state), 1)
     Atomics.store(mask, 0, length)
+  }
+
+  #maskOf(state: State): Uint32Array {
+    const slot = { bits: this.#trie.mask(state) }
+    state.mask = slot
+    this.#masks.push(slot)
+    const tooMany = this.#masks.length - Math.ceil(MASK_BYTES / (4 * this.#trie.words))
+    for (const old of this.#masks.splice(0, Math.max(0, tooMany))) old.bits = undefined
+    return slot.bits
   }
 }

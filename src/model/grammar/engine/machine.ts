@@ -36,13 +36,20 @@ interface Way {
   readonly stack: Stack | undefined
 }
 
+/** Bits of tokens, while they are kept. */
+export interface MaskSlot {
+  bits: Uint32Array | undefined
+}
+
 /** What may follow a text: all ways to go on. Texts that the same may follow lead to the same object. */
 export class State {
   /** Whether the text may end here. */
   readonly isComplete: boolean
   readonly ways: readonly Way[]
-  /** Bits of the tokens that may follow, kept by whoever computes them. */
-  mask: Uint32Array | undefined
+  /** Of its machine's states; older ones are forgotten. */
+  readonly generation: number
+  /** Where whoever computes the tokens that may follow keeps them. */
+  mask: MaskSlot | undefined
   readonly #machine: Machine
   /** The class of each byte; 0: none goes on. */
   #classOf: Uint16Array | undefined
@@ -55,6 +62,7 @@ export class State {
 
   constructor(machine: Machine, ways: readonly Way[], isComplete: boolean) {
     this.#machine = machine
+    this.generation = machine.generation
     this.ways = ways
     this.isComplete = isComplete
   }
@@ -115,31 +123,44 @@ export class State {
  * a deterministic automaton that is made as far as texts go.
  */
 export class Machine {
-  readonly start: State
+  readonly #automaton: Automaton
   #states = new Map<string, State>()
   #bottoms = new Map<Node, Stack>()
   #stacks = 0
+  #generation = 0
   #work = 0
 
-  readonly #nodes: number
+  constructor(automaton: Automaton) {
+    this.#automaton = automaton
+  }
 
-  constructor({ root, size }: Automaton) {
-    this.#nodes = size
-    this.start = this.#close([{ node: root.start, stack: undefined }]) as State
+  /** How many times all states were forgotten. */
+  get generation(): number {
+    return this.#generation
   }
 
   /** About the memory that it holds, in states of an automaton. */
   get size(): number {
-    return this.#nodes + 4 * this.#states.size
+    return this.#automaton.size + 4 * this.#states.size
   }
 
-  /** Work is bounded from here. */
-  beginMask(): void {
+  /** What may follow no text. */
+  begin(): State {
     this.#work = 0
-    if (this.#states.size < MAX_STATES) return
-    // those in use go on; what they share with others is found anew
-    this.#states = new Map()
-    this.#bottoms = new Map()
+    return this.#close([{ node: this.#automaton.root.start, stack: undefined }]) as State
+  }
+
+  /** Goes on from a state: the work is bounded from here. Returns the state in its place. */
+  resume(state: State): State {
+    this.#work = 0
+    if (this.#states.size >= MAX_STATES) {
+      this.#states = new Map()
+      this.#bottoms = new Map()
+      this.#generation++
+    }
+    // one from before would hold on to all that are forgotten
+    const { generation, ways, isComplete } = state
+    return generation === this.#generation ? state : this.#stateOf(ways, isComplete)
   }
 
   /** @throws ArgumentError where there are too many ways to go on */
@@ -157,18 +178,18 @@ export class Machine {
   /** The state that has these ways, and all that follow from them before a byte; null where there are none. */
   #close(pending: Way[]): State | null {
     const seen = new Set<number>()
-    const ways: { key: number; way: Way }[] = []
+    const ways: Way[] = []
     let isComplete = false
     for (;;) {
       const way = pending.pop()
       if (way === undefined) break
       const { node, stack } = way
-      const key = node.id * 2 ** 32 + (stack?.id ?? 0)
+      const key = keyOf(way)
       if (seen.has(key)) continue
       seen.add(key)
       this.#work++
       if (seen.size > MAX_WAYS || this.#work > MAX_WORK) throw tooAmbiguous()
-      if (node.edges.length > 0) ways.push({ key, way })
+      if (node.edges.length > 0) ways.push(way)
       for (const target of node.epsilons) pending.push({ node: target, stack })
       for (const { net, next } of node.calls) {
         pending.push({ node: net.start, stack: next.isTail ? stack : this.#push(stack, next) })
@@ -178,15 +199,15 @@ export class Machine {
       else pending.push({ node: stack.next, stack: stack.below })
     }
     if (ways.length === 0 && !isComplete) return null
-    ways.sort((a, b) => a.key - b.key)
-    const name = `${isComplete} ${ways.map(({ key }) => key).join(' ')}`
+    return this.#stateOf(ways, isComplete)
+  }
+
+  #stateOf(ways: readonly Way[], isComplete: boolean): State {
+    const keys = ways.map(keyOf).sort((a, b) => a - b)
+    const name = `${isComplete} ${keys.join(' ')}`
     const known = this.#states.get(name)
     if (known !== undefined) return known
-    const state = new State(
-      this,
-      ways.map(({ way }) => way),
-      isComplete,
-    )
+    const state = new State(this, ways, isComplete)
     this.#states.set(name, state)
     this.#work += NEW_STATE
     return state
@@ -200,6 +221,10 @@ export class Machine {
     above.set(next, stack)
     return stack
   }
+}
+
+function keyOf({ node, stack }: Way): number {
+  return node.id * 2 ** 32 + (stack?.id ?? 0)
 }
 
 function tooAmbiguous(): ArgumentError {
