@@ -102,7 +102,7 @@ function integersOf({ minimum = -1e6, maximum = 1e6 }: Schema): fc.Arbitrary<num
   const some = fc.integer({ min: minimum, max: Math.min(maximum, Math.max(minimum, 0) + 2000) })
   return fc.oneof(
     { weight: 3, arbitrary: some },
-    fc.maxSafeInteger().filter((value) => value >= minimum && value <= maximum),
+    { weight: 1, arbitrary: fc.integer({ min: minimum, max: maximum }) },
   )
 }
 
