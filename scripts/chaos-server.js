@@ -1,9 +1,10 @@
 // Puts a server under clients of all kinds while faults are injected into it, compares each answer with the
 // oracle, and its metrics with what clients saw: npm run chaos:server -- [--minutes N] [--seed N]
-import { randomInt } from 'node:crypto'
 import http from 'node:http'
 import { setTimeout } from 'node:timers/promises'
-import { InvalidArgumentError, program } from 'commander'
+import { growthProblems, memoryLines } from './chaos/growth.js'
+import { leftProblems } from './chaos/kinds.js'
+import { readOptions } from './chaos/options.js'
 import { Account, parseMetrics } from './chaos/server/account.js'
 import { beClient, complete, Tally } from './chaos/server/clients.js'
 import { exchange } from './chaos/server/exchange.js'
@@ -31,19 +32,7 @@ const LAST = 6
 /** Rounds before the first tenth: code and heaps grow until they fit. */
 const WARM_UP = 15
 
-const integer = (/** @type {string} */ text) => {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected an integer')
-  return Number(text)
-}
-
-program
-  .option('--minutes <n>', 'how long to run', Number, 3)
-  .option('--seed <n>', 'repeats the choices of an earlier run', integer, randomInt(2 ** 31))
-program.parse()
-/** @type {{ minutes: number, seed: number }} */
-const { minutes, seed } = program.opts()
-
-console.log(`seed ${seed}`)
+const { minutes, seed } = readOptions()
 const random = new Random(seed)
 const tally = new Tally()
 const oracle = await makeOracle()
@@ -72,8 +61,6 @@ await restart()
 const { memory } = end
 const isEnough = memory !== undefined && memory.count >= ROUNDS_TO_TELL
 const [first, last] = isEnough ? [memory.first, memory.last] : []
-const megabytes = (/** @type {number | undefined} */ bytes) =>
-  bytes && Number((bytes / 1e6).toFixed(1))
 console.table({
   seed,
   rounds,
@@ -82,25 +69,15 @@ console.table({
   ...Object.fromEntries(
     Object.entries(end.logged).map(([message, count]) => [`logged: ${message}`, count]),
   ),
-  'RSS, first tenth, MB': megabytes(first?.resident),
-  'RSS, last tenth, MB': megabytes(last?.resident),
-  'kept by koffi for ended threads, MB': megabytes(last?.koffi),
-  'held, first tenth, MB': megabytes(first?.held),
-  'held, last tenth, MB': megabytes(last?.held),
-  'buffers, first tenth, MB': megabytes(first?.buffers),
-  'buffers, last tenth, MB': megabytes(last?.buffers),
+  ...memoryLines(first, last),
   'descriptors left': end.descriptors.length - descriptors.length,
 })
-if (first === undefined || last === undefined) {
-  console.log('memory growth: unknown on this system, or too few rounds to tell')
-} else {
-  for (const key of /** @type {const} */ (['held', 'buffers'])) {
-    const growth = (last[key] - first[key]) / first.held
-    if (growth > GROWTH) tally.fail(`memory that is ${key} grew by ${(100 * growth).toFixed(1)} %`)
-  }
-}
-compareKinds('descriptors', descriptors, end.descriptors)
-compareKinds('handles', resources, end.resources)
+const found = [
+  ...growthProblems(first, last, GROWTH),
+  ...leftProblems('descriptors', descriptors, end.descriptors),
+  ...leftProblems('handles', resources, end.resources),
+]
+for (const problem of found) tally.fail(problem)
 for (const problem of tally.problems) console.error(problem)
 process.exit(tally.problems.length > 0 ? 1 : 0)
 
@@ -111,17 +88,7 @@ async function runRound() {
   const isPolite = random.chance(0.2)
   const isShaken = !isPolite && random.chance(0.6)
   const before = await readMetrics(agent)
-  /** @type {ClientContext} */
-  const context = {
-    random,
-    agent,
-    port: server.port,
-    oracle,
-    account,
-    tally,
-    isShaken,
-    isEnding: false,
-  }
+  const context = makeContext(account, agent, { isShaken })
   if (isShaken) await server.beginFaults(random.below(2 ** 31))
   let isOver = false
   // those that are polite are not so many that some are refused, or fail: all the books must balance
@@ -182,17 +149,7 @@ async function drained() {
 /** Ends the server while it has much to do: each request comes to an end, and the process, too. */
 async function terminate() {
   const agent = newAgent()
-  const account = new Account()
-  const context = {
-    random,
-    agent,
-    port: server.port,
-    oracle,
-    account,
-    tally,
-    isShaken: false,
-    isEnding: true,
-  }
+  const context = makeContext(new Account(), agent, { isEnding: true })
   const clients = Array.from({ length: LAST }, () => complete(context, { pauseMillis: 0 }))
   // who has not begun by then may find the connection closed
   for (let begun = 0; begun < LAST; await setTimeout(1)) {
@@ -210,22 +167,22 @@ async function terminate() {
 async function restart() {
   server = await ServerProcess.start()
   const agent = newAgent()
-  const account = new Account()
-  const context = {
-    random,
-    agent,
-    port: server.port,
-    oracle,
-    account,
-    tally,
-    isShaken: false,
-    isEnding: false,
-  }
-  await inTime(complete(context))
+  await inTime(complete(makeContext(new Account(), agent)))
   server.terminate()
   const [code, signal] = await server.exited
   if (code !== 0) tally.fail(`the server that had nothing to do ended with ${signal ?? code}`)
   agent.destroy()
+}
+
+/**
+ * @param {Account} account
+ * @param {http.Agent} agent
+ * @param {Partial<ClientContext>} more
+ * @returns {ClientContext}
+ */
+function makeContext(account, agent, more = {}) {
+  const { port } = server
+  return { random, agent, port, oracle, account, tally, isShaken: false, isEnding: false, ...more }
 }
 
 function newAgent() {
@@ -234,24 +191,4 @@ function newAgent() {
 
 async function readMetrics(/** @type {http.Agent} */ agent) {
   return parseMetrics((await exchange(agent, '/metrics', undefined)).text)
-}
-
-/** Tells of what there is more now, by kinds: numbers of sockets and the like are left out. */
-function compareKinds(
-  /** @type {string} */ what,
-  /** @type {string[]} */ before,
-  /** @type {string[]} */ after,
-) {
-  const kinds = (/** @type {string[]} */ links) => links.map((link) => link.replace(/\d+/g, '#'))
-  const counts = (/** @type {string[]} */ links) => {
-    /** @type {Map<string, number>} */
-    const all = new Map()
-    for (const kind of kinds(links)) all.set(kind, (all.get(kind) ?? 0) + 1)
-    return all
-  }
-  const were = counts(before)
-  for (const [kind, count] of counts(after)) {
-    const more = count - (were.get(kind) ?? 0)
-    if (more > 0) tally.fail(`${more} ${what} are left: ${kind}`)
-  }
 }
