@@ -122,13 +122,21 @@ describe('a full queue', () => {
     // the texts of one request wait one by one
     const input = ['A', 'B', 'C', 'D']
     expect((await post(`${server.url}/v1/embeddings`, { input })).status).toBe(200)
-    const busy = post(`${server.url}/v1/completions`, { ...long, max_tokens: 60, n: 2 })
-    while (small.stats().waiting === 0) await new Promise(setImmediate)
-    const late = await post(`${server.url}/v1/embeddings`, { input })
-    expect(late.status).toBe(429)
-    expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0)
-    await busy
-    await idle(small)
+    const askWhileBusy = async () => {
+      let isBusy = true
+      const busy = post(`${server.url}/v1/completions`, { ...long, max_tokens: 60, n: 2 })
+      void busy.finally(() => {
+        isBusy = false
+      })
+      while (isBusy && small.stats().waiting === 0) await new Promise(setImmediate)
+      const { status, headers } = await post(`${server.url}/v1/embeddings`, { input })
+      await busy
+      await idle(small)
+      return { status, hasRetryAfter: Number(headers.get('retry-after')) > 0 }
+    }
+    // the others may have ended by the time that a busy machine takes it
+    const refusal = { status: 429, hasRetryAfter: true }
+    await expect.poll(askWhileBusy, { timeout: 30_000 }).toEqual(refusal)
     const one = await post(`${server.url}/v1/completions`, { prompt: 'A', max_tokens: 2 })
     expect(one.status).toBe(200)
     small.dispose()
@@ -197,7 +205,8 @@ describe('metrics', () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text()
     expect(metrics).toMatch(/^dotpool_read_bandwidth_bytes_per_second 20000000000$/m)
     expect(metrics).toMatch(/^dotpool_step_seconds_total{model_name="model"} (?!0$)[\d.]+$/m)
-    expect(metrics).toMatch(/^dotpool_weight_bytes_total [1-9]\d*$/m)
+    const bytes = pool.isa === 'typescript' ? /^0$/ : /^[1-9]\d*$/
+    expect(/^dotpool_weight_bytes_total (\d+)$/m.exec(metrics)?.[1]).toMatch(bytes)
   })
 
   it('count the tokens of requests, but none of what ran before the server', async () => {
