@@ -1,5 +1,5 @@
 import type { Model } from 'dotpool'
-import { CLOSE, OPEN } from '../text/thinking.js'
+import { beginsThinking, CLOSE, endsThinking, OPEN } from '../text/thinking.js'
 import { anyOf, type FormatPart, given, literal, sequenceOf } from './format-part.js'
 
 const space = given({ type: 'regex', regex: '[ \\n]{0,4}' })
@@ -12,9 +12,8 @@ export async function behindThinking(
 ): Promise<FormatPart> {
   const thought = given({ type: 'text', without: CLOSE })
   const rest = sequenceOf(thought, literal(CLOSE), space, part)
-  if (new RegExp(`${OPEN}\\s*$`).test(prompt)) return rest
-  const isOver = new RegExp(`${CLOSE}\\s*$`).test(prompt)
-  if (isOver || !(await mayThink(model))) return part
+  if (beginsThinking(prompt)) return rest
+  if (endsThinking(prompt) || !(await mayThink(model))) return part
   return anyOf([part, sequenceOf(literal(OPEN), rest)])
 }
 
@@ -31,5 +30,5 @@ async function probe({ chatTemplate }: Model): Promise<boolean> {
   const messages = [{ role: 'user' as const, content: 'probe' }]
   const options = { templateOptions: { enable_thinking: false } }
   const text = await chatTemplate.renderAsync(messages, options).catch(() => '')
-  return new RegExp(`${CLOSE}\\s*$`).test(text)
+  return endsThinking(text)
 }

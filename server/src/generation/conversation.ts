@@ -5,6 +5,7 @@ import { type CallRules, callsFormat } from '../format/calls-format.js'
 import type { FormatPart } from '../format/format-part.js'
 import type { ToolBody } from '../schemas/chat.js'
 import { callSyntaxOf } from '../text/call-syntax.js'
+import { beginsThinking } from '../text/thinking.js'
 import { AnswerReader } from './answer-reader.js'
 import { encodePrompt } from './prompts.js'
 
@@ -49,7 +50,7 @@ export async function prepareConversation(
     throw naming(field, error)
   })
   const tokens = await encodePrompt(model, { field, room: 1 }, text, false, signal)
-  const thinks = /<think>\s*$/.test(text)
+  const thinks = beginsThinking(text)
   return {
     tokens,
     format: format && (await behindThinking(format, text, model)),

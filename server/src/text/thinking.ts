@@ -3,6 +3,16 @@ import { tagBegunAt } from './tags.js'
 export const OPEN = '<think>'
 export const CLOSE = '</think>'
 
+/** Whether a model that reads this prompt is amid its thinking. */
+export function beginsThinking(prompt: string): boolean {
+  return prompt.trimEnd().endsWith(OPEN)
+}
+
+/** Whether a model that reads this prompt has done with its thinking. */
+export function endsThinking(prompt: string): boolean {
+  return prompt.trimEnd().endsWith(CLOSE)
+}
+
 /** What a piece of an answer adds to what the model thought first, and to what it then said. */
 export interface Thought {
   readonly reasoning: string
