@@ -1,4 +1,5 @@
 import type { Model } from 'dotpool'
+import { oncePerModel } from '../text/once-per-model.js'
 import { beginsThinking, CLOSE, endsThinking, OPEN } from '../text/thinking.js'
 import { anyOf, type FormatPart, given, literal, sequenceOf } from './format-part.js'
 
@@ -17,14 +18,8 @@ export async function behindThinking(
   return anyOf([part, sequenceOf(literal(OPEN), rest)])
 }
 
-const known = new WeakMap<Model, Promise<boolean>>()
-
 /** Whether a model thinks unless its template is told otherwise, as Qwen3 does. */
-function mayThink(model: Model): Promise<boolean> {
-  const found = known.get(model) ?? probe(model)
-  known.set(model, found)
-  return found
-}
+const mayThink = oncePerModel(probe)
 
 async function probe({ chatTemplate }: Model): Promise<boolean> {
   const messages = [{ role: 'user' as const, content: 'probe' }]

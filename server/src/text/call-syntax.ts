@@ -10,6 +10,7 @@ import {
 import type { CallParser } from './call-reader.js'
 import { CLOSE, HermesCalls, OPEN } from './hermes-calls.js'
 import { Llama3Calls } from './llama3-calls.js'
+import { oncePerModel } from './once-per-model.js'
 
 /** How a model was trained to call functions. */
 export interface CallSyntax {
@@ -68,14 +69,8 @@ const llama3: CallSyntax = {
 
 const syntaxes = [hermes, llama3]
 
-const known = new WeakMap<Model, Promise<CallSyntax | undefined>>()
-
 /** The syntax that a model calls functions in; undefined if it is none of those that are known. */
-export function callSyntaxOf(model: Model): Promise<CallSyntax | undefined> {
-  const found = known.get(model) ?? probe(model)
-  known.set(model, found)
-  return found
-}
+export const callSyntaxOf = oncePerModel(probe)
 
 async function probe({ chatTemplate }: Model): Promise<CallSyntax | undefined> {
   if (!chatTemplate.exists) return undefined
