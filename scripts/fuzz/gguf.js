@@ -81,12 +81,15 @@ function fieldValue(value) {
     return array(value.map(fieldValue).map((one) => (one.type === first.type ? one : first)))
   }
   if (typeof value === 'boolean') return { type: BOOL, bytes: Buffer.from([Number(value)]) }
-  if (typeof value !== 'number') return string(String(value))
+  if (typeof value !== 'number') return string(text(value))
   return Number.isInteger(value) && value >= 0 ? uint32(value % 2 ** 32) : float32(value)
 }
 
 /** @param {unknown} value */
-const natural = (value) => Number(value) >>> 0
+const natural = (value) => (typeof value === 'number' ? value >>> 0 : 0)
+
+/** @param {unknown} value a mutated one, whose own toString may be no function */
+const text = (value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 
 const blockBytes = new Map([
   [0, [1, 4]],
@@ -117,7 +120,7 @@ function encoded(file) {
       const [size, bytes] = blockBytes.get(type) ?? [1, 4]
       const elements = dims.reduce((product, dim) => product * dim, 1)
       return {
-        name: String(name),
+        name: text(name),
         type: natural(type),
         dims,
         // a file's offsets have 64 bits
