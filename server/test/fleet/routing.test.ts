@@ -255,7 +255,7 @@ describe('the router', () => {
     }
   })
 
-  it('gives a faster machine as much more as it is faster', () => {
+  it('gives a faster machine more, and a slower one its part', () => {
     const fast = { prefillRate: 800, decodeRate: 160 }
     const router = routerOf([idle('slow'), idle('fast', fast)])
     const counts = { slow: 0, fast: 0 }
@@ -266,12 +266,13 @@ describe('the router', () => {
       router.sent(request, choice, 1)
       counts[choice.worker as 'slow' | 'fast']++
     }
-    expect(counts).toEqual({ slow: 20, fast: 80 })
+    // as many requests there take a quarter of the time
+    expect(counts.fast).toBeGreaterThan(60)
+    expect(counts.slow).toBeGreaterThan(10)
   })
 
   it('counts what it has sent since a worker announced its load, until it has ended', () => {
-    const workers = ['a', 'b', 'c'].map((id) => idle(id))
-    const router = routerOf(workers)
+    const router = routerOf([idle('a'), idle('b')])
     const sendTo = (prompt: number) => {
       const request = requestOf(prompt)
       const choice = router.choose(request, 1)
@@ -279,10 +280,10 @@ describe('the router', () => {
       router.sent(request, choice, 1)
       return { request, worker: choice.worker }
     }
-    const sent = [1, 2, 3].map((i) => sendTo(i * 1000))
-    expect(sent.map(({ worker }) => worker).sort()).toEqual(['a', 'b', 'c'])
+    const sent = [1, 2, 3, 4].map((i) => sendTo(i * 1000))
+    expect(sent.map(({ worker }) => worker).sort()).toEqual(['a', 'a', 'b', 'b'])
     router.ended(sent[1].request, sent[1].worker)
-    expect(sendTo(4000).worker).toBe(sent[1].worker)
+    expect(sendTo(5000).worker).toBe(sent[1].worker)
   })
 
   it('trusts an announcement rather than what it has sent before', () => {

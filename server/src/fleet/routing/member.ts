@@ -53,14 +53,15 @@ export class Member {
   }
 
   /**
-   * How long one more request is expected to take there, seconds: what waits is computed first, then its own prompt, then
-   * its answer, whose every step has a row for each request that runs. A row costs as much as a token of a prompt.
+   * What one more request costs there: its own time and that of the others that it holds up, seconds. First it waits for
+   * what waits. Computing its prompt holds up all others. Each step of its answer has their rows, and theirs have one
+   * more. A row costs as much as a token of a prompt.
    */
-  seconds(promptTokens: number, answerTokens: number): number {
+  cost(promptTokens: number, answerTokens: number): number {
     const { running, waiting, waitingTokens, prefillRate, decodeRate } = this.#load
     const others = Math.max(running + waiting - this.#ended, 0) + this.#sent.length
-    const sentTokens = this.#sent.reduce((sum, { tokens }) => sum + tokens, 0)
-    const rows = waitingTokens + sentTokens + promptTokens + answerTokens * others
+    const ahead = this.#sent.reduce((sum, { tokens }) => sum + tokens, waitingTokens)
+    const rows = ahead + promptTokens * (1 + others) + answerTokens * 2 * others
     return rows / prefillRate + answerTokens / decodeRate
   }
 }

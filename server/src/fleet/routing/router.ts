@@ -4,11 +4,11 @@ import type { RoutedRequest, WorkerLoad } from './load.js'
 import { Member } from './member.js'
 import { PrefixIndex } from './prefix-index.js'
 
-/** What the policy's figures are; bench/fleet has tried others. */
+/** The figures of the policy: those that are given here are for bench/fleet, which has found the others. */
 export interface RouterOptions {
-  /** Workers that are compared: at most so many that have the prefix, and so many of all. */
+  /** Workers that are compared: so many that have the prefix, and so many of all. */
   readonly candidates?: number
-  /** Tokens that an answer is taken to have. */
+  /** Tokens of an answer, as far as they count. */
   readonly answerTokens?: number
   /** How long a worker is taken to have a prefix after its last use. */
   readonly prefixLifeMillis?: number
@@ -28,10 +28,10 @@ export interface Choice {
 }
 
 /**
- * Decides which worker of a model gets a request: the one that is expected to be done with it first, of some that
- * probably have the beginning of its prompt in their cache, and some drawn at random. So a worker that has the prefix is
- * chosen unless it is behind by more than the prefix saves; and gateways that choose at the same time, by the same
- * announcements, do not all choose the same.
+ * Decides which worker of a model gets a request: the one that it costs least time, its own and that of the requests
+ * there, of two that probably have the beginning of its prompt in their cache and two drawn at random. So a worker that
+ * has the prefix is chosen unless it is behind by more than the prefix saves; and gateways that choose at the same time,
+ * by the same announcements, do not all choose the same.
  *
  * Times are milliseconds of any clock that does not go back.
  */
@@ -45,7 +45,7 @@ export class Router {
   readonly #random: () => number
 
   constructor({
-    candidates = 4,
+    candidates = 2,
     answerTokens = 64,
     prefixLifeMillis = 5 * 60_000,
     maxPrefixes = 2 ** 18,
@@ -119,9 +119,9 @@ export class Router {
     let least = Number.POSITIVE_INFINITY
     for (const [member, depth] of depths) {
       const cachedTokens = depth * BLOCK
-      const seconds = member.seconds(request.promptTokens - cachedTokens, this.#answerTokens)
-      if (seconds >= least) continue
-      least = seconds
+      const cost = member.cost(request.promptTokens - cachedTokens, this.#answerTokens)
+      if (cost >= least) continue
+      least = cost
       choice = { worker: member.id, cachedTokens, missedTokens: longest * BLOCK - cachedTokens }
     }
     return choice

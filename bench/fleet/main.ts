@@ -1,0 +1,7 @@
+import { Command } from 'commander'
+import { simulateCommand } from './simulate/command.js'
+
+await new Command('bench:fleet')
+  .description('what a fleet does under load, simulated, and what its messages cost, measured')
+  .addCommand(simulateCommand)
+  .parseAsync()
