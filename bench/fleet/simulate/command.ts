@@ -38,7 +38,9 @@ interface Options {
 const results = fileURLToPath(new URL('../results', import.meta.url))
 
 export const simulateCommand = new Command('simulate')
-  .description('simulate fleets under load; several values of an option are tried one after the other')
+  .description(
+    'simulate fleets under load; several values of an option are tried one after the other',
+  )
   .addOption(oneOf('--workload <name...>', Object.keys(workloads), ['chat']))
   .addOption(oneOf('--arrivals <name...>', ['poisson', 'azure', 'bursts'], ['azure']))
   .addOption(oneOf('--machines <name...>', Object.keys(fleets), ['mixed']))
@@ -113,15 +115,27 @@ async function addLines({ out, seed, warmUp, counted }: Options, lines: Line[]):
   const before: SimulationReport | undefined = existsSync(`${path}.json`)
     ? JSON.parse(readFileSync(`${path}.json`, 'utf8'))
     : undefined
-  const kept = (before?.lines ?? []).filter((line) => !lines.some((one) => keyOf(one) === keyOf(line)))
-  const all = [...kept, ...lines].sort((a, b) => keyOf(a).localeCompare(keyOf(b), 'en', { numeric: true }))
+  const kept = (before?.lines ?? []).filter(
+    (line) => !lines.some((one) => keyOf(one) === keyOf(line)),
+  )
+  const all = [...kept, ...lines].sort((a, b) =>
+    keyOf(a).localeCompare(keyOf(b), 'en', { numeric: true }),
+  )
   const report: SimulationReport = { seed, warmUp, counted, lines: all }
   await writeFile(`${path}.json`, formatReport(report))
   await writeFile(`${path}.md`, formatTables(report))
   await writeFile(`${path}.svg`, drawChart(report))
 }
 
-function keyOf({ workload, arrivals, machines, workers, gateways, perSecond, policy }: Line): string {
+function keyOf({
+  workload,
+  arrivals,
+  machines,
+  workers,
+  gateways,
+  perSecond,
+  policy,
+}: Line): string {
   const rank = Object.keys(policies).indexOf(policy)
   return [workload, machines, arrivals, workers, gateways, perSecond, rank].join(' ')
 }

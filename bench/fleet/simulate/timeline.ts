@@ -43,7 +43,10 @@ export class Timeline {
     if (last === 0) return action
     let at = 0
     for (let below = 1; below < last; below = 2 * at + 1) {
-      if (below + 1 < last && this.#isBefore(this.#times[below + 1], this.#orders[below + 1], below))
+      if (
+        below + 1 < last &&
+        this.#isBefore(this.#times[below + 1], this.#orders[below + 1], below)
+      )
         below++
       if (this.#isBefore(time, order, below)) break
       this.#move(below, at)

@@ -62,13 +62,7 @@ export class SimulatedWorker {
   /** Milliseconds in steps. */
   busy = 0
 
-  constructor(
-    id: string,
-    machine: Machine,
-    pages: number,
-    timeline: Timeline,
-    listener: Listener,
-  ) {
+  constructor(id: string, machine: Machine, pages: number, timeline: Timeline, listener: Listener) {
     this.id = id
     this.machine = machine
     this.#cache = new KvCache(pages)
@@ -109,7 +103,7 @@ export class SimulatedWorker {
   #step(): void {
     this.#admit()
     const rows = this.#decoding.length
-    let room = rows > 0 ? Math.min(MOST_ROWS - rows, PREFILL_ROWS_BESIDE_DECODING) : MOST_ROWS
+    const room = rows > 0 ? Math.min(MOST_ROWS - rows, PREFILL_ROWS_BESIDE_DECODING) : MOST_ROWS
     let prefill = 0
     for (const running of this.#prefilling) {
       const tokens = Math.min(running.left, room - prefill)
@@ -120,8 +114,7 @@ export class SimulatedWorker {
     this.#isStepping = rows + prefill > 0
     if (!this.#isStepping) return
     const { step, decodeRow, contextToken, prefillRow } = this.machine
-    const millis =
-      step + rows * decodeRow + this.#context * contextToken + prefill * prefillRow
+    const millis = step + rows * decodeRow + this.#context * contextToken + prefill * prefillRow
     this.busy += millis
     this.#steps++
     this.#context += rows
@@ -144,7 +137,10 @@ export class SimulatedWorker {
   }
 
   #admit(): void {
-    while (this.#waiting.length > 0 && this.#prefilling.length + this.#decoding.length < MOST_ROWS) {
+    while (
+      this.#waiting.length > 0 &&
+      this.#prefilling.length + this.#decoding.length < MOST_ROWS
+    ) {
       const [request] = this.#waiting
       const { hashes, promptTokens, answerTokens } = request
       const shared = this.#cache.find(hashes)

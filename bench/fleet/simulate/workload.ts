@@ -35,7 +35,8 @@ const azureAnswer: Lengths = { mu: 5.02, sigma: 0.86 }
 
 export const workloads: Record<string, Workload> = {
   chat: {
-    about: 'conversations behind one system prompt of 512 tokens, prompts of 1155 tokens on average',
+    about:
+      'conversations behind one system prompt of 512 tokens, prompts of 1155 tokens on average',
     programs: 1,
     systemTokens: ofMean(512, 0),
     // with the turns below, prompts are as long as Azure's
@@ -44,7 +45,8 @@ export const workloads: Record<string, Workload> = {
     hasTurns: true,
   },
   programs: {
-    about: '200 programs with prompts of 1500 tokens of their own, questions of 200 and answers of 60 tokens',
+    about:
+      '200 programs with prompts of 1500 tokens of their own, questions of 200 and answers of 60 tokens',
     programs: 200,
     systemTokens: ofMean(1500, 0.6),
     messageTokens: ofMean(200, 1),
