@@ -13,18 +13,21 @@ const MOST_DELAY_MILLIS = 60_000
 /** Runs lines by the routes that HTTP has. */
 export class LineExecutor {
   readonly #app: FastifyInstance
-  /** What ends a line that runs, by the id of its request. */
-  readonly #signals = new Map<string, AbortSignal>()
+  /** What leaves the request of a line that runs, by its id. */
+  readonly #leaves = new Map<string, () => void>()
 
   /** @param app with the routes, for lines only */
   constructor(app: FastifyInstance) {
     this.#app = app
-    app.addHook('onRequest', async (request, reply) => {
-      const signal = this.#signals.get(request.id)
-      const leave = () => reply.raw.destroy()
-      signal?.addEventListener('abort', leave)
-      reply.raw.once('close', () => signal?.removeEventListener('abort', leave))
+    app.addHook('onRequest', async ({ id }, reply) => {
+      this.#leaves.set(id, () => reply.raw.destroy())
+      reply.raw.once('close', () => this.#leaves.delete(id))
     })
+  }
+
+  /** Ends all lines that run: {@link run} throws. */
+  end(): void {
+    for (const leave of this.#leaves.values()) leave()
   }
 
   /**
@@ -51,7 +54,8 @@ export class LineExecutor {
   async #ask({ endpoint, body, model }: BatchLine, signal: AbortSignal) {
     signal.throwIfAborted()
     const requestId = makeId('req')
-    this.#signals.set(requestId, signal)
+    const leave = () => this.#leaves.get(requestId)?.()
+    signal.addEventListener('abort', leave)
     try {
       const { statusCode, headers, payload } = await this.#app.inject({
         method: 'POST',
@@ -66,7 +70,7 @@ export class LineExecutor {
       signal.throwIfAborted()
       throw error
     } finally {
-      this.#signals.delete(requestId)
+      signal.removeEventListener('abort', leave)
     }
   }
 }

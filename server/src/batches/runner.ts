@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ModelStore } from '../models/store.js'
@@ -32,6 +33,8 @@ export class LineRunner {
     this.#models = models
     this.#governor = new Governor(models)
     this.#log = log
+    // each line that waits to be run again listens
+    setMaxListeners(0, this.#stopping.signal)
   }
 
   /** Begins once the models are known. */

@@ -22,11 +22,14 @@ export function startBatches(
   const input = new InputReader(store.files, settings.bodyLimit, (model) => service.nameOf(model))
   const batches = new Batches(store, input, app.log)
   const lineApp = makeLineApp(context, app.log)
-  const runner = new LineRunner(store.queue, new LineExecutor(lineApp), models, app.log)
+  const executor = new LineExecutor(lineApp)
+  const runner = new LineRunner(store.queue, executor, models, app.log)
   batches.start(models.ready)
   runner.start()
   app.addHook('preClose', async () => runner.stop())
   app.addHook('onClose', async () => {
+    // what has not ended by now
+    executor.end()
     await runner.ended()
     await batches.stop()
     await lineApp.close()

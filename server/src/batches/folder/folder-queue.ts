@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter, once, setMaxListeners } from 'node:events'
 import { open } from 'node:fs/promises'
 import type { Batch } from '../../schemas/batches.js'
 import type { BatchLine } from '../line.js'
@@ -41,10 +41,13 @@ export class FolderQueue implements LineQueue {
       else ofModel.push(line)
     }
     for (const ofModel of added.values()) ofModel.reverse()
+    const withdrawn = new AbortController()
+    // each line that runs listens
+    setMaxListeners(0, withdrawn.signal)
     this.#entries.set(batch.id, {
       inputFileId: batch.input_file_id,
       waiting: added,
-      withdrawn: new AbortController(),
+      withdrawn,
     })
     this.#events.emit('waiting')
   }
