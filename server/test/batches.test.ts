@@ -5,6 +5,7 @@ import { type Model, Pool, QueueFullError } from 'dotpool'
 import { type OpenAI, toFile } from 'openai'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { FolderStore } from '#server/index.js'
+import { Conformance } from './openapi.js'
 import { loadModel, openable, post, scripted, start, type TestServer } from './support.js'
 
 let pool: Pool
@@ -279,6 +280,24 @@ describe('a batch', () => {
 })
 
 describe('batches', () => {
+  it('and files answer as the document of the routes says', async () => {
+    await using server = await serve(scripted(model, 'a'))
+    const conformance = await Conformance.of(server.url)
+    const client = server.client.withOptions({ fetch: conformance.fetch })
+    const { id } = await create(client, [line(0), line(1, { n: 9 })])
+    const batch = await ended(client, id)
+    await client.batches.list()
+    const other = await create(client, [line(0)])
+    await client.batches.cancel(other.id)
+    await ended(client, other.id)
+    await client.files.list()
+    await client.files.retrieve(batch.error_file_id ?? '')
+    await client.files.content(batch.output_file_id ?? '')
+    await client.files.delete(batch.input_file_id)
+    const answers = conformance.answers.filter((answer) => / \/v1\/(files|batches)/.test(answer))
+    expect([...conformance.checked]).toEqual(expect.arrayContaining(answers))
+  })
+
   it('are listed page by page, the newest first', async () => {
     await using server = await serve()
     const { client } = server
