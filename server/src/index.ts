@@ -1,3 +1,6 @@
+export { FolderStore } from './batches/folder/folder-store.js'
+export { type RunBatchOptions, runBatch } from './batches/run-batch.js'
+export type { BatchStore } from './batches/store.js'
 export {
   type Lease,
   type ModelLoader,

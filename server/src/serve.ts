@@ -1,10 +1,13 @@
 import closeWithGrace, { type Signals } from 'close-with-grace'
+import { FolderStore } from './batches/folder/folder-store.js'
 import type { ModelStore } from './models/store.js'
 import { createServer, type ServerOptions } from './server.js'
 import { reloadOnHangup } from './tls.js'
 
-export interface ServeOptions extends Omit<ServerOptions, 'models'> {
+export interface ServeOptions extends Omit<ServerOptions, 'models' | 'batches'> {
   models: ModelStore
+  /** A folder for files and batches, which are off by default. */
+  files?: string | undefined
   /** 127.0.0.1 by default: only this machine. */
   host?: string | undefined
   /** 8000 by default. 0 takes any that is free. */
@@ -21,9 +24,15 @@ const CLOSE_MILLIS = 5000
  * @returns when it has ended
  * @throws why it cannot listen, or the models cannot be loaded
  */
-export async function serve({ host = '127.0.0.1', port = 8000, ...options }: ServeOptions) {
+export async function serve({
+  host = '127.0.0.1',
+  port = 8000,
+  files,
+  ...options
+}: ServeOptions): Promise<void> {
   const { drainSeconds = 30, models, tls } = options
-  const app = createServer({ logger: true, ...options })
+  const batches = files === undefined ? undefined : await FolderStore.open(files)
+  const app = createServer({ logger: true, ...options, batches })
   const closed = new Promise<void>((resolve) => {
     app.addHook('onClose', async () => resolve())
   })

@@ -3,7 +3,8 @@ import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { answerBrokenRequest } from './broken-request.js'
 import { ApiError } from './errors.js'
-import { answerError, dotpoolRoutes } from './plugin.js'
+import { dotpoolRoutes } from './plugin.js'
+import { answerError } from './protocol.js'
 import type { RouteOptions } from './settings.js'
 import { readTls, type TlsFiles } from './tls.js'
 
@@ -18,6 +19,8 @@ export interface ServerOptions extends RouteOptions {
 
 /** A client has this time to send a request. */
 const RECEIVE_MILLIS = 60_000
+/** And one that uploads files this: for the largest, 2.8 Mbit/s do. */
+const UPLOAD_MILLIS = 600_000
 
 /**
  * A server of OpenAI's protocol: a fastify app, to be started by `listen` and ended by `close`.
@@ -35,7 +38,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
-    requestTimeout: RECEIVE_MILLIS,
+    requestTimeout: routes.batches === undefined ? RECEIVE_MILLIS : UPLOAD_MILLIS,
     // by then all requests are answered, and a connection that has sent none would keep it open for a minute
     forceCloseConnections: true,
     return503OnClosing: false, // the routes say so themselves, as OpenAI's API does

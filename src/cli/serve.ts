@@ -1,17 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { ArgumentError } from '../errors.js'
 import { measureReadBandwidth } from '../measure/read-bandwidth.js'
 import { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { loadModel } from './load-model.js'
-import { checkpointPath, type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
+import { type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
+import { type NamedPath, namedModel } from './named-model.js'
 import { addOptions, byteCount, collect, number } from './options.js'
+import { importServer } from './server-package.js'
 import { warmUp } from './warm-up.js'
-
-/** The package that serves; a package of its own, so that the library stays small. */
-const PACKAGE = '@dotpool/server'
 
 interface ModelLoader {
   bytes: number
@@ -31,6 +29,7 @@ interface ServerPackage {
     port: number
     apiKeys: readonly string[]
     readBandwidth: number | undefined
+    files: string | undefined
     tls: { cert: string; key: string } | undefined
     corsOrigins: readonly string[]
     maxChoices: number
@@ -41,7 +40,7 @@ interface ServerPackage {
 }
 
 interface ServeFlags extends Omit<ModelFlags, 'model'> {
-  model: { name: string; path: string }[]
+  model: NamedPath[]
   host: string
   port: number
   memory?: number
@@ -49,6 +48,7 @@ interface ServeFlags extends Omit<ModelFlags, 'model'> {
   maxQueuedTokens?: number
   targetTtft: number
   kvBytes?: number
+  files?: string
   apiKey?: string[]
   apiKeyFile?: string
   tlsCert?: string
@@ -94,6 +94,10 @@ export const serveCommand = new Command('serve')
     'the most memory for keys and values of each model (default: a quarter of what is available, or of --memory)',
     byteCount,
   )
+  .option(
+    '--files <folder>',
+    'keep files and batches here; batches run while models have nothing else to do (default: off)',
+  )
   .option('--api-key <key>', 'requests must bring it; can be repeated', collect)
   .option('--api-key-file <file>', 'a file of such keys, one a line')
   .option('--tls-cert <file>', 'serve HTTPS by this certificate; SIGHUP reads it again')
@@ -104,7 +108,7 @@ export const serveCommand = new Command('serve')
   .option('--drain <seconds>', 'how long requests may take to end after SIGTERM', number, 30)
   .option('--body-limit <bytes>', 'the largest body of a request', byteCount, 2 << 20)
   .action(async (flags: ServeFlags) => {
-    const { ModelStore, serve } = await importServer()
+    const { ModelStore, serve } = await importServer<ServerPackage>('serve')
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
     await using pool = await Pool.create({ threads: flags.threads })
     // while nothing else reads
@@ -115,6 +119,7 @@ export const serveCommand = new Command('serve')
         maxWaiting: flags.maxQueue,
       }),
       readBandwidth,
+      files: flags.files,
       host: flags.host,
       port: flags.port,
       apiKeys,
@@ -128,16 +133,6 @@ export const serveCommand = new Command('serve')
   })
 
 addOptions(serveCommand, runOptions())
-
-async function importServer(): Promise<ServerPackage> {
-  try {
-    return await import(PACKAGE)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    const expected = `the package ${PACKAGE}; run \`npm install ${PACKAGE}\``
-    throw new ArgumentError('serve', expected, 'none')
-  }
-}
 
 /** How each model is loaded, and run once, so that the first request finds it warm. */
 async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, ModelLoader>> {
@@ -155,17 +150,6 @@ async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, Mod
     loaders.set(name, { bytes: parameterBytes + kvBytes, maxContext, load })
   }
   return loaders
-}
-
-/** Reads `name=path`, or a path, whose last part is the name then. */
-function namedModel(text: string, others: ServeFlags['model'] = []): ServeFlags['model'] {
-  const at = text.indexOf('=')
-  const path = checkpointPath(text.slice(at + 1))
-  const name = at > 0 ? text.slice(0, at) : basename(path, '.gguf')
-  if (others.some((other) => other.name === name)) {
-    throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
-  }
-  return [...others, { name, path }]
 }
 
 function toTls({ tlsCert: cert, tlsKey: key }: ServeFlags) {

@@ -1,5 +1,6 @@
 import type { Model } from 'dotpool'
 import { oncePerModel } from '../text/once-per-model.js'
+import { probeTemplate } from '../text/probe-template.js'
 import { beginsThinking, CLOSE, endsThinking, OPEN } from '../text/thinking.js'
 import { anyOf, type FormatPart, given, literal, sequenceOf } from './format-part.js'
 
@@ -24,6 +25,5 @@ const mayThink = oncePerModel(probe)
 async function probe({ chatTemplate }: Model): Promise<boolean> {
   const messages = [{ role: 'user' as const, content: 'probe' }]
   const options = { templateOptions: { enable_thinking: false } }
-  const text = await chatTemplate.renderAsync(messages, options).catch(() => '')
-  return endsThinking(text)
+  return endsThinking(await probeTemplate(chatTemplate, messages, options))
 }

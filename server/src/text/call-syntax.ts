@@ -11,6 +11,7 @@ import type { CallParser } from './call-reader.js'
 import { CLOSE, HermesCalls, OPEN } from './hermes-calls.js'
 import { Llama3Calls } from './llama3-calls.js'
 import { oncePerModel } from './once-per-model.js'
+import { probeTemplate } from './probe-template.js'
 
 /** How a model was trained to call functions. */
 export interface CallSyntax {
@@ -76,6 +77,6 @@ async function probe({ chatTemplate }: Model): Promise<CallSyntax | undefined> {
   if (!chatTemplate.exists) return undefined
   // a template that cannot write calls may refuse them
   const options = { tools, addGenerationPrompt: false }
-  const text = await chatTemplate.renderAsync(conversation, options).catch(() => '')
+  const text = await probeTemplate(chatTemplate, conversation, options)
   return syntaxes.find(({ shows }) => shows.test(text))
 }
