@@ -59,7 +59,10 @@ async function announce({ subject, bytes, perSecond, seconds }: Order): Promise<
 }
 
 /** Calls for some seconds, each millisecond. */
-async function paced(seconds: number, call: (elapsed: number) => void | Promise<void>): Promise<void> {
+async function paced(
+  seconds: number,
+  call: (elapsed: number) => void | Promise<void>,
+): Promise<void> {
   const start = performance.now()
   for (let now = start; now < start + 1000 * seconds; now = performance.now()) {
     await call((now - start) / 1000)
