@@ -31,18 +31,27 @@ process.send?.('ready')
 /** Chunks that are published at once where there is no rate. */
 const BURST = 1000
 
-/** Publishes at a rate, all that are due in each millisecond together. */
-async function publish({ subject, bytes, perSecond, seconds }: Order): Promise<number> {
+/** Publishes at a rate, all that are due in each millisecond together, by turns on each connection. */
+async function publish({
+  subject,
+  bytes,
+  perSecond,
+  seconds,
+  connections: count,
+}: Order): Promise<number> {
   const chunk = new Uint8Array(bytes).fill(120)
+  const connections = await Promise.all(
+    Array.from({ length: count }, () => connect({ servers: process.argv[2] })),
+  )
   let sent = 0
   await paced(seconds, (elapsed) => {
     const due = Math.min(perSecond * elapsed, sent + BURST)
-    for (; sent < due; sent++) connection.publish(subject, chunk)
+    for (; sent < due; sent++) connections[sent % count].publish(subject, chunk)
     // as fast as they are taken, not faster
-    if (perSecond === Number.POSITIVE_INFINITY) return connection.flush()
+    if (perSecond === Number.POSITIVE_INFINITY) return connections[0].flush()
   })
+  await Promise.all(connections.map((one) => one.drain()))
   connection.publish(subject)
-  await connection.flush()
   return sent
 }
 
