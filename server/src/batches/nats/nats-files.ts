@@ -34,7 +34,7 @@ export class NatsFiles implements FileStore {
     if (object === null) throw new NoFileError(id)
     yield* object.data
     const error = await object.error
-    if (error !== null) throw error
+    if (error) throw error
   }
 
   async delete(id: string): Promise<void> {
