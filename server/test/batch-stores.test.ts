@@ -48,6 +48,8 @@ const kinds: [name: string, make: () => Promise<Kind>][] = [['a folder', folders
 if (hasNats) kinds.push(['NATS', nats])
 tellWithoutNats()
 
+const patient = { timeout: 60_000 }
+
 const MODEL = 'a model: 1.5'
 
 function toLine(number: number, body: object = { prompt: `${number}` }): BatchLine {
@@ -193,7 +195,7 @@ describe.each(kinds)('batches in %s', (_, make) => {
     await store.queue.add(batch, each(lines))
     const task = await store.queue.take(MODEL, never)
     await store.queue.withdraw(batch.id)
-    await expect.poll(() => task.signal.aborted).toBe(true)
+    await expect.poll(() => task.signal.aborted, patient).toBe(true)
     await task.finish(result('late'))
     expect(await store.results.get(batch.id, 1)).toBeUndefined()
     const { batch: next, lines: others } = await begin(store, [toLine(7)])
@@ -230,6 +232,39 @@ describe.each(kinds)('batches in %s', (_, make) => {
     await task.finish(result(prompt))
     expect((await store.results.get(batch.id, 1))?.response?.body).toEqual({ text: prompt })
     await store.results.delete(batch.id)
+  })
+})
+
+describe.runIf(hasNats)('a line in NATS', () => {
+  it('that comes again after its result was kept is not run again', async () => {
+    await using server = await NatsServer.start()
+    const connection = await connect({ servers: server.url })
+    await using store = await NatsStore.open(connection, 'a')
+    const numbers = Array.from({ length: 100 }, (_, i) => i + 1)
+    const { batch, lines } = await begin(
+      store,
+      numbers.map((i) => toLine(i)),
+    )
+    await store.queue.add(batch, each(lines))
+    // whoever queued them has died before it knew, and another does it again
+    await store.queue.add(batch, each(lines))
+    const task = await store.queue.take(MODEL, new AbortController().signal)
+    // its worker dies between the result and the acknowledgement
+    await store.results.put(batch.id, task.line.number, result('first'))
+    await task.release()
+    const taken: number[] = []
+    for (let i = 1; i < numbers.length; i++) {
+      const next = await store.queue.take(MODEL, new AbortController().signal)
+      taken.push(next.line.number)
+      await next.finish(result(`${next.line.number}`))
+    }
+    expect(taken).toEqual(numbers.slice(1))
+    const stopping = new AbortController()
+    const nothing = store.queue.take(MODEL, stopping.signal)
+    setTimeout(() => stopping.abort(), 50)
+    await expect(nothing).rejects.toThrow()
+    expect((await store.results.get(batch.id, 1))?.custom_id).toBe('first')
+    await connection.close()
   })
 })
 
