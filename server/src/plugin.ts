@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { keyChecker } from './auth.js'
-import { startBatches } from './batches/start.js'
+import { driveBatches, runLines } from './batches/start.js'
 import type { RouteContext } from './context.js'
 import { ApiError } from './errors.js'
 import { Metrics } from './metrics.js'
@@ -32,8 +32,9 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   const context: RouteContext = { service, settings, metrics }
 
   speakProtocol(app)
+  const batches = options.batches && driveBatches(app, context, options.batches, store.ready)
   // before requests are drained, for it feeds more
-  const batches = options.batches && startBatches(app, context, store, options.batches)
+  if (options.batches !== undefined) runLines(app, context, store, options.batches)
   const stops = [metrics.listen(), logModels(store, app.log)]
   app.addHook('onClose', async () => {
     for (const stop of stops) stop()
