@@ -9,7 +9,6 @@ import type { RouteContext } from './context.js'
 import { ApiError, toApiError } from './errors.js'
 import { isRecorded } from './generation/request-record.js'
 import { Metrics } from './metrics.js'
-import { logModels } from './models/log.js'
 import { ModelStore } from './models/store.js'
 import { addChatRoute } from './routes/chat.js'
 import { addCompletionsRoute } from './routes/completions.js'
@@ -20,7 +19,7 @@ import { addPage } from './routes/page.js'
 import { addResponsesRoute } from './routes/responses.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
-import { type RouteOptions, toSettings } from './settings.js'
+import { isCatalog, type RouteOptions, toSettings } from './settings.js'
 import { version } from './version.js'
 
 /**
@@ -30,9 +29,9 @@ import { version } from './version.js'
 export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app, options) => {
   const settings = toSettings(options)
   const { models } = options
-  const store = models instanceof ModelStore ? models : new ModelStore(models)
-  const service = new Service(store)
-  const metrics = new Metrics(service, settings.readBandwidth)
+  const catalog = isCatalog(models) ? models : new ModelStore(models)
+  const service = new Service(catalog)
+  const metrics = new Metrics(catalog, settings.readBandwidth)
   const context: RouteContext = { service, settings, metrics }
 
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
@@ -41,7 +40,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
-  const stops = [metrics.listen(), logModels(store, app.log)]
+  const stops = [metrics.listen(), catalog.log(app.log)]
   app.addHook('onClose', async () => {
     for (const stop of stops) stop()
   })
@@ -53,7 +52,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'dotpool', version } },
   })
-  await app.register(async (health) => addHealthRoutes(health, context))
+  await app.register(async (health) => addHealthRoutes(health, () => service.checkReady()))
   if (settings.page) await app.register(async (page) => addPage(page))
   await app.register(async (guarded) => {
     if (settings.apiKeys.length > 0) {
