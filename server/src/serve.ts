@@ -1,10 +1,16 @@
 import closeWithGrace, { type Signals } from 'close-with-grace'
+import { ArgumentError } from 'dotpool'
+import type { FastifyInstance } from 'fastify'
+import type { FleetOptions } from './fleet/serve.js'
 import type { ModelStore } from './models/store.js'
-import { createServer, type ServerOptions } from './server.js'
+import { addRoutes, createApp, type ServerOptions } from './server.js'
 import { reloadOnHangup } from './tls.js'
 
 export interface ServeOptions extends Omit<ServerOptions, 'models'> {
-  models: ModelStore
+  /** None where the fleet's workers have them. */
+  models?: ModelStore | undefined
+  /** The fleet that it is a member of; none by default. */
+  fleet?: FleetOptions | undefined
   /** 127.0.0.1 by default: only this machine. */
   host?: string | undefined
   /** 8000 by default. 0 takes any that is free. */
@@ -19,11 +25,11 @@ const CLOSE_MILLIS = 5000
  * signal ends the process at once. With TLS, SIGHUP has it read the certificate again.
  *
  * @returns when it has ended
- * @throws why it cannot listen, or the models cannot be loaded
+ * @throws why it cannot listen, the models cannot be loaded, or the fleet not be joined
  */
 export async function serve({ host = '127.0.0.1', port = 8000, ...options }: ServeOptions) {
-  const { drainSeconds = 30, models, tls } = options
-  const app = createServer({ logger: true, ...options })
+  const { drainSeconds = 30, tls, logger = true } = options
+  const app = createApp({ logger, tls })
   const closed = new Promise<void>((resolve) => {
     app.addHook('onClose', async () => resolve())
   })
@@ -35,13 +41,30 @@ export async function serve({ host = '127.0.0.1', port = 8000, ...options }: Ser
   })
   if (tls !== undefined) reloadOnHangup(app, tls)
   try {
+    const { models } = options
+    const whenReady = await addService(app, options)
     await app.listen({ host, port })
-    await models.ready
-    app.log.info({ models: models.names, loaded: [...models.loaded.keys()] }, 'ready')
+    await whenReady()
+    app.log.info({ models: models?.names, loaded: models && [...models.loaded.keys()] }, 'ready')
   } catch (error) {
     grace.uninstall()
     await app.close()
     throw error
   }
   await closed
+}
+
+/** Adds what it serves. Returns what resolves once that is there. */
+async function addService(
+  app: FastifyInstance,
+  { fleet, models, ...options }: Omit<ServeOptions, 'host' | 'port'>,
+): Promise<() => Promise<void>> {
+  if (fleet !== undefined) {
+    // nothing of NATS is loaded without a fleet
+    const { addFleetMember } = await import('./fleet/serve.js')
+    return await addFleetMember(app, fleet, models, options)
+  }
+  if (models === undefined) throw new ArgumentError('models', 'a ModelStore, or a fleet', 'neither')
+  addRoutes(app, { ...options, models })
+  return async () => await models.ready
 }

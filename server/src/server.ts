@@ -7,13 +7,16 @@ import { answerError, dotpoolRoutes } from './plugin.js'
 import type { RouteOptions } from './settings.js'
 import { readTls, type TlsFiles } from './tls.js'
 
-export interface ServerOptions extends RouteOptions {
-  /** Origins whose pages may call it from a browser; none by default. */
-  corsOrigins?: readonly string[] | undefined
+export interface AppOptions {
   /** Serves HTTPS by these files. HTTP by default. */
   tls?: TlsFiles | undefined
   /** Fastify's option: pino's settings, or whether it logs at all. False by default. */
   logger?: FastifyServerOptions['logger']
+}
+
+export interface ServerOptions extends RouteOptions, AppOptions {
+  /** Origins whose pages may call it from a browser; none by default. */
+  corsOrigins?: readonly string[] | undefined
 }
 
 /** A client has this time to send a request. */
@@ -24,8 +27,21 @@ const RECEIVE_MILLIS = 60_000
  *
  * @throws ArgumentError for a certificate that cannot be used
  */
-export function createServer(options: ServerOptions): FastifyInstance {
-  const { corsOrigins = [], logger = false, tls, page = true, ...routes } = options
+export function createServer({ logger, tls, ...options }: ServerOptions): FastifyInstance {
+  const app = createApp({ logger, tls })
+  addRoutes(app, options)
+  return app
+}
+
+/** Adds the routes of OpenAI's protocol. */
+export function addRoutes(app: FastifyInstance, options: Omit<ServerOptions, 'logger' | 'tls'>) {
+  const { corsOrigins = [], page = true, ...routes } = options
+  if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
+  app.register(dotpoolRoutes, { ...routes, page })
+}
+
+/** An app without routes, which tells errors as OpenAI's API does. @throws ArgumentError */
+export function createApp({ logger = false, tls }: AppOptions): FastifyInstance {
   const app = Fastify({
     ...(tls && { https: readTls(tls) }),
     logger,
@@ -45,8 +61,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.setNotFoundHandler(({ method, url }) => {
     throw new ApiError(404, `there is no route ${method} ${url}`, { code: 'unknown_url' })
   })
-  if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
-  app.register(dotpoolRoutes, { ...routes, page })
   return app
 }
 

@@ -5,6 +5,7 @@ import { ArgumentError } from '../errors.js'
 import { measureReadBandwidth } from '../measure/read-bandwidth.js'
 import { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
+import { type FleetFlags, fleetOptions, toFleet } from './fleet-options.js'
 import { loadModel } from './load-model.js'
 import { checkpointPath, type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
 import { addOptions, byteCount, collect, number } from './options.js'
@@ -26,7 +27,8 @@ interface ServerPackage {
     options: { memoryBytes: number | undefined; maxWaiting: number },
   ) => object
   serve(options: {
-    models: object
+    models: object | undefined
+    fleet: object | undefined
     host: string
     port: number
     apiKeys: readonly string[]
@@ -40,8 +42,13 @@ interface ServerPackage {
   }): Promise<void>
 }
 
-interface ServeFlags extends Omit<ModelFlags, 'model'> {
-  model: { name: string; path: string }[]
+interface NamedModel {
+  name: string
+  path: string
+}
+
+interface ServeFlags extends Omit<ModelFlags, 'model'>, FleetFlags {
+  model?: NamedModel[]
   host: string
   port: number
   memory?: number
@@ -66,9 +73,7 @@ export const serveCommand = new Command('serve')
     new Option(
       '--model <[name=]path>',
       'a checkpoint folder, or a GGUF file, and what requests call it; can be repeated',
-    )
-      .argParser(namedModel)
-      .makeOptionMandatory(),
+    ).argParser(namedModel),
   )
   .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
   .option('--port <n>', 'where to listen', number, 8000)
@@ -103,18 +108,22 @@ export const serveCommand = new Command('serve')
   .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
   .option('--drain <seconds>', 'how long requests may take to end after SIGTERM', number, 30)
   .option('--body-limit <bytes>', 'the largest body of a request', byteCount, 2 << 20)
-  .action(async (flags: ServeFlags) => {
+  .action(async (flags: ServeFlags, command: Command) => {
+    const fleet = toFleet(flags, command)
+    checkModels(flags)
     const { ModelStore, serve } = await importServer()
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
-    await using pool = await Pool.create({ threads: flags.threads })
-    // while nothing else reads
-    const readBandwidth = await measureReadBandwidth(pool)
+    await using pool = flags.model && (await Pool.create({ threads: flags.threads }))
     await serve({
-      models: new ModelStore(loadersOf(pool, flags), {
-        memoryBytes: flags.memory,
-        maxWaiting: flags.maxQueue,
-      }),
-      readBandwidth,
+      models:
+        pool &&
+        new ModelStore(loadersOf(pool, flags), {
+          memoryBytes: flags.memory,
+          maxWaiting: flags.maxQueue,
+        }),
+      fleet,
+      // while nothing else reads
+      readBandwidth: pool && (await measureReadBandwidth(pool)),
       host: flags.host,
       port: flags.port,
       apiKeys,
@@ -127,6 +136,7 @@ export const serveCommand = new Command('serve')
     })
   })
 
+addOptions(serveCommand, fleetOptions())
 addOptions(serveCommand, runOptions())
 
 async function importServer(): Promise<ServerPackage> {
@@ -144,7 +154,7 @@ async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, Mod
   const { maxQueue, memory, kvBytes = memory && Math.ceil(memory / 4) } = flags
   const options = { ...toLoadOptions({ ...flags, model: '' }), kvBytes }
   const loaders = new Map<string, ModelLoader>()
-  for (const { name, path } of flags.model) {
+  for (const { name, path } of flags.model ?? []) {
     const { parameterBytes, kvBytes, maxContext } = await Model.inspect(path, options)
     const load = async () => {
       const model = await loadModel(pool, path, options)
@@ -157,8 +167,18 @@ async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, Mod
   return loaders
 }
 
+/** Who runs models has some; a gateway has none. */
+function checkModels({ model, role }: ServeFlags): void {
+  if (role === 'gateway' && model !== undefined) {
+    throw new ArgumentError('--model', 'none, for the workers of a gateway have the models', 'some')
+  }
+  if (role !== 'gateway' && model === undefined) {
+    throw new ArgumentError('--model', 'at least one [name=]path', 'none')
+  }
+}
+
 /** Reads `name=path`, or a path, whose last part is the name then. */
-function namedModel(text: string, others: ServeFlags['model'] = []): ServeFlags['model'] {
+function namedModel(text: string, others: NamedModel[] = []): NamedModel[] {
   const at = text.indexOf('=')
   const path = checkpointPath(text.slice(at + 1))
   const name = at > 0 ? text.slice(0, at) : basename(path, '.gguf')
