@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InProcessTransport } from '#server/fleet/transport/in-process.js'
 import { eventsOf } from '../openapi.js'
 import { collect, fixture, loadModel, post, start, type TestServer } from '../support.js'
-import { type Fleet, idle, inProcess, LossyTransport, makeFleet, metricOf } from './support.js'
+import {
+  type Fleet,
+  idle,
+  inProcess,
+  LossyTransport,
+  makeFleet,
+  metricOf,
+  until,
+} from './support.js'
 
 let pool: Pool
 let model: Model
@@ -204,7 +212,7 @@ describe('a request', () => {
       return subject.includes('.work.') && loses(message, inner)
     })
     await fleet.add({ model }, lossy)
-    await expect.poll(() => fleet.gateway.gateway?.workers.size).toBe(1)
+    await until(() => fleet.gateway.gateway?.workers.size === 1)
     inner.events.once('lost', () => void fleet.add({ model }))
     return {
       answer: withoutIds(await answerOf(fleet.server, 'completions', streamed)),
@@ -259,10 +267,10 @@ describe('a request', () => {
       return isLost
     })
     await fleet.add({ model }, lossy)
-    await expect.poll(() => fleet.gateway.gateway?.workers.size).toBe(1)
+    await until(() => fleet.gateway.gateway?.workers.size === 1)
     const asking = answerOf(fleet.server, 'completions', streamed)
     asking.catch(() => {})
-    await expect.poll(() => inner.isConnected).toBe(false)
+    await until(() => !inner.isConnected)
     const { worker } = await fleet.add({ model: other })
     const { gateway } = fleet.gateway
     await expect.poll(() => [...(gateway?.workers.keys() ?? [])]).toEqual([worker?.id])
@@ -296,9 +304,9 @@ describe('a request', () => {
     const connect = inProcess()
     await using fleet = await makeFleet([], connect)
     const first = await fleet.add({ model })
-    await expect.poll(() => fleet.gateway.gateway?.workers.size).toBe(1)
-    const asking = post(`${fleet.server.url}/v1/completions`, { ...streamed, max_tokens: 600 })
-    await expect.poll(() => first.worker?.size).toBe(1)
+    await until(() => fleet.gateway.gateway?.workers.size === 1)
+    const asking = post(`${fleet.server.url}/v1/completions`, { ...streamed, max_tokens: 300 })
+    await until(() => first.worker?.size === 1)
     await fleet.add({ model })
     const draining = first.drain(30_000)
     const answer = await answerOf(fleet.server, 'completions', streamed)
@@ -311,10 +319,10 @@ describe('a request', () => {
   it('goes on at another worker when the time to drain is up', async () => {
     await using fleet = await makeFleet([])
     const first = await fleet.add({ model })
-    await expect.poll(() => fleet.gateway.gateway?.workers.size).toBe(1)
-    const long = { ...streamed, max_tokens: 600 }
+    await until(() => fleet.gateway.gateway?.workers.size === 1)
+    const long = { ...streamed, max_tokens: 300 }
     const asking = answerOf(fleet.server, 'completions', long)
-    await expect.poll(() => first.worker?.size).toBe(1)
+    await until(() => first.worker?.size === 1)
     await fleet.add({ model })
     await first.drain(0)
     expect(withoutIds(await asking)).toEqual(withoutIds(await answerOf(local, 'completions', long)))

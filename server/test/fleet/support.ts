@@ -1,6 +1,5 @@
 import type { Model } from 'dotpool'
 import Fastify from 'fastify'
-import { expect } from 'vitest'
 import { FleetMember, type FleetRole } from '#server/fleet/member.js'
 import { InProcessHub } from '#server/fleet/transport/in-process.js'
 import type {
@@ -51,7 +50,7 @@ export async function makeFleet(
   for (const models of workers) await add(models)
   // without a worker it would wait for one for a while
   if (workers.length > 0) await gateway.join()
-  await expect.poll(() => gateway.gateway?.workers.size).toBe(workers.length)
+  await until(() => gateway.gateway?.workers.size === workers.length)
   const server = await start(gateway.catalog as ModelCatalog)
   const close = async () => {
     await server.close()
@@ -117,9 +116,12 @@ export async function metricOf({ url }: TestServer, name: string): Promise<numbe
   return values.reduce((sum, [, value]) => sum + Number(value), 0)
 }
 
+/** Resolves once something holds. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(setImmediate)
+}
+
 /** Resolves once there is nothing that runs or waits. */
 export async function idle(model: Model): Promise<void> {
-  await expect
-    .poll(() => model.stats().running + model.stats().waiting, { timeout: 30_000 })
-    .toBe(0)
+  await until(() => model.stats().running + model.stats().waiting === 0)
 }
