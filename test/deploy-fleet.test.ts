@@ -35,7 +35,8 @@ const natsPod = podOf(find('StatefulSet', 'dotpool-nats'))
 const [natsContainer] = natsPod.containers
 
 /** Settings of a configuration of NATS: names, also of nested ones. */
-const settingsOf = (config: string) => [...config.matchAll(/^\s*(\w+)[ :]/gm)].map(([, name]) => name)
+const settingsOf = (config: string) =>
+  [...config.matchAll(/^\s*(\w+)[ :]/gm)].map(([, name]) => name)
 
 /** What the server may take after requests were drained, seconds. */
 const CLOSE = 5
@@ -64,7 +65,9 @@ describe('a fleet in deploy', () => {
       expect(env).toEqual([tokenEnv])
       expect(known).toContain(env[0].name)
       const { name } = find('Service', 'dotpool-nats').metadata
-      expect(args[args.indexOf('--nats') + 1]).toBe(`nats://${name}:${natsContainer.ports[0].containerPort}`)
+      expect(args[args.indexOf('--nats') + 1]).toBe(
+        `nats://${name}:${natsContainer.ports[0].containerPort}`,
+      )
     }
   })
 
@@ -89,7 +92,11 @@ describe('a fleet in deploy', () => {
     expect(worker.deploy.replicas).toBe(2)
     expect(worker.ports).toBeUndefined()
     expect(gateway.ports).toEqual(['127.0.0.1:8000:8000'])
-    for (const { image } of [gateway, worker, ...roles.map((role) => containerOf(deployments[role]))]) {
+    for (const { image } of [
+      gateway,
+      worker,
+      ...roles.map((role) => containerOf(deployments[role])),
+    ]) {
       expect(image).toBe(`dotpool:${version}`)
     }
     expect(read('compose.yaml')).toContain(`-t dotpool:${version} `)
@@ -124,7 +131,10 @@ describe('a fleet in deploy', () => {
         for (const { targetPort } of service.spec.ports) expect(ports).toContain(targetPort)
       }
       const claims = deployment.spec.volumeClaimTemplates ?? []
-      const volumes = [...podOf(deployment).volumes, ...claims.map((claim: Manifest) => claim.metadata)]
+      const volumes = [
+        ...podOf(deployment).volumes,
+        ...claims.map((claim: Manifest) => claim.metadata),
+      ]
       const mounts = container.volumeMounts.map((mount: Manifest) => mount.name)
       expect(volumes.map((volume: Manifest) => volume.name).sort()).toEqual(mounts.sort())
     }
@@ -150,7 +160,9 @@ describe('a fleet in deploy', () => {
     expect(scaleTargetRef.name).toBe(deployments.worker.metadata.name)
     const queries = triggers.filter(({ type }: Manifest) => type === 'prometheus')
     const names = queries.flatMap(({ metadata }: Manifest) =>
-      [...metadata.query.matchAll(/(?:vllm:|dotpool_)\w+/g)].map(([name]) => name.replace(/_bucket$/, '')),
+      [...metadata.query.matchAll(/(?:vllm:|dotpool_)\w+/g)].map(([name]) =>
+        name.replace(/_bucket$/, ''),
+      ),
     )
     expect(names).toHaveLength(4)
     for (const name of names) expect(metrics).toContain(`'${name}'`)

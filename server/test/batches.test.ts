@@ -33,6 +33,8 @@ interface Line {
   body: object
 }
 
+const patient = { timeout: 60_000 }
+
 const COMPLETIONS = '/v1/completions'
 
 /** A request for a few tokens. */
@@ -198,7 +200,7 @@ describe('a batch', () => {
     const { client } = server
     const { id } = await create(client, lines)
     await expect
-      .poll(async () => (await client.batches.retrieve(id)).request_counts?.completed)
+      .poll(async () => (await client.batches.retrieve(id)).request_counts?.completed, patient)
       .toBe(1)
     expect((await client.batches.cancel(id)).status).toBe('cancelling')
     const batch = await ended(client, id)
@@ -241,7 +243,10 @@ describe('a batch', () => {
     const first = await serve(watched(true), { drainSeconds: 0 })
     const { id } = await create(first.client, lines)
     await expect
-      .poll(async () => (await first.client.batches.retrieve(id)).request_counts?.completed)
+      .poll(
+        async () => (await first.client.batches.retrieve(id)).request_counts?.completed,
+        patient,
+      )
       .toBe(10)
     await first.close()
     const before = asked.splice(0).slice(0, 10)
@@ -270,7 +275,9 @@ describe('a batch', () => {
     await using server = await serve(busy as unknown as Model)
     const { client } = server
     const { id } = await create(client, [line(0)])
-    await expect.poll(async () => (await client.batches.retrieve(id)).status).toBe('in_progress')
+    await expect
+      .poll(async () => (await client.batches.retrieve(id)).status, patient)
+      .toBe('in_progress')
     expect((await post(`${server.url}${COMPLETIONS}`, line(1).body)).status).toBe(200)
     expect(calls).toBe(1)
     waiting = 0

@@ -43,7 +43,7 @@ export function drawChart({ lines }: SimulationReport): string {
   const points = lines
     .filter(({ arrivals, machines }) => arrivals === 'azure' && machines === 'mixed')
     .filter(({ workers, gateways }) => gateways === usualGateways(workers))
-    .map((line) => ({ ...line, seconds: line.firstToken[1] / 1000, fleet: fleetName(line) }))
+    .map((line) => ({ ...line, seconds: line.firstToken.p99 / 1000, fleet: fleetName(line) }))
     .sort((a, b) => a.workers - b.workers || a.perSecond - b.perSecond)
   const rows = Object.keys(workloads).filter((name) => points.some((one) => one.workload === name))
   const place = { x: 'perSecond', y: 'seconds', fx: 'fleet', fy: 'workload' }
