@@ -33,8 +33,9 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
 
   speakProtocol(app)
   const batches = options.batches && driveBatches(app, context, options.batches, store.ready)
-  // before requests are drained, for it feeds more
-  if (options.batches !== undefined) runLines(app, context, store, options.batches)
+  if (options.batches !== undefined) {
+    runLines(app, context, store, options.batches, () => service.active)
+  }
   const stops = [metrics.listen(), logModels(store, app.log)]
   app.addHook('onClose', async () => {
     for (const stop of stops) stop()

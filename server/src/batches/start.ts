@@ -1,8 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { RouteContext } from '../context.js'
 import type { ModelStore } from '../models/store.js'
+import { Service } from '../service.js'
 import { Batches } from './batches.js'
 import { LineExecutor } from './executor.js'
+import { Governor } from './governor.js'
 import { InputReader } from './input.js'
 import { makeLineApp } from './line-app.js'
 import { LineRunner } from './runner.js'
@@ -31,23 +33,32 @@ export function driveBatches(
 }
 
 /**
- * Runs lines of batches by models of this process until the app closes. What runs then is finished while the app's
- * service drains; the rest is released.
+ * Runs lines of batches by models of this process until the app closes: what runs then has the time to drain, and the
+ * rest is released.
  *
- * @param context whose service has the models
+ * @param others counts the requests that run beside lines
  */
 export function runLines(
   app: FastifyInstance,
-  context: RouteContext,
+  { settings, metrics }: Pick<RouteContext, 'settings' | 'metrics'>,
   models: ModelStore,
   { queue }: BatchStore,
+  others: () => number,
 ): void {
-  const lineApp = makeLineApp(context, app.log)
+  const service = new Service(models)
+  const lineApp = makeLineApp({ service, settings, metrics }, app.log)
   const executor = new LineExecutor(lineApp)
-  const runner = new LineRunner(queue, executor, models, app.log)
+  const governor = new Governor(models, others)
+  const runner = new LineRunner(queue, executor, models, governor, app.log)
   runner.start()
-  app.addHook('preClose', async () => runner.stop())
+  let draining: Promise<void> | undefined
+  app.addHook('preClose', async () => {
+    runner.stop()
+    // while requests do so, too
+    draining = service.drain(settings.drainMillis)
+  })
   app.addHook('onClose', async () => {
+    await draining
     // what has not ended by now
     executor.end()
     await runner.ended()
