@@ -1,4 +1,4 @@
-import { type Model, Pool } from 'dotpool'
+import { DeadlineError, type Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { callSyntaxOf } from '#server/text/call-syntax.js'
 import { HermesCalls } from '#server/text/hermes-calls.js'
@@ -40,6 +40,20 @@ it('the template shows how a model calls', async () => {
   for (const template of [plain, refusing]) {
     expect(await parserOf(await loadModel(pool, {}, template))).toBeUndefined()
   }
+})
+
+it('a template that found no time is asked again', async () => {
+  const model = await loadModel(pool)
+  const { chatTemplate } = model
+  let isBusy = true
+  const renderAsync: typeof chatTemplate.renderAsync = async (...request) => {
+    if (isBusy) throw new DeadlineError('chat_template.jinja', 'a conversation', 'try again')
+    return await chatTemplate.renderAsync(...request)
+  }
+  const busy = { chatTemplate: { exists: true, renderAsync } } as Model
+  await expect(callSyntaxOf(busy)).rejects.toThrow(DeadlineError)
+  isBusy = false
+  expect(await parserOf(busy)).toBeInstanceOf(HermesCalls)
 })
 
 it('tools are refused by a model that writes no calls', async () => {

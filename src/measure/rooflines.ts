@@ -14,8 +14,8 @@ import { summarize } from './samples.js'
 /** One pass of DP_OP_READ reads this much memory, unless it is most of what the machine has. */
 const READ_BYTES = 1 << 30
 
-/** Units of DP_OP_PEAK and DP_OP_CLOCK per thread: some ms, long enough to hide the wake-up of workers. */
-const UNITS = 128
+/** Units of DP_OP_PEAK and DP_OP_CLOCK per thread: 10 ms, in which no short disturbance counts for much. */
+const UNITS = 512
 
 export class Roofline<Unit extends 'GB/s' | 'GOPS' | 'GHz' = 'GB/s' | 'GOPS'> {
   readonly name: string
@@ -32,8 +32,9 @@ export class Roofline<Unit extends 'GB/s' | 'GOPS' | 'GHz' = 'GB/s' | 'GOPS'> {
     this.#probe = probe
   }
 
-  /** Measures it once; returns the rate, in `unit`. */
+  /** Measures it once, of cores that are awake: they take some ms to reach their clock. Returns the rate, in `unit`. */
   sample(): number {
+    this.#pool.runSync(this.#probe)
     const rate = rateOf(this.#pool, this.#probe)
     this.rates.push(rate)
     return rate

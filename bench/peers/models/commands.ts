@@ -58,11 +58,9 @@ export function commandsOf(name: ContenderName) {
     },
     /** Takes a step that wakes the threads, then some more; microseconds of each but the first. */
     async decode(count: number): Promise<number[]> {
-      await session.decode()
-      const micros: number[] = []
-      for (let i = 0; i < count; i++) micros.push(await timed(() => session.decode()))
+      const times = await session.decode(1 + count)
       await settle()
-      return micros
+      return times.slice(1).map((time, i) => (time - times[i]) * 1000)
     },
     async close(): Promise<void> {
       await session.close()
@@ -73,7 +71,7 @@ export function commandsOf(name: ContenderName) {
       session = await model.open(1, prompt.length + WATCHED_STEPS + 1)
       const late = await delays(async () => {
         await session.prefill([prompt])
-        for (let i = 0; i < WATCHED_STEPS; i++) await session.decode()
+        await session.decode(WATCHED_STEPS)
       })
       await session.close()
       await settle()

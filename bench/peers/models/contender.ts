@@ -28,10 +28,10 @@ export interface Session {
    */
   prefill(prompts: readonly number[][]): Promise<number[]>
   /**
-   * Decodes one token of every sequence.
+   * Decodes some tokens of every sequence, a step for each.
    *
-   * @returns the next token of each
+   * @returns when each step was done, by `performance.now()`
    */
-  decode(): Promise<number[]>
+  decode(steps: number): Promise<number[]>
   close(): Promise<void>
 }

@@ -21,35 +21,42 @@ function contender(name: string, options: LoadOptions = {}): Contender {
       return {
         load: async ({ folder }) => {
           const model = await Model.load(pool, folder, { ...options, quantize: 'w8a8' })
-          return { open: async (_, length) => openSession(model, length) }
+          return { open: async () => openSession(model) }
         },
       }
     },
   }
 }
 
-function openSession(model: Model, length: number): Session {
-  let texts: AsyncGenerator<number>[] = []
-  const decode = () => Promise.all(texts.map(nextToken))
-  const close = async () => {
-    for (const text of texts) await text.return(undefined)
-    texts = []
+/**
+ * Every turn is a request of its own, which ends with it: one that went on would sample ahead of whoever reads it. The
+ * keys and values of what came before are in the prefix cache, but for a part of a page, which is not timed.
+ */
+function openSession(model: Model): Session {
+  let sequences: number[][] = []
+  const decode = async (steps: number) => {
+    const times = await Promise.all(sequences.map((tokens) => extend(model, tokens, steps)))
+    return times[0].map((_, step) => Math.max(...times.map((each) => each[step])))
   }
   return {
     prefill: async (prompts) => {
-      await close()
-      texts = prompts.map((prompt) =>
-        model.generateTokens(prompt, { maxTokens: length - prompt.length, ignoreEnd: true }),
-      )
-      return decode()
+      sequences = prompts.map((prompt) => [...prompt])
+      await decode(1)
+      return sequences.map((tokens) => tokens[tokens.length - 1])
     },
     decode,
-    close,
+    close: async () => {
+      sequences = []
+    },
   }
 }
 
-async function nextToken(sequence: AsyncGenerator<number>): Promise<number> {
-  const { value, done } = await sequence.next()
-  if (done) throw new Error('dotpool ended a sequence before it had all its tokens')
-  return value
+/** Appends tokens to a sequence, and tells when each was there. */
+async function extend(model: Model, tokens: number[], maxTokens: number): Promise<number[]> {
+  const times: number[] = []
+  for await (const token of model.generateTokens(tokens, { maxTokens, ignoreEnd: true })) {
+    times.push(performance.now())
+    tokens.push(token)
+  }
+  return times
 }

@@ -49,9 +49,13 @@ function openSession(context: LlamaContext): Session {
       last = await Promise.all(sequences.map((sequence, i) => nextToken(sequence, prompts[i])))
       return last
     },
-    decode: async () => {
-      last = await Promise.all(sequences.map((sequence, i) => nextToken(sequence, [last[i]])))
-      return last
+    decode: async (steps) => {
+      const times: number[] = []
+      while (times.length < steps) {
+        last = await Promise.all(sequences.map((sequence, i) => nextToken(sequence, [last[i]])))
+        times.push(performance.now())
+      }
+      return times
     },
     close: () => context.dispose(),
   }
