@@ -1,10 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type Model, Pool } from 'dotpool'
-import { type OpenAI, toFile } from 'openai'
+import { OpenAI, toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NatsStore } from '#server/batches/nats/nats-store.js'
 import { hasNats, NatsServer, tellWithoutNats } from '../fleet/nats-server.js'
+import { MemberProcess } from '../fleet/process.js'
 import { loadModel, openable, scripted, start, type TestServer } from '../support.js'
 
 const patient = { timeout: 60_000 }
@@ -38,9 +39,13 @@ async function join(nats: NatsServer, served: Model): Promise<Member> {
   return { ...server, connection, close, [Symbol.asyncDispose]: close }
 }
 
-async function create(client: OpenAI, count: number): Promise<string> {
+function bodyOf(i: number, name: string) {
+  return { model: name, prompt: `A ${i}`, max_tokens: 8, seed: i, ignore_eos: true }
+}
+
+async function create(client: OpenAI, count: number, name = 'model'): Promise<string> {
   const lines = Array.from({ length: count }, (_, i) => {
-    const body = { model: 'model', prompt: `A ${i}`, max_tokens: 8, seed: i, ignore_eos: true }
+    const body = bodyOf(i, name)
     return JSON.stringify({ custom_id: `${i}`, method: 'POST', url: '/v1/completions', body })
   })
   const file = await toFile(Buffer.from(lines.join('\n')), 'input.jsonl')
@@ -70,6 +75,52 @@ function numbers(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${i}`)
 }
 
+describe.runIf(hasNats)('a batch of a fleet', () => {
+  it('has exactly one result a line, whatever is killed', async () => {
+    await using nats = await NatsServer.start()
+    const members = {
+      gateway: await MemberProcess.gateway(nats.url),
+      other: await MemberProcess.gateway(nats.url),
+      worker: await MemberProcess.worker(nats.url),
+      second: await MemberProcess.worker(nats.url),
+    }
+    const clientOf = ({ url }: MemberProcess) => {
+      return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key', maxRetries: 0 })
+    }
+    const count = 600
+    const id = await create(clientOf(members.gateway), count, 'toy')
+    const isHalfDone = async (done: number) => {
+      const client = clientOf(members.other)
+      await expect
+        .poll(async () => (await client.batches.retrieve(id)).request_counts?.completed, patient)
+        .toBeGreaterThan(done)
+    }
+    await isHalfDone(30)
+    // in the middle of lines
+    await members.worker.end()
+    members.worker = await MemberProcess.worker(nats.url)
+    await isHalfDone(100)
+    // it may be the one that drives the batch
+    await members.gateway.end()
+    await isHalfDone(150)
+    for (const member of Object.values(members)) await member.end()
+    await nats.kill()
+    await nats.start()
+    members.gateway = await MemberProcess.gateway(nats.url)
+    members.worker = await MemberProcess.worker(nats.url)
+    const client = clientOf(members.gateway)
+    const batch = await ended(client, id)
+    expect(batch.request_counts).toEqual({ total: count, completed: count, failed: 0 })
+    const results = await read(client, batch.output_file_id)
+    expect(results.map(({ custom_id }) => custom_id)).toEqual(numbers(count))
+    for (const i of [0, 299, 599]) {
+      const direct = await client.completions.create(bodyOf(i, 'toy'))
+      expect(direct.choices).toEqual(results[i].response.body.choices)
+    }
+    for (const member of Object.values(members)) await member.end()
+  }, 300_000)
+})
+
 describe.runIf(hasNats)('a batch in NATS', () => {
   it('is run by all, and told by any', async () => {
     await using nats = await NatsServer.start()
@@ -93,8 +144,7 @@ describe.runIf(hasNats)('a batch in NATS', () => {
     expect(Math.min(...calls)).toBeGreaterThan(0)
     expect(calls[0] + calls[1]).toBe(200)
     const { body } = results[7].response
-    const request = { model: 'model', prompt: 'A 7', max_tokens: 8, seed: 7, ignore_eos: true }
-    const direct = await a.client.completions.create(request as typeof request & { stream?: false })
+    const direct = await a.client.completions.create(bodyOf(7, 'model'))
     expect(direct.choices).toEqual(body.choices)
   })
 
