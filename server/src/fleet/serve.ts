@@ -4,6 +4,7 @@ import type { ModelStore } from '../models/store.js'
 import { addRoutes, type ServerOptions } from '../server.js'
 import { toSettings } from '../settings.js'
 import { FleetMember, type FleetRole } from './member.js'
+import { Subjects } from './subjects.js'
 import { connectNats, type NatsOptions } from './transport/nats/connect.js'
 import { NatsTransport } from './transport/nats/transport.js'
 import { addWorkerRoutes } from './worker/routes.js'
@@ -35,9 +36,10 @@ export async function addFleetMember(
 ): Promise<() => Promise<void>> {
   const { nats, prefix = 'dotpool', role } = fleet
   const settings = toSettings({ ...options, models: {} })
+  const subjects = new Subjects(prefix)
   const connection = await connectPatiently(nats, `dotpool ${role ?? 'member'}`, app.log)
   const transport = new NatsTransport(connection)
-  const member = new FleetMember({ transport, prefix, role, store, log: app.log })
+  const member = new FleetMember({ transport, subjects, role, store, log: app.log })
   let draining: Promise<void> | undefined
   app.addHook('preClose', async () => {
     draining = member.drain(settings.drainMillis)
