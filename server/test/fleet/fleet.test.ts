@@ -156,6 +156,24 @@ describe('a gateway', () => {
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5'])
   })
 
+  it('tells its worker of the request’s id and trace', async () => {
+    const connect = inProcess()
+    const sent: Record<string, unknown>[] = []
+    const own = new LossyTransport(connect(), (subject, message) => {
+      if (subject.endsWith('.generate')) sent.push(message)
+      return false
+    })
+    const connections = [own, connect()]
+    await using traced = await makeFleet([{ model }], () => connections.shift() ?? expect.fail())
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await fetch(`${traced.server.url}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-request-id': 'mine', traceparent },
+      body: JSON.stringify({ prompt: 'A', max_tokens: 1 }),
+    })
+    expect(sent).toMatchObject([{ request: 'mine', trace: { traceparent } }])
+  })
+
   it('ends the work of a client that leaves', async () => {
     const leaving = new AbortController()
     const body = { prompt: 'ROMEO:', max_tokens: 1000, ignore_eos: true, stream: true }
