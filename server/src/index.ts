@@ -1,3 +1,6 @@
+export { FolderStore } from './batches/folder/folder-store.js'
+export { type RunBatchOptions, runBatch } from './batches/run-batch.js'
+export type { BatchStore } from './batches/store.js'
 export type { FleetRole } from './fleet/member.js'
 export type { FleetOptions } from './fleet/serve.js'
 export type { NatsOptions, NatsTlsFiles } from './fleet/transport/nats/connect.js'

@@ -1,22 +1,18 @@
 import swagger from '@fastify/swagger'
-import {
-  type FastifyPluginAsyncTypebox,
-  TypeBoxValidatorCompiler,
-} from '@fastify/type-provider-typebox'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { keyChecker } from './auth.js'
+import { driveBatches, runLines } from './batches/start.js'
 import type { RouteContext } from './context.js'
-import { ApiError, toApiError } from './errors.js'
-import { isRecorded } from './generation/request-record.js'
+import { ApiError } from './errors.js'
 import { Metrics } from './metrics.js'
 import { ModelStore } from './models/store.js'
-import { addChatRoute } from './routes/chat.js'
-import { addCompletionsRoute } from './routes/completions.js'
-import { addEmbeddingsRoute } from './routes/embeddings.js'
+import { speakProtocol } from './protocol.js'
+import { addBatchRoutes } from './routes/batches.js'
+import { addFileRoutes } from './routes/files.js'
 import { addHealthRoutes } from './routes/health.js'
+import { addInferenceRoutes } from './routes/inference.js'
 import { addModelRoutes } from './routes/models.js'
 import { addPage } from './routes/page.js'
-import { addResponsesRoute } from './routes/responses.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
 import { isCatalog, type RouteOptions, toSettings } from './settings.js'
@@ -34,12 +30,12 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   const metrics = new Metrics(catalog, settings.readBandwidth)
   const context: RouteContext = { service, settings, metrics }
 
-  app.setValidatorCompiler(TypeBoxValidatorCompiler)
-  app.setSerializerCompiler(() => JSON.stringify)
-  app.setErrorHandler(answerError)
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id)
-  })
+  speakProtocol(app)
+  const batches = options.batches && driveBatches(app, context, options.batches, catalog.ready)
+  // before requests are drained, for it feeds more
+  if (options.batches !== undefined && catalog instanceof ModelStore) {
+    runLines(app, context, catalog, options.batches)
+  }
   const stops = [metrics.listen(), catalog.log(app.log)]
   app.addHook('onClose', async () => {
     for (const stop of stops) stop()
@@ -66,31 +62,17 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
     await guarded.register(async (ready) => {
       ready.addHook('onRequest', async () => service.checkReady())
       addModelRoutes(ready, context)
-      addChatRoute(ready, context)
-      addCompletionsRoute(ready, context)
-      addResponsesRoute(ready, context)
-      addEmbeddingsRoute(ready, context)
+      addInferenceRoutes(ready, context)
       addTokenRoutes(ready, context)
+      addBatchRoutes(ready, () => batches ?? noBatches())
+      // forms are for these alone
+      await ready.register(async (files) => addFileRoutes(files, () => batches ?? noBatches()))
     })
   })
 }
 
-/** Tells errors in OpenAI's shape, and logs those that are the server's. */
-export function answerError(
-  error: FastifyError | ApiError,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  const told = toApiError(error)
-  const { statusCode, retryAfterSeconds, body } = told
-  if (!isRecorded(request)) logRefusal(request, error, statusCode)
-  if (retryAfterSeconds !== undefined) reply.header('retry-after', `${retryAfterSeconds}`)
-  reply.code(statusCode).type('application/json').serializer(JSON.stringify).send(body)
-}
-
-/** Logs a request that did not come as far as to be a completion. */
-function logRefusal({ log, method, url }: FastifyRequest, error: Error, status: number): void {
-  if (status >= 500 && !(error instanceof ApiError)) log.error(error)
-  else if (status >= 500) log.debug({ status, method, url, reason: error.message }, 'not served')
-  else log.info({ status, method, url, reason: error.message }, 'refused')
+function noBatches(): never {
+  const message =
+    'files and batches are off here; `dotpool serve --files FOLDER` keeps them in that folder'
+  throw new ApiError(404, message, { code: 'batches_disabled' })
 }

@@ -1,16 +1,19 @@
 import closeWithGrace, { type Signals } from 'close-with-grace'
 import { ArgumentError } from 'dotpool'
 import type { FastifyInstance } from 'fastify'
+import { FolderStore } from './batches/folder/folder-store.js'
 import type { FleetOptions } from './fleet/serve.js'
 import type { ModelStore } from './models/store.js'
 import { addRoutes, createApp, type ServerOptions } from './server.js'
 import { reloadOnHangup } from './tls.js'
 
-export interface ServeOptions extends Omit<ServerOptions, 'models'> {
+export interface ServeOptions extends Omit<ServerOptions, 'models' | 'batches'> {
   /** None where the fleet's workers have them. */
   models?: ModelStore | undefined
   /** The fleet that it is a member of; none by default. */
   fleet?: FleetOptions | undefined
+  /** A folder for files and batches, which are off by default. A fleet keeps them in NATS. */
+  files?: string | undefined
   /** 127.0.0.1 by default: only this machine. */
   host?: string | undefined
   /** 8000 by default. 0 takes any that is free. */
@@ -27,9 +30,13 @@ const CLOSE_MILLIS = 5000
  * @returns when it has ended
  * @throws why it cannot listen, the models cannot be loaded, or the fleet not be joined
  */
-export async function serve({ host = '127.0.0.1', port = 8000, ...options }: ServeOptions) {
+export async function serve({
+  host = '127.0.0.1',
+  port = 8000,
+  ...options
+}: ServeOptions): Promise<void> {
   const { drainSeconds = 30, tls, logger = true } = options
-  const app = createApp({ logger, tls })
+  const app = createApp({ logger, tls }, options.files !== undefined)
   const closed = new Promise<void>((resolve) => {
     app.addHook('onClose', async () => resolve())
   })
@@ -57,14 +64,18 @@ export async function serve({ host = '127.0.0.1', port = 8000, ...options }: Ser
 /** Adds what it serves. Returns what resolves once that is there. */
 async function addService(
   app: FastifyInstance,
-  { fleet, models, ...options }: Omit<ServeOptions, 'host' | 'port'>,
+  { fleet, files, models, ...options }: Omit<ServeOptions, 'host' | 'port'>,
 ): Promise<() => Promise<void>> {
   if (fleet !== undefined) {
+    if (files !== undefined) {
+      throw new ArgumentError('files', 'none, for a fleet keeps its files in NATS', files)
+    }
     // nothing of NATS is loaded without a fleet
     const { addFleetMember } = await import('./fleet/serve.js')
     return await addFleetMember(app, fleet, models, options)
   }
   if (models === undefined) throw new ArgumentError('models', 'a ModelStore, or a fleet', 'neither')
-  addRoutes(app, { ...options, models })
+  const batches = files === undefined ? undefined : await FolderStore.open(files)
+  addRoutes(app, { ...options, models, batches })
   return async () => await models.ready
 }

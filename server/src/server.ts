@@ -3,7 +3,8 @@ import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { answerBrokenRequest } from './broken-request.js'
 import { ApiError } from './errors.js'
-import { answerError, dotpoolRoutes } from './plugin.js'
+import { dotpoolRoutes } from './plugin.js'
+import { answerError } from './protocol.js'
 import type { RouteOptions } from './settings.js'
 import { readTls, type TlsFiles } from './tls.js'
 
@@ -21,6 +22,8 @@ export interface ServerOptions extends RouteOptions, AppOptions {
 
 /** A client has this time to send a request. */
 const RECEIVE_MILLIS = 60_000
+/** And one that uploads files this: for the largest, 2.8 Mbit/s do. */
+const UPLOAD_MILLIS = 600_000
 
 /**
  * A server of OpenAI's protocol: a fastify app, to be started by `listen` and ended by `close`.
@@ -28,7 +31,7 @@ const RECEIVE_MILLIS = 60_000
  * @throws ArgumentError for a certificate that cannot be used
  */
 export function createServer({ logger, tls, ...options }: ServerOptions): FastifyInstance {
-  const app = createApp({ logger, tls })
+  const app = createApp({ logger, tls }, options.batches !== undefined)
   addRoutes(app, options)
   return app
 }
@@ -40,8 +43,16 @@ export function addRoutes(app: FastifyInstance, options: Omit<ServerOptions, 'lo
   app.register(dotpoolRoutes, { ...routes, page })
 }
 
-/** An app without routes, which tells errors as OpenAI's API does. @throws ArgumentError */
-export function createApp({ logger = false, tls }: AppOptions): FastifyInstance {
+/**
+ * An app without routes, which tells errors as OpenAI's API does.
+ *
+ * @param takesFiles which need more time than requests
+ * @throws ArgumentError for a certificate that cannot be used
+ */
+export function createApp(
+  { logger = false, tls }: AppOptions,
+  takesFiles: boolean,
+): FastifyInstance {
   const app = Fastify({
     ...(tls && { https: readTls(tls) }),
     logger,
@@ -51,7 +62,7 @@ export function createApp({ logger = false, tls }: AppOptions): FastifyInstance 
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
-    requestTimeout: RECEIVE_MILLIS,
+    requestTimeout: takesFiles ? UPLOAD_MILLIS : RECEIVE_MILLIS,
     // by then all requests are answered, and a connection that has sent none would keep it open for a minute
     forceCloseConnections: true,
     return503OnClosing: false, // the routes say so themselves, as OpenAI's API does

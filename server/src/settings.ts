@@ -1,4 +1,5 @@
 import { ArgumentError, type Model } from 'dotpool'
+import type { BatchStore } from './batches/store.js'
 import type { ModelCatalog } from './models/catalog.js'
 import type { ModelLoader, Models } from './models/store.js'
 
@@ -9,6 +10,11 @@ export interface RouteOptions {
    * bounded, or those of a fleet. The server is not ready until that is.
    */
   models: ModelCatalog | Models | Promise<Models> | Readonly<Record<string, Model | ModelLoader>>
+  /**
+   * Where files and batches are kept, such as `await FolderStore.open(folder)`: closed with the app. Their routes tell
+   * how to turn them on where there is none, the default.
+   */
+  batches?: BatchStore | undefined
   /** Every route but those of health wants one of these keys. Anybody may ask where there are none, the default. */
   apiKeys?: readonly string[] | undefined
   /**

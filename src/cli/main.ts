@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { version } from '../package.js'
+import { batchCommand } from './batch.js'
 import { benchCommand } from './bench.js'
 import { chatCommand } from './chat.js'
 import { doctorCommand } from './doctor.js'
@@ -16,6 +17,7 @@ const program = new Command('dotpool')
   .addCommand(generateCommand)
   .addCommand(chatCommand)
   .addCommand(serveCommand)
+  .addCommand(batchCommand)
   .addCommand(quantizeCommand)
   .addCommand(evalCommand)
   .addCommand(doctorCommand)

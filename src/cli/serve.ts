@@ -1,18 +1,16 @@
 import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { ArgumentError } from '../errors.js'
 import { measureReadBandwidth } from '../measure/read-bandwidth.js'
 import { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
 import { type FleetFlags, fleetOptions, toFleet } from './fleet-options.js'
 import { loadModel } from './load-model.js'
-import { checkpointPath, type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
+import { type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
+import { type NamedPath, namedModel } from './named-model.js'
 import { addOptions, byteCount, collect, number } from './options.js'
+import { importServer } from './server-package.js'
 import { warmUp } from './warm-up.js'
-
-/** The package that serves; a package of its own, so that the library stays small. */
-const PACKAGE = '@dotpool/server'
 
 interface ModelLoader {
   bytes: number
@@ -33,6 +31,7 @@ interface ServerPackage {
     port: number
     apiKeys: readonly string[]
     readBandwidth: number | undefined
+    files: string | undefined
     tls: { cert: string; key: string } | undefined
     corsOrigins: readonly string[]
     maxChoices: number
@@ -42,13 +41,8 @@ interface ServerPackage {
   }): Promise<void>
 }
 
-interface NamedModel {
-  name: string
-  path: string
-}
-
 interface ServeFlags extends Omit<ModelFlags, 'model'>, FleetFlags {
-  model?: NamedModel[]
+  model?: NamedPath[]
   host: string
   port: number
   memory?: number
@@ -56,6 +50,7 @@ interface ServeFlags extends Omit<ModelFlags, 'model'>, FleetFlags {
   maxQueuedTokens?: number
   targetTtft: number
   kvBytes?: number
+  files?: string
   apiKey?: string[]
   apiKeyFile?: string
   tlsCert?: string
@@ -99,6 +94,10 @@ export const serveCommand = new Command('serve')
     'the most memory for keys and values of each model (default: a quarter of what is available, or of --memory)',
     byteCount,
   )
+  .option(
+    '--files <folder>',
+    'keep files and batches here; batches run while models have nothing else to do (default: off)',
+  )
   .option('--api-key <key>', 'requests must bring it; can be repeated', collect)
   .option('--api-key-file <file>', 'a file of such keys, one a line')
   .option('--tls-cert <file>', 'serve HTTPS by this certificate; SIGHUP reads it again')
@@ -111,9 +110,11 @@ export const serveCommand = new Command('serve')
   .action(async (flags: ServeFlags, command: Command) => {
     const fleet = toFleet(flags, command)
     checkModels(flags)
-    const { ModelStore, serve } = await importServer()
+    const { ModelStore, serve } = await importServer<ServerPackage>('serve')
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
     await using pool = flags.model && (await Pool.create({ threads: flags.threads }))
+    // before models are loaded, while nothing else reads
+    const readBandwidth = pool && (await measureReadBandwidth(pool))
     await serve({
       models:
         pool &&
@@ -122,8 +123,8 @@ export const serveCommand = new Command('serve')
           maxWaiting: flags.maxQueue,
         }),
       fleet,
-      // while nothing else reads
-      readBandwidth: pool && (await measureReadBandwidth(pool)),
+      readBandwidth,
+      files: flags.files,
       host: flags.host,
       port: flags.port,
       apiKeys,
@@ -138,16 +139,6 @@ export const serveCommand = new Command('serve')
 
 addOptions(serveCommand, fleetOptions())
 addOptions(serveCommand, runOptions())
-
-async function importServer(): Promise<ServerPackage> {
-  try {
-    return await import(PACKAGE)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    const expected = `the package ${PACKAGE}; run \`npm install ${PACKAGE}\``
-    throw new ArgumentError('serve', expected, 'none')
-  }
-}
 
 /** How each model is loaded, and run once, so that the first request finds it warm. */
 async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, ModelLoader>> {
@@ -175,17 +166,6 @@ function checkModels({ model, role }: ServeFlags): void {
   if (role !== 'gateway' && model === undefined) {
     throw new ArgumentError('--model', 'at least one [name=]path', 'none')
   }
-}
-
-/** Reads `name=path`, or a path, whose last part is the name then. */
-function namedModel(text: string, others: NamedModel[] = []): NamedModel[] {
-  const at = text.indexOf('=')
-  const path = checkpointPath(text.slice(at + 1))
-  const name = at > 0 ? text.slice(0, at) : basename(path, '.gguf')
-  if (others.some((other) => other.name === name)) {
-    throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
-  }
-  return [...others, { name, path }]
 }
 
 function toTls({ tlsCert: cert, tlsKey: key }: ServeFlags) {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
 const fixture = 'fixtures/qwen3-shakespeare-w8a8'
-const commands = ['generate', 'chat', 'serve', 'quantize', 'eval', 'doctor', 'bench']
+const commands = ['generate', 'chat', 'serve', 'batch', 'quantize', 'eval', 'doctor', 'bench']
 
 test.concurrent('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
