@@ -17,6 +17,9 @@ import { BrokenError, exchange } from '../server/exchange.js'
 /** In which a request must come to its end: what gateways wait for at most, and some. */
 const LIMIT_MILLIS = 100_000
 
+/** The share of requests that take so long that faults meet them. */
+const LONG = 0.4
+
 /** How requests come to an end. */
 export const ends = /** @type {const} */ ([
   'answered',
@@ -54,8 +57,8 @@ const LATE_OR_IN_TURN = /is far away$|in turn$/
 export class Load {
   /** How requests have ended, by what befell the fleet meanwhile. @type {Map<string, Record<string, number>>} */
   table = new Map()
-  /** Of clients that left while they were answered. @type {string[]} */
-  left = []
+  /** How each has ended, by its id. @type {Map<string, typeof ends[number]>} */
+  ended = new Map()
   /** Streams that were answered as a whole while a worker was struck. */
   streamsThroughFaults = 0
   #fleet
@@ -112,7 +115,8 @@ export class Load {
   }
 
   async #ask() {
-    const expected = this.#random.pick(this.#oracle)
+    const isLong = this.#random.chance(LONG)
+    const expected = this.#random.pick(this.#oracle.filter((each) => each.isLong === isLong))
     const gateway = this.#random.pick(this.#fleet.gateways)
     const stream = this.#random.chance(0.6)
     const manners = this.#pickManners(expected)
@@ -154,7 +158,7 @@ export class Load {
   #judge(asked, { status, headers, text, hasLeft }) {
     const { expected, stream, leaves } = asked
     if (hasLeft && !leaves) this.#fail(asked, `not answered in ${LIMIT_MILLIS / 1000} s: ${text}`)
-    if (status === 0 || (hasLeft && !stream)) return this.#leave(asked)
+    if (status === 0 || (hasLeft && !stream)) return 'client left'
     if (status !== 200) {
       const wait = headers['retry-after']
       if (!(Number(wait) > 0)) this.#fail(asked, `${status} without retry-after: ${text}`)
@@ -173,12 +177,6 @@ export class Load {
       return 'error in a stream'
     }
     if (!hasLeft) this.#fail(asked, `a stream that does not end: ${text.slice(-500)}`)
-    return this.#leave(asked)
-  }
-
-  /** @param {Asked} asked @returns {typeof ends[number]} */
-  #leave({ id }) {
-    this.left.push(id)
     return 'client left'
   }
 
@@ -246,6 +244,7 @@ export class Load {
 
   /** @param {Asked} asked @param {typeof ends[number]} end */
   #enter(asked, end) {
+    this.ended.set(asked.id, end)
     const episodes = this.#episodesOf(asked)
     const faults = new Set(episodes.flatMap((episode) => episode.names))
     if (faults.size === 0) faults.add('none')

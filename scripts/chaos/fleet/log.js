@@ -11,6 +11,8 @@ export class FleetLog {
   warnings = {}
   /** What no fault explains. @type {string[]} */
   errors = []
+  /** Requests that were logged as failed by their gateways. @type {Set<string>} */
+  failed = new Set()
   /** How the attempts of requests have ended, by the requests' ids. @type {Map<string, string[]>} */
   attempts = new Map()
 
@@ -33,7 +35,9 @@ export class FleetLog {
       const what = err === undefined ? msg : `${msg}: ${err.message}`
       this.warnings[what] = (this.warnings[what] ?? 0) + 1
     }
-    if (level >= ERROR) this.errors.push(`${name}: ${msg}: ${err?.stack}`)
+    const isOfRequest = reqId !== undefined && attempt === undefined
+    if (level >= ERROR && isOfRequest) this.failed.add(reqId)
+    else if (level >= ERROR) this.errors.push(`${name}: ${msg}: ${err?.stack}`)
     return line
   }
 }

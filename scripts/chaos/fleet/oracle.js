@@ -15,7 +15,7 @@ import { readAnswer } from '../server/answer.js'
  * @property {Choice[]} choices
  * @property {number} promptTokens
  * @property {number} completionTokens
- * @property {boolean} isLong
+ * @property {boolean} isLong whether it takes so long that faults meet it
  */
 
 /** Without its types: they take the package's Model for another class than its own sources'. @type {any} */
@@ -23,6 +23,9 @@ const { createServer } = await import('@dotpool/server')
 
 /** What the fleet calls the model. */
 export const MODEL = 'toy'
+
+const COMPLETIONS = '/v1/completions'
+const CHATS = '/v1/chat/completions'
 
 const verse = 'What say you to this part of mine, and to the other part that is not mine? '
 const prompts = ['ROMEO:\n', `ROMEO:\n${verse}`, `First Citizen:\n${verse.repeat(8)}Now,`]
@@ -35,7 +38,7 @@ const city = {
 }
 const json = { type: 'json_schema', json_schema: { name: 'city', schema: city } }
 
-/** Fields of a body, beside the prompt. */
+/** Fields of a body, beside the prompt; the long ones take so long that faults meet them. */
 const completions = [
   { max_tokens: 12, temperature: 0 },
   { max_tokens: 40, temperature: 1, top_p: 0.9, seed: 5 },
@@ -48,11 +51,11 @@ const chats = [
   { max_tokens: 30, seed: 4, n: 2, logprobs: true, top_logprobs: 2 },
   { seed: 5, response_format: json },
 ]
-/** Those take so long that faults meet them. */
 const long = [
-  { max_tokens: 700, temperature: 0, ignore_eos: true, logprobs: 1 },
-  { max_tokens: 600, temperature: 1, seed: 9, ignore_eos: true },
-  { max_tokens: 300, temperature: 1, top_k: 50, seed: 10, ignore_eos: true, n: 2 },
+  { max_tokens: 500, temperature: 0, ignore_eos: true, logprobs: 1 },
+  { max_tokens: 400, temperature: 1, seed: 9, ignore_eos: true },
+  { max_tokens: 200, temperature: 1, top_k: 50, seed: 10, ignore_eos: true, n: 2 },
+  { max_tokens: 450, seed: 11, ignore_eos: true, logit_bias: { 11: -100 }, presence_penalty: 0.5 },
 ]
 
 /**
@@ -63,22 +66,22 @@ export async function makeOracle(folder) {
   const pool = await Pool.create({ threads: 1 })
   const model = await Model.load(pool, folder)
   const server = createServer({ models: { [MODEL]: model } })
-  const requests = prompts.flatMap((prompt) => [
-    ...[...completions, ...long].map((fields) => ['/v1/completions', { prompt, ...fields }]),
-    ...chats.map((fields) => {
-      const messages = [{ role: 'user', content: prompt }]
-      return ['/v1/chat/completions', { messages, ...fields }]
-    }),
-  ])
+  const requests = prompts.flatMap((prompt) => {
+    const messages = [{ role: 'user', content: prompt }]
+    return [
+      ...completions.map((fields) => ({ path: COMPLETIONS, fields: { prompt, ...fields } })),
+      ...chats.map((fields) => ({ path: CHATS, fields: { messages, ...fields } })),
+      ...long.map((fields) => ({ path: COMPLETIONS, fields: { prompt, ...fields }, isLong: true })),
+    ]
+  })
   const start = performance.now()
   const all = []
-  for (const [path, fields] of requests) {
-    const body = { model: MODEL, .../** @type {object} */ (fields) }
+  for (const { path, fields, isLong = false } of requests) {
+    const body = { model: MODEL, ...fields }
     const answer = await server.inject({ method: 'POST', url: path, payload: body })
     if (answer.statusCode !== 200) throw new Error(`the oracle fails: ${answer.payload}`)
     const { choices, usage } = readAnswer(answer.json())
     const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = usage
-    const isLong = long.some(({ max_tokens }) => max_tokens === body.max_tokens)
     all.push({ path, body, choices, promptTokens, completionTokens, isLong })
   }
   const meanMillis = (performance.now() - start) / all.length
