@@ -107,6 +107,8 @@ export type { ChatMessage, ChatRole, TextPart, ToolCall } from './model/text/cha
 export type { ChatTemplate, RenderOptions } from './model/text/chat-template.js'
 export type { FunctionTool, TemplateInputs } from './model/text/template-inputs.js'
 export type { TextStream } from './model/text/text-stream.js'
+export { Texts } from './model/text/texts.js'
+export type { TextFiles } from './model/text/thread/service.js'
 export type { EncodeAsyncOptions, EncodeOptions, Tokenizer } from './model/text/tokenizer.js'
 export type { ActivationType, ForwardOptions, ForwardSyncOptions } from './ops/activations.js'
 export { FloatLinear, type FloatLinearOptions } from './ops/float-linear.js'

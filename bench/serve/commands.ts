@@ -1,13 +1,7 @@
 import { httpSender } from './http.js'
-import { type Answer, type Load, runLoad, type Send } from './load.js'
+import { type Load, runLoad, type Send } from './load.js'
 import type { Server } from './server.js'
 import { type ServerName, servers } from './servers.js'
-
-/** What came of a load, and the CPU time that its client took, milliseconds. */
-export interface Outcome {
-  answers: Answer[]
-  cpuMillis: number
-}
 
 /** The commands to a process. */
 export type Commands = ReturnType<typeof makeCommands>

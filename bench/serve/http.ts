@@ -1,11 +1,6 @@
 import { type Dispatcher, Pool } from 'undici'
-import type { Answer, Send } from './load.js'
-
-/** A part of a response, and when it came. */
-interface Part {
-  time: number
-  bytes: Buffer
-}
+import { type Part, readEvents } from './events.js'
+import type { Send } from './load.js'
 
 /**
  * Sends requests to `POST /v1/completions`, streaming, on sockets that are kept alive. It is undici's lowest layer, and
@@ -47,22 +42,4 @@ export function httpSender(url: string): Send {
         onResponseError: (_, error) => reject(error),
       })
     })
-}
-
-/** Reads server-sent events. One that came in parts has come with the last of them. */
-function readEvents(parts: readonly Part[]): Omit<Answer, 'sent'> {
-  const pieces: number[] = []
-  let tokens = 0
-  let text = ''
-  for (const { time, bytes } of parts) {
-    const events = (text + bytes.toString('latin1')).split('\n\n')
-    text = events.pop() ?? ''
-    for (const event of events) {
-      if (!event.startsWith('data: {')) continue
-      const { choices, usage } = JSON.parse(event.slice('data: '.length))
-      if (choices[0]?.text) pieces.push(time)
-      tokens = usage?.completion_tokens ?? tokens
-    }
-  }
-  return { pieces, tokens }
 }

@@ -30,6 +30,12 @@ export interface Answer {
   readonly tokens: number
 }
 
+/** What came of a load, and the CPU time that its client took, milliseconds. */
+export interface Outcome {
+  answers: Answer[]
+  cpuMillis: number
+}
+
 /** Sends a request. The answer is read once all are there, because that takes time from others. */
 export type Send = (prompt: number[], tokens: number) => Promise<() => Answer>
 

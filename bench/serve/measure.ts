@@ -1,6 +1,5 @@
 import { type Summary, summarize } from '../../dist/src/measure/samples.js'
-import type { Outcome } from './commands.js'
-import type { Load } from './load.js'
+import type { Load, Outcome } from './load.js'
 
 /** A way to have requests answered. */
 export interface Way {

@@ -11,7 +11,9 @@ import {
 } from 'dotpool'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { ApiError, toApiError } from './errors.js'
-import type { Service } from './service.js'
+import type { ModelCatalog } from './models/catalog.js'
+import type { LocalModels } from './models/local-models.js'
+import { secondsToRoom } from './models/room.js'
 
 const labelNames = ['model_name']
 
@@ -35,7 +37,8 @@ const MEAN_WEIGHT = 0.1
 /** What Prometheus reads: by the names that vLLM has, which gateways and dashboards know, and dotpool's own. */
 export class Metrics {
   readonly #registry = new Registry()
-  readonly #service: Service
+  /** Models that run here; others are measured where they run. */
+  readonly #store: LocalModels
   /** The names of models, also of those that are unloaded. */
   readonly #names = new WeakMap<object, string>()
   /** Of models that were unloaded: their totals go on. */
@@ -52,7 +55,7 @@ export class Metrics {
     labelNames,
     registers: [this.#registry],
     collect: () => {
-      for (const [model_name, model] of this.#service.store.loaded) {
+      for (const [model_name, model] of this.#store.loaded) {
         this.#count(model, { model_name })
       }
     },
@@ -116,15 +119,15 @@ export class Metrics {
   )
 
   /** @param readBandwidth of the models' pool, bytes per second */
-  constructor(service: Service, readBandwidth: number | undefined) {
-    this.#service = service
+  constructor(catalog: ModelCatalog, readBandwidth: number | undefined) {
+    this.#store = catalog.local
     collectDefaultMetrics({ register: this.#registry })
     this.#gauge('vllm:num_requests_running', 'Requests that run', (m) => m.stats().running)
     this.#gauge(
       'vllm:num_requests_waiting',
       'Requests that wait, for memory or for the model to be loaded',
       (m) => m.stats().waiting,
-      (name) => service.store.info(name).waiting,
+      (name) => this.#store.info(name).waiting,
     )
     this.#gauge('dotpool_model_loaded', 'Whether a model is loaded', () => 1)
     this.#gauge('dotpool_queued_tokens', 'Tokens of prompts that wait to be computed', (m) => {
@@ -144,6 +147,7 @@ export class Metrics {
     if (readBandwidth !== undefined) this.#addReadBandwidth(readBandwidth)
     this.#addCacheInfo()
     this.#addWorkerTotals()
+    catalog.addMetrics(this.#registry)
   }
 
   get contentType(): string {
@@ -161,7 +165,7 @@ export class Metrics {
 
   /** Begins to listen to dotpool's diagnostics. Returns what ends it. */
   listen(): () => void {
-    const { events } = this.#service.store
+    const { events } = this.#store
     const onUnloaded = ({ name, model }: { name: string; model: Model }) => {
       this.#onUnloaded(name, model)
     }
@@ -182,18 +186,9 @@ export class Metrics {
   withRetryAfter(error: unknown, name: string): unknown {
     if (!(error instanceof QueueFullError)) return error
     const { statusCode, message, code } = toApiError(error)
-    const retryAfterSeconds = this.#secondsToRoom(name)
+    const stats = this.#store.loaded.get(name)?.stats()
+    const retryAfterSeconds = stats === undefined ? 1 : secondsToRoom(stats, this.#meanSeconds)
     return new ApiError(statusCode, message, { code, retryAfterSeconds })
-  }
-
-  /** When there is likely room in a model's queue: once its prompts are computed, and there is memory again. */
-  #secondsToRoom(name: string): number {
-    const stats = this.#service.store.loaded.get(name)?.stats()
-    if (stats === undefined) return 1
-    const { running, waiting, queuedTokens, prefillTokens, prefillMicros } = stats
-    const prefill = (queuedTokens * prefillMicros) / 1e6 / Math.max(prefillTokens, 1)
-    const memory = (waiting / Math.max(running, 1)) * this.#meanSeconds
-    return Math.min(Math.max(Math.ceil(Math.max(prefill, memory)), 1), 60)
   }
 
   #on<Name extends keyof DiagnosticsMessages>(
@@ -249,14 +244,14 @@ export class Metrics {
   }
 
   #onDeath({ pool }: WorkerDeathMessage): void {
-    for (const [model_name, model] of this.#service.store.loaded) {
+    for (const [model_name, model] of this.#store.loaded) {
       if (model.pool === pool) this.#deaths.inc({ model_name })
     }
   }
 
   /** Of a model that is served here. */
   #labelsOf(model: object): { model_name: string } | undefined {
-    for (const [name, loaded] of this.#service.store.loaded) this.#names.set(loaded, name)
+    for (const [name, loaded] of this.#store.loaded) this.#names.set(loaded, name)
     const name = this.#names.get(model)
     return name === undefined ? undefined : { model_name: name }
   }
@@ -283,7 +278,7 @@ export class Metrics {
     read: (model: Model) => number,
     unloaded: (name: string) => number = () => 0,
   ): void {
-    const { store } = this.#service
+    const store = this.#store
     new Gauge({
       ...{ name, help, labelNames, registers: [this.#registry] },
       collect() {
@@ -298,7 +293,7 @@ export class Metrics {
 
   /** What each model has counted itself. */
   #total(name: string, help: string, read: (model: Model) => number): void {
-    const { store } = this.#service
+    const store = this.#store
     const before = new Map<string, number>()
     this.#totals.push({ read, before })
     new Counter({
@@ -324,7 +319,7 @@ export class Metrics {
   }
 
   #addCacheInfo(): void {
-    const { store } = this.#service
+    const store = this.#store
     new Gauge({
       name: 'vllm:cache_config_info',
       help: 'Tokens of a page of the KV cache, and how many pages there are',
@@ -343,7 +338,7 @@ export class Metrics {
 
   /** Of the pools, which models may share. */
   #addWorkerTotals(): void {
-    const { store } = this.#service
+    const store = this.#store
     const pools = this.#pools
     const add = (name: string, help: string, read: (stats: ReturnType<Pool['stats']>) => number) =>
       new Counter({

@@ -1,11 +1,10 @@
 import swagger from '@fastify/swagger'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { keyChecker } from './auth.js'
-import { startBatches } from './batches/start.js'
+import { driveBatches, runLines } from './batches/start.js'
 import type { RouteContext } from './context.js'
 import { ApiError } from './errors.js'
 import { Metrics } from './metrics.js'
-import { logModels } from './models/log.js'
 import { ModelStore } from './models/store.js'
 import { speakProtocol } from './protocol.js'
 import { addBatchRoutes } from './routes/batches.js'
@@ -16,7 +15,7 @@ import { addModelRoutes } from './routes/models.js'
 import { addPage } from './routes/page.js'
 import { addTokenRoutes } from './routes/tokens.js'
 import { Service } from './service.js'
-import { type RouteOptions, toSettings } from './settings.js'
+import { isCatalog, type RouteOptions, toSettings } from './settings.js'
 import { version } from './version.js'
 
 /**
@@ -26,15 +25,18 @@ import { version } from './version.js'
 export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app, options) => {
   const settings = toSettings(options)
   const { models } = options
-  const store = models instanceof ModelStore ? models : new ModelStore(models)
-  const service = new Service(store)
-  const metrics = new Metrics(service, settings.readBandwidth)
+  const catalog = isCatalog(models) ? models : new ModelStore(models)
+  const service = new Service(catalog)
+  const metrics = new Metrics(catalog, settings.readBandwidth)
   const context: RouteContext = { service, settings, metrics }
 
   speakProtocol(app)
+  const batches = options.batches && driveBatches(app, context, options.batches, catalog.ready)
   // before requests are drained, for it feeds more
-  const batches = options.batches && startBatches(app, context, store, options.batches)
-  const stops = [metrics.listen(), logModels(store, app.log)]
+  if (options.batches !== undefined && catalog instanceof ModelStore) {
+    runLines(app, context, catalog, options.batches)
+  }
+  const stops = [metrics.listen(), catalog.log(app.log)]
   app.addHook('onClose', async () => {
     for (const stop of stops) stop()
   })
@@ -46,7 +48,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'dotpool', version } },
   })
-  await app.register(async (health) => addHealthRoutes(health, context))
+  await app.register(async (health) => addHealthRoutes(health, () => service.checkReady()))
   if (settings.page) await app.register(async (page) => addPage(page))
   await app.register(async (guarded) => {
     if (settings.apiKeys.length > 0) {

@@ -1,6 +1,6 @@
-import type { Model } from 'dotpool'
 import type { FastifyReply } from 'fastify'
 import { ApiError } from './errors.js'
+import type { ServedModel } from './models/served-model.js'
 import type { Service } from './service.js'
 
 /** The client has left: nobody is to be told. */
@@ -42,10 +42,10 @@ export class RequestScope implements Disposable {
   /**
    * A model that stays loaded until the answer was sent, or the client has left. Loads it if need be.
    *
-   * @throws as `ModelStore.acquire`
+   * @throws as `ModelCatalog.acquire`
    */
-  async use(name: string): Promise<Model> {
-    const lease = await this.#service.store.acquire(name, this.signal)
+  async use(name: string): Promise<ServedModel> {
+    const lease = await this.#service.catalog.acquire(name, this.signal)
     if (this.#raw.closed) lease[Symbol.dispose]()
     else this.#raw.once('close', () => lease[Symbol.dispose]())
     this.signal.throwIfAborted()

@@ -1,12 +1,18 @@
 import closeWithGrace, { type Signals } from 'close-with-grace'
+import { ArgumentError } from 'dotpool'
+import type { FastifyInstance } from 'fastify'
 import { FolderStore } from './batches/folder/folder-store.js'
+import type { FleetOptions } from './fleet/serve.js'
 import type { ModelStore } from './models/store.js'
-import { createServer, type ServerOptions } from './server.js'
+import { addRoutes, createApp, type ServerOptions } from './server.js'
 import { reloadOnHangup } from './tls.js'
 
 export interface ServeOptions extends Omit<ServerOptions, 'models' | 'batches'> {
-  models: ModelStore
-  /** A folder for files and batches, which are off by default. */
+  /** None where the fleet's workers have them. */
+  models?: ModelStore | undefined
+  /** The fleet that it is a member of; none by default. */
+  fleet?: FleetOptions | undefined
+  /** A folder for files and batches, which are off by default. A fleet keeps them in NATS. */
   files?: string | undefined
   /** 127.0.0.1 by default: only this machine. */
   host?: string | undefined
@@ -22,17 +28,15 @@ const CLOSE_MILLIS = 5000
  * signal ends the process at once. With TLS, SIGHUP has it read the certificate again.
  *
  * @returns when it has ended
- * @throws why it cannot listen, or the models cannot be loaded
+ * @throws why it cannot listen, the models cannot be loaded, or the fleet not be joined
  */
 export async function serve({
   host = '127.0.0.1',
   port = 8000,
-  files,
   ...options
 }: ServeOptions): Promise<void> {
-  const { drainSeconds = 30, models, tls } = options
-  const batches = files === undefined ? undefined : await FolderStore.open(files)
-  const app = createServer({ logger: true, ...options, batches })
+  const { drainSeconds = 30, tls, logger = true } = options
+  const app = createApp({ logger, tls }, options.files !== undefined)
   const closed = new Promise<void>((resolve) => {
     app.addHook('onClose', async () => resolve())
   })
@@ -44,13 +48,34 @@ export async function serve({
   })
   if (tls !== undefined) reloadOnHangup(app, tls)
   try {
+    const { models } = options
+    const whenReady = await addService(app, options)
     await app.listen({ host, port })
-    await models.ready
-    app.log.info({ models: models.names, loaded: [...models.loaded.keys()] }, 'ready')
+    await whenReady()
+    app.log.info({ models: models?.names, loaded: models && [...models.loaded.keys()] }, 'ready')
   } catch (error) {
     grace.uninstall()
     await app.close()
     throw error
   }
   await closed
+}
+
+/** Adds what it serves. Returns what resolves once that is there. */
+async function addService(
+  app: FastifyInstance,
+  { fleet, files, models, ...options }: Omit<ServeOptions, 'host' | 'port'>,
+): Promise<() => Promise<void>> {
+  if (fleet !== undefined) {
+    if (files !== undefined) {
+      throw new ArgumentError('files', 'none, for a fleet keeps its files in NATS', files)
+    }
+    // nothing of NATS is loaded without a fleet
+    const { addFleetMember } = await import('./fleet/serve.js')
+    return await addFleetMember(app, fleet, models, options)
+  }
+  if (models === undefined) throw new ArgumentError('models', 'a ModelStore, or a fleet', 'neither')
+  const batches = files === undefined ? undefined : await FolderStore.open(files)
+  addRoutes(app, { ...options, models, batches })
+  return async () => await models.ready
 }

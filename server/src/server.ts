@@ -8,13 +8,16 @@ import { answerError } from './protocol.js'
 import type { RouteOptions } from './settings.js'
 import { readTls, type TlsFiles } from './tls.js'
 
-export interface ServerOptions extends RouteOptions {
-  /** Origins whose pages may call it from a browser; none by default. */
-  corsOrigins?: readonly string[] | undefined
+export interface AppOptions {
   /** Serves HTTPS by these files. HTTP by default. */
   tls?: TlsFiles | undefined
   /** Fastify's option: pino's settings, or whether it logs at all. False by default. */
   logger?: FastifyServerOptions['logger']
+}
+
+export interface ServerOptions extends RouteOptions, AppOptions {
+  /** Origins whose pages may call it from a browser; none by default. */
+  corsOrigins?: readonly string[] | undefined
 }
 
 /** A client has this time to send a request. */
@@ -27,8 +30,29 @@ const UPLOAD_MILLIS = 600_000
  *
  * @throws ArgumentError for a certificate that cannot be used
  */
-export function createServer(options: ServerOptions): FastifyInstance {
-  const { corsOrigins = [], logger = false, tls, page = true, ...routes } = options
+export function createServer({ logger, tls, ...options }: ServerOptions): FastifyInstance {
+  const app = createApp({ logger, tls }, options.batches !== undefined)
+  addRoutes(app, options)
+  return app
+}
+
+/** Adds the routes of OpenAI's protocol. */
+export function addRoutes(app: FastifyInstance, options: Omit<ServerOptions, 'logger' | 'tls'>) {
+  const { corsOrigins = [], page = true, ...routes } = options
+  if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
+  app.register(dotpoolRoutes, { ...routes, page })
+}
+
+/**
+ * An app without routes, which tells errors as OpenAI's API does.
+ *
+ * @param takesFiles which need more time than requests
+ * @throws ArgumentError for a certificate that cannot be used
+ */
+export function createApp(
+  { logger = false, tls }: AppOptions,
+  takesFiles: boolean,
+): FastifyInstance {
   const app = Fastify({
     ...(tls && { https: readTls(tls) }),
     logger,
@@ -38,7 +62,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
-    requestTimeout: routes.batches === undefined ? RECEIVE_MILLIS : UPLOAD_MILLIS,
+    requestTimeout: takesFiles ? UPLOAD_MILLIS : RECEIVE_MILLIS,
     // by then all requests are answered, and a connection that has sent none would keep it open for a minute
     forceCloseConnections: true,
     return503OnClosing: false, // the routes say so themselves, as OpenAI's API does
@@ -48,8 +72,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.setNotFoundHandler(({ method, url }) => {
     throw new ApiError(404, `there is no route ${method} ${url}`, { code: 'unknown_url' })
   })
-  if (corsOrigins.length > 0) app.register(cors, { origin: [...corsOrigins] })
-  app.register(dotpoolRoutes, { ...routes, page })
   return app
 }
 

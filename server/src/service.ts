@@ -1,6 +1,6 @@
 import { unavailable } from './errors.js'
 import { nowSeconds } from './ids.js'
-import type { ModelStore } from './models/store.js'
+import type { ModelCatalog } from './models/catalog.js'
 import { within } from './within.js'
 
 /** The time to send an answer's last event when the server ends. */
@@ -10,13 +10,13 @@ const FAREWELL_MILLIS = 1000
 export class Service {
   readonly #created = nowSeconds()
   readonly #active = new Set<AbortController>()
-  readonly store: ModelStore
+  readonly catalog: ModelCatalog
   #isDraining = false
   #whenIdle: (() => void) | undefined
 
-  /** @param store not ready until that is */
-  constructor(store: ModelStore) {
-    this.store = store
+  /** @param catalog not ready until that is */
+  constructor(catalog: ModelCatalog) {
+    this.catalog = catalog
   }
 
   get created(): number {
@@ -26,12 +26,12 @@ export class Service {
   /** @throws ApiError unless requests are served */
   checkReady(): void {
     if (this.#isDraining) throw unavailable('the server is shutting down')
-    if (!this.store.isReady) throw unavailable('the model is being loaded')
+    this.catalog.checkReady()
   }
 
   /** The model that a request means: the first where it names none. */
   nameOf(model: string | null | undefined): string {
-    return this.store.info(model ?? this.store.names[0]).name
+    return this.catalog.info(model ?? undefined).name
   }
 
   /** Counts a request as running until {@link leave}, and aborts it where the server ends before. */

@@ -1,14 +1,15 @@
 import { ArgumentError, type Model } from 'dotpool'
 import type { BatchStore } from './batches/store.js'
-import type { ModelLoader, ModelStore, Models } from './models/store.js'
+import type { ModelCatalog } from './models/catalog.js'
+import type { ModelLoader, Models } from './models/store.js'
 
 /** How dotpool's routes answer. */
 export interface RouteOptions {
   /**
-   * Models by the names that requests know them by, or what loads them; in a {@link ModelStore} if their memory is to be
-   * bounded. The server is not ready until that is.
+   * Models by the names that requests know them by, or what loads them; in a `ModelStore` if their memory is to be
+   * bounded, or those of a fleet. The server is not ready until that is.
    */
-  models: ModelStore | Models | Promise<Models> | Readonly<Record<string, Model | ModelLoader>>
+  models: ModelCatalog | Models | Promise<Models> | Readonly<Record<string, Model | ModelLoader>>
   /**
    * Where files and batches are kept, such as `await FolderStore.open(folder)`: closed with the app. Their routes tell
    * how to turn them on where there is none, the default.
@@ -36,6 +37,11 @@ export interface RouteOptions {
   drainSeconds?: number | undefined
   /** The largest body, bytes. 2 MiB by default. */
   bodyLimit?: number | undefined
+}
+
+/** Whether they are more than models by their names. */
+export function isCatalog(models: RouteOptions['models']): models is ModelCatalog {
+  return typeof (models as ModelCatalog).acquire === 'function'
 }
 
 /** {@link RouteOptions} with their defaults. */

@@ -5,6 +5,7 @@ import { type Model, Pool, QueueFullError } from 'dotpool'
 import { type OpenAI, toFile } from 'openai'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { FolderStore } from '#server/index.js'
+import { Conformance } from './openapi.js'
 import { loadModel, openable, post, scripted, start, type TestServer } from './support.js'
 
 let pool: Pool
@@ -31,6 +32,8 @@ interface Line {
   url: string
   body: object
 }
+
+const patient = { timeout: 60_000 }
 
 const COMPLETIONS = '/v1/completions'
 
@@ -197,7 +200,7 @@ describe('a batch', () => {
     const { client } = server
     const { id } = await create(client, lines)
     await expect
-      .poll(async () => (await client.batches.retrieve(id)).request_counts?.completed)
+      .poll(async () => (await client.batches.retrieve(id)).request_counts?.completed, patient)
       .toBe(1)
     expect((await client.batches.cancel(id)).status).toBe('cancelling')
     const batch = await ended(client, id)
@@ -240,7 +243,10 @@ describe('a batch', () => {
     const first = await serve(watched(true), { drainSeconds: 0 })
     const { id } = await create(first.client, lines)
     await expect
-      .poll(async () => (await first.client.batches.retrieve(id)).request_counts?.completed)
+      .poll(
+        async () => (await first.client.batches.retrieve(id)).request_counts?.completed,
+        patient,
+      )
       .toBe(10)
     await first.close()
     const before = asked.splice(0).slice(0, 10)
@@ -269,7 +275,9 @@ describe('a batch', () => {
     await using server = await serve(busy as unknown as Model)
     const { client } = server
     const { id } = await create(client, [line(0)])
-    await expect.poll(async () => (await client.batches.retrieve(id)).status).toBe('in_progress')
+    await expect
+      .poll(async () => (await client.batches.retrieve(id)).status, patient)
+      .toBe('in_progress')
     expect((await post(`${server.url}${COMPLETIONS}`, line(1).body)).status).toBe(200)
     expect(calls).toBe(1)
     waiting = 0
@@ -279,6 +287,24 @@ describe('a batch', () => {
 })
 
 describe('batches', () => {
+  it('and files answer as the document of the routes says', async () => {
+    await using server = await serve(scripted(model, 'a'))
+    const conformance = await Conformance.of(server.url)
+    const client = server.client.withOptions({ fetch: conformance.fetch })
+    const { id } = await create(client, [line(0), line(1, { n: 9 })])
+    const batch = await ended(client, id)
+    await client.batches.list()
+    const other = await create(client, [line(0)])
+    await client.batches.cancel(other.id)
+    await ended(client, other.id)
+    await client.files.list()
+    await client.files.retrieve(batch.error_file_id ?? '')
+    await client.files.content(batch.output_file_id ?? '')
+    await client.files.delete(batch.input_file_id)
+    const answers = conformance.answers.filter((answer) => / \/v1\/(files|batches)/.test(answer))
+    expect([...conformance.checked]).toEqual(expect.arrayContaining(answers))
+  })
+
   it('are listed page by page, the newest first', async () => {
     await using server = await serve()
     const { client } = server

@@ -378,5 +378,7 @@ it('every route has answered, at once and by a stream, and as the document says'
   const request = { model: 'shakespeare', input: 'What say', max_output_tokens: 2 }
   await client.responses.create(request)
   await collect(await client.responses.create({ ...request, stream: true }))
-  expect([...conformance.checked]).toEqual(expect.arrayContaining(conformance.answers))
+  // batches.test.ts has those of files and batches
+  const answers = conformance.answers.filter((answer) => !/ \/v1\/(files|batches)/.test(answer))
+  expect([...conformance.checked]).toEqual(expect.arrayContaining(answers))
 })

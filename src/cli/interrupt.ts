@@ -1,10 +1,15 @@
 /** While it exists, Ctrl-C aborts its signal. A second Ctrl-C ends the process as usual. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController()
-  readonly #abort = () => this.#controller.abort()
+  // it stays for the second: a library that sees no other listener would end the process with the first
+  readonly #listen = () => {
+    if (!this.#controller.signal.aborted) return this.#controller.abort()
+    this[Symbol.dispose]()
+    process.kill(process.pid, 'SIGINT')
+  }
 
   constructor() {
-    process.once('SIGINT', this.#abort)
+    process.on('SIGINT', this.#listen)
   }
 
   get signal(): AbortSignal {
@@ -12,7 +17,7 @@ export class Interrupt implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    process.off('SIGINT', this.#abort)
+    process.off('SIGINT', this.#listen)
   }
 }
 

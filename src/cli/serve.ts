@@ -4,6 +4,7 @@ import { ArgumentError } from '../errors.js'
 import { measureReadBandwidth } from '../measure/read-bandwidth.js'
 import { Model } from '../model/model.js'
 import { Pool } from '../pool/pool.js'
+import { type FleetFlags, fleetOptions, toFleet } from './fleet-options.js'
 import { loadModel } from './load-model.js'
 import { type ModelFlags, runOptions, toLoadOptions } from './model-options.js'
 import { type NamedPath, namedModel } from './named-model.js'
@@ -24,7 +25,8 @@ interface ServerPackage {
     options: { memoryBytes: number | undefined; maxWaiting: number },
   ) => object
   serve(options: {
-    models: object
+    models: object | undefined
+    fleet: object | undefined
     host: string
     port: number
     apiKeys: readonly string[]
@@ -39,8 +41,8 @@ interface ServerPackage {
   }): Promise<void>
 }
 
-interface ServeFlags extends Omit<ModelFlags, 'model'> {
-  model: NamedPath[]
+interface ServeFlags extends Omit<ModelFlags, 'model'>, FleetFlags {
+  model?: NamedPath[]
   host: string
   port: number
   memory?: number
@@ -66,9 +68,7 @@ export const serveCommand = new Command('serve')
     new Option(
       '--model <[name=]path>',
       'a checkpoint folder, or a GGUF file, and what requests call it; can be repeated',
-    )
-      .argParser(namedModel)
-      .makeOptionMandatory(),
+    ).argParser(namedModel),
   )
   .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
   .option('--port <n>', 'where to listen', number, 8000)
@@ -107,17 +107,22 @@ export const serveCommand = new Command('serve')
   .option('--timeout <seconds>', 'a request that takes longer is ended', number, 600)
   .option('--drain <seconds>', 'how long requests may take to end after SIGTERM', number, 30)
   .option('--body-limit <bytes>', 'the largest body of a request', byteCount, 2 << 20)
-  .action(async (flags: ServeFlags) => {
+  .action(async (flags: ServeFlags, command: Command) => {
+    const fleet = toFleet(flags, command)
+    checkModels(flags)
     const { ModelStore, serve } = await importServer<ServerPackage>('serve')
     const apiKeys = [...(flags.apiKey ?? []), ...readKeys(flags.apiKeyFile)]
-    await using pool = await Pool.create({ threads: flags.threads })
-    // while nothing else reads
-    const readBandwidth = await measureReadBandwidth(pool)
+    await using pool = flags.model && (await Pool.create({ threads: flags.threads }))
+    // before models are loaded, while nothing else reads
+    const readBandwidth = pool && (await measureReadBandwidth(pool))
     await serve({
-      models: new ModelStore(loadersOf(pool, flags), {
-        memoryBytes: flags.memory,
-        maxWaiting: flags.maxQueue,
-      }),
+      models:
+        pool &&
+        new ModelStore(loadersOf(pool, flags), {
+          memoryBytes: flags.memory,
+          maxWaiting: flags.maxQueue,
+        }),
+      fleet,
       readBandwidth,
       files: flags.files,
       host: flags.host,
@@ -132,6 +137,7 @@ export const serveCommand = new Command('serve')
     })
   })
 
+addOptions(serveCommand, fleetOptions())
 addOptions(serveCommand, runOptions())
 
 /** How each model is loaded, and run once, so that the first request finds it warm. */
@@ -139,7 +145,7 @@ async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, Mod
   const { maxQueue, memory, kvBytes = memory && Math.ceil(memory / 4) } = flags
   const options = { ...toLoadOptions({ ...flags, model: '' }), kvBytes }
   const loaders = new Map<string, ModelLoader>()
-  for (const { name, path } of flags.model) {
+  for (const { name, path } of flags.model ?? []) {
     const { parameterBytes, kvBytes, maxContext } = await Model.inspect(path, options)
     const load = async () => {
       const model = await loadModel(pool, path, options)
@@ -150,6 +156,16 @@ async function loadersOf(pool: Pool, flags: ServeFlags): Promise<Map<string, Mod
     loaders.set(name, { bytes: parameterBytes + kvBytes, maxContext, load })
   }
   return loaders
+}
+
+/** Who runs models has some; a gateway has none. */
+function checkModels({ model, role }: ServeFlags): void {
+  if (role === 'gateway' && model !== undefined) {
+    throw new ArgumentError('--model', 'none, for the workers of a gateway have the models', 'some')
+  }
+  if (role !== 'gateway' && model === undefined) {
+    throw new ArgumentError('--model', 'at least one [name=]path', 'none')
+  }
 }
 
 function toTls({ tlsCert: cert, tlsKey: key }: ServeFlags) {

@@ -10,6 +10,7 @@ import { Decoder } from './decoder/decoder.js'
 import type { ModelLinear } from './decoder/model-linear.js'
 import type { ModelStats } from './decoder/scheduler.js'
 import { type EmbedOptions, embedTexts } from './embedding/embed.js'
+import { fingerprintOf } from './fingerprint.js'
 import {
   type GenerateOptions,
   type GenerateTokensOptions,
@@ -32,6 +33,7 @@ import {
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
 import type { Texts } from './text/texts.js'
+import type { TextFiles } from './text/thread/service.js'
 import type { Tokenizer } from './text/tokenizer.js'
 
 /**
@@ -116,6 +118,30 @@ export class Model {
   /** The chat template of its checkpoint, which may have none. */
   get chatTemplate(): ChatTemplate {
     return this.#texts.chatTemplate
+  }
+
+  /**
+   * What its checkpoint says about text, for `Texts.fromFiles` of a process that has no weights.
+   *
+   * @throws FormatError, DeadlineError, DisposedError
+   */
+  async textFiles(): Promise<TextFiles> {
+    this.decoder.check()
+    return await this.#texts.files()
+  }
+
+  /**
+   * A digest of all that its numbers depend on: the version of dotpool, the config, the weights as they run, and the
+   * dtype of the KV cache. Models of the same fingerprint give the same bits, on every CPU. It reads all weights, some of
+   * them at a time, so that the event loop goes on.
+   *
+   * @returns SHA-256, 64 hexadecimal digits
+   * @throws DisposedError, the signal's reason
+   */
+  async fingerprint(options: AbortOptions = {}): Promise<string> {
+    const { signal } = checkOptions(options, abortOptions)
+    this.decoder.check()
+    return await fingerprintOf(this.decoder, signal)
   }
 
   /** Every Linear by name, e.g. `model.layers.0.mlp.up_proj`, and `lm_head`. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
 const fixture = 'fixtures/qwen3-shakespeare-w8a8'
-const commands = ['generate', 'chat', 'serve', 'quantize', 'eval', 'doctor', 'bench']
+const commands = ['generate', 'chat', 'serve', 'batch', 'quantize', 'eval', 'doctor', 'bench']
 
 test.concurrent('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
@@ -27,7 +27,16 @@ test.concurrent.each([
   [['generate', '--nonsense'], "error: unknown option '--nonsense'"],
   [['generate', '--seed', 'x'], 'is invalid. Not a number.'],
   [['chat'], "error: required option '--model <path>' not specified"],
-  [['serve'], "error: required option '--model <[name=]path>' not specified"],
+  [['serve'], '--model: expected at least one [name=]path, got none'],
+  [['serve', '--role', 'gateway'], '--nats: expected the URL of a NATS server beside --role'],
+  [['serve', '--model', fixture, '--nats-ca', 'ca.pem'], 'beside --nats-ca, got none'],
+  [['serve', '--nats', 'n', '--role', 'worker'], '--model: expected at least one [name=]path'],
+  [
+    ['serve', '--nats', 'n', '--role', 'gateway', '--model', fixture],
+    '--model: expected none, for the workers of a gateway have the models',
+  ],
+  [['serve', '--nats', 'http://n', '--role', 'gateway'], 'nats: expected a URL such as nats://'],
+  [['serve', '--nats', 'n', '--role', 'gateway', '--nats-prefix', 'a.b'], 'prefix: expected'],
   [['serve', '--model', 'name=nowhere'], 'There is no such folder or file.'],
   [['serve', '--model', `a=${fixture}`, '--model', `a=${fixture}`], 'Another model is called a'],
   [['serve', '--model', fixture, '--memory', '8 apples'], 'such as 1048576, 512m or 8g.'],

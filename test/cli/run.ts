@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+export const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 
 export interface Result {
   /** Exit code, or null where a signal ended the process. */

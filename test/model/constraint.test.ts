@@ -94,6 +94,7 @@ async function generate({ constraint, sampling = {}, processors = [], signal }: 
         tokens.push(token)
         return false
       },
+      replay: () => false,
       end: () => resolve(),
       fail: reject,
     }

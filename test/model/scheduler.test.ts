@@ -96,6 +96,7 @@ describe('a step in which a worker dies', () => {
           resolve(token)
           return true
         },
+        replay: () => false,
         end: () => {},
         fail: reject,
       }

@@ -12,7 +12,13 @@ export interface Announcements {
   watcher: number
 }
 
-const ORDER = { kind: 'announce', subject: 'workers', bytes: 1024, perSecond: 1000 } as const
+const ORDER = {
+  kind: 'announce',
+  subject: 'workers',
+  bytes: 1024,
+  perSecond: 1000,
+  connections: 1,
+} as const
 
 /** Has the peer announce a thousand workers each second in a bucket, and watches it here as so many gateways do. */
 export async function measureAnnouncements(

@@ -28,16 +28,30 @@ process.on('message', async (order: Order) => {
 process.on('disconnect', () => process.exit())
 process.send?.('ready')
 
-/** Publishes at a rate, all that are due in each millisecond together. */
-async function publish({ subject, bytes, perSecond, seconds }: Order): Promise<number> {
+/** Chunks that are published at once where there is no rate. */
+const BURST = 1000
+
+/** Publishes at a rate, all that are due in each millisecond together, by turns on each connection. */
+async function publish({
+  subject,
+  bytes,
+  perSecond,
+  seconds,
+  connections: count,
+}: Order): Promise<number> {
   const chunk = new Uint8Array(bytes).fill(120)
+  const connections = await Promise.all(
+    Array.from({ length: count }, () => connect({ servers: process.argv[2] })),
+  )
   let sent = 0
   await paced(seconds, (elapsed) => {
-    const due = Math.min(perSecond * elapsed, sent + 1000)
-    for (; sent < due; sent++) connection.publish(subject, chunk)
+    const due = Math.min(perSecond * elapsed, sent + BURST)
+    for (; sent < due; sent++) connections[sent % count].publish(subject, chunk)
+    // as fast as they are taken, not faster
+    if (perSecond === Number.POSITIVE_INFINITY) return connections[0].flush()
   })
+  await Promise.all(connections.map((one) => one.drain()))
   connection.publish(subject)
-  await connection.flush()
   return sent
 }
 
@@ -53,12 +67,14 @@ async function announce({ subject, bytes, perSecond, seconds }: Order): Promise<
   return puts.length
 }
 
-/** Calls for some seconds, each millisecond, and waits for the connection in between. */
-async function paced(seconds: number, call: (elapsed: number) => void): Promise<void> {
+/** Calls for some seconds, each millisecond. */
+async function paced(
+  seconds: number,
+  call: (elapsed: number) => void | Promise<void>,
+): Promise<void> {
   const start = performance.now()
   for (let now = start; now < start + 1000 * seconds; now = performance.now()) {
-    call((now - start) / 1000)
-    await connection.flush()
+    await call((now - start) / 1000)
     const rest = 1 - (performance.now() - now)
     if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest))
   }

@@ -9,6 +9,8 @@ export interface Order {
   readonly bytes: number
   readonly perSecond: number
   readonly seconds: number
+  /** To publish on. */
+  readonly connections: number
 }
 
 /** What it has published. */

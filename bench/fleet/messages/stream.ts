@@ -1,6 +1,6 @@
 import { connect } from '@nats-io/transport-node'
 import type { NatsServer } from '../nats-server.js'
-import type { Peer } from './peer.js'
+import type { Order, Peer } from './peer.js'
 
 /** What a stream of chunks takes. */
 export interface Stream {
@@ -12,16 +12,19 @@ export interface Stream {
   receiver: number
 }
 
+/** As long as that of a request's answer. */
+const SUBJECT = `dotpool.gateway.${'x'.repeat(20)}.work.${'y'.repeat(36)}`
+
 /** Has the peer publish chunks at a rate, and receives them here. */
 export async function measureStream(
   server: NatsServer,
   peer: Peer,
-  order: { bytes: number; perSecond: number; seconds: number },
+  order: Pick<Order, 'bytes' | 'perSecond' | 'seconds' | 'connections'>,
 ): Promise<Stream> {
   const connection = await connect({ servers: server.url })
   let received = 0
   const end = new Promise<void>((resolve) => {
-    connection.subscribe('chunks', {
+    connection.subscribe(SUBJECT, {
       callback: (_, { data }) => {
         if (data.length > 0) received++
         else resolve()
@@ -30,7 +33,7 @@ export async function measureStream(
   })
   await connection.flush()
   const [cpu, serverCpu] = [process.cpuUsage(), server.cpuMillis]
-  const report = await peer.run({ kind: 'publish', subject: 'chunks', ...order })
+  const report = await peer.run({ kind: 'publish', subject: SUBJECT, ...order })
   await end
   const { user, system } = process.cpuUsage(cpu)
   const serverMicros = 1000 * (server.cpuMillis - serverCpu)

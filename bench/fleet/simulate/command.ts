@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { formatReport } from '../../../dist/bench/report.js'
+import type { RouterOptions } from '../../../server/dist/fleet/routing/router.js'
 import { addNumber, positive } from '../options.js'
 import type { Arrivals } from './arrivals.js'
 import { drawChart } from './chart.js'
@@ -28,6 +29,8 @@ interface Options {
   policy: PolicyName[]
   workers?: number[]
   gateways?: number
+  candidates?: number
+  answerTokens?: number
   perSecond?: number[]
   seed: number
   warmUp: number
@@ -48,9 +51,15 @@ export const simulateCommand = new Command('simulate')
   .option('--workers <n...>', '(default: 10)', addNumber)
   .option('--per-second <n...>', 'requests in a second for each worker (default: 0.3)', addNumber)
   .option('--gateways <n>', '(default: 2; 4 from 100 workers on; 8 from 1000 on)', positive)
+  .option(
+    '--candidates <n>',
+    'another figure of the router, to tune it: nothing is written',
+    positive,
+  )
+  .option('--answer-tokens <n>', 'the same', positive)
   .option('--seed <n>', 'of all that is random', positive, 1)
-  .option('--warm-up <s>', 'seconds that are not counted', positive, 600)
-  .option('--counted <s>', 'seconds that are', positive, 300)
+  .option('--warm-up <s>', 'seconds that are not counted', positive, 300)
+  .option('--counted <s>', 'seconds that are', positive, 200)
   .option('--out <folder>', 'where to write', results)
   .action(run)
 
@@ -69,7 +78,15 @@ async function run(options: Options): Promise<void> {
       lines.push(line)
     }
   }
-  await addLines(options, lines)
+  if (Object.keys(figuresOf(options)).length === 0) await addLines(options, lines)
+}
+
+/** Other figures of the router than its own. */
+function figuresOf({ candidates, answerTokens }: Options): RouterOptions {
+  return {
+    ...(candidates !== undefined && { candidates }),
+    ...(answerTokens !== undefined && { answerTokens }),
+  }
 }
 
 function scenariosOf(options: Options): Scenario[] {
@@ -98,12 +115,12 @@ function runOne(scenario: Scenario, name: PolicyName, options: Options): Line {
     ...scenario,
     workload: workloads[scenario.workload],
     machines: fleets[scenario.machines as keyof typeof fleets],
-    policy: policies[name],
+    policy: (random) => policies[name](random, figuresOf(options)),
     seed,
     warmUp,
     counted,
   })
-  return summarizeFleet(scenario, name, result, warmUp, counted)
+  return summarizeFleet(scenario, name, result, 1000 * (warmUp + counted), counted)
 }
 
 /** Adds lines to those of the folder, in place of those of the same fleets. */

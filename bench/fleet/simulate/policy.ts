@@ -15,12 +15,13 @@ export interface Policy {
   ended(request: RoutedRequest, worker: string): void
 }
 
+/** All, by name. The router may have other figures than its own. */
 export const policies = {
   'round robin': (random: Random): Policy => new RoundRobin(random.below(1 << 30)),
   random: (random: Random): Policy => new Anyone(random),
   'least loaded': (random: Random): Policy => new LeastLoaded(random),
   'LocalAI’s figures': (random: Random): Policy => new Threshold(random, 0.3, 2, 1.5),
-  dotpool: (random: Random): Policy => new Dotpool(random, {}),
+  dotpool: (random: Random, figures: RouterOptions): Policy => new Dotpool(random, figures),
 }
 
 export type PolicyName = keyof typeof policies
@@ -29,8 +30,8 @@ export type PolicyName = keyof typeof policies
 export class Dotpool implements Policy {
   readonly #router: Router
 
-  constructor(random: Random, options: Omit<RouterOptions, 'random'>) {
-    this.#router = new Router({ ...options, random: random.uniform })
+  constructor(random: Random, figures: RouterOptions) {
+    this.#router = new Router({ ...figures, random: random.uniform })
   }
 
   announced(load: WorkerLoad, hashes: readonly number[], now: number): void {

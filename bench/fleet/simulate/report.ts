@@ -24,6 +24,8 @@ export interface Line extends Scenario {
   firstToken: [median: number, p99: number]
   /** Of an answer, between its first token and its last. */
   betweenTokens: [median: number, p99: number]
+  /** Until the last token, on average, milliseconds. */
+  answer: number
   /** Tokens of answers in a second, for each worker. */
   tokensPerSecond: number
   /** Part of the tokens of prompts that was in the cache. */
@@ -57,6 +59,7 @@ export function summarizeFleet(
   )
   const begun = taken.filter(({ firstToken }) => firstToken > 0)
   const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0)
+  const answers = taken.map(({ sent, ended }) => (ended || end) - sent)
   const mean = sum(busy) / busy.length
   const variance = sum(busy.map((part) => (part - mean) ** 2)) / busy.length
   return {
@@ -66,6 +69,7 @@ export function summarizeFleet(
     refused: 1 - taken.length / requests.length,
     firstToken: medianAndP99(firstTokens),
     betweenTokens: medianAndP99(gaps),
+    answer: sum(answers) / answers.length,
     tokensPerSecond: answerTokens / counted / busy.length,
     cached:
       sum(begun.map(({ cachedTokens }) => cachedTokens)) /

@@ -7,7 +7,7 @@ import { workloads } from './workload.js'
 export function formatTables({ lines, seed, warmUp, counted }: SimulationReport): string {
   const blocks = [
     '# Simulated fleets',
-    `Seed ${seed}; ${counted} s after ${warmUp} s in which caches fill. Of times the median and p99; \`cached\` is the part ` +
+    `Seed ${seed}; ${counted} s after ${warmUp} s in which caches fill. Of times the median and p99, of a whole answer the mean; \`cached\` is the part ` +
       'of prompts that was in the cache, `busy` the part of the time that workers compute, and `imbalance` its standard ' +
       'deviation over the workers, relative to it.',
     ...Object.entries(workloads).flatMap(([name, { about }]) => {
@@ -23,7 +23,16 @@ function table(lines: readonly Line[]): string {
     [
       [
         ...['fleet', 'arrivals', 'requests/s a worker', 'policy', 'first token', 'p99'],
-        ...['between tokens', 'p99', 'tokens/s a worker', 'cached', 'busy', 'imbalance', 'refused'],
+        ...[
+          'between tokens',
+          'p99',
+          'whole answer',
+          'tokens/s a worker',
+          'cached',
+          'busy',
+          'imbalance',
+          'refused',
+        ],
       ],
       ...lines.map((line) => [
         `${line.workers} ${line.machines}, ${line.gateways} gateways`,
@@ -33,14 +42,15 @@ function table(lines: readonly Line[]): string {
         ...cells(line),
       ]),
     ],
-    { align: ['l', 'l', 'r', 'l', ...Array(9).fill('r')] },
+    { align: ['l', 'l', 'r', 'l', ...Array(10).fill('r')] },
   )
 }
 
 function cells(line: Line): string[] {
-  const { firstToken, betweenTokens, tokensPerSecond, cached, busy, imbalance, refused } = line
+  const { firstToken, betweenTokens, answer, tokensPerSecond, cached, busy, imbalance, refused } =
+    line
   return [
-    ...[...firstToken, ...betweenTokens].map((millis) => duration(1000 * millis)),
+    ...[...firstToken, ...betweenTokens, answer].map((millis) => duration(1000 * millis)),
     digits(tokensPerSecond),
     percent(cached),
     percent(busy),
@@ -51,9 +61,9 @@ function cells(line: Line): string[] {
 
 /** A line for the terminal. */
 export function formatLine(line: Line): string {
-  const [first, firstP99, gap, gapP99, rate, cached, busy, imbalance, refused] = cells(line)
+  const [first, firstP99, gap, gapP99, answer, rate, cached, busy, imbalance, refused] = cells(line)
   return (
-    `${line.policy.padEnd(20)} first token ${first}, p99 ${firstP99}, between ${gap}, p99 ${gapP99}, ` +
+    `${line.policy.padEnd(20)} first token ${first}, p99 ${firstP99}, between ${gap}, p99 ${gapP99}, answer ${answer}, ` +
     `${rate} tokens/s, ${cached} cached, ${busy} busy, ${imbalance} imbalance, ${refused} refused`
   )
 }

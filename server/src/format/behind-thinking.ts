@@ -1,4 +1,4 @@
-import type { Model } from 'dotpool'
+import type { ServedModel } from '../models/served-model.js'
 import { oncePerModel } from '../text/once-per-model.js'
 import { probeTemplate } from '../text/probe-template.js'
 import { beginsThinking, CLOSE, endsThinking, OPEN } from '../text/thinking.js'
@@ -10,7 +10,7 @@ const space = given({ type: 'regex', regex: '[ \\n]{0,4}' })
 export async function behindThinking(
   part: FormatPart,
   prompt: string,
-  model: Model,
+  model: ServedModel,
 ): Promise<FormatPart> {
   const thought = given({ type: 'text', without: CLOSE })
   const rest = sequenceOf(thought, literal(CLOSE), space, part)
@@ -22,7 +22,7 @@ export async function behindThinking(
 /** Whether a model thinks unless its template is told otherwise, as Qwen3 does. */
 const mayThink = oncePerModel(probe)
 
-async function probe({ chatTemplate }: Model): Promise<boolean> {
+async function probe({ chatTemplate }: ServedModel): Promise<boolean> {
   const messages = [{ role: 'user' as const, content: 'probe' }]
   const options = { templateOptions: { enable_thinking: false } }
   return endsThinking(await probeTemplate(chatTemplate, messages, options))

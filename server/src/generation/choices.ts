@@ -1,4 +1,5 @@
-import type { Generation, GenerationResult, TokenLogprobs } from 'dotpool'
+import type { GenerationResult, TokenLogprobs } from 'dotpool'
+import type { ServedGeneration } from '../models/served-model.js'
 
 /** More of one choice of an answer. */
 export interface ChoicePart {
@@ -12,11 +13,15 @@ export interface ChoicePart {
 }
 
 /** Reads choices as they come. All end where one fails, or the reader leaves. */
-export function readChoices(runs: readonly Generation[]): AsyncGenerator<ChoicePart, void, void> {
+export function readChoices(
+  runs: readonly ServedGeneration[],
+): AsyncGenerator<ChoicePart, void, void> {
   return runs.length === 1 ? readChoice(runs[0], 0) : readByTurns(runs)
 }
 
-async function* readByTurns(runs: readonly Generation[]): AsyncGenerator<ChoicePart, void, void> {
+async function* readByTurns(
+  runs: readonly ServedGeneration[],
+): AsyncGenerator<ChoicePart, void, void> {
   const readers = runs.map(readChoice)
   const pending = new Map(readers.map((reader, i) => [i, next(reader, i)]))
   try {
@@ -43,7 +48,10 @@ async function next(
   return { i, part: done ? undefined : value }
 }
 
-async function* readChoice(run: Generation, index: number): AsyncGenerator<ChoicePart, void, void> {
+async function* readChoice(
+  run: ServedGeneration,
+  index: number,
+): AsyncGenerator<ChoicePart, void, void> {
   for await (const { text, tokens, logprobs = [] } of run.chunks()) {
     yield { index, text, tokens, logprobs }
   }

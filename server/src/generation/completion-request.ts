@@ -1,8 +1,8 @@
-import type { GenerateOptions, Model } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteContext } from '../context.js'
 import { type ApiError, refuse } from '../errors.js'
 import { explain, type FormatPart } from '../format/format-part.js'
+import type { ServedModel, ServedOptions } from '../models/served-model.js'
 import { ClientGoneError } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
 import { sendEvents, type Terminator } from '../sse.js'
@@ -28,7 +28,7 @@ export interface AnswerWriter<Chunk extends object, Answer extends object> {
 /** What is particular to a kind of completion. */
 export interface Prepared<Chunk extends object, Answer extends object> {
   readonly prompts: readonly ArrayLike<number>[]
-  readonly options: GenerateOptions
+  readonly options: ServedOptions
   /** What answers are to look like. */
   readonly format?: FormatPart | undefined
   readonly writer: AnswerWriter<Chunk, Answer>
@@ -37,7 +37,7 @@ export interface Prepared<Chunk extends object, Answer extends object> {
 /** Makes tokens of the prompts of a request. */
 export type Prepare<Chunk extends object, Answer extends object> = (
   name: string,
-  model: Model,
+  model: ServedModel,
   signal: AbortSignal,
 ) => Promise<Prepared<Chunk, Answer>>
 
@@ -74,7 +74,7 @@ export async function complete<Chunk extends object, Answer extends object>(
       Array.from({ length: choices }, (_, i) => {
         const sampled = toGenerateOptions(body, p * choices + i)
         const more = { ...options, responseFormat, signal, group: work }
-        return model.generate(prompt, { ...sampled, ...more })
+        return model.generate(prompt, { ...sampled, ...more }, work.origin)
       }),
     )
     const parts = explained(work.record.watch(runs, choices), format)

@@ -1,8 +1,9 @@
-import { ArgumentError, type ChatMessage, type Model, type RenderOptions } from 'dotpool'
+import { ArgumentError, type ChatMessage, type RenderOptions } from 'dotpool'
 import { refuse } from '../errors.js'
 import { behindThinking } from '../format/behind-thinking.js'
 import { type CallRules, callsFormat } from '../format/calls-format.js'
 import type { FormatPart } from '../format/format-part.js'
+import type { ServedModel } from '../models/served-model.js'
 import type { ToolBody } from '../schemas/chat.js'
 import { callSyntaxOf } from '../text/call-syntax.js'
 import { beginsThinking } from '../text/thinking.js'
@@ -35,7 +36,7 @@ export interface Conversation {
  */
 export async function prepareConversation(
   name: string,
-  model: Model,
+  model: ServedModel,
   { messages, field, calls, content, templateOptions }: ConversationInput,
   signal: AbortSignal,
 ): Promise<Conversation> {

@@ -1,8 +1,8 @@
-import type { GenerateOptions } from 'dotpool'
+import type { ServedOptions } from '../models/served-model.js'
 import type { GenerationBody } from '../schemas/common.js'
 
 /** The library's options for what a request asks for, in OpenAI's terms; temperature and top-p are 1 by default. */
-export function toGenerateOptions(body: GenerationBody, choice: number): GenerateOptions {
+export function toGenerateOptions(body: GenerationBody, choice: number): ServedOptions {
   const { stop, seed, top_k: topK, logit_bias: logitBias } = body
   return {
     stop: typeof stop === 'string' ? [stop] : (stop ?? undefined),

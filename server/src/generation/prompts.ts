@@ -1,5 +1,5 @@
-import type { Model } from 'dotpool'
 import { ApiError } from '../errors.js'
+import type { ServedModel } from '../models/served-model.js'
 
 /** A text, tokens, or several of either. */
 export type Prompts = string | readonly string[] | readonly number[] | readonly number[][]
@@ -23,7 +23,7 @@ export interface PromptPlace {
  * @throws ApiError if the model's context has no room for them
  */
 export async function tokensOf(
-  model: Model,
+  model: ServedModel,
   place: PromptPlace,
   prompt: string | readonly number[],
   signal: AbortSignal,
@@ -39,7 +39,7 @@ export async function tokensOf(
  * @throws ApiError if the model's context has no room for them
  */
 export async function encodePrompt(
-  model: Model,
+  model: ServedModel,
   place: PromptPlace,
   text: string,
   addSpecialTokens: boolean,
@@ -52,7 +52,12 @@ export async function encodePrompt(
   return tokens
 }
 
-function checkLength(model: Model, { field, room }: PromptPlace, tokens: number, about = ''): void {
+function checkLength(
+  model: ServedModel,
+  { field, room }: PromptPlace,
+  tokens: number,
+  about = '',
+): void {
   const { maxContext } = model
   if (tokens + room <= maxContext) return
   const message =

@@ -1,7 +1,7 @@
-import type { Generation } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { toApiError } from '../errors.js'
 import type { Metrics } from '../metrics.js'
+import type { Origin, ServedGeneration } from '../models/served-model.js'
 import { ClientGoneError } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
 import { type ChoicePart, readChoices } from './choices.js'
@@ -25,7 +25,7 @@ export class RequestRecord {
   readonly #model: string
   readonly #span: RequestSpan
   readonly #start = performance.now()
-  #runs: readonly Generation[] = []
+  #runs: readonly ServedGeneration[] = []
   #choices = 1
   #firstTokenMillis: number | undefined
   #embedded: UsageBody | undefined
@@ -50,9 +50,14 @@ export class RequestRecord {
     raw.once('close', () => this.end(raw.writableFinished ? undefined : new ClientGoneError()))
   }
 
+  /** Where its work comes from. */
+  get origin(): Origin {
+    return { id: this.#request.id, trace: this.#span.carrier }
+  }
+
   /** The parts of all choices as they come. @param choices for each prompt */
   async *watch(
-    runs: readonly Generation[],
+    runs: readonly ServedGeneration[],
     choices: number,
   ): AsyncGenerator<ChoicePart, void, void> {
     this.#runs = runs

@@ -65,6 +65,20 @@ export class RequestSpan {
     return traceId === undefined ? {} : { trace_id: traceId }
   }
 
+  /** The headers by which the work in another process is a part of this; the client's own where there is no SDK. */
+  get carrier(): Record<string, string> {
+    const carrier: Record<string, string> = {}
+    if (isSpanContextValid(this.#span.spanContext())) {
+      propagation.inject(trace.setSpan(context.active(), this.#span), carrier)
+      return carrier
+    }
+    for (const name of ['traceparent', 'tracestate']) {
+      const value = this.#headers[name]
+      if (typeof value === 'string') carrier[name] = value
+    }
+    return carrier
+  }
+
   end({ usage, results, error }: Outcome): void {
     const span = this.#span
     const seconds = (millis: number | undefined) => millis && millis / 1000

@@ -1,6 +1,6 @@
-import type { Model } from 'dotpool'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteContext } from '../context.js'
+import type { Origin, ServedModel } from '../models/served-model.js'
 import { ClientGoneError, RequestScope } from '../request-scope.js'
 import type { GenerationBody } from '../schemas/common.js'
 import { RequestRecord } from './request-record.js'
@@ -30,13 +30,18 @@ export class RequestWork {
     this.#scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
   }
 
+  /** Where it comes from, for whoever does it. */
+  get origin(): Origin {
+    return this.record.origin
+  }
+
   /** Aborts where the work is in vain. */
   get signal(): AbortSignal {
     return this.#scope.signal
   }
 
-  /** The model, which stays loaded until the answer was sent. @throws as `ModelStore.acquire` */
-  async model(): Promise<Model> {
+  /** The model, which stays loaded until the answer was sent. @throws as `ModelCatalog.acquire` */
+  async model(): Promise<ServedModel> {
     return await this.#scope.use(this.name)
   }
 

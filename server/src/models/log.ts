@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ModelStore } from './store.js'
+import type { LocalModels } from './local-models.js'
 
 /** Logs what is loaded and unloaded. Returns what ends it. */
-export function logModels({ events }: ModelStore, log: FastifyBaseLogger): () => void {
+export function logModels({ events }: LocalModels, log: FastifyBaseLogger): () => void {
   const onLoaded = ({ name, millis }: { name: string; millis: number }) => {
     log.info({ model: name, millis: Math.round(millis) }, 'loaded')
   }

@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { ArgumentError, type Model } from 'dotpool'
+import type { FastifyBaseLogger } from 'fastify'
 import { ApiError, unavailable } from '../errors.js'
 import { unlessAborted } from '../within.js'
+import type { ModelCatalog } from './catalog.js'
+import type { LocalModels, ModelStoreEvents, StoredModel } from './local-models.js'
+import { logModels } from './log.js'
 
 /** A model that is loaded when it is asked for. */
 export interface ModelLoader {
@@ -23,27 +27,9 @@ export interface ModelStoreOptions {
   maxWaiting?: number | undefined
 }
 
-export type ModelStatus = 'unloaded' | 'loading' | 'loaded'
-
-/** What is known of a model, loaded or not. */
-export interface StoredModel {
-  readonly name: string
-  readonly status: ModelStatus
-  readonly maxContext: number
-  /** Requests that wait until it is loaded. */
-  readonly waiting: number
-}
-
 /** A model in use: it stays loaded until this is disposed of. */
 export interface Lease extends Disposable {
   readonly model: Model
-}
-
-/** The channels of {@link ModelStore.events}. A model is disposed of after `unloaded`. */
-export interface ModelStoreEvents {
-  loaded: [{ name: string; model: Model; millis: number }]
-  unloaded: [{ name: string; model: Model }]
-  failed: [{ name: string; error: unknown }]
 }
 
 interface Entry {
@@ -62,7 +48,7 @@ interface Entry {
  * Models that share memory. Those that fit are loaded at first, the others when a request asks for them: then those are
  * unloaded that were not used for longest, but never one that a request uses.
  */
-export class ModelStore {
+export class ModelStore implements ModelCatalog, LocalModels {
   readonly events = new EventEmitter<ModelStoreEvents>()
   /**
    * Resolves once the models are known, and those that fit are loaded.
@@ -71,7 +57,8 @@ export class ModelStore {
    */
   readonly ready: Promise<void>
   readonly #memoryBytes: number
-  readonly #maxWaiting: number
+  /** Requests that may wait for one model to be loaded. */
+  readonly maxWaiting: number
   #entries: ReadonlyMap<string, Entry> = new Map()
   #isReady = false
   #uses = 0
@@ -85,7 +72,7 @@ export class ModelStore {
       throw new ArgumentError(name, 'an integer, at least 0', String(value))
     }
     this.#memoryBytes = memoryBytes
-    this.#maxWaiting = maxWaiting
+    this.maxWaiting = maxWaiting
     if (models instanceof Promise) this.ready = models.then((given) => this.#begin(given))
     else this.ready = this.#begin(models instanceof Map ? models : new Map(Object.entries(models)))
     // whoever waits for it is told
@@ -94,6 +81,15 @@ export class ModelStore {
 
   get isReady(): boolean {
     return this.#isReady
+  }
+
+  /** It has them all itself. */
+  get local(): ModelStore {
+    return this
+  }
+
+  checkReady(): void {
+    if (!this.#isReady) throw unavailable('the model is being loaded')
   }
 
   get names(): string[] {
@@ -109,9 +105,8 @@ export class ModelStore {
     return loaded
   }
 
-  /** @throws ApiError if there is no such model */
-  info(name: string): StoredModel {
-    const { maxContext, model, loading, users } = this.#find(name)
+  info(wanted: string | undefined): StoredModel {
+    const { name, maxContext, model, loading, users } = this.#find(wanted ?? this.names[0])
     if (model !== undefined) return { name, maxContext, status: 'loaded', waiting: 0 }
     return { name, maxContext, status: loading ? 'loading' : 'unloaded', waiting: users }
   }
@@ -125,7 +120,7 @@ export class ModelStore {
   async acquire(name: string, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted()
     const entry = this.#find(name)
-    if (entry.model === undefined && entry.users >= this.#maxWaiting) {
+    if (entry.model === undefined && entry.users >= this.maxWaiting) {
       throw new ApiError(429, `too many requests wait for the model ${name} to be loaded`, {
         code: 'rate_limit_exceeded',
         retryAfterSeconds: 5,
@@ -147,6 +142,10 @@ export class ModelStore {
     }
   }
 
+  async load(name: string, signal: AbortSignal): Promise<void> {
+    using _lease = await this.acquire(name, signal)
+  }
+
   /**
    * Unloads a model, if it is loaded.
    *
@@ -163,6 +162,13 @@ export class ModelStore {
     }
     if (model !== undefined) this.#unload(entry, model)
   }
+
+  log(log: FastifyBaseLogger): () => void {
+    return logModels(this, log)
+  }
+
+  /** Those of models that run here are the server's. */
+  addMetrics(): void {}
 
   async #begin(models: Models): Promise<void> {
     const entries = new Map<string, Entry>()

@@ -26,7 +26,8 @@ export function addEmbeddingsRoute(app: App, context: RouteContext): void {
         if (text.length === 0) throw refuse(field, 'expected a text, or tokens, that is not empty')
         texts.push(await tokensOf(model, { field, room: 0 }, text, signal))
       }
-      const vectors = await model.embed(texts, { dimensions: dimensions ?? undefined, signal })
+      const options = { dimensions: dimensions ?? undefined, signal }
+      const vectors = await model.embed(texts, options, work.origin)
       const tokens = texts.reduce((sum, { length }) => sum + length, 0)
       const answer: Embeddings = {
         object: 'list',

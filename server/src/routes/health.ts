@@ -1,12 +1,11 @@
 import { Type } from '@fastify/type-provider-typebox'
-import type { RouteContext } from '../context.js'
 import { ErrorSchema, strict } from '../schemas/common.js'
 import type { App } from './app.js'
 
 const StatusSchema = strict({ status: Type.Literal('ok') })
 
-/** GET /livez, /readyz and /health: without a key. */
-export function addHealthRoutes(app: App, { service }: RouteContext): void {
+/** GET /livez, /readyz and /health: without a key. @param checkReady throws an ApiError while nothing is served */
+export function addHealthRoutes(app: App, checkReady: () => void): void {
   const ok = { status: 'ok' as const }
   const livez = { summary: 'Whether the process answers', response: { 200: StatusSchema } }
   app.get('/livez', { schema: livez }, () => ok)
@@ -16,7 +15,7 @@ export function addHealthRoutes(app: App, { service }: RouteContext): void {
   }
   for (const path of ['/readyz', '/health']) {
     app.get(path, { schema: ready }, () => {
-      service.checkReady()
+      checkReady()
       return ok
     })
   }

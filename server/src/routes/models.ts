@@ -19,9 +19,9 @@ const SuccessSchema = strict({ success: Type.Literal(true) })
 
 /** GET /v1/models and /v1/models/:id, POST /models/load and /models/unload */
 export function addModelRoutes(app: App, { service, settings }: RouteContext): void {
-  const { store } = service
+  const { catalog } = service
   const tell = (name: string): Static<typeof ModelSchema> => {
-    const { maxContext, status } = store.info(name)
+    const { maxContext, status } = catalog.info(name)
     const { created } = service
     return {
       id: name,
@@ -37,7 +37,7 @@ export function addModelRoutes(app: App, { service, settings }: RouteContext): v
     response: { 200: ModelsSchema, ...errorResponses },
   }
   app.get('/v1/models', { schema: list }, () => {
-    return { object: 'list' as const, data: store.names.map(tell) }
+    return { object: 'list' as const, data: catalog.names.map(tell) }
   })
   const one = {
     summary: 'A model',
@@ -54,7 +54,7 @@ export function addModelRoutes(app: App, { service, settings }: RouteContext): v
   }
   app.post('/models/load', { schema: load }, async ({ body }, reply) => {
     using scope = new RequestScope(service, reply, settings.requestTimeoutMillis)
-    await scope.use(body.model)
+    await catalog.load(body.model, scope.signal)
     return success
   })
   const unload = {
@@ -63,7 +63,7 @@ export function addModelRoutes(app: App, { service, settings }: RouteContext): v
     response: { 200: SuccessSchema, ...errorResponses },
   }
   app.post('/models/unload', { schema: unload }, ({ body }) => {
-    store.unload(body.model)
+    catalog.unload(body.model)
     return success
   })
 }

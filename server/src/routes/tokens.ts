@@ -1,8 +1,8 @@
 import { Type } from '@fastify/type-provider-typebox'
-import type { Model } from 'dotpool'
 import type { RouteContext } from '../context.js'
 import { ApiError } from '../errors.js'
 import { templateTools } from '../generation/conversation.js'
+import type { ServedModel } from '../models/served-model.js'
 import { RequestScope } from '../request-scope.js'
 import { MessagesSchema, type ToolBody, ToolsSchema } from '../schemas/chat.js'
 import {
@@ -97,8 +97,8 @@ interface TemplateFields {
 }
 
 function render(
-  model: Model,
-  messages: Parameters<Model['chatTemplate']['render']>[0],
+  model: ServedModel,
+  messages: Parameters<ServedModel['chatTemplate']['render']>[0],
   fields: TemplateFields,
   signal: AbortSignal,
 ): Promise<string> {

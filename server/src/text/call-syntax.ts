@@ -1,4 +1,4 @@
-import type { ChatMessage, Model } from 'dotpool'
+import type { ChatMessage } from 'dotpool'
 import {
   anyOf,
   type FormatPart,
@@ -7,6 +7,7 @@ import {
   repeat,
   sequenceOf,
 } from '../format/format-part.js'
+import type { ServedModel } from '../models/served-model.js'
 import type { CallParser } from './call-reader.js'
 import { CLOSE, HermesCalls, OPEN } from './hermes-calls.js'
 import { Llama3Calls } from './llama3-calls.js'
@@ -73,7 +74,7 @@ const syntaxes = [hermes, llama3]
 /** The syntax that a model calls functions in; undefined if it is none of those that are known. */
 export const callSyntaxOf = oncePerModel(probe)
 
-async function probe({ chatTemplate }: Model): Promise<CallSyntax | undefined> {
+async function probe({ chatTemplate }: ServedModel): Promise<CallSyntax | undefined> {
   if (!chatTemplate.exists) return undefined
   // a template that cannot write calls may refuse them
   const options = { tools, addGenerationPrompt: false }

@@ -1,10 +1,10 @@
-import type { Model } from 'dotpool'
+import type { ServedModel } from '../models/served-model.js'
 
 /** Asks a question of each model once, and keeps the answer for as long as the model. A failure is no answer. */
 export function oncePerModel<Answer>(
-  ask: (model: Model) => Promise<Answer>,
-): (model: Model) => Promise<Answer> {
-  const known = new WeakMap<Model, Promise<Answer>>()
+  ask: (model: ServedModel) => Promise<Answer>,
+): (model: ServedModel) => Promise<Answer> {
+  const known = new WeakMap<ServedModel, Promise<Answer>>()
   return (model) => {
     const found = known.get(model)
     if (found !== undefined) return found

@@ -56,8 +56,8 @@ async function ofGguf(source: string): Promise<Companions> {
   const texts = await Texts.open(text)
   const files = await texts.files().finally(() => texts.end(new DisposedError(source)))
   const writeTo = async (folder: string) => {
-    for (const [name, bytes] of Object.entries(files)) {
-      await writeFile(join(folder, name), bytes, { flush: true })
+    for (const [name, bytes] of Object.entries<Uint8Array | undefined>({ ...files })) {
+      if (bytes !== undefined) await writeFile(join(folder, name), bytes, { flush: true })
     }
   }
   return { config: { ...json, eos_token_id: texts.eosTokenIds }, writeTo }

@@ -75,6 +75,14 @@ export class Decoder {
     return this.#parts.network.linears
   }
 
+  get network(): Network {
+    return this.#parts.network
+  }
+
+  get cacheType(): CacheType {
+    return this.#parts.cacheType
+  }
+
   get stats(): ModelStats {
     return this.#scheduler.stats
   }

@@ -46,6 +46,8 @@ export interface TokenSink {
   readonly room: number
   /** Returns true where the text ends with it. */
   push(token: number, logProbs: LogProbs | undefined): boolean
+  /** The same of a token that its consumer has. */
+  replay(token: number): boolean
   /** There are no more tokens. */
   end(reason: FinishReason): void
   /** There are no more tokens, for an error, or what a signal was aborted with. */
@@ -128,6 +130,15 @@ export class GenerateRequest extends Request {
     return undefined
   }
 
+  /** Takes tokens that an earlier request with these settings has sampled. Before it is submitted. */
+  replay(tokens: ArrayLike<number>): void {
+    const { sink } = this.#settings
+    for (let i = 0; i < tokens.length && !this.hasEnded; i++) {
+      this.replayed++
+      this.#add(tokens[i], () => sink.replay(tokens[i]))
+    }
+  }
+
   abort(reason: unknown): void {
     if (this.end('aborted')) this.#settings.sink.fail(reason, 'aborted')
   }
@@ -164,15 +175,20 @@ export class GenerateRequest extends Request {
   }
 
   #accept(token: number, logProbs: LogProbs | undefined): void {
-    const { sampler, sink, constraint, maxTokens, endTokens } = this.#settings
     if (this.hasEnded) return // by a processor
-    this.tokens.push(token)
     if (this.firstTokenAt === undefined) {
       this.firstTokenAt = performance.now()
       this.onFirstToken?.()
     }
+    this.#add(token, () => this.#settings.sink.push(token, logProbs))
+  }
+
+  /** @param give hands the token on; returns whether the text ends with it */
+  #add(token: number, give: () => boolean): void {
+    const { sampler, constraint, maxTokens, endTokens } = this.#settings
+    this.tokens.push(token)
     sampler.accept(token)
-    if (endTokens.includes(token) || sink.push(token, logProbs)) this.#finish('stop')
+    if (endTokens.includes(token) || give()) this.#finish('stop')
     else if (this.completionTokens === maxTokens) this.#finish('length')
     else if (this.tokens.length === this.capacity) this.#finish('context')
     else if (constraint !== undefined) this.#constrain(constraint, token)

@@ -43,6 +43,8 @@ export abstract class Request {
   status: 'waiting' | 'running' | 'ended' = 'waiting'
   /** While it runs. */
   sequence: Sequence | undefined
+  /** Tokens behind the prompt that an earlier request had sampled. */
+  replayed = 0
   /** Rows of it in steps that have not ended, a speculative one among them. */
   inFlight = 0
   /** Tokens whose keys and values were there when it was first admitted; undefined before. */
@@ -89,6 +91,11 @@ export abstract class Request {
   /** Tokens that were sampled, one that ends the text among them. */
   get completionTokens(): number {
     return this.tokens.length - this.promptTokens
+  }
+
+  /** Those that this request has sampled. */
+  get sampledTokens(): number {
+    return this.completionTokens - this.replayed
   }
 
   get hasEnded(): boolean {

@@ -48,6 +48,9 @@ export interface ModelStats {
   waiting: number
   /** Tokens of their prompts that are yet to be computed. */
   queuedTokens: number
+  /** How many requests may wait, and tokens: the bounds of `limitQueue`. */
+  maxQueue: number
+  maxQueuedTokens: number | undefined
   /** Memory of the KV cache that running requests and kept prefixes hold, bytes. */
   kvBytes: number
   /** The most that it may hold, bytes. */
@@ -161,7 +164,8 @@ export class Scheduler {
     const current = [...this.#running, ...this.#waiting]
     return {
       ...this.#counts,
-      sampledTokens: current.reduce((sum, r) => sum + r.completionTokens, this.#sampledTokens),
+      ...this.limits,
+      sampledTokens: current.reduce((sum, r) => sum + r.sampledTokens, this.#sampledTokens),
       running: this.#running.length,
       waiting: this.#waiting.length,
       queuedTokens: this.#queuedTokens,
@@ -199,7 +203,7 @@ export class Scheduler {
   #release(request: Request): void {
     remove(this.#waiting, request)
     remove(this.#running, request)
-    this.#sampledTokens += request.completionTokens
+    this.#sampledTokens += request.sampledTokens
     const { sequence } = request
     request.sequence = undefined
     publishFinished(this.#model, request)

@@ -2,6 +2,7 @@ import {
   ArgumentError,
   checkBoolean,
   checkInteger,
+  checkList,
   checkSignal,
   copyArray,
   describe,
@@ -9,11 +10,7 @@ import {
 import { type LogProbOptions, MAX_CANDIDATES } from '../../ops/sample-rows.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import type { Decoder } from '../decoder/decoder.js'
-import {
-  GenerateRequest,
-  type LogitsProcessor,
-  type TokenSink,
-} from '../decoder/generate-request.js'
+import { GenerateRequest, type LogitsProcessor } from '../decoder/generate-request.js'
 import { copyResponseFormat, type ResponseFormat } from '../grammar/response-format.js'
 import type { GrammarText } from '../grammar/thread/grammar-text.js'
 import type { GrammarThread } from '../grammar/thread/grammar-thread.js'
@@ -45,6 +42,12 @@ export interface GenerateTokensOptions {
    * where `maxTokens` or the context cut it off. Log probabilities are those without it.
    */
   responseFormat?: ResponseFormat | undefined
+  /**
+   * Tokens that a call with the same prompt, options and seed has given before it was broken off, on this machine or
+   * another: the text goes on behind them with the tokens that it would have had. They are computed like a prompt, all at
+   * once, and not given again; the result has them.
+   */
+  resumeAfter?: ArrayLike<number> | undefined
   /** Stops the work; the next read rejects with its reason. */
   signal?: AbortSignal | undefined
   /**
@@ -70,6 +73,7 @@ const generateTokensOptions: OptionNames<GenerateTokensOptions> = {
   processors: true,
   ignoreEnd: checkBoolean,
   responseFormat: true,
+  resumeAfter: true,
   signal: checkSignal,
   group: (name, value) => {
     const isObject = typeof value === 'object' && value !== null
@@ -117,14 +121,13 @@ export function generateText(
   const settings = readSettings(model, others)
   const { signal } = settings
   const encoding = encode(model, prompt, signal, { tools, templateOptions })
-  const start: Start = async (sink) => {
+  const start: Start = async (run) => {
     const tokens = await encoding
     const detokenizer: Detokenizer = {
       stream: model.tokenizer.stream(tokens),
       stops: new StopFinder(stops),
     }
-    const request = await startRequest(model, tokens, settings, sink, logprobs)
-    return { request, detokenizer }
+    await startRequest(model, tokens, settings, { run, detokenizer, logprobs })
   }
   return new Generation(new Run(start, () => decoder.wake(), signal))
 }
@@ -142,9 +145,8 @@ export function generateTokens(
   const { decoder } = model
   const settings = readSettings(model, checkOptions(options, generateTokensOptions))
   const tokens = copyPrompt(decoder, prompt, 'tokens')
-  const start: Start = async (sink) => {
-    const request = await startRequest(model, tokens, settings, sink, undefined)
-    return { request, detokenizer: undefined }
+  const start: Start = async (run) => {
+    await startRequest(model, tokens, settings, { run })
   }
   return tokensOf(new Run(start, () => decoder.wake(), settings.signal))
 }
@@ -156,6 +158,7 @@ interface Settings {
   processors: readonly LogitsProcessor[]
   ignoreEnd: boolean
   responseFormat: ResponseFormat | undefined
+  resumeAfter: Uint32Array
   signal: AbortSignal | undefined
   group: object | undefined
 }
@@ -164,6 +167,7 @@ function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions)
   const { maxTokens = 256, sampling = {}, processors, ignoreEnd = false, signal, group } = options
   const { config } = model.decoder
   checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER)
+  const { resumeAfter = [] } = options
   const responseFormat = copyResponseFormat(options.responseFormat)
   if (responseFormat !== undefined) checkCanConstrain(model.grammars, ignoreEnd)
   return {
@@ -172,9 +176,18 @@ function readSettings(model: ConstrainedDecoder, options: GenerateTokensOptions)
     processors: copyProcessors(processors),
     ignoreEnd,
     responseFormat,
+    resumeAfter: copyResumed(model.decoder, resumeAfter, maxTokens),
     signal,
     group,
   }
+}
+
+function copyResumed(decoder: Decoder, tokens: ArrayLike<number>, maxTokens: number): Uint32Array {
+  const length = checkList('resumeAfter', tokens, 'an array of token ids')
+  if (length === 0) return new Uint32Array(0)
+  const copy = decoder.copyTokens(tokens, 'resumeAfter')
+  if (copy.length <= maxTokens) return copy
+  throw new ArgumentError('resumeAfter', `at most maxTokens tokens, ${maxTokens}`, `${copy.length}`)
 }
 
 /** A text that follows a grammar ends by a token that says so. */
@@ -218,34 +231,39 @@ function copyPrompt(decoder: Decoder, prompt: ArrayLike<number>, argument: strin
   return tokens
 }
 
+/** Where tokens go, and what is told of them. */
+interface Output {
+  readonly run: Run
+  readonly detokenizer?: Detokenizer
+  readonly logprobs?: number | undefined
+}
+
 /** Has a thread follow the text first, if that is to have a format. */
 async function startRequest(
   model: ConstrainedDecoder,
   prompt: Uint32Array,
   settings: Settings,
-  sink: TokenSink,
-  logprobs: number | undefined,
-): Promise<GenerateRequest> {
+  output: Output,
+): Promise<void> {
   const { decoder } = model
   const { responseFormat: format, signal } = settings
-  if (format === undefined) return makeRequest(decoder, prompt, settings, sink, undefined, logprobs)
+  if (format === undefined) return submitRequest(decoder, prompt, settings, output, undefined)
   const text = await model.grammars.open(format, prompt.length, signal)
   try {
-    return makeRequest(decoder, prompt, settings, sink, text, logprobs)
+    submitRequest(decoder, prompt, settings, output, text)
   } catch (error) {
     text.close()
     throw error
   }
 }
 
-function makeRequest(
+function submitRequest(
   decoder: Decoder,
   prompt: Uint32Array,
-  { maxTokens, sampling, processors, ignoreEnd, signal, group }: Settings,
-  sink: TokenSink,
+  { maxTokens, sampling, processors, ignoreEnd, resumeAfter, signal, group }: Settings,
+  { run, detokenizer, logprobs }: Output,
   constraint: GrammarText | undefined,
-  logprobs: number | undefined,
-): GenerateRequest {
+): void {
   const { pool, maxContext, config } = decoder
   const { memory } = pool
   const capacity = Math.min(prompt.length + maxTokens, maxContext)
@@ -255,7 +273,7 @@ function makeRequest(
       : { count: logprobs, copy: memory.array('float32', config.vocabSize) }
   const request = new GenerateRequest(prompt, {
     sampler: new TokenSampler(memory, sampling, prompt, capacity, logProbs),
-    sink,
+    sink: run,
     processors,
     constraint,
     maxTokens,
@@ -268,8 +286,9 @@ function makeRequest(
     onReady: () => decoder.wake(),
     onFail: (error) => request.fail(error),
   })
+  run.attach(request, detokenizer)
+  request.replay(resumeAfter)
   decoder.submit(request)
-  return request
 }
 
 function copyProcessors(processors: readonly LogitsProcessor[] = []): LogitsProcessor[] {

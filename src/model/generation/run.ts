@@ -61,10 +61,8 @@ export interface Detokenizer {
   readonly stops: StopFinder
 }
 
-/** Starts the work: makes the request that gives its tokens to a sink. */
-export type Start = (
-  sink: TokenSink,
-) => Promise<{ request: GenerateRequest; detokenizer: Detokenizer | undefined }>
+/** Starts the work: makes the request that gives its tokens to the run, and attaches it before it is submitted. */
+export type Start = (run: Run) => Promise<void>
 
 /** The generation of one text, from its start to its result. It goes on whether somebody reads it or not. */
 export class Run implements TokenSink {
@@ -108,19 +106,27 @@ export class Run implements TokenSink {
     this.#request?.abort(undefined)
   }
 
+  /** What gives it tokens, and makes text of them. */
+  attach(request: GenerateRequest, detokenizer: Detokenizer | undefined): void {
+    this.#request = request
+    this.#detokenizer = detokenizer
+    if (this.#result.isSettled) request.abort(undefined)
+  }
+
   get room(): number {
     return this.#channel.room
   }
 
+  replay(token: number): boolean {
+    return this.#take(token).isLast
+  }
+
   push(token: number, logProbs: LogProbs | undefined): boolean {
-    const { stream, stops } = this.#detokenizer ?? {}
-    const text = stops === undefined ? '' : stops.push(stream?.push(token) ?? '')
+    const { text, isLast } = this.#take(token)
     const logprobs = logProbs && [toLogprobs(token, logProbs)]
-    this.#tokens.push(token)
-    this.#text += text
     if (logprobs !== undefined) this.#logprobs.push(...logprobs)
     this.#channel.push({ text, tokens: [token], logprobs })
-    return stops?.found ?? false
+    return isLast
   }
 
   end(reason: FinishReason): void {
@@ -141,17 +147,21 @@ export class Run implements TokenSink {
     this.#channel.fail(error)
   }
 
+  /** Adds a token. Tells the text that is certain by it, and whether the text ends there. */
+  #take(token: number): { text: string; isLast: boolean } {
+    const { stream, stops } = this.#detokenizer ?? {}
+    const text = stops === undefined ? '' : stops.push(stream?.push(token) ?? '')
+    this.#tokens.push(token)
+    this.#text += text
+    return { text, isLast: stops?.found ?? false }
+  }
+
   #begin(): void {
     if (this.#hasStarted) return
     this.#hasStarted = true
-    this.#start(this).then(
-      ({ request, detokenizer }) => {
-        this.#request = request
-        this.#detokenizer = detokenizer
-        if (this.#result.isSettled) request.abort(undefined)
-      },
-      (error) => this.fail(error, this.#signal?.aborted ? 'aborted' : undefined),
-    )
+    this.#start(this).catch((error) => {
+      this.fail(error, this.#signal?.aborted ? 'aborted' : undefined)
+    })
   }
 
   #settle(finishReason: FinishReason): void {

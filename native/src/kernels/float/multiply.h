@@ -39,6 +39,16 @@ enum { GROUP = 16, GROUP_VECTORS = GROUP / DP_WIDTH, TILE_VECTORS = TILE_GROUPS 
 /* P at most; how early the L1 is told, as measured. */
 enum { MOST_PACKED = 2, BUNDLES_AHEAD = 4 };
 
+/*
+ * Has a sum computed here. With sixteen registers gcc would rather keep products of the steps to come, until sums have
+ * to go to memory.
+ */
+#if DP_WIDTH == 8 && !defined(__clang__)
+#define DP_COMPUTED(sum) __asm__("" : "+x"(sum))
+#else
+#define DP_COMPUTED(sum) (void)(sum)
+#endif
+
 /* Steps [from, to) of one bundle; a stands at its first. */
 DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const float *a, size_t a_stride, const char *b,
                              size_t b_group, int rows, int vectors, dp_type type, int from, int to) {
@@ -49,7 +59,11 @@ DP_INLINE void dp_add_bundle(dp_vector sums[TILE_ROWS][TILE_VECTORS], const floa
   }
   for (int i = from; i < to; i++) {
     for (int r = 0; r < rows; r++) {
-      for (int v = 0; v < vectors; v++) sums[r][v] += a[r * a_stride + i] * wide[v][i];
+      for (int v = 0; v < vectors; v++) {
+        dp_vector sum = sums[r][v] + a[r * a_stride + i] * wide[v][i];
+        DP_COMPUTED(sum);
+        sums[r][v] = sum;
+      }
     }
   }
 }

@@ -29,7 +29,7 @@ export interface Choice {
 
 /**
  * Decides which worker of a model gets a request: the one that it costs least time, its own and that of the requests
- * there, of two that probably have the beginning of its prompt in their cache and two drawn at random. So a worker that
+ * there, of some that probably have the beginning of its prompt in their cache and some drawn at random. So a worker that
  * has the prefix is chosen unless it is behind by more than the prefix saves; and gateways that choose at the same time,
  * by the same announcements, do not all choose the same.
  *
@@ -45,7 +45,7 @@ export class Router {
   readonly #random: () => number
 
   constructor({
-    candidates = 2,
+    candidates = 4,
     answerTokens = 64,
     prefixLifeMillis = 5 * 60_000,
     maxPrefixes = 2 ** 18,

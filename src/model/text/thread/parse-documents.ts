@@ -29,7 +29,11 @@ export function parseFiles({
     template: template && decode(template),
     templateFile: (template ?? config).file,
     eosTokenIds: [],
-    files: () => ({}),
+    files: () => ({
+      ...(tokenizer && { 'tokenizer.json': tokenizer.bytes.slice() }),
+      ...(config.bytes && { 'tokenizer_config.json': config.bytes.slice() }),
+      ...(template && { 'chat_template.jinja': template.bytes.slice() }),
+    }),
   }
 }
 

@@ -14,8 +14,15 @@ export interface TextContents {
   readonly eosTokenIds: readonly number[]
 }
 
-/** Files about text that a checkpoint has not, for it is no folder, but a folder of the same model has; by name. */
-export type TextFiles = Readonly<Record<string, Uint8Array<ArrayBuffer>>>
+/**
+ * What a checkpoint says about text: the contents of files in the Hugging Face layout, by their names. None of them must
+ * be there.
+ */
+export interface TextFiles {
+  readonly 'tokenizer.json'?: Uint8Array | undefined
+  readonly 'tokenizer_config.json'?: Uint8Array | undefined
+  readonly 'chat_template.jinja'?: Uint8Array | undefined
+}
 
 /** What can be asked for, by its kind. */
 export interface TextRequests {

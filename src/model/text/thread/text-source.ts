@@ -1,7 +1,20 @@
 import { join } from 'node:path'
+import { ArgumentError, describe } from '../../../errors.js'
+import { checkOptions, type OptionNames } from '../../../options.js'
+import { viewOf } from '../../../views.js'
 import { FileLimit, ifThere, readBytes } from '../../json/files.js'
+import type { TextFiles } from './service.js'
 
+const TOKENIZER = 'tokenizer.json'
 const CONFIG = 'tokenizer_config.json'
+const TEMPLATE = 'chat_template.jinja'
+
+/** The most bytes that each may have. */
+const limits: Readonly<Record<keyof TextFiles, number>> = {
+  [TOKENIZER]: FileLimit.tokenizer,
+  [CONFIG]: FileLimit.tokenizerConfig,
+  [TEMPLATE]: FileLimit.chatTemplate,
+}
 
 /** A file as it was read, in memory that threads share. */
 export interface SourceFile {
@@ -36,16 +49,41 @@ export type TextSource =
  * @throws FormatError naming the file that cannot be read
  */
 export async function readTextSource(folder: string): Promise<TextSource & { format: 'json' }> {
-  const read = async (name: string, limit: number): Promise<SourceFile | undefined> => {
+  const read = async (name: keyof TextFiles): Promise<SourceFile | undefined> => {
     const file = join(folder, name)
-    const bytes = await ifThere(readBytes(file, limit))
+    const bytes = await ifThere(readBytes(file, limits[name]))
     return bytes && { file, bytes }
   }
-  const tokenizer = await read('tokenizer.json', FileLimit.tokenizer)
-  const config = (await read(CONFIG, FileLimit.tokenizerConfig)) ?? {
-    file: join(folder, CONFIG),
-    bytes: undefined,
-  }
-  const template = await read('chat_template.jinja', FileLimit.chatTemplate)
+  const tokenizer = await read(TOKENIZER)
+  const config = (await read(CONFIG)) ?? { file: join(folder, CONFIG), bytes: undefined }
+  const template = await read(TEMPLATE)
   return { format: 'json', tokenizer, config, template }
+}
+
+const fileNames: OptionNames<TextFiles> = { [TOKENIZER]: true, [CONFIG]: true, [TEMPLATE]: true }
+
+/**
+ * Copies the contents of such files.
+ *
+ * @throws ArgumentError naming what is no file about text, or too large
+ */
+export function copyTextSource(files: TextFiles): TextSource & { format: 'json' } {
+  const checked = checkOptions(files, fileNames, 'files')
+  const copy = (name: keyof TextFiles): SourceFile | undefined => {
+    const given = checked[name]
+    return given === undefined ? undefined : { file: name, bytes: copyBytes(name, given) }
+  }
+  const config = copy(CONFIG) ?? { file: CONFIG, bytes: undefined }
+  return { format: 'json', tokenizer: copy(TOKENIZER), config, template: copy(TEMPLATE) }
+}
+
+function copyBytes(name: keyof TextFiles, given: unknown): Uint8Array<SharedArrayBuffer> {
+  const bytes = viewOf(Uint8Array, given)
+  if (bytes === undefined || bytes.length > limits[name]) {
+    const expected = `a Uint8Array of at most ${limits[name]} bytes`
+    throw new ArgumentError(`files['${name}']`, expected, describe(given))
+  }
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+  copy.set(bytes)
+  return copy
 }

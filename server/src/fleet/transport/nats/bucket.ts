@@ -1,0 +1,118 @@
+import type { EventEmitter } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import { type JetStreamClient, StorageType } from '@nats-io/jetstream'
+import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
+import type { QueuedIterator } from '@nats-io/transport-node'
+import type { Bucket, Subscription, TransportEvents } from '../transport.js'
+
+/** When a watch that has ended begins anew. */
+const RETRY_MILLIS = 500
+
+/** A bucket of JetStream's key-value store. It is in memory: a server that starts anew has none, until it is made again. */
+export class NatsBucket implements Bucket {
+  readonly #kvm: Kvm
+  readonly #name: string
+  readonly #ttlMillis: number
+  readonly #events: EventEmitter<TransportEvents>
+  #opening: Promise<KV> | undefined
+
+  constructor(
+    client: JetStreamClient,
+    name: string,
+    ttlMillis: number,
+    events: EventEmitter<TransportEvents>,
+  ) {
+    this.#kvm = new Kvm(client)
+    this.#name = name
+    this.#ttlMillis = ttlMillis
+    this.#events = events
+    events.on('restored', () => this.#forget())
+  }
+
+  async open(): Promise<void> {
+    await this.#open()
+  }
+
+  async put(key: string, value: Uint8Array): Promise<void> {
+    await this.#use((bucket) => bucket.put(key, value))
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#use((bucket) => bucket.delete(key))
+  }
+
+  watch(onChange: (key: string, value: Uint8Array | undefined) => void): Subscription {
+    const watch = new Watch(this, onChange, this.#events)
+    return { end: () => watch.end() }
+  }
+
+  /** @internal */
+  async entries(): Promise<QueuedIterator<KvWatchEntry>> {
+    return await this.#use((bucket) => bucket.watch())
+  }
+
+  async #use<Result>(work: (bucket: KV) => Promise<Result>): Promise<Result> {
+    const bucket = await this.#open()
+    try {
+      return await work(bucket)
+    } catch (error) {
+      // it may be gone
+      this.#forget()
+      throw error
+    }
+  }
+
+  #open(): Promise<KV> {
+    const options = { storage: StorageType.Memory, ttl: this.#ttlMillis }
+    this.#opening ??= this.#kvm.create(this.#name, options)
+    this.#opening.catch(() => this.#forget())
+    return this.#opening
+  }
+
+  #forget(): void {
+    this.#opening = undefined
+  }
+}
+
+/** Watches a bucket, and begins anew where that ends, or the connection was lost. */
+class Watch {
+  readonly #bucket: NatsBucket
+  readonly #onChange: (key: string, value: Uint8Array | undefined) => void
+  readonly #events: EventEmitter<TransportEvents>
+  readonly #begin = () => this.#entries?.stop()
+  #entries: QueuedIterator<KvWatchEntry> | undefined
+  #hasEnded = false
+
+  constructor(
+    bucket: NatsBucket,
+    onChange: (key: string, value: Uint8Array | undefined) => void,
+    events: EventEmitter<TransportEvents>,
+  ) {
+    this.#bucket = bucket
+    this.#onChange = onChange
+    this.#events = events
+    events.on('restored', this.#begin)
+    void this.#run()
+  }
+
+  end(): void {
+    this.#hasEnded = true
+    this.#events.off('restored', this.#begin)
+    this.#entries?.stop()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#hasEnded) {
+      try {
+        this.#entries = await this.#bucket.entries()
+        if (this.#hasEnded) this.#entries.stop()
+        for await (const { key, operation, value } of this.#entries) {
+          this.#onChange(key, operation === 'PUT' ? value : undefined)
+        }
+      } catch (error) {
+        if (!this.#hasEnded) this.#events.emit('failed', error)
+      }
+      if (!this.#hasEnded) await setTimeout(RETRY_MILLIS, undefined, { ref: false })
+    }
+  }
+}
