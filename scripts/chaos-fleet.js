@@ -36,13 +36,14 @@ const episodes = []
 const meanMillis = Math.max(oracle.meanMillis, LEAST_MILLIS)
 const load = new Load(fleet, oracle.all, new Random(seed + 1), tally, episodes, meanMillis)
 const deck = new Deck(random)
+const struck = Object.assign(fleet, { clients: load })
 
 const start = performance.now()
 console.log(`a request each ${Math.round(meanMillis)} ms`)
 load.begin()
 while (isToGoOn()) {
   await calm()
-  const episode = new Episode(deck, fleet, random)
+  const episode = new Episode(deck, struck, random)
   episodes.push(episode)
   console.log(`${seconds()} s: ${episode}`)
   await episode.act()

@@ -1,9 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 
 /** @import { Random } from '../../random.js' */
-/** @import { Deck, Fleet } from './faults.js' */
-/** @import { Member } from './member.js' */
-/** @import { NatsServer } from './nats.js' */
+/** @import { Deck, Fleet, Target } from './faults.js' */
 
 /** Faults that may strike at once. */
 const MOST_FAULTS = 3
@@ -37,7 +35,7 @@ export class Episode {
     return this.start <= to && this.end >= from
   }
 
-  /** What befalls a member. @param {Member | NatsServer} member */
+  /** What befalls a member. @param {Target} member */
   faultsOf(member) {
     return this.#dealt.flatMap(({ fault, targets }) =>
       targets.includes(member) ? [fault.name] : [],

@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises'
  */
 
 /** @import { Random } from '../../random.js' */
+/** @import { Load } from './load.js' */
 /** @import { Member } from './member.js' */
 /** @import { NatsServer } from './nats.js' */
 
@@ -15,14 +16,17 @@ import { setTimeout } from 'node:timers/promises'
  * @property {NatsServer} nats
  * @property {Member[]} workers
  * @property {Member[]} gateways
+ * @property {Load} clients
  */
+
+/** @typedef {Member | NatsServer | Load} Target what a fault strikes, or comes from */
 
 /**
  * A fault, until all is restored.
  *
  * @typedef {object} Fault
  * @property {string} name
- * @property {(fleet: Fleet) => (Member | NatsServer)[]} candidates
+ * @property {(fleet: Fleet) => Target[]} candidates
  * @property {number} count how many of them it strikes
  * @property {(targets: any[], random: Random) => Promise<void>} act
  */
@@ -72,7 +76,7 @@ export const faults = [
       name: `a ${role.slice(0, -1)} is ${what}`,
       candidates: (/** @type {Fleet} */ fleet) => fleet[role],
       count: 1,
-      act: async (/** @type {[Member]} */ [member], /** @type {Random} */ random) => {
+      act: async (/** @type {Member[]} */ [member], /** @type {Random} */ random) => {
         await busy(member)
         await act(member, random)
       },
@@ -93,6 +97,22 @@ export const faults = [
     candidates: ({ nats }) => [nats],
     count: 1,
     act: ([nats], random) => suspend(nats, random),
+  },
+  {
+    name: 'all workers are killed',
+    candidates: ({ workers }) => workers,
+    count: Number.POSITIVE_INFINITY,
+    async act(/** @type {Member[]} */ workers, random) {
+      await Promise.all(workers.map((worker) => worker.kill()))
+      await outage(random)
+      await Promise.all(workers.map((worker) => worker.start()))
+    },
+  },
+  {
+    name: 'clients come in a crowd',
+    candidates: ({ clients }) => [clients],
+    count: 1,
+    act: (/** @type {Load[]} */ [clients]) => clients.crowd(),
   },
   {
     name: 'all workers are restarted in turn',
@@ -160,9 +180,9 @@ export class Deck {
    */
   deal(fleet, most) {
     if (this.#cards.length === 0) this.#shuffle()
-    /** @type {Set<Member | NatsServer>} */
+    /** @type {Set<Target>} */
     const struck = new Set()
-    /** @type {{ fault: Fault, targets: (Member | NatsServer)[] }[]} */
+    /** @type {{ fault: Fault, targets: Target[] }[]} */
     const dealt = []
     for (const fault of [...this.#cards]) {
       const candidates = fault.candidates(fleet)

@@ -13,8 +13,11 @@ const PREFIX = 'chaos'
 const WORKERS = 3
 const GATEWAYS = 2
 
-/** A request that gateways cannot place, or that takes longer, ends by then. */
-const TIMEOUT_SECONDS = 60
+/** A request that takes longer ends by then, also one that its gateway is to finish before it ends itself. */
+const TIMEOUT_SECONDS = 100
+
+/** Room that few requests take: memory, and who may wait for it. */
+const room = ['--kv-bytes', '16m', '--max-queue', '4']
 
 /** In which all must be well again once faults are over, and quiet once all clients are through. */
 const RECOVERY_MILLIS = 60_000
@@ -40,9 +43,9 @@ export class ChaosFleet {
    */
   static async start(folder) {
     const fleet = new ChaosFleet(await NatsServer.start())
-    const model = ['--model', `${MODEL}=${folder}`, '--threads', '1', '--kv-bytes', '64m']
+    const model = ['--model', `${MODEL}=${folder}`, '--threads', '1', ...room]
     for (let i = 1; i <= WORKERS; i++) fleet.workers.push(await fleet.#add('worker', i, model))
-    const limits = ['--timeout', `${TIMEOUT_SECONDS}`]
+    const limits = ['--timeout', `${TIMEOUT_SECONDS}`, '--drain', `${TIMEOUT_SECONDS}`]
     for (let i = 1; i <= GATEWAYS; i++) fleet.gateways.push(await fleet.#add('gateway', i, limits))
     await Promise.all(fleet.members.map((member) => member.ready()))
     await fleet.well()

@@ -15,7 +15,10 @@ import { BrokenError, exchange } from '../server/exchange.js'
 /** @import { Expected } from './oracle.js' */
 
 /** In which a request must come to its end: what gateways wait for at most, and some. */
-const LIMIT_MILLIS = 100_000
+const LIMIT_MILLIS = 120_000
+
+/** Clients that come at once, where there is room for less. */
+const CROWD = 100
 
 /** The share of requests that take so long that faults meet them. */
 const LONG = 0.4
@@ -54,7 +57,14 @@ const LATE_OR_SUSPENDED = /is (far away|suspended)$/
 /** One after another is never all. */
 const LATE_OR_IN_TURN = /is far away$|in turn$/
 
+/** The column of the longest time that an answer took. */
+const LONGEST = 'longest, s'
+
+/** @returns {Record<string, number>} */
+const emptyRow = () => ({ ...Object.fromEntries(ends.map((end) => [end, 0])), [LONGEST]: 0 })
+
 export class Load {
+  name = 'clients'
   /** How requests have ended, by what befell the fleet meanwhile. @type {Map<string, Record<string, number>>} */
   table = new Map()
   /** How each has ended, by its id. @type {Map<string, typeof ends[number]>} */
@@ -75,7 +85,7 @@ export class Load {
   #coming
 
   /**
-   * @param {Fleet} fleet
+   * @param {Omit<Fleet, 'clients'>} fleet
    * @param {Expected[]} oracle
    * @param {Random} random
    * @param {Tally} tally
@@ -102,23 +112,34 @@ export class Load {
     await Promise.all(this.#open)
   }
 
+  /** Has many clients come at once, of whom each wants little. Resolves once they are through. */
+  async crowd() {
+    await Promise.all(Array.from({ length: CROWD }, () => this.#serve(false)))
+  }
+
   async #come() {
     const { signal } = this.#ending
     while (!signal.aborted) {
       // as often in any time as in any other of its length
       const millis = -Math.log(1 - this.#random.below(2 ** 20) / 2 ** 20) * this.#meanMillis
       await setTimeout(millis, undefined, { signal }).catch(() => {})
-      const asking = this.#ask().catch((error) => this.#tally.fail(error.stack))
-      this.#open.add(asking)
-      void asking.then(() => this.#open.delete(asking))
+      void this.#serve(this.#random.chance(LONG))
     }
   }
 
-  async #ask() {
-    const isLong = this.#random.chance(LONG)
+  /** A client. @param {boolean} isLong */
+  async #serve(isLong) {
+    const asking = this.#ask(isLong).catch((error) => this.#tally.fail(error.stack))
+    this.#open.add(asking)
+    await asking
+    this.#open.delete(asking)
+  }
+
+  /** @param {boolean} isLong */
+  async #ask(isLong) {
     const expected = this.#random.pick(this.#oracle.filter((each) => each.isLong === isLong))
     const gateway = this.#random.pick(this.#fleet.gateways)
-    const stream = this.#random.chance(0.6)
+    const stream = expected.canStream && this.#random.chance(0.6)
     const manners = this.#pickManners(expected)
     const leaves = manners.leavesAfterMillis !== undefined
     const id = `chaos-${++this.#count}`
@@ -173,7 +194,8 @@ export class Load {
     if (answer.isWhole) return 'answered'
     if (answer.error !== undefined) {
       this.#checkError(asked, answer.error)
-      this.#explain(asked, answer.error)
+      // what was begun waits for longer than any fault lasts
+      this.#fail(asked, `a stream is given up: ${answer.error}`)
       return 'error in a stream'
     }
     if (!hasLeft) this.#fail(asked, `a stream that does not end: ${text.slice(-500)}`)
@@ -249,8 +271,10 @@ export class Load {
     const faults = new Set(episodes.flatMap((episode) => episode.names))
     if (faults.size === 0) faults.add('none')
     for (const name of ['all', ...faults]) {
-      const row = this.table.get(name) ?? Object.fromEntries(ends.map((each) => [each, 0]))
+      const row = this.table.get(name) ?? emptyRow()
       row[end]++
+      const tenths = Math.round((performance.now() - asked.start) / 100)
+      if (end === 'answered') row[LONGEST] = Math.max(row[LONGEST], tenths / 10)
       this.table.set(name, row)
     }
     const isStruckMeanwhile = this.#fleet.workers.some((worker) => isStruck(episodes, worker, LATE))

@@ -15,6 +15,7 @@ import { readAnswer } from '../server/answer.js'
  * @property {Choice[]} choices
  * @property {number} promptTokens
  * @property {number} completionTokens
+ * @property {boolean} canStream
  * @property {boolean} isLong whether it takes so long that faults meet it
  */
 
@@ -26,6 +27,7 @@ export const MODEL = 'toy'
 
 const COMPLETIONS = '/v1/completions'
 const CHATS = '/v1/chat/completions'
+const EMBEDDINGS = '/v1/embeddings'
 
 const verse = 'What say you to this part of mine, and to the other part that is not mine? '
 const prompts = ['ROMEO:\n', `ROMEO:\n${verse}`, `First Citizen:\n${verse.repeat(8)}Now,`]
@@ -66,11 +68,17 @@ export async function makeOracle(folder) {
   const pool = await Pool.create({ threads: 1 })
   const model = await Model.load(pool, folder)
   const server = createServer({ models: { [MODEL]: model } })
+  /** @type {{ path: string, fields: object, isLong?: boolean }[]} */
   const requests = prompts.flatMap((prompt) => {
     const messages = [{ role: 'user', content: prompt }]
     return [
       ...completions.map((fields) => ({ path: COMPLETIONS, fields: { prompt, ...fields } })),
       ...chats.map((fields) => ({ path: CHATS, fields: { messages, ...fields } })),
+      {
+        path: COMPLETIONS,
+        fields: { prompt: [prompt, verse], max_tokens: 10, seed: 7, n: 2 },
+      },
+      { path: EMBEDDINGS, fields: { input: [prompt, verse], encoding_format: 'base64' } },
       ...long.map((fields) => ({ path: COMPLETIONS, fields: { prompt, ...fields }, isLong: true })),
     ]
   })
@@ -82,7 +90,8 @@ export async function makeOracle(folder) {
     if (answer.statusCode !== 200) throw new Error(`the oracle fails: ${answer.payload}`)
     const { choices, usage } = readAnswer(answer.json())
     const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = usage
-    all.push({ path, body, choices, promptTokens, completionTokens, isLong })
+    const canStream = path !== EMBEDDINGS
+    all.push({ path, body, choices, promptTokens, completionTokens, canStream, isLong })
   }
   const meanMillis = (performance.now() - start) / all.length
   await server.close()

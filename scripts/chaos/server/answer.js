@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 /*
- * Answers of completions and of chats, whole and streamed, in the same form.
+ * Answers of completions and of chats, whole and streamed, in the same form; and embeddings, whose texts are vectors.
  */
 
 /**
@@ -10,11 +10,11 @@ import { isDeepStrictEqual } from 'node:util'
  */
 
 /** @returns {Answer} */
-export function readAnswer(/** @type {any} */ { choices, usage }) {
-  const read = choices.map((/** @type {any} */ choice) => ({
-    text: choice.text ?? choice.message.content,
+export function readAnswer(/** @type {any} */ { choices, data, usage }) {
+  const read = (choices ?? data).map((/** @type {any} */ choice) => ({
+    text: choice.text ?? choice.message?.content ?? choice.embedding,
     logprobs: choice.logprobs ? readLogprobs(choice.logprobs) : undefined,
-    finish: choice.finish_reason,
+    finish: choice.finish_reason ?? null,
   }))
   return { choices: read, usage, isWhole: true }
 }
