@@ -1,6 +1,7 @@
 import { Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InProcessTransport } from '#server/fleet/transport/in-process.js'
+import type { ModelCatalog } from '#server/index.js'
 import { eventsOf } from '../openapi.js'
 import { collect, fixture, loadModel, post, start, type TestServer } from '../support.js'
 import {
@@ -9,6 +10,7 @@ import {
   inProcess,
   LossyTransport,
   makeFleet,
+  makeMember,
   metricOf,
   until,
 } from './support.js'
@@ -172,6 +174,19 @@ describe('a gateway', () => {
       body: JSON.stringify({ prompt: 'A', max_tokens: 1 }),
     })
     expect(sent).toMatchObject([{ request: 'mine', trace: { traceparent } }])
+  })
+
+  it('may be a worker, too', async () => {
+    const body = { prompt: 'ROMEO:', max_tokens: 5, seed: 1 }
+    const expected = withoutIds(await answerOf(local, 'completions', body))
+    const member = makeMember(inProcess()(), undefined, { model })
+    await member.join()
+    await using both = await start(member.catalog as ModelCatalog)
+    expect(withoutIds(await answerOf(both, 'completions', body))).toEqual(expected)
+    expect(await metricOf(both, 'dotpool_gateway_attempts_total')).toBe(1)
+    expect(await metricOf(both, 'vllm:request_success_total')).toBe(1)
+    await both.close()
+    await member.close()
   })
 
   it('ends the work of a client that leaves', async () => {
