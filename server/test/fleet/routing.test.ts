@@ -89,7 +89,7 @@ describe('chain hashes', () => {
   })
 
   it('differ and have all their bits for prompts that differ in one token', () => {
-    const count = 20_000
+    const count = 5000
     const hashes = Array.from({ length: count }, (_, i) => {
       const prompt = new Uint32Array(BLOCK)
       prompt[i % BLOCK] = 1 + Math.floor(i / BLOCK)
@@ -98,7 +98,7 @@ describe('chain hashes', () => {
     expect(new Set(hashes).size).toBe(count)
     for (let bit = 0; bit < 53; bit++) {
       const ones = hashes.filter((hash) => Math.floor(hash / 2 ** bit) % 2 === 1).length
-      expect(Math.abs(ones / count - 0.5), `bit ${bit}`).toBeLessThan(0.02)
+      expect(Math.abs(ones / count - 0.5), `bit ${bit}`).toBeLessThan(0.04)
     }
   })
 })

@@ -46,7 +46,7 @@ export class Router {
 
   constructor({
     candidates = 4,
-    answerTokens = 64,
+    answerTokens = 128,
     prefixLifeMillis = 5 * 60_000,
     maxPrefixes = 2 ** 18,
     random = Math.random,
