@@ -91,7 +91,7 @@ function figuresOf({ candidates, answerTokens }: Options): RouterOptions {
 }
 
 function scenariosOf(options: Options): Scenario[] {
-  const { workers = [10], perSecond = [0.3], gateways } = options
+  const { workers = [10], perSecond = [0.3], gateways, warmUp, counted } = options
   return options.workload.flatMap((workload) =>
     options.arrivals.flatMap((arrivals) =>
       options.machines.flatMap((machines) =>
@@ -103,6 +103,8 @@ function scenariosOf(options: Options): Scenario[] {
             workers: count,
             gateways: gateways ?? usualGateways(count),
             perSecond: rate,
+            warmUp,
+            counted,
           })),
         ),
       ),
@@ -111,21 +113,18 @@ function scenariosOf(options: Options): Scenario[] {
 }
 
 function runOne(scenario: Scenario, name: PolicyName, options: Options): Line {
-  const { seed, warmUp, counted } = options
   const result = simulate({
     ...scenario,
     workload: workloads[scenario.workload],
     machines: fleets[scenario.machines as keyof typeof fleets],
     policy: (random) => policies[name](random, figuresOf(options)),
-    seed,
-    warmUp,
-    counted,
+    seed: options.seed,
   })
-  return summarizeFleet(scenario, name, result, 1000 * (warmUp + counted), counted)
+  return summarizeFleet(scenario, name, result)
 }
 
 /** Adds lines to those of the folder, in place of those of the same fleets. */
-async function addLines({ out, seed, warmUp, counted }: Options, lines: Line[]): Promise<void> {
+async function addLines({ out, seed }: Options, lines: Line[]): Promise<void> {
   // npm changes the folder of this process
   const folder = resolve(process.env.INIT_CWD ?? '.', out)
   await mkdir(folder, { recursive: true })
@@ -137,7 +136,7 @@ async function addLines({ out, seed, warmUp, counted }: Options, lines: Line[]):
     (line) => !lines.some((one) => keyOf(one) === keyOf(line)),
   )
   const all = [...kept, ...lines].sort(compare)
-  const report: SimulationReport = { seed, warmUp, counted, lines: all }
+  const report: SimulationReport = { seed, lines: all }
   await writeFile(`${path}.json`, formatReport(report))
   await writeFile(`${path}.md`, formatTables(report))
   await writeFile(`${path}.svg`, drawChart(report))

@@ -12,6 +12,9 @@ export interface Scenario {
   gateways: number
   /** Requests in a second for each worker. */
   perSecond: number
+  /** Seconds in which caches fill, and then those that count. */
+  warmUp: number
+  counted: number
 }
 
 /** What a policy has reached. */
@@ -38,8 +41,6 @@ export interface Line extends Scenario {
 
 export interface SimulationReport {
   seed: number
-  warmUp: number
-  counted: number
   lines: Line[]
 }
 
@@ -47,9 +48,9 @@ export function summarizeFleet(
   scenario: Scenario,
   policy: PolicyName,
   { requests, answerTokens, busy }: FleetResult,
-  end: number,
-  counted: number,
 ): Line {
+  const { warmUp, counted } = scenario
+  const end = 1000 * (warmUp + counted)
   const taken = requests.filter(({ isRefused }) => !isRefused)
   // of those that still wait it is known that it takes longer
   const firstTokens = taken.map(({ sent, firstToken }) => (firstToken || end) - sent)

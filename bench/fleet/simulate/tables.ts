@@ -4,10 +4,10 @@ import type { Line, SimulationReport } from './report.js'
 import { workloads } from './workload.js'
 
 /** The report in Markdown. */
-export function formatTables({ lines, seed, warmUp, counted }: SimulationReport): string {
+export function formatTables({ lines, seed }: SimulationReport): string {
   const blocks = [
     '# Simulated fleets',
-    `Seed ${seed}; ${counted} s after ${warmUp} s in which caches fill. Of times the median and p99, of a whole answer the mean; \`cached\` is the part ` +
+    `Seed ${seed}. Of times the median and p99, of a whole answer the mean; \`cached\` is the part ` +
       'of prompts that was in the cache, `busy` the part of the time that workers compute, and `imbalance` its standard ' +
       'deviation over the workers, relative to it.',
     ...Object.entries(workloads).flatMap(([name, { about }]) => {
@@ -22,7 +22,7 @@ function table(lines: readonly Line[]): string {
   return markdownTable(
     [
       [
-        ...['fleet', 'arrivals', 'requests/s a worker', 'policy', 'first token', 'p99'],
+        ...['fleet', 'counted', 'arrivals', 'requests/s a worker', 'policy', 'first token', 'p99'],
         ...[
           'between tokens',
           'p99',
@@ -36,13 +36,14 @@ function table(lines: readonly Line[]): string {
       ],
       ...lines.map((line) => [
         `${line.workers} ${line.machines}, ${line.gateways} gateways`,
+        `${line.counted} s after ${line.warmUp} s`,
         line.arrivals,
         String(line.perSecond),
         line.policy,
         ...cells(line),
       ]),
     ],
-    { align: ['l', 'l', 'r', 'l', ...Array(10).fill('r')] },
+    { align: ['l', 'l', 'l', 'r', 'l', ...Array(10).fill('r')] },
   )
 }
 
