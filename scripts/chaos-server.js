@@ -6,10 +6,11 @@ import { growthProblems, memoryLines } from './chaos/growth.js'
 import { leftProblems } from './chaos/kinds.js'
 import { readOptions } from './chaos/options.js'
 import { Account, parseMetrics } from './chaos/server/account.js'
-import { beClient, complete, Tally } from './chaos/server/clients.js'
+import { beClient, complete } from './chaos/server/clients.js'
 import { exchange } from './chaos/server/exchange.js'
 import { makeOracle } from './chaos/server/oracle.js'
 import { ServerProcess } from './chaos/server/process.js'
+import { Tally } from './chaos/server/tally.js'
 import { Random } from './random.js'
 
 /** @import { ClientContext } from './chaos/server/clients.js' */

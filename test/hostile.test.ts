@@ -24,6 +24,7 @@ import {
   quantizeWeight,
   replaceLinears,
   Tensor,
+  Texts,
   unpackSdot,
 } from 'dotpool'
 import fc from 'fast-check'
@@ -298,6 +299,11 @@ const calls: Record<string, Call> = {
     call: (name) => checkpoint.fileOf(name),
     args: [() => 'model.norm.weight'],
   },
+  'Texts.fromFiles': {
+    call: async (files) => await (await Texts.fromFiles(files)).close(),
+    args: [{ 'chat_template.jinja': () => new TextEncoder().encode('{{ messages }}') }],
+  },
+  'Model.fingerprint': { call: (options) => model.fingerprint(options), args: [aborts] },
   'Tokenizer.encode': {
     call: (text, options) => model.tokenizer.encode(text, options),
     args: [() => 'text', { addSpecialTokens: () => false }],
@@ -319,7 +325,10 @@ const calls: Record<string, Call> = {
   },
   'Model.generate': {
     call: (prompt, options) => take(model.generate(prompt, options)),
-    args: [() => 'text', { ...generates, stop: () => ['a'], logprobs: () => 2 }],
+    args: [
+      () => 'text',
+      { ...generates, stop: () => ['a'], logprobs: () => 2, resumeAfter: () => [1] },
+    ],
   },
   sampling: {
     call: (sampling) => take(model.generateTokens([1], { maxTokens: 2, sampling })),

@@ -1,14 +1,12 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { Model, Pool } from 'dotpool'
 import { Random } from '../../random.js'
 import { beginFaults, countFaults } from '../faults.js'
 import { Memory, openDescriptors } from '../memory.js'
-import { folder } from '../oracle.js'
 import { settle } from '../settle.js'
 import { AllowedErrors } from '../tally.js'
-import { chatTemplate, settings } from './settings.js'
+import { copyModel } from './model-copy.js'
+import { settings } from './settings.js'
 
 /*
  * The server's process: `serve` as the command runs it, and faults inside. The parent commands it.
@@ -65,20 +63,14 @@ await serve({
 await pool.close()
 process.disconnect()
 
-/** The fixture, with a chat template, and memory for few requests at a time. */
+/** With memory for few requests at a time. */
 async function loadModel() {
-  const copy = await mkdtemp(join(tmpdir(), 'dotpool-chaos-'))
+  const folder = await copyModel()
+  const { maxContext, maxQueue } = settings
   try {
-    await cp(folder, copy, { recursive: true })
-    const config = { chat_template: chatTemplate }
-    await writeFile(join(copy, 'tokenizer_config.json'), JSON.stringify(config))
-    return await Model.load(pool, copy, {
-      maxContext: settings.maxContext,
-      kvBytes: 1,
-      maxQueue: settings.maxQueue,
-    })
+    return await Model.load(pool, folder, { maxContext, kvBytes: 1, maxQueue })
   } finally {
-    await rm(copy, { recursive: true })
+    await rm(folder, { recursive: true })
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import { setTimeout } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
+import { isPartOf, readAnswer, readStream } from './answer.js'
 import { exchange } from './exchange.js'
 
 /*
@@ -13,6 +13,7 @@ import { exchange } from './exchange.js'
 /** @import { Account } from './account.js' */
 /** @import { Manners, Outcome } from './exchange.js' */
 /** @import { Expected } from './oracle.js' */
+/** @import { Tally } from './tally.js' */
 
 /**
  * What a client may do in a round, and to whom.
@@ -27,26 +28,6 @@ import { exchange } from './exchange.js'
  * @property {boolean} isShaken whether workers are killed, so that requests may fail
  * @property {boolean} isEnding whether the server was told to end
  */
-
-/** The most problems that are kept. */
-const MOST_PROBLEMS = 20
-
-/** Counts what clients did, and what became of it. */
-export class Tally {
-  /** @type {Record<string, number>} */
-  counts = {}
-  /** @type {string[]} */
-  problems = []
-
-  count(/** @type {string} */ what) {
-    this.counts[what] = (this.counts[what] ?? 0) + 1
-  }
-
-  fail(/** @type {string} */ problem) {
-    this.count('wrong')
-    if (this.problems.length < MOST_PROBLEMS) this.problems.push(problem)
-  }
-}
 
 // ---- completions -----------------------------------------------------------------------------------
 
@@ -108,64 +89,6 @@ function judge({ account, tally, isShaken, isEnding }, expected, outcome, stream
   if (!answer.isWhole) return unfinished(hasLeft ? 'left' : 'failed by an event')
   account.complete(expected)
   tally.count('answered')
-}
-
-/**
- * @typedef {{ text: string, logprobs: number[] | undefined, finish: string | null }} Choice
- * @typedef {{ choices: Choice[], usage: any, isWhole: boolean, error?: string }} Answer
- */
-
-/** @returns {Answer} */
-function readAnswer(/** @type {any} */ { choices, usage }) {
-  const read = choices.map((/** @type {any} */ { text, logprobs, finish_reason: finish }) => ({
-    text,
-    logprobs: logprobs?.token_logprobs,
-    finish,
-  }))
-  return { choices: read, usage, isWhole: true }
-}
-
-/** Puts the events of a stream together. @returns {Answer} */
-function readStream(/** @type {string} */ text) {
-  const events = text.split('\n\n').slice(0, -1)
-  /** @type {Choice[]} */
-  const all = []
-  let usage
-  for (const event of events) {
-    if (event.startsWith(':') || event === 'data: [DONE]') continue
-    const data = event.slice('data: '.length)
-    const chunk = JSON.parse(data)
-    if (chunk.error !== undefined) return { choices: all, usage, isWhole: false, error: data }
-    usage = chunk.usage ?? usage
-    for (const { index, text, logprobs, finish_reason } of chunk.choices) {
-      all[index] ??= { text: '', logprobs: undefined, finish: null }
-      const choice = all[index]
-      choice.text += text
-      choice.finish = finish_reason ?? choice.finish
-      if (logprobs !== null)
-        choice.logprobs = [...(choice.logprobs ?? []), ...logprobs.token_logprobs]
-    }
-  }
-  return { choices: all, usage, isWhole: events.at(-1) === 'data: [DONE]' }
-}
-
-/** Whether an answer is what is expected, or the beginning of that. */
-function isPartOf(
-  /** @type {Answer} */ { choices, usage, isWhole },
-  /** @type {Expected} */ expected,
-) {
-  if (isWhole) {
-    const { promptTokens, completionTokens } = expected
-    return (
-      isDeepStrictEqual(choices, expected.choices) &&
-      usage.prompt_tokens === promptTokens &&
-      usage.completion_tokens === completionTokens
-    )
-  }
-  return expected.choices.every(({ text, logprobs }, i) => {
-    const { text: begun = '', logprobs: some = [] } = choices[i] ?? {}
-    return text.startsWith(begun) && isDeepStrictEqual(some, logprobs?.slice(0, some.length) ?? [])
-  })
 }
 
 /** Checks an error's shape. */

@@ -6,6 +6,19 @@ import http from 'node:http'
  * @typedef {{ status: number, headers: http.IncomingHttpHeaders, text: string, hasLeft: boolean }} Outcome
  */
 
+/** The connection broke, or there was none. */
+export class BrokenError extends Error {
+  /**
+   * @param {string} path
+   * @param {Outcome} outcome what had come
+   * @param {Error} cause
+   */
+  constructor(path, outcome, cause) {
+    super(`${path}: ${outcome.status} ${outcome.text}`, { cause })
+    this.outcome = outcome
+  }
+}
+
 /**
  * When a client leaves: a time after it has sent its request, or so many bytes of the body; or how long it does not read.
  *
@@ -19,6 +32,7 @@ import http from 'node:http'
  * @param {Manners} manners
  * @param {http.OutgoingHttpHeaders} headers
  * @returns {Promise<Outcome>}
+ * @throws BrokenError
  */
 export function exchange(agent, path, body, manners = {}, headers = {}) {
   const { leavesAfterMillis, leavesAfterBytes = Infinity, pauseMillis } = manners
@@ -27,11 +41,12 @@ export function exchange(agent, path, body, manners = {}, headers = {}) {
     /** @type {http.IncomingMessage | undefined} */
     let response
     let hasLeft = false
-    const end = () => {
+    const outcome = () => {
       clearTimeout(timer)
       const { statusCode: status = 0, headers = {} } = response ?? {}
-      resolve({ status, headers, text, hasLeft })
+      return { status, headers, text, hasLeft }
     }
+    const end = () => resolve(outcome())
     const leave = () => {
       hasLeft = true
       request.destroy()
@@ -63,7 +78,7 @@ export function exchange(agent, path, body, manners = {}, headers = {}) {
       }
     })
     const fail = (/** @type {Error} */ error) => {
-      if (!hasLeft) reject(new Error(`${path}: ${response?.statusCode} ${text}`, { cause: error }))
+      if (!hasLeft) reject(new BrokenError(path, outcome(), error))
     }
     request.on('error', fail)
     request.end(body)

@@ -8,7 +8,3 @@ export const settings = {
   drainSeconds: 5,
   pingSeconds: 0.05,
 }
-
-/** Writes a conversation in short. */
-export const chatTemplate =
-  "{%- for m in messages %}{{ m.role | upper + ':\\n' + m.content + '\\n' }}{%- endfor %}"

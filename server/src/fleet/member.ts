@@ -7,7 +7,7 @@ import { FleetCatalog } from './gateway/catalog.js'
 import { Gateway } from './gateway/gateway.js'
 import { noJetStream } from './no-jet-stream.js'
 import { LIFE_MILLIS, REFRESH_MILLIS } from './registry/announcement.js'
-import { Subjects } from './subjects.js'
+import type { Subjects } from './subjects.js'
 import type { Transport } from './transport/transport.js'
 import { FleetWorker } from './worker/worker.js'
 
@@ -16,8 +16,7 @@ export type FleetRole = 'worker' | 'gateway'
 
 export interface MemberParts {
   readonly transport: Transport
-  /** What the fleet's subjects begin with. */
-  readonly prefix: string
+  readonly subjects: Subjects
   /** Undefined: both. */
   readonly role: FleetRole | undefined
   /** The models of a worker. */
@@ -37,13 +36,12 @@ export class FleetMember {
   readonly #transport: Transport
   readonly #subjects: Subjects
 
-  /** @throws ArgumentError for a prefix that cannot be, a worker without models, or a gateway with some */
-  constructor({ transport, prefix, role, store, log }: MemberParts) {
+  /** @throws ArgumentError for a worker without models, or a gateway with some */
+  constructor({ transport, subjects, role, store, log }: MemberParts) {
     if ((store === undefined) !== (role === 'gateway')) {
       const expected = role === 'gateway' ? 'none, for a gateway has no models' : 'models to serve'
       throw new ArgumentError('models', expected, store === undefined ? 'none' : 'some')
     }
-    const subjects = new Subjects(prefix)
     this.#transport = transport
     this.#subjects = subjects
     this.store = store ?? new ModelStore({})

@@ -9,6 +9,7 @@ import { addRoutes, type ServerOptions } from '../server.js'
 import { type Settings, toSettings } from '../settings.js'
 import { FleetMember, type FleetRole } from './member.js'
 import { noJetStream } from './no-jet-stream.js'
+import { Subjects } from './subjects.js'
 import { connectNats, type NatsOptions } from './transport/nats/connect.js'
 import { NatsTransport } from './transport/nats/transport.js'
 import { addWorkerRoutes } from './worker/routes.js'
@@ -41,9 +42,10 @@ export async function addFleetMember(
 ): Promise<() => Promise<void>> {
   const { nats, prefix = 'dotpool', role } = fleet
   const settings = toSettings({ ...options, models: {} })
+  const subjects = new Subjects(prefix)
   const connection = await connectPatiently(nats, `dotpool ${role ?? 'member'}`, app.log)
   const transport = new NatsTransport(connection)
-  const member = new FleetMember({ transport, prefix, role, store, log: app.log })
+  const member = new FleetMember({ transport, subjects, role, store, log: app.log })
   const { worker, catalog } = member
   const batches = await openBatches(connection, prefix)
   const lines = worker && runLines(batches, worker, member.store, settings, app.log)

@@ -2,6 +2,9 @@ import { ArgumentError } from 'dotpool'
 import { ApiError, toApiError } from '../errors.js'
 import type { WireError } from './messages.js'
 
+/** The code of what a worker does not do because it leaves. */
+export const LEAVING = 'leaving'
+
 /** An error as another process is told of it, so that its client is told what it would be told here. */
 export function toWireError(error: unknown): WireError {
   // its argument may be one of several fields, which the gateway knows

@@ -1,6 +1,7 @@
 import { Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InProcessTransport } from '#server/fleet/transport/in-process.js'
+import type { ModelCatalog } from '#server/index.js'
 import { eventsOf } from '../openapi.js'
 import { collect, fixture, loadModel, post, start, type TestServer } from '../support.js'
 import {
@@ -9,6 +10,7 @@ import {
   inProcess,
   LossyTransport,
   makeFleet,
+  makeMember,
   metricOf,
   until,
 } from './support.js'
@@ -156,6 +158,37 @@ describe('a gateway', () => {
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5'])
   })
 
+  it('tells its worker of the request’s id and trace', async () => {
+    const connect = inProcess()
+    const sent: Record<string, unknown>[] = []
+    const own = new LossyTransport(connect(), (subject, message) => {
+      if (subject.endsWith('.generate')) sent.push(message)
+      return false
+    })
+    const connections = [own, connect()]
+    await using traced = await makeFleet([{ model }], () => connections.shift() ?? expect.fail())
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await fetch(`${traced.server.url}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-request-id': 'mine', traceparent },
+      body: JSON.stringify({ prompt: 'A', max_tokens: 1 }),
+    })
+    expect(sent).toMatchObject([{ request: 'mine', trace: { traceparent } }])
+  })
+
+  it('may be a worker, too', async () => {
+    const body = { prompt: 'ROMEO:', max_tokens: 5, seed: 1 }
+    const expected = withoutIds(await answerOf(local, 'completions', body))
+    const member = makeMember(inProcess()(), undefined, { model })
+    await member.join()
+    await using both = await start(member.catalog as ModelCatalog)
+    expect(withoutIds(await answerOf(both, 'completions', body))).toEqual(expected)
+    expect(await metricOf(both, 'dotpool_gateway_attempts_total')).toBe(1)
+    expect(await metricOf(both, 'vllm:request_success_total')).toBe(1)
+    await both.close()
+    await member.close()
+  })
+
   it('ends the work of a client that leaves', async () => {
     const leaving = new AbortController()
     const body = { prompt: 'ROMEO:', max_tokens: 1000, ignore_eos: true, stream: true }
@@ -168,7 +201,7 @@ describe('a gateway', () => {
 
   it('has a worker wait for a reader that is slow', async () => {
     using lease = await fleet.gateway.catalog?.acquire('model', new AbortController().signal)
-    const options = { maxTokens: 1000, ignoreEnd: true }
+    const options = { maxTokens: 600, ignoreEnd: true }
     const run = lease?.model.generate([1, 2], options, { id: 'slow', trace: {} })
     const chunks = run?.chunks()
     await chunks?.next()
@@ -186,7 +219,7 @@ describe('a gateway', () => {
       )
       .toBe(true)
     const rest = await collect(chunks as AsyncGenerator<object>)
-    expect(rest.length).toBeGreaterThan(500)
+    expect(rest.length).toBe(599)
     expect((await run?.result)?.tokens).toEqual(
       (await model.generate([1, 2], options).result).tokens,
     )

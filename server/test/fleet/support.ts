@@ -1,6 +1,7 @@
 import type { Model } from 'dotpool'
 import Fastify from 'fastify'
 import { FleetMember, type FleetRole } from '#server/fleet/member.js'
+import { Subjects } from '#server/fleet/subjects.js'
 import { InProcessHub } from '#server/fleet/transport/in-process.js'
 import type {
   Blobs,
@@ -20,7 +21,7 @@ export function makeMember(
   models?: Record<string, Model>,
 ): FleetMember {
   const store = models && new ModelStore(models)
-  return new FleetMember({ transport, prefix: 'test', role, store, log })
+  return new FleetMember({ transport, subjects: new Subjects('test'), role, store, log })
 }
 
 export interface Fleet extends AsyncDisposable {

@@ -4,7 +4,7 @@ import type { TellMessage } from '../messages.js'
 import type { AnnouncedModel } from '../registry/announcement.js'
 import type { KnownWorker } from '../registry/directory.js'
 import type { RoutedRequest } from '../routing/load.js'
-import { fromWireError, isRefusal } from '../wire-error.js'
+import { fromWireError, isRefusal, LEAVING } from '../wire-error.js'
 import { type Gateway, PATIENCE_TICKS, type SentAttempt } from './gateway.js'
 import type { AttemptEnd, GatewayMetrics } from './metrics.js'
 
@@ -24,7 +24,7 @@ export interface WorkParts {
   readonly origin: Origin
 }
 
-/** A request that loses more workers fails: it may be what kills them. */
+/** A request that loses more workers fails, or that more of them fail at: it may be what kills them. */
 const MAX_LOSSES = 5
 
 /**
@@ -50,7 +50,9 @@ export abstract class RemoteWork {
   #fingerprint: string | undefined
   /** Of the model that tells. */
   #told: string | undefined
+  /** Workers that were lost under it, and that could not do it though they were there. */
   #losses = 0
+  #failures = 0
   /** Since a worker has told something. */
   #ticksWaited = 0
   #isWaiting = false
@@ -165,33 +167,34 @@ export abstract class RemoteWork {
     this.end()
   }
 
-  /** The worker is full, or leaves: another may do it. */
+  /** The worker is full, leaves, or has failed: another may do it. */
   #onRefused(error: ApiError): void {
-    const { metrics, variant } = this.#parts
     if (this.#attempt !== undefined) this.#refusals.set(this.#attempt.worker, error)
     this.#leave('refused')
-    metrics.retried(variant.name, this.#fingerprint !== undefined)
-    this.#place()
+    const hasFailed = error.statusCode !== 429 && error.code !== LEAVING
+    if (hasFailed && ++this.#failures > MAX_LOSSES) this.#give(error)
+    else this.#placeAgain()
   }
 
   /** The worker never had it. */
   #onNobody(): void {
-    const { metrics, variant } = this.#parts
     this.#leave('refused')
-    metrics.retried(variant.name, this.#fingerprint !== undefined)
-    this.#place()
+    this.#placeAgain()
   }
 
   #onLost(): void {
-    const { metrics, variant } = this.#parts
     this.#leave('lost')
     this.#refusals.clear()
     this.#losses++
     const problem = this.#whyNoMore()
-    if (problem === undefined) {
-      metrics.retried(variant.name, this.#fingerprint !== undefined)
-      this.#place()
-    } else this.#give(problem)
+    if (problem === undefined) this.#placeAgain()
+    else this.#give(problem)
+  }
+
+  #placeAgain(): void {
+    const { metrics, variant } = this.#parts
+    metrics.retried(variant.name, this.#fingerprint !== undefined)
+    this.#place()
   }
 
   /** Why it is not tried again, after a loss. */

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { toApiError } from '../../errors.js'
+import { ApiError, toApiError } from '../../errors.js'
 import type { EmbedMessage, GenerateMessage } from '../messages.js'
 import { CancelledError, type Outcome } from './attempt.js'
 import { AttemptSpan } from './attempt-span.js'
@@ -31,9 +31,10 @@ export class AttemptRecord {
     const isCancelled = error instanceof CancelledError
     this.#span.end(undefined, isCancelled ? undefined : error)
     if (isCancelled) this.#log.info(this.#line, 'cancelled')
-    else if (toApiError(error).statusCode >= 500) {
-      this.#log.error({ ...this.#line, err: error }, 'failed')
-    } else this.#log.info({ ...this.#line, reason: String(error) }, 'refused')
+    // what the worker refuses, such as all while it drains, another does
+    else if (error instanceof ApiError || toApiError(error).statusCode < 500) {
+      this.#log.info({ ...this.#line, reason: String(error) }, 'refused')
+    } else this.#log.error({ ...this.#line, err: error }, 'failed')
   }
 
   get #line(): object {

@@ -25,7 +25,7 @@ import { Announcer } from '../registry/announcer.js'
 import { chainHashes } from '../routing/chain-hashes.js'
 import { type Ask, lastWord, type Subjects } from '../subjects.js'
 import type { Message, Transport } from '../transport/transport.js'
-import { toWireError } from '../wire-error.js'
+import { LEAVING, toWireError } from '../wire-error.js'
 import { Attempt, CancelledError, type Outcome } from './attempt.js'
 import { AttemptRecord } from './attempt-record.js'
 import { ServedModels } from './served-models.js'
@@ -303,5 +303,6 @@ export class FleetWorker {
 }
 
 function leaving(): ApiError {
-  return unavailable('the worker is leaving the fleet')
+  const message = 'the worker is leaving the fleet'
+  return new ApiError(503, message, { code: LEAVING, retryAfterSeconds: 1 })
 }

@@ -1,13 +1,17 @@
 import { type JetStreamClient, StorageType } from '@nats-io/jetstream'
 import { type ObjectStore, Objm } from '@nats-io/obj'
 import type { Blobs } from '../transport.js'
+import { firstOf } from './first-of.js'
 
 /** A bucket of JetStream's object store. */
 export class NatsBlobs implements Blobs {
   readonly #objm: Objm
   readonly #name: string
+  readonly #replicas: readonly number[]
 
-  constructor(client: JetStreamClient, name: string) {
+  /** @param replicas servers that are to have it, and fewer where there are not so many */
+  constructor(client: JetStreamClient, name: string, replicas: readonly number[]) {
+    this.#replicas = replicas
     this.#objm = new Objm(client)
     this.#name = name
   }
@@ -27,6 +31,8 @@ export class NatsBlobs implements Blobs {
 
   /** Makes it where it is not there. */
   #open(): Promise<ObjectStore> {
-    return this.#objm.create(this.#name, { storage: StorageType.File })
+    return firstOf(this.#replicas, (replicas) =>
+      this.#objm.create(this.#name, { storage: StorageType.File, replicas }),
+    )
   }
 }

@@ -4,6 +4,7 @@ import { type JetStreamClient, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
 import type { QueuedIterator } from '@nats-io/transport-node'
 import type { Bucket, Subscription, TransportEvents } from '../transport.js'
+import { firstOf } from './first-of.js'
 
 /** When a watch that has ended begins anew. */
 const RETRY_MILLIS = 500
@@ -13,6 +14,7 @@ export class NatsBucket implements Bucket {
   readonly #kvm: Kvm
   readonly #name: string
   readonly #ttlMillis: number
+  readonly #replicas: readonly number[]
   readonly #events: EventEmitter<TransportEvents>
   #opening: Promise<KV> | undefined
 
@@ -20,8 +22,10 @@ export class NatsBucket implements Bucket {
     client: JetStreamClient,
     name: string,
     ttlMillis: number,
+    replicas: readonly number[],
     events: EventEmitter<TransportEvents>,
   ) {
+    this.#replicas = replicas
     this.#kvm = new Kvm(client)
     this.#name = name
     this.#ttlMillis = ttlMillis
@@ -64,7 +68,9 @@ export class NatsBucket implements Bucket {
 
   #open(): Promise<KV> {
     const options = { storage: StorageType.Memory, ttl: this.#ttlMillis }
-    this.#opening ??= this.#kvm.create(this.#name, options)
+    this.#opening ??= firstOf(this.#replicas, (replicas) =>
+      this.#kvm.create(this.#name, { ...options, replicas }),
+    )
     this.#opening.catch(() => this.#forget())
     return this.#opening
   }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { checkServerIdentity } from 'node:tls'
 import {
   type ConnectionOptions,
   connect,
@@ -111,17 +112,28 @@ function toCredentials(options: NatsOptions, urls: readonly URL[]): ConnectionOp
 
 function toTls(files: NatsTlsFiles | undefined, urls: readonly URL[]): TlsOptions | undefined {
   const isWanted = urls.some(({ protocol }) => protocol === 'tls:')
-  if (files === undefined) return isWanted ? {} : undefined
-  const { ca, cert, key } = files
+  if (files === undefined && !isWanted) return undefined
+  const { ca, cert, key } = files ?? {}
   if ((cert === undefined) !== (key === undefined)) {
     throw new ArgumentError('tls', 'a certificate and its key', `only ${cert ?? key}`)
   }
   const decoder = new TextDecoder()
   const read = (file: string) => decoder.decode(readPem('tls', file))
   return {
+    ...{ checkServerIdentity: identityChecker(urls) },
     ...(ca !== undefined && { ca: read(ca) }),
     ...(cert !== undefined && { cert: read(cert) }),
     ...(key !== undefined && { key: read(key) }),
+  }
+}
+
+/** The client names no host that is an address: then the certificate must be of one of the servers that were asked for. */
+function identityChecker(urls: readonly URL[]): typeof checkServerIdentity {
+  const hosts = urls.map(({ hostname }) => hostname.replace(/^\[|\]$/g, ''))
+  return (host, certificate) => {
+    const problem = checkServerIdentity(host, certificate)
+    const isOfOther = hosts.some((other) => checkServerIdentity(other, certificate) === undefined)
+    return isOfOther ? undefined : problem
   }
 }
 

@@ -76,17 +76,23 @@ export class NatsTransport implements Transport {
   }
 
   bucket(name: string, ttlMillis: number): Bucket {
-    return new NatsBucket(jetstream(this.#connection), name, ttlMillis, this.events)
+    const client = jetstream(this.#connection)
+    return new NatsBucket(client, name, ttlMillis, this.#replicas, this.events)
   }
 
   blobs(name: string): Blobs {
-    return new NatsBlobs(jetstream(this.#connection), name)
+    return new NatsBlobs(jetstream(this.#connection), name, this.#replicas)
   }
 
   async close(): Promise<void> {
     // what was published is to arrive
     if (this.#isConnected) await this.#connection.drain()
     else await this.#connection.close()
+  }
+
+  /** How many servers are to have what is kept; fewer where there are not so many. */
+  get #replicas(): readonly number[] {
+    return this.#connection.info?.cluster === undefined ? [1] : [3, 1]
   }
 
   get #maxPayload(): number {
