@@ -126,7 +126,7 @@ function readAnswer(/** @type {any} */ { choices, usage }) {
 }
 
 /** Puts the events of a stream together. @returns {Answer} */
-function readStream(/** @type {string} */ text) {
+export function readStream(/** @type {string} */ text) {
   const events = text.split('\n\n').slice(0, -1)
   /** @type {Choice[]} */
   const all = []
@@ -150,7 +150,7 @@ function readStream(/** @type {string} */ text) {
 }
 
 /** Whether an answer is what is expected, or the beginning of that. */
-function isPartOf(
+export function isPartOf(
   /** @type {Answer} */ { choices, usage, isWhole },
   /** @type {Expected} */ expected,
 ) {
