@@ -1,4 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { serveCommand } from '#src/cli/serve.js'
@@ -33,6 +36,13 @@ const podOf = (deployment: Manifest) => deployment.spec.template.spec
 const containerOf = (deployment: Manifest) => podOf(deployment).containers[0]
 const natsPod = podOf(find('StatefulSet', 'dotpool-nats'))
 const [natsContainer] = natsPod.containers
+
+const configs: [where: string, config: string][] = [
+  // there, $$ is a $
+  ['compose.yaml', compose.configs.nats.content.split('$$').join('$')],
+  ['nats.yaml', find('ConfigMap', 'dotpool-nats').data['nats.conf']],
+]
+const hasNats = spawnSync('nats-server', ['--version']).status === 0
 
 /** Settings of a configuration of NATS: names, also of nested ones. */
 const settingsOf = (config: string) =>
@@ -72,13 +82,11 @@ describe('a fleet in deploy', () => {
   })
 
   it('configures NATS the same in both, with a token, JetStream on a volume, and a port for health', () => {
-    const inCompose: string = compose.configs.nats.content
-    const inKubernetes: string = find('ConfigMap', 'dotpool-nats').data['nats.conf']
-    for (const config of [inCompose, inKubernetes]) {
+    for (const [, config] of configs) {
       const settings = settingsOf(config)
       expect(settings).toEqual(expect.arrayContaining(['jetstream', 'store_dir', 'token']))
       expect(config).toContain('store_dir: /data')
-      expect(config).toMatch(/token: \$+DOTPOOL_NATS_TOKEN\n/)
+      expect(config).toMatch(/token: \$DOTPOOL_NATS_TOKEN\n/)
       const [, port] = /http_port: (\d+)/.exec(config) ?? []
       expect(natsContainer.ports[1]).toEqual({ name: 'monitor', containerPort: Number(port) })
       expect(nats.healthcheck.test.at(-1)).toContain(`:${port}/`)
@@ -87,6 +95,23 @@ describe('a fleet in deploy', () => {
     expect(natsContainer.volumeMounts[0]).toEqual({ name: 'data', mountPath: '/data' })
     expect(natsContainer.image).toBe(nats.image)
   })
+
+  // `apt install nats-server`, or https://nats.io
+  it.skipIf(!hasNats).each(configs)(
+    'has a configuration in %s that nats-server takes',
+    (_, config) => {
+      const folder = mkdtempSync(join(tmpdir(), 'dotpool-nats-'))
+      try {
+        const path = join(folder, 'nats.conf')
+        writeFileSync(path, config.replace('/data', folder))
+        const env = { ...process.env, DOTPOOL_NATS_TOKEN: 'secret' }
+        const { status, stderr } = spawnSync('nats-server', ['-t', '-c', path], { env })
+        expect(status, String(stderr)).toBe(0)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
   it('runs two workers behind a gateway, of the image of this version', () => {
     expect(worker.deploy.replicas).toBe(2)

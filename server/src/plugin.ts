@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { keyChecker } from './auth.js'
-import { driveBatches, runLines } from './batches/start.js'
+import { addBatches } from './batches/add-batches.js'
 import type { RouteContext } from './context.js'
 import { ApiError } from './errors.js'
 import { Metrics } from './metrics.js'
@@ -31,11 +31,7 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
   const context: RouteContext = { service, settings, metrics }
 
   speakProtocol(app)
-  const batches = options.batches && driveBatches(app, context, options.batches, catalog.ready)
-  // before requests are drained, for it feeds more
-  if (options.batches !== undefined && catalog instanceof ModelStore) {
-    runLines(app, context, catalog, options.batches)
-  }
+  const batches = options.batches && addBatches(app, context, catalog, options.batches)
   const stops = [metrics.listen(), catalog.log(app.log)]
   app.addHook('onClose', async () => {
     for (const stop of stops) stop()
@@ -73,6 +69,6 @@ export const dotpoolRoutes: FastifyPluginAsyncTypebox<RouteOptions> = async (app
 
 function noBatches(): never {
   const message =
-    'files and batches are off here; `dotpool serve --files FOLDER` keeps them in that folder'
+    'files and batches are off here; `dotpool serve --files FOLDER` keeps them in that folder, a fleet in NATS'
   throw new ApiError(404, message, { code: 'batches_disabled' })
 }

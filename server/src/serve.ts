@@ -36,7 +36,8 @@ export async function serve({
   ...options
 }: ServeOptions): Promise<void> {
   const { drainSeconds = 30, tls, logger = true } = options
-  const app = createApp({ logger, tls }, options.files !== undefined)
+  const hasFiles = options.files !== undefined || options.fleet !== undefined
+  const app = createApp({ logger, tls }, hasFiles)
   const closed = new Promise<void>((resolve) => {
     app.addHook('onClose', async () => resolve())
   })

@@ -34,6 +34,11 @@ export class Service {
     return this.catalog.info(model ?? undefined).name
   }
 
+  /** Requests that run. */
+  get active(): number {
+    return this.#active.size
+  }
+
   /** Counts a request as running until {@link leave}, and aborts it where the server ends before. */
   enter(controller: AbortController): void {
     this.#active.add(controller)

@@ -286,6 +286,34 @@ describe('a batch', () => {
   })
 })
 
+describe('lines', () => {
+  it('leave room to requests: few run beside one, and many where there is none', async () => {
+    const gate = openable()
+    let running = 0
+    const slow = scripted(model, 'a', gate.opened)
+    const generate = () => {
+      running++
+      return (slow as unknown as { generate(): unknown }).generate()
+    }
+    await using server = await serve({ ...slow, generate } as unknown as Model)
+    const { client } = server
+    const leaving = new AbortController()
+    const request = post(`${server.url}${COMPLETIONS}`, line(0).body, leaving.signal)
+    request.catch(() => {})
+    await expect.poll(() => running, patient).toBe(1)
+    const lines = Array.from({ length: 70 }, (_, i) => line(i))
+    await create(client, lines)
+    await expect.poll(() => running, patient).toBe(9)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(running).toBe(9)
+    leaving.abort()
+    await expect.poll(() => running, patient).toBe(65)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(running).toBe(65)
+    gate.open()
+  })
+})
+
 describe('batches', () => {
   it('and files answer as the document of the routes says', async () => {
     await using server = await serve(scripted(model, 'a'))

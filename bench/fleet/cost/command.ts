@@ -13,7 +13,7 @@ import { httpSender } from './http.js'
 import { ServeProcess } from './serve-process.js'
 
 interface Options {
-  gguf?: string
+  model?: string
   threads: number
   streams?: number[]
   requests?: number
@@ -26,7 +26,7 @@ export const costCommand = new Command('cost')
   .description(
     'measure what gateway and NATS take between a client and a worker, by turns with the worker alone',
   )
-  .option('--gguf <file>', 'a model (default: the shape of Qwen3-0.6B, with random weights)')
+  .option('--model <path>', 'a folder or GGUF file (default: the shape of Qwen3-0.6B, with random weights)')
   .option(
     '--threads <n>',
     'of each worker; a core is left to client, gateway and NATS',
@@ -48,10 +48,10 @@ interface Part {
 
 async function run(options: Options): Promise<void> {
   const { threads, streams = [1, 8, 32], prompt, tokens, rounds } = options
-  const gguf = await ggufOf(options)
-  await using checkpoint = await Checkpoint.open(gguf)
+  const path = await pathOf(options)
+  await using checkpoint = await Checkpoint.open(path)
   const { vocabSize } = checkpoint.config
-  const model = ['--model', `model=${gguf}`, '--quantize', 'w8a8', '--threads', `${threads}`]
+  const model = ['--model', `model=${path}`, '--quantize', 'w8a8', '--threads', `${threads}`]
   await using alone = await ServeProcess.start(...model)
   await using nats = await NatsServer.start()
   const fleet = ['--nats', nats.url]
@@ -80,9 +80,9 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-async function ggufOf({ gguf }: Options): Promise<string> {
+async function pathOf({ model }: Options): Promise<string> {
   // npm changes the folder of this process
-  if (gguf !== undefined) return resolve(process.env.INIT_CWD ?? '.', gguf)
+  if (model !== undefined) return resolve(process.env.INIT_CWD ?? '.', model)
   return (await cachedModel(modelShapes[0])).gguf
 }
 

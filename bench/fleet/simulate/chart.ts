@@ -1,7 +1,9 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
+import { usualGateways } from './gateways.js'
 import type { PolicyName } from './policy.js'
 import type { Line, SimulationReport } from './report.js'
+import { workloads } from './workload.js'
 
 /** Colours of the light mode. */
 const ink = '#1f2328'
@@ -27,6 +29,9 @@ const night = {
   [colors.dotpool]: '#4493f8',
 }
 
+/** From a name of the legend to the next. */
+const LEGEND = 135
+
 const TITLE = 'p99 of the time to the first token by load, of simulated fleets'
 
 /**
@@ -37,38 +42,47 @@ export function drawChart({ lines }: SimulationReport): string {
   const { document } = parseHTML('<html></html>')
   const points = lines
     .filter(({ arrivals, machines }) => arrivals === 'azure' && machines === 'mixed')
-    .map((line) => ({ ...line, seconds: line.firstToken[1] / 1000, fleet: fleetName(line) }))
+    .filter(({ workers, gateways }) => gateways === usualGateways(workers))
+    .map((line) => ({ ...line, seconds: line.firstToken.p99 / 1000, fleet: fleetName(line) }))
+    .sort((a, b) => a.workers - b.workers || a.perSecond - b.perSecond)
+  const rows = Object.keys(workloads).filter((name) => points.some((one) => one.workload === name))
   const place = { x: 'perSecond', y: 'seconds', fx: 'fleet', fy: 'workload' }
   const names = Object.keys(colors) as PolicyName[]
   const chart = Plot.plot({
     document,
     width: 900,
-    height: 80 + 220 * new Set(points.map(({ workload }) => workload)).size,
-    marginTop: 62,
+    height: 100 + 220 * rows.length,
+    marginTop: 84,
     marginLeft: 58,
     marginRight: 70,
     style: { fontSize: '12px', color: ink },
     x: { label: 'requests/s for each worker', nice: true },
-    y: { type: 'log', label: 'p99 of the first token, s', tickFormat: 'd', grid: true },
+    y: {
+      type: 'log',
+      domain: [2, 40],
+      label: 'p99 of the first token, s',
+      labelOffset: 40,
+      ticks: [2, 5, 10, 20, 40],
+      tickFormat: 'd',
+      grid: true,
+    },
     fx: { label: null, domain: [...new Set(points.map(({ fleet }) => fleet))] },
-    fy: { label: null },
+    fy: { label: null, domain: rows },
     color: { domain: names, range: names.map((name) => colors[name]) },
     marks: [
       Plot.frame({ stroke: rule }),
       Plot.line(points, { ...place, z: 'policy', stroke: 'policy', strokeWidth: 1.8 }),
       Plot.dot(points, { ...place, fill: 'policy', r: 2.5 }),
-      Plot.text(
-        names.map((name, i) => ({ name, i })),
-        {
+      ...names.map((name, i) =>
+        Plot.text([name], {
           fx: () => points[0]?.fleet,
-          fy: () => points[0]?.workload,
+          fy: () => rows[0],
           frameAnchor: 'top-left',
-          text: ({ name }: { name: string }) => `● ${name}`,
-          fill: 'name',
-          dx: 6,
-          dy: 6,
-          lineHeight: 1.3,
-        },
+          text: () => `● ${name}`,
+          fill: colors[name],
+          dx: LEGEND * i,
+          dy: -50,
+        }),
       ),
     ],
   })

@@ -9,6 +9,7 @@ import { addNumber, positive } from '../options.js'
 import type { Arrivals } from './arrivals.js'
 import { drawChart } from './chart.js'
 import { simulate } from './fleet.js'
+import { usualGateways } from './gateways.js'
 import { machines } from './machine.js'
 import { type PolicyName, policies } from './policy.js'
 import { type Line, type Scenario, type SimulationReport, summarizeFleet } from './report.js'
@@ -100,7 +101,7 @@ function scenariosOf(options: Options): Scenario[] {
             arrivals,
             machines,
             workers: count,
-            gateways: gateways ?? (count < 100 ? 2 : count < 1000 ? 4 : 8),
+            gateways: gateways ?? usualGateways(count),
             perSecond: rate,
           })),
         ),
@@ -135,9 +136,7 @@ async function addLines({ out, seed, warmUp, counted }: Options, lines: Line[]):
   const kept = (before?.lines ?? []).filter(
     (line) => !lines.some((one) => keyOf(one) === keyOf(line)),
   )
-  const all = [...kept, ...lines].sort((a, b) =>
-    keyOf(a).localeCompare(keyOf(b), 'en', { numeric: true }),
-  )
+  const all = [...kept, ...lines].sort(compare)
   const report: SimulationReport = { seed, warmUp, counted, lines: all }
   await writeFile(`${path}.json`, formatReport(report))
   await writeFile(`${path}.md`, formatTables(report))
@@ -146,13 +145,25 @@ async function addLines({ out, seed, warmUp, counted }: Options, lines: Line[]):
 
 function keyOf({
   workload,
-  arrivals,
   machines,
+  arrivals,
   workers,
   gateways,
   perSecond,
   policy,
 }: Line): string {
-  const rank = Object.keys(policies).indexOf(policy)
-  return [workload, machines, arrivals, workers, gateways, perSecond, rank].join(' ')
+  return [workload, machines, arrivals, workers, gateways, perSecond, policy].join(' ')
+}
+
+function compare(a: Line, b: Line): number {
+  const names = Object.keys(policies)
+  return (
+    Object.keys(workloads).indexOf(a.workload) - Object.keys(workloads).indexOf(b.workload) ||
+    a.machines.localeCompare(b.machines) ||
+    a.arrivals.localeCompare(b.arrivals) ||
+    a.workers - b.workers ||
+    a.gateways - b.gateways ||
+    a.perSecond - b.perSecond ||
+    names.indexOf(a.policy) - names.indexOf(b.policy)
+  )
 }

@@ -1,4 +1,4 @@
-import { summarize } from '../../../dist/src/measure/samples.js'
+import { type Summary, summarize } from '../../../dist/src/measure/samples.js'
 import type { Arrivals } from './arrivals.js'
 import type { FleetResult } from './fleet.js'
 import type { PolicyName } from './policy.js'
@@ -20,10 +20,10 @@ export interface Line extends Scenario {
   requests: number
   /** Part of them that was refused. */
   refused: number
-  /** Median and p99, milliseconds. */
-  firstToken: [median: number, p99: number]
+  /** Milliseconds. */
+  firstToken: Pick<Summary, 'median' | 'p99'>
   /** Of an answer, between its first token and its last. */
-  betweenTokens: [median: number, p99: number]
+  betweenTokens: Pick<Summary, 'median' | 'p99'>
   /** Until the last token, on average, milliseconds. */
   answer: number
   /** Tokens of answers in a second, for each worker. */
@@ -79,7 +79,7 @@ export function summarizeFleet(
   }
 }
 
-function medianAndP99(samples: readonly number[]): [number, number] {
+function medianAndP99(samples: readonly number[]): Pick<Summary, 'median' | 'p99'> {
   const { median, p99 } = summarize(samples)
-  return [median, p99]
+  return { median, p99 }
 }

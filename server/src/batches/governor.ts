@@ -3,6 +3,8 @@ import type { ModelStore } from '../models/store.js'
 
 /** The most lines that a model runs at once: enough rows for its steps to be bound by arithmetic. */
 const MOST_LINES = 64
+/** And beside requests of others, whose tokens take longer with each line that runs. */
+const MOST_LINES_BESIDE = 8
 /** Lines that have begun so lately that the model may not have seen them yet, and how lately. */
 const MOST_FRESH = 8
 const FRESH_MILLIS = 100
@@ -17,16 +19,19 @@ interface Running {
 }
 
 /**
- * Says when another line of a batch may begin: as long as no request waits, of whomever. So lines fill the steps that
- * others leave room in, and a request that comes waits for no line that has not begun.
+ * Says when another line of a batch may begin: as long as no request waits, of whomever, and few run. So lines fill the
+ * steps that others leave room in, and a request that comes waits for no line that has not begun.
  */
 export class Governor {
   readonly #models: ModelStore
+  readonly #others: () => number
   readonly #running = new Map<string, Set<Running>>()
   readonly #events = new EventEmitter<{ end: [] }>()
 
-  constructor(models: ModelStore) {
+  /** @param others counts the requests of others that run */
+  constructor(models: ModelStore, others: () => number) {
     this.#models = models
+    this.#others = others
     this.#events.setMaxListeners(0)
   }
 
@@ -78,7 +83,7 @@ export class Governor {
     const lines = this.#linesOf(name)
     const model = this.#models.loaded.get(name)
     if (model === undefined) return this.#canLoad(name)
-    if (lines.size >= MOST_LINES) return false
+    if (lines.size >= (this.#others() > 0 ? MOST_LINES_BESIDE : MOST_LINES)) return false
     const fresh = performance.now() - FRESH_MILLIS
     if ([...lines].filter(({ since }) => since > fresh).length >= MOST_FRESH) return false
     const { waiting, queuedTokens } = model.stats()

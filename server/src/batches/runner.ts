@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ModelStore } from '../models/store.js'
 import type { LineExecutor } from './executor.js'
-import { Governor } from './governor.js'
+import type { Governor } from './governor.js'
 import type { LineQueue, LineTask } from './store.js'
 
 /** After what went wrong, such as a disk that is full, it is tried again after this time. */
@@ -26,12 +26,13 @@ export class LineRunner {
     queue: LineQueue,
     executor: LineExecutor,
     models: ModelStore,
+    governor: Governor,
     log: FastifyBaseLogger,
   ) {
     this.#queue = queue
     this.#executor = executor
     this.#models = models
-    this.#governor = new Governor(models)
+    this.#governor = governor
     this.#log = log
     // each line that waits to be run again listens
     setMaxListeners(0, this.#stopping.signal)

@@ -5,6 +5,7 @@ import { ModelStore } from '../models/store.js'
 import { within } from '../within.js'
 import { FleetCatalog } from './gateway/catalog.js'
 import { Gateway } from './gateway/gateway.js'
+import { noJetStream } from './no-jet-stream.js'
 import { LIFE_MILLIS, REFRESH_MILLIS } from './registry/announcement.js'
 import type { Subjects } from './subjects.js'
 import type { Transport } from './transport/transport.js'
@@ -69,8 +70,7 @@ export class FleetMember {
     try {
       await this.#transport.bucket(this.#subjects.workers, LIFE_MILLIS).open()
     } catch (error) {
-      const expected = 'a server with JetStream: start it by `nats-server --jetstream`'
-      throw new ArgumentError('nats', expected, (error as Error).message)
+      throw noJetStream(error)
     }
     await this.worker?.join()
     await this.catalog?.ready

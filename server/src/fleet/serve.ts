@@ -1,13 +1,19 @@
 import { setTimeout } from 'node:timers/promises'
+import type { NatsConnection } from '@nats-io/transport-node'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { Lines } from '../batches/lines.js'
+import { NatsStore } from '../batches/nats/nats-store.js'
+import { Metrics } from '../metrics.js'
 import type { ModelStore } from '../models/store.js'
 import { addRoutes, type ServerOptions } from '../server.js'
-import { toSettings } from '../settings.js'
+import { type Settings, toSettings } from '../settings.js'
 import { FleetMember, type FleetRole } from './member.js'
+import { noJetStream } from './no-jet-stream.js'
 import { Subjects } from './subjects.js'
 import { connectNats, type NatsOptions } from './transport/nats/connect.js'
 import { NatsTransport } from './transport/nats/transport.js'
 import { addWorkerRoutes } from './worker/routes.js'
+import type { FleetWorker } from './worker/worker.js'
 
 /** Which fleet a process is a member of. */
 export interface FleetOptions {
@@ -40,20 +46,45 @@ export async function addFleetMember(
   const connection = await connectPatiently(nats, `dotpool ${role ?? 'member'}`, app.log)
   const transport = new NatsTransport(connection)
   const member = new FleetMember({ transport, subjects, role, store, log: app.log })
-  let draining: Promise<void> | undefined
+  const { worker, catalog } = member
+  const batches = await openBatches(connection, prefix)
+  const lines = worker && runLines(batches, worker, member.store, settings, app.log)
+  let draining: Promise<unknown> | undefined
   app.addHook('preClose', async () => {
-    draining = member.drain(settings.drainMillis)
+    const { drainMillis } = settings
+    draining = Promise.all([member.drain(drainMillis), lines?.drain(drainMillis)])
     // the routes of a gateway drain meanwhile
     if (role === 'worker') await draining
   })
   app.addHook('onClose', async () => {
     await draining
+    await lines?.close()
+    await batches[Symbol.asyncDispose]()
     await member.close()
   })
-  const { worker, catalog } = member
-  if (catalog !== undefined) addRoutes(app, { ...options, models: catalog })
+  if (catalog !== undefined) addRoutes(app, { ...options, models: catalog, batches })
   else if (worker !== undefined) addWorkerRoutes(app, worker, member.store, settings)
   return async () => await member.join()
+}
+
+async function openBatches(connection: NatsConnection, prefix: string): Promise<NatsStore> {
+  try {
+    return await NatsStore.open(connection, prefix)
+  } catch (error) {
+    throw noJetStream(error)
+  }
+}
+
+/** Runs lines of the fleet's batches beside the requests that it sends. */
+function runLines(
+  { queue }: NatsStore,
+  worker: FleetWorker,
+  models: ModelStore,
+  settings: Settings,
+  log: FastifyBaseLogger,
+): Lines {
+  const metrics = new Metrics(models, settings.readBandwidth)
+  return new Lines({ queue, models, settings, metrics, others: () => worker.size, log })
 }
 
 async function connectPatiently(nats: NatsOptions, name: string, log: FastifyBaseLogger) {

@@ -1,10 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type Model, Pool } from 'dotpool'
-import { type OpenAI, toFile } from 'openai'
+import { OpenAI, toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NatsStore } from '#server/batches/nats/nats-store.js'
 import { hasNats, NatsServer, tellWithoutNats } from '../fleet/nats-server.js'
+import { MemberProcess } from '../fleet/process.js'
 import { loadModel, openable, scripted, start, type TestServer } from '../support.js'
 
 const patient = { timeout: 60_000 }
@@ -38,9 +39,18 @@ async function join(nats: NatsServer, served: Model): Promise<Member> {
   return { ...server, connection, close, [Symbol.asyncDispose]: close }
 }
 
-async function create(client: OpenAI, count: number): Promise<string> {
+function bodyOf(i: number, model: string, max_tokens = 8) {
+  return { model, prompt: `A ${i}`, max_tokens, seed: i, ignore_eos: true }
+}
+
+async function create(
+  client: OpenAI,
+  count: number,
+  name = 'model',
+  maxTokens?: number,
+): Promise<string> {
   const lines = Array.from({ length: count }, (_, i) => {
-    const body = { model: 'model', prompt: `A ${i}`, max_tokens: 8, seed: i, ignore_eos: true }
+    const body = bodyOf(i, name, maxTokens)
     return JSON.stringify({ custom_id: `${i}`, method: 'POST', url: '/v1/completions', body })
   })
   const file = await toFile(Buffer.from(lines.join('\n')), 'input.jsonl')
@@ -70,6 +80,49 @@ function numbers(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${i}`)
 }
 
+describe.runIf(hasNats)('a batch of a fleet', () => {
+  it('has exactly one result a line, whatever is killed', async () => {
+    await using nats = await NatsServer.start()
+    const clientOf = ({ url }: MemberProcess) => {
+      return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key', maxRetries: 0 })
+    }
+    const gateways = [await MemberProcess.gateway(nats.url), await MemberProcess.gateway(nats.url)]
+    const workers = [await MemberProcess.worker(nats.url)]
+    const count = 500
+    const id = await create(clientOf(gateways[0]), count, 'toy', 60)
+    const runMore = async (client: OpenAI, before: number): Promise<number> => {
+      for (;;) {
+        const { request_counts: counts } = await client.batches.retrieve(id)
+        if ((counts?.completed ?? 0) > before) return counts?.completed ?? 0
+        await setTimeout(20)
+      }
+    }
+    // in the middle of lines
+    const first = await runMore(clientOf(gateways[1]), 0)
+    await workers[0].end()
+    // it may be the one that drives the batch
+    await gateways[0].end()
+    workers.push(await MemberProcess.worker(nats.url))
+    // lines that ran count, too, once another gateway drives it
+    const second = await runMore(clientOf(gateways[1]), first)
+    for (const member of [...gateways, ...workers]) await member.end()
+    await nats.kill()
+    expect(second).toBeLessThan(count)
+    await nats.start()
+    await using gateway = await MemberProcess.gateway(nats.url)
+    await using _ = await MemberProcess.worker(nats.url)
+    const client = clientOf(gateway)
+    const batch = await ended(client, id)
+    expect(batch.request_counts).toEqual({ total: count, completed: count, failed: 0 })
+    const results = await read(client, batch.output_file_id)
+    expect(results.map(({ custom_id }) => custom_id)).toEqual(numbers(count))
+    for (const i of [0, 299, 499]) {
+      const direct = await client.completions.create(bodyOf(i, 'toy', 60))
+      expect(direct.choices).toEqual(results[i].response.body.choices)
+    }
+  }, 300_000)
+})
+
 describe.runIf(hasNats)('a batch in NATS', () => {
   it('is run by all, and told by any', async () => {
     await using nats = await NatsServer.start()
@@ -93,8 +146,7 @@ describe.runIf(hasNats)('a batch in NATS', () => {
     expect(Math.min(...calls)).toBeGreaterThan(0)
     expect(calls[0] + calls[1]).toBe(200)
     const { body } = results[7].response
-    const request = { model: 'model', prompt: 'A 7', max_tokens: 8, seed: 7, ignore_eos: true }
-    const direct = await a.client.completions.create(request as typeof request & { stream?: false })
+    const direct = await a.client.completions.create(bodyOf(7, 'model'))
     expect(direct.choices).toEqual(body.choices)
   })
 
