@@ -407,8 +407,14 @@ describe('files', () => {
     expect(await send({ file })).toEqual([400, 'purpose'])
     expect(await send({ purpose: 'batch' })).toEqual([400, 'file'])
     expect(await send({ file, purpose: 'batch', expires: '1' })).toEqual([400, 'expires'])
-    const answer = await post(`${server.url}/v1/files`, { purpose: 'batch' })
-    expect(answer.status).toBe(400)
+    const sendRaw = async (type: string, body: string) => {
+      const request = { method: 'POST', headers: { 'content-type': type }, body }
+      return (await fetch(`${server.url}/v1/files`, request)).status
+    }
+    expect(await sendRaw('application/json', '{"purpose":"batch"}')).toBe(400)
+    expect(await sendRaw('multipart/form-data', 'a')).toBe(400)
+    const broken = '--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
+    expect(await sendRaw('multipart/form-data; boundary=x', broken)).toBe(400)
     expect((await server.client.files.list()).data).toEqual([])
   })
 

@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs'
-
 /** How long steps of a machine take. */
 export interface Machine {
-  readonly name: string
   /** Of a step, whatever is in it: the weights are read once. Milliseconds. */
   readonly step: number
   /** Of each sequence that decodes. */
@@ -17,45 +14,47 @@ export interface Machine {
   readonly decodeRate: number
 }
 
-/** What is read of a report of `npm run bench:models`. */
-interface Report {
-  runs: {
-    shape: string
-    results: { name: string; scenario: string; rate: { median: number } }[]
-  }[]
+/** Tokens per second of the shape of Qwen3-0.6B, as `npm run bench:models` measures them. */
+interface Rates {
+  decodeAt128: number
+  decodeAt2048: number
+  /** Of all eight together. */
+  decodeOf8At128: number
+  prefillOf512: number
 }
 
-/** What a machine has been measured to do, by `npm run bench:models`. */
-function readMachine(name: string, file: string, shape: string): Machine {
-  const path = new URL(`../../peers/models/results/${file}.json`, import.meta.url)
-  const report: Report = JSON.parse(readFileSync(path, 'utf8'))
-  const results = report.runs.find((run) => run.shape === shape)?.results ?? []
-  const rateOf = (scenario: string) => {
-    const result = results.find((one) => one.name === 'dotpool' && one.scenario === scenario)
-    if (result === undefined) throw new Error(`${path.pathname} has no '${scenario}' of ${shape}`)
-    return result.rate.median
-  }
-  const one = 1000 / rateOf('decode at 128')
-  const eight = 8000 / rateOf('decode of 8 at 128')
-  const long = 1000 / rateOf('decode at 2048')
-  const contextToken = (long - one) / (2048 - 128)
-  const row = (eight - one) / 7
-  const prefillRate = rateOf('prefill of 512')
+/** Times of steps that fit the rates. */
+function toMachine(rates: Rates): Machine {
+  const one = 1000 / rates.decodeAt128
+  const row = (8000 / rates.decodeOf8At128 - one) / 7
+  const contextToken = (1000 / rates.decodeAt2048 - one) / (2048 - 128)
   return {
-    name,
     step: one - row,
     decodeRow: row - 128 * contextToken,
     contextToken,
-    prefillRow: 1000 / prefillRate,
-    prefillRate,
-    decodeRate: 1000 / one,
+    prefillRow: 1000 / rates.prefillOf512,
+    prefillRate: rates.prefillOf512,
+    decodeRate: rates.decodeAt128,
   }
 }
 
-const SHAPE = 'Qwen3-0.6B'
-
-/** Two cores of each, with a model of the shape of Qwen3-0.6B. */
+/**
+ * Two cores of each: bench/peers/models/results, amd-epyc-avx2-2-cores and intel-xeon-avx512vnni-2-of-16-cores of
+ * 2026-11-27. They are copied, so that a simulation gives the same when those are measured anew.
+ */
 export const machines = {
-  epyc: readMachine('AMD EPYC, AVX2', 'amd-epyc-avx2-2-cores', SHAPE),
-  xeon: readMachine('Xeon, AVX-512 VNNI', 'intel-xeon-avx512vnni-2-cores', SHAPE),
+  /** AMD EPYC, AVX2. */
+  epyc: toMachine({
+    decodeAt128: 38.26,
+    decodeAt2048: 35.88,
+    decodeOf8At128: 157.4,
+    prefillOf512: 224.7,
+  }),
+  /** Intel Xeon, AVX-512 VNNI. */
+  xeon: toMachine({
+    decodeAt128: 34.86,
+    decodeAt2048: 25.03,
+    decodeOf8At128: 180.3,
+    prefillOf512: 479.5,
+  }),
 }

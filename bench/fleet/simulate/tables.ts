@@ -50,7 +50,9 @@ function cells(line: Line): string[] {
   const { firstToken, betweenTokens, answer, tokensPerSecond, cached, busy, imbalance, refused } =
     line
   return [
-    ...[firstToken.median, firstToken.p99, betweenTokens.median, betweenTokens.p99, answer].map((millis) => duration(1000 * millis)),
+    ...[firstToken.median, firstToken.p99, betweenTokens.median, betweenTokens.p99, answer].map(
+      (millis) => duration(1000 * millis),
+    ),
     digits(tokensPerSecond),
     percent(cached),
     percent(busy),

@@ -32,7 +32,7 @@ export class FolderStore implements BatchStore {
     this.files = files
     this.batches = batches
     this.results = results
-    this.queue = new FolderQueue(files, results)
+    this.queue = new FolderQueue(files, results, lost)
     this.#lost = lost
     this.#unlock = unlock
   }
@@ -52,8 +52,8 @@ export class FolderStore implements BatchStore {
     try {
       for (const name of await readdir(drafts)) await rm(join(drafts, name))
       return new FolderStore(
-        await FolderFiles.open(files, drafts),
-        await FolderBatches.open(batches, drafts),
+        await FolderFiles.open(files, drafts, lost.signal),
+        await FolderBatches.open(batches, drafts, lost.signal),
         new FolderResults(batches),
         lost.signal,
         unlock,
@@ -65,6 +65,7 @@ export class FolderStore implements BatchStore {
   }
 
   async hold(): Promise<Hold> {
+    this.#lost.throwIfAborted()
     return { signal: this.#lost, [Symbol.asyncDispose]: async () => {} }
   }
 
