@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Model, Pool, QueueFullError } from 'dotpool'
@@ -257,6 +257,8 @@ describe('a batch', () => {
     expect(asked).toHaveLength(20)
     const results = await read(second.client, batch.output_file_id)
     expect(results.map(({ custom_id }) => custom_id)).toEqual(lines.map((one) => one.custom_id))
+    // nothing is left of it but what is told
+    await expect.poll(() => readdir(join(folder, 'batches', id)), patient).toEqual(['batch.json'])
     gate.open()
   })
 
@@ -407,8 +409,14 @@ describe('files', () => {
     expect(await send({ file })).toEqual([400, 'purpose'])
     expect(await send({ purpose: 'batch' })).toEqual([400, 'file'])
     expect(await send({ file, purpose: 'batch', expires: '1' })).toEqual([400, 'expires'])
-    const answer = await post(`${server.url}/v1/files`, { purpose: 'batch' })
-    expect(answer.status).toBe(400)
+    const sendRaw = async (type: string, body: string) => {
+      const request = { method: 'POST', headers: { 'content-type': type }, body }
+      return (await fetch(`${server.url}/v1/files`, request)).status
+    }
+    expect(await sendRaw('application/json', '{"purpose":"batch"}')).toBe(400)
+    expect(await sendRaw('multipart/form-data', 'a')).toBe(400)
+    const broken = '--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
+    expect(await sendRaw('multipart/form-data; boundary=x', broken)).toBe(400)
     expect((await server.client.files.list()).data).toEqual([])
   })
 

@@ -10,7 +10,8 @@ export interface Counts {
 
 /** Shows how far a batch is on stderr, if that is a terminal, and sums it up. */
 export class BatchProgress implements Disposable {
-  readonly #start = performance.now()
+  /** When lines began to run. */
+  #start = performance.now()
   readonly #bar = new SingleBar({
     format:
       '{bar} {percentage}% | {value}/{total} lines | {rate} lines/s | {eta_formatted} | {errors}',
@@ -35,6 +36,7 @@ export class BatchProgress implements Disposable {
     const payload = { rate: digits(this.#rate), errors: count(failed, 'error') }
     if (this.#before === undefined) {
       this.#before = done
+      this.#start = performance.now()
       this.#bar.start(total, done, payload)
     } else this.#bar.update(done, payload)
   }

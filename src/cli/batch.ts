@@ -63,7 +63,7 @@ export const batchCommand = new Command('batch')
     byteCount,
   )
   .addOption(new Option('--url <url>', 'a server to run it by').conflicts('model'))
-  .option('--api-key <key>', 'of that server')
+  .addOption(new Option('--api-key <key>', 'of that server').env('DOTPOOL_API_KEY'))
   .option('--window <time>', 'the time after which requests of that server expire', '24h')
   .action(async (input: string, flags: BatchFlags) => {
     const places = toPlaces(input, flags)

@@ -5,7 +5,7 @@ import { ModelStore } from '../models/store.js'
 import { within } from '../within.js'
 import { FleetCatalog } from './gateway/catalog.js'
 import { Gateway } from './gateway/gateway.js'
-import { noJetStream } from './no-jet-stream.js'
+import { patiently } from './patiently.js'
 import { LIFE_MILLIS, REFRESH_MILLIS } from './registry/announcement.js'
 import type { Subjects } from './subjects.js'
 import type { Transport } from './transport/transport.js'
@@ -24,6 +24,13 @@ export interface MemberParts {
   readonly log: FastifyBaseLogger
 }
 
+/** @throws ArgumentError for a worker without models, or a gateway with some */
+export function checkRole(role: FleetRole | undefined, store: ModelStore | undefined): void {
+  if ((store === undefined) === (role === 'gateway')) return
+  const expected = role === 'gateway' ? 'none, for a gateway has no models' : 'models to serve'
+  throw new ArgumentError('models', expected, store === undefined ? 'none' : 'some')
+}
+
 /** A process's part in a fleet. */
 export class FleetMember {
   /** Undefined where it is a gateway only. */
@@ -35,19 +42,18 @@ export class FleetMember {
   readonly store: ModelStore
   readonly #transport: Transport
   readonly #subjects: Subjects
+  readonly #log: FastifyBaseLogger
 
-  /** @throws ArgumentError for a worker without models, or a gateway with some */
   constructor({ transport, subjects, role, store, log }: MemberParts) {
-    if ((store === undefined) !== (role === 'gateway')) {
-      const expected = role === 'gateway' ? 'none, for a gateway has no models' : 'models to serve'
-      throw new ArgumentError('models', expected, store === undefined ? 'none' : 'some')
-    }
+    this.#log = log
     this.#transport = transport
     this.#subjects = subjects
     this.store = store ?? new ModelStore({})
     transport.events.on('lost', () => log.warn('the connection to the fleet is lost'))
     transport.events.on('restored', () => log.info('the connection to the fleet is back'))
-    transport.events.on('failed', (err) => log.warn({ err }, 'the connection to the fleet'))
+    transport.events.on('failed', (error) => {
+      log.warn({ reason: String(error) }, 'something failed at the connection to the fleet')
+    })
     if (role !== 'gateway') {
       this.worker = new FleetWorker({ transport, subjects, store: this.store, log })
     }
@@ -67,11 +73,8 @@ export class FleetMember {
 
   /** Resolves once it does its part. @throws why it cannot */
   async join(): Promise<void> {
-    try {
-      await this.#transport.bucket(this.#subjects.workers, LIFE_MILLIS).open()
-    } catch (error) {
-      throw noJetStream(error)
-    }
+    const bucket = this.#transport.bucket(this.#subjects.workers, LIFE_MILLIS)
+    await patiently(this.#log, () => bucket.open())
     await this.worker?.join()
     await this.catalog?.ready
   }

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Lines } from '../batches/lines.js'
@@ -7,10 +6,11 @@ import { Metrics } from '../metrics.js'
 import type { ModelStore } from '../models/store.js'
 import { addRoutes, type ServerOptions } from '../server.js'
 import { type Settings, toSettings } from '../settings.js'
-import { FleetMember, type FleetRole } from './member.js'
-import { noJetStream } from './no-jet-stream.js'
+import { checkRole, FleetMember, type FleetRole } from './member.js'
+import { patiently } from './patiently.js'
 import { Subjects } from './subjects.js'
 import { connectNats, type NatsOptions } from './transport/nats/connect.js'
+import { noJetStream } from './transport/nats/no-jet-stream.js'
 import { NatsTransport } from './transport/nats/transport.js'
 import { addWorkerRoutes } from './worker/routes.js'
 import type { FleetWorker } from './worker/worker.js'
@@ -23,10 +23,6 @@ export interface FleetOptions {
   /** By default it is both. */
   readonly role?: FleetRole | undefined
 }
-
-/** How long a server that is not there yet is waited for, and how often it is tried. */
-const CONNECT_MILLIS = 30_000
-const RETRY_MILLIS = 1000
 
 /**
  * Makes a process a member of a fleet, and adds its routes: OpenAI's protocol, or those of a worker's health.
@@ -41,14 +37,19 @@ export async function addFleetMember(
   options: Omit<ServerOptions, 'models' | 'logger' | 'tls'>,
 ): Promise<() => Promise<void>> {
   const { nats, prefix = 'dotpool', role } = fleet
+  const { log } = app
+  checkRole(role, store)
   const settings = toSettings({ ...options, models: {} })
   const subjects = new Subjects(prefix)
-  const connection = await connectPatiently(nats, `dotpool ${role ?? 'member'}`, app.log)
+  const name = `dotpool ${role ?? 'member'}`
+  const connection = await patiently(log, () => connectNats(nats, name))
   const transport = new NatsTransport(connection)
-  const member = new FleetMember({ transport, subjects, role, store, log: app.log })
+  const member = new FleetMember({ transport, subjects, role, store, log })
+  // whatever fails from here on
+  app.addHook('onClose', async () => await member.close())
   const { worker, catalog } = member
-  const batches = await openBatches(connection, prefix)
-  const lines = worker && runLines(batches, worker, member.store, settings, app.log)
+  const batches = await patiently(log, () => openBatches(connection, prefix))
+  const lines = worker && runLines(batches, worker, member.store, settings, log)
   let draining: Promise<unknown> | undefined
   app.addHook('preClose', async () => {
     const { drainMillis } = settings
@@ -56,11 +57,11 @@ export async function addFleetMember(
     // the routes of a gateway drain meanwhile
     if (role === 'worker') await draining
   })
+  // before the member's
   app.addHook('onClose', async () => {
     await draining
     await lines?.close()
     await batches[Symbol.asyncDispose]()
-    await member.close()
   })
   if (catalog !== undefined) addRoutes(app, { ...options, models: catalog, batches })
   else if (worker !== undefined) addWorkerRoutes(app, worker, member.store, settings)
@@ -85,18 +86,4 @@ function runLines(
 ): Lines {
   const metrics = new Metrics(models, settings.readBandwidth)
   return new Lines({ queue, models, settings, metrics, others: () => worker.size, log })
-}
-
-async function connectPatiently(nats: NatsOptions, name: string, log: FastifyBaseLogger) {
-  const end = performance.now() + CONNECT_MILLIS
-  for (;;) {
-    try {
-      return await connectNats(nats, name)
-    } catch (error) {
-      const isThere = (error as { argument?: string }).argument !== 'nats'
-      if (isThere || performance.now() > end) throw error
-      log.warn((error as Error).message)
-      await setTimeout(RETRY_MILLIS)
-    }
-  }
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import multipart, { type MultipartFile } from '@fastify/multipart'
+import multipart, { type Multipart, type MultipartFile } from '@fastify/multipart'
 import { Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Batches } from '../batches/batches.js'
@@ -100,7 +100,7 @@ async function receive(request: FastifyRequest, { files }: Batches): Promise<Sto
   let file: StoredFile | undefined
   let purpose: unknown
   try {
-    for await (const part of request.parts()) {
+    for await (const part of partsOf(request)) {
       if (part.fieldname === 'purpose' && part.type === 'field') purpose = part.value
       else if (part.fieldname === 'file' && part.type === 'file') file = await keep(part, files)
       else throw refuse(part.fieldname, 'this field is not supported', 'unsupported_parameter')
@@ -114,6 +114,14 @@ async function receive(request: FastifyRequest, { files }: Batches): Promise<Sto
   }
 }
 
+async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart, void, void> {
+  try {
+    yield* request.parts()
+  } catch (error) {
+    throw toFormError(error)
+  }
+}
+
 async function keep(part: MultipartFile, files: Batches['files']): Promise<StoredFile> {
   const description = {
     id: makeOrderedId('file-'),
@@ -123,14 +131,29 @@ async function keep(part: MultipartFile, files: Batches['files']): Promise<Store
     purpose: 'batch' as const,
     status: 'processed' as const,
   }
-  return await files.put(description, bounded(part.file))
+  try {
+    return await files.put(description, bounded(part.file))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    throw new ApiError(507, 'the disk of the server has no room for the file', { cause: error })
+  }
 }
 
 async function* bounded(stream: MultipartFile['file']): AsyncGenerator<Uint8Array, void, void> {
-  yield* stream
+  try {
+    yield* stream
+  } catch (error) {
+    throw toFormError(error)
+  }
   if (!stream.truncated) return
   throw new ApiError(413, `file: at most ${MOST_BYTES} bytes`, {
     param: 'file',
     code: 'file_too_large',
   })
+}
+
+/** What the parser does not say as fastify does is wrong with the form. */
+function toFormError(error: unknown): unknown {
+  const { statusCode, message } = error as Error & { statusCode?: number }
+  return statusCode === undefined ? new ApiError(400, `the form is broken: ${message}`) : error
 }

@@ -3,8 +3,13 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { fixture } from '../support.js'
+import type { Host } from './host.js'
 
 const cli = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url))
+
+function toWorker(nats: string): string[] {
+  return ['--nats', nats, '--role', 'worker', '--model', `toy=${fixture}`, '--threads', '1']
+}
 
 /** A line of a member's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -17,10 +22,10 @@ export class MemberProcess {
   readonly #waiting = new Set<() => void>()
   #errors = ''
 
-  private constructor(args: readonly string[]) {
-    const child = spawn(process.execPath, [cli, 'serve', '--port', '0', ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  private constructor(args: readonly string[], host?: Host) {
+    const serve = [process.execPath, cli, 'serve', '--port', '0', ...args]
+    const [command, ...rest] = host === undefined ? serve : [...host.command, ...serve]
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.#exited = once(child, 'exit').then(() => this.#notify())
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -34,16 +39,20 @@ export class MemberProcess {
 
   /** Starts one that has the toy model, and waits until it serves. */
   static async worker(nats: string, ...args: string[]): Promise<MemberProcess> {
-    const model = ['--model', `toy=${fixture}`, '--threads', '1']
-    return await MemberProcess.#start('--nats', nats, '--role', 'worker', ...model, ...args)
+    return await MemberProcess.#start([...toWorker(nats), ...args])
+  }
+
+  /** Starts such a worker on another host. */
+  static async workerOn(host: Host, nats: string, ...args: string[]): Promise<MemberProcess> {
+    return await MemberProcess.#start([...toWorker(nats), ...args], host)
   }
 
   static async gateway(nats: string, ...args: string[]): Promise<MemberProcess> {
-    return await MemberProcess.#start('--nats', nats, '--role', 'gateway', ...args)
+    return await MemberProcess.#start(['--nats', nats, '--role', 'gateway', ...args])
   }
 
-  static async #start(...args: string[]): Promise<MemberProcess> {
-    const member = new MemberProcess(args)
+  static async #start(args: readonly string[], host?: Host): Promise<MemberProcess> {
+    const member = new MemberProcess(args, host)
     await member.logs(({ msg }) => msg === 'ready')
     return member
   }

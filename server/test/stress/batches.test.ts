@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -80,3 +80,23 @@ it('a folder is owned by one process at a time', async () => {
     'files: expected a folder that no other process uses',
   )
 }, 60_000)
+
+it('a file that is larger than may be is refused, and takes no memory and no disk', async () => {
+  const { child, client } = await serve()
+  const part = Buffer.alloc(1 << 20, 'a')
+  const upload = async (megabytes: number) => {
+    const form = new FormData()
+    form.append('purpose', 'batch')
+    form.append('file', new Blob(Array(megabytes).fill(part)), 'large.jsonl')
+    const answer = await fetch(`${client.baseURL}/files`, { method: 'POST', body: form })
+    return [answer.status, ((await answer.json()) as { bytes?: number }).bytes]
+  }
+  expect(await upload(200)).toEqual([200, 200 << 20])
+  expect(await upload(201)).toEqual([413, undefined])
+  const { data } = await client.files.list()
+  expect(data.map(({ bytes }) => bytes)).toEqual([200 << 20])
+  expect(await readdir(join(folder, 'drafts'))).toEqual([])
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exited
+}, 120_000)

@@ -10,18 +10,26 @@ export class FolderBatches implements BatchTable {
   readonly #folder: string
   readonly #drafts: string
   readonly #batches: Map<string, Batch>
+  readonly #lost: AbortSignal
   readonly #events = new EventEmitter<{ change: [batch: Batch] }>()
-  /** Writes of a batch follow each other. */
-  readonly #writes = new Map<string, Promise<void>>()
+  /** Changes of a batch follow each other. */
+  readonly #turns = new Map<string, Promise<unknown>>()
 
-  private constructor(folder: string, drafts: string, batches: Map<string, Batch>) {
+  private constructor(
+    folder: string,
+    drafts: string,
+    batches: Map<string, Batch>,
+    lost: AbortSignal,
+  ) {
     this.#folder = folder
     this.#drafts = drafts
     this.#batches = batches
+    this.#lost = lost
     this.#events.setMaxListeners(0)
   }
 
-  static async open(folder: string, drafts: string): Promise<FolderBatches> {
+  /** @param drafts a folder for what is not complete; @param lost aborts where the folder is another's */
+  static async open(folder: string, drafts: string, lost: AbortSignal): Promise<FolderBatches> {
     const batches = new Map<string, Batch>()
     for (const id of await readdir(folder)) {
       const text = await readFile(join(folder, id, FILE), 'utf8').catch((error) => {
@@ -31,7 +39,7 @@ export class FolderBatches implements BatchTable {
       })
       if (text !== undefined) batches.set(id, JSON.parse(text) as Batch)
     }
-    return new FolderBatches(folder, drafts, batches)
+    return new FolderBatches(folder, drafts, batches, lost)
   }
 
   async create(batch: Batch): Promise<void> {
@@ -51,10 +59,12 @@ export class FolderBatches implements BatchTable {
     id: string,
     change: (batch: Batch) => Batch | undefined,
   ): Promise<Batch | undefined> {
-    const before = this.#batches.get(id)
-    const after = before && change(before)
-    if (after !== undefined) await this.#write(after)
-    return after ?? before
+    return await this.#inTurn(id, async () => {
+      const before = this.#batches.get(id)
+      const after = before && change(before)
+      if (after !== undefined) await this.#write(after)
+      return after ?? before
+    })
   }
 
   async *changes(signal: AbortSignal): AsyncGenerator<Batch, void, void> {
@@ -63,18 +73,22 @@ export class FolderBatches implements BatchTable {
     for await (const [batch] of changed) yield batch
   }
 
-  /** What it is now is known at once, and told once it is on the disk. */
   async #write(batch: Batch): Promise<void> {
-    const { id } = batch
-    this.#batches.set(id, batch)
-    const write = (this.#writes.get(id) ?? Promise.resolve()).then(() =>
-      writeJson(join(this.#folder, id, FILE), batch, this.#drafts),
-    )
-    const settled = write.catch(() => {})
-    this.#writes.set(id, settled)
-    await write
-    if (this.#writes.get(id) === settled) this.#writes.delete(id)
+    this.#lost.throwIfAborted()
+    await writeJson(join(this.#folder, batch.id, FILE), batch, this.#drafts)
+    this.#batches.set(batch.id, batch)
     this.#events.emit('change', batch)
+  }
+
+  async #inTurn<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
+    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(work)
+    const ended = turn.catch(() => {})
+    this.#turns.set(id, ended)
+    try {
+      return await turn
+    } finally {
+      if (this.#turns.get(id) === ended) this.#turns.delete(id)
+    }
   }
 }
 

@@ -10,14 +10,22 @@ export class FolderFiles implements FileStore {
   readonly #folder: string
   readonly #drafts: string
   readonly #files: Map<string, StoredFile>
+  readonly #lost: AbortSignal
 
-  private constructor(folder: string, drafts: string, files: Map<string, StoredFile>) {
+  private constructor(
+    folder: string,
+    drafts: string,
+    files: Map<string, StoredFile>,
+    lost: AbortSignal,
+  ) {
     this.#folder = folder
     this.#drafts = drafts
     this.#files = files
+    this.#lost = lost
   }
 
-  static async open(folder: string, drafts: string): Promise<FolderFiles> {
+  /** @param drafts a folder for what is not complete; @param lost aborts where the folder is another's */
+  static async open(folder: string, drafts: string, lost: AbortSignal): Promise<FolderFiles> {
     const files = new Map<string, StoredFile>()
     const names = new Set(await readdir(folder))
     for (const name of names) {
@@ -29,13 +37,14 @@ export class FolderFiles implements FileStore {
         await rm(join(folder, name))
       }
     }
-    return new FolderFiles(folder, drafts, files)
+    return new FolderFiles(folder, drafts, files, lost)
   }
 
   async put(
     file: Omit<StoredFile, 'bytes'>,
     content: AsyncIterable<Uint8Array>,
   ): Promise<StoredFile> {
+    this.#lost.throwIfAborted()
     const bytes = await writeWhole(this.path(file.id), content, this.#drafts)
     const stored = { ...file, bytes }
     await writeJson(this.#description(file.id), stored, this.#drafts)

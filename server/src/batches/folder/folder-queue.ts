@@ -22,12 +22,15 @@ interface Entry {
 export class FolderQueue implements LineQueue {
   readonly #files: FolderFiles
   readonly #results: FolderResults
+  readonly #lost: AbortSignal
   readonly #entries = new Map<string, Entry>()
   readonly #events = new EventEmitter<{ waiting: [] }>()
 
-  constructor(files: FolderFiles, results: FolderResults) {
+  /** @param lost aborts where the folder is another's */
+  constructor(files: FolderFiles, results: FolderResults, lost: AbortSignal) {
     this.#files = files
     this.#results = results
+    this.#lost = lost
     this.#events.setMaxListeners(0)
   }
 
@@ -55,6 +58,7 @@ export class FolderQueue implements LineQueue {
   async take(model: string, signal: AbortSignal): Promise<LineTask> {
     for (;;) {
       signal.throwIfAborted()
+      this.#lost.throwIfAborted()
       const found = this.#find(model)
       if (found !== undefined) return await this.#toTask(...found)
       await once(this.#events, 'waiting', { signal })

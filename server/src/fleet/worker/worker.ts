@@ -20,6 +20,7 @@ import {
   readGenerate,
   readLease,
 } from '../messages.js'
+import { patiently } from '../patiently.js'
 import { LIFE_MILLIS } from '../registry/announcement.js'
 import { Announcer } from '../registry/announcer.js'
 import { chainHashes } from '../routing/chain-hashes.js'
@@ -77,7 +78,7 @@ export class FleetWorker {
         isDraining: this.#state === 'draining',
         models: this.#models.announce(),
       }),
-      (error) => log.warn({ err: error }, 'could not be announced to the fleet'),
+      (error) => log.warn({ reason: String(error) }, 'could not be announced to the fleet'),
     )
   }
 
@@ -106,10 +107,12 @@ export class FleetWorker {
       using lease = await store.acquire(name, signal)
       await this.#models.describe(name, lease.model)
     }
-    await this.#publishTexts()
+    await patiently(log, () => this.#publishTexts())
     const onRestored = () => {
       this.#announcer.refresh()
-      this.#publishTexts().catch((err) => log.warn({ err }, 'could not publish texts'))
+      this.#publishTexts().catch((error) => {
+        log.warn({ reason: String(error) }, 'the texts of models could not be published')
+      })
     }
     transport.events.on('restored', onRestored)
     const ticking = setInterval(() => this.#tick(), TICK_MILLIS)
@@ -121,7 +124,7 @@ export class FleetWorker {
       () => clearInterval(ticking),
       () => subscription.end(),
     )
-    await this.#announcer.begin()
+    await patiently(log, () => this.#announcer.begin())
     if (this.#state === 'joining') this.#state = 'serving'
     log.info({ worker: this.id, models: store.names }, 'joined the fleet')
   }
@@ -142,7 +145,10 @@ export class FleetWorker {
     this.#state = 'draining'
     for (const stop of this.#stops.splice(0)) stop()
     for (const attempt of this.#attempts.values()) attempt.end(new CancelledError())
-    await this.#announcer.leave()
+    await this.#announcer.leave().catch((error) => {
+      const line = { reason: String(error) }
+      this.#parts.log.warn(line, 'the fleet was not told of the leaving')
+    })
   }
 
   #idle(): Promise<void> {

@@ -5,6 +5,7 @@ import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
 import type { QueuedIterator } from '@nats-io/transport-node'
 import type { Bucket, Subscription, TransportEvents } from '../transport.js'
 import { firstOf } from './first-of.js'
+import { noJetStream } from './no-jet-stream.js'
 
 /** When a watch that has ended begins anew. */
 const RETRY_MILLIS = 500
@@ -34,7 +35,11 @@ export class NatsBucket implements Bucket {
   }
 
   async open(): Promise<void> {
-    await this.#open()
+    try {
+      await this.#open()
+    } catch (error) {
+      throw noJetStream(error)
+    }
   }
 
   async put(key: string, value: Uint8Array): Promise<void> {

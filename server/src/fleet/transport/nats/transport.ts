@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { jetstream } from '@nats-io/jetstream'
 import { headers, type Msg, type NatsConnection, nuid } from '@nats-io/transport-node'
+import { within } from '../../../within.js'
 import { Assembler, formatPart, parsePart, partsOf } from '../parts.js'
 import type {
   Blobs,
@@ -18,6 +19,8 @@ import { NatsBucket } from './bucket.js'
 const PART = 'Dotpool-Part'
 /** Bytes of a payload that headers may take. */
 const HEADERS = 1024
+/** What sending the last messages may take. */
+const FLUSH_MILLIS = 2000
 /** The status of a message that tells that nobody listens. */
 const NO_RESPONDERS = 503
 
@@ -85,9 +88,13 @@ export class NatsTransport implements Transport {
   }
 
   async close(): Promise<void> {
-    // what was published is to arrive
-    if (this.#isConnected) await this.#connection.drain()
-    else await this.#connection.close()
+    // what was published is to arrive, unless the connection has just been lost
+    if (this.#isConnected)
+      await within(
+        FLUSH_MILLIS,
+        this.#connection.drain().catch(() => {}),
+      )
+    await this.#connection.close()
   }
 
   /** How many servers are to have what is kept; fewer where there are not so many. */
