@@ -1,7 +1,8 @@
 // Puts a fleet under clients that come at random times while its processes are killed, suspended and drained, and their
-// ways to NATS cut, stalled and slowed; compares each answer with the oracle: npm run chaos:fleet -- [--minutes N] [--seed N]
+// ways to NATS cut, stalled and slowed; compares each answer, and each result of batches, with the oracle: npm run chaos:fleet -- [--minutes N] [--seed N]
 import { rm } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
+import { Batches } from './chaos/fleet/batches.js'
 import { Episode } from './chaos/fleet/episode.js'
 import { Deck } from './chaos/fleet/faults.js'
 import { ChaosFleet } from './chaos/fleet/fleet.js'
@@ -35,12 +36,14 @@ const fleet = await ChaosFleet.start(folder)
 const episodes = []
 const meanMillis = Math.max(oracle.meanMillis, LEAST_MILLIS)
 const load = new Load(fleet, oracle.all, new Random(seed + 1), tally, episodes, meanMillis)
+const batches = new Batches(fleet.gateways, oracle.all, new Random(seed + 2), tally)
 const deck = new Deck(random)
 const struck = Object.assign(fleet, { clients: load })
 
 const start = performance.now()
 console.log(`a request each ${Math.round(meanMillis)} ms`)
 load.begin()
+batches.begin()
 while (isToGoOn()) {
   await calm()
   const episode = new Episode(deck, struck, random)
@@ -53,6 +56,7 @@ while (isToGoOn()) {
 }
 await calm()
 await load.end()
+await batches.end()
 await fleet.quiet()
 
 const resumes = fleet.count('dotpool_gateway_resumes_total')
@@ -68,7 +72,8 @@ await rm(folder, { recursive: true })
 
 if (minutes >= WHOLE_MINUTES) {
   const { streamsThroughFaults } = load
-  for (const [what, count] of Object.entries({ resumes, retries, freed, streamsThroughFaults })) {
+  const shown = { resumes, retries, freed, streamsThroughFaults, 'lines of batches': batches.lines }
+  for (const [what, count] of Object.entries(shown)) {
     if (count === 0) tally.fail(`nothing shows what is to be shown: there are no ${what}`)
   }
 }
@@ -82,6 +87,7 @@ console.table({
   'requests that another worker began anew': retries,
   'rows that were freed because the client left': freed,
   'streams that were whole though a worker was struck': load.streamsThroughFaults,
+  'batches, lines of them that were right, and calls that were tried anew': `${batches.batches}, ${batches.lines}, ${batches.retries}`,
   wrong: tally.counts.wrong ?? 0,
 })
 for (const problem of tally.problems) console.error(problem)

@@ -7,6 +7,7 @@ import { BrokenError, exchange } from '../server/exchange.js'
  */
 
 /** @import { Random } from '../../random.js' */
+/** @import { Answer } from '../server/answer.js' */
 /** @import { Manners, Outcome } from '../server/exchange.js' */
 /** @import { Tally } from '../server/tally.js' */
 /** @import { Episode } from './episode.js' */
@@ -177,7 +178,7 @@ export class Load {
    * @returns {typeof ends[number]}
    */
   #judge(asked, { status, headers, text, hasLeft }) {
-    const { expected, stream, leaves } = asked
+    const { stream, leaves } = asked
     if (hasLeft && !leaves) this.#fail(asked, `not answered in ${LIMIT_MILLIS / 1000} s: ${text}`)
     if (status === 0 || (hasLeft && !stream)) return 'client left'
     if (status !== 200) {
@@ -190,7 +191,7 @@ export class Load {
       return 'unavailable'
     }
     const answer = stream ? readStream(text) : readAnswer(JSON.parse(text))
-    if (!isPartOf(answer, expected)) this.#fail(asked, `not what it must be: ${text}`)
+    this.#compare(asked, answer)
     if (answer.isWhole) return 'answered'
     if (answer.error !== undefined) {
       this.#checkError(asked, answer.error)
@@ -210,17 +211,26 @@ export class Load {
    * @returns {typeof ends[number]}
    */
   #judgeBroken(asked, { outcome: { status, text }, cause }) {
-    const { expected, stream, gateway } = asked
+    const { stream, gateway } = asked
     const faults = this.#episodesOf(asked).flatMap((episode) => episode.faultsOf(gateway))
     const isKilled = faults.some((fault) => /is killed$/.test(fault))
     const isDrained = faults.some((fault) => /is drained$/.test(fault))
     const isFine = isKilled || (isDrained && status === 0)
     if (!isFine) this.#fail(asked, `the connection broke: ${cause} ${text.slice(-500)}`)
-    if (status === 200 && stream && !isPartOf(readStream(text), expected)) {
-      this.#fail(asked, `not what it must be: ${text}`)
-    }
+    if (status === 200 && stream) this.#compare(asked, readStream(text))
     const { code } = /** @type {{ code?: string }} */ (cause)
     return code === 'ECONNREFUSED' ? 'connection refused' : 'connection broken'
+  }
+
+  /** No token twice, none missing, none other. @param {Asked} asked @param {Answer} answer */
+  #compare(asked, answer) {
+    const { expected } = asked
+    if (isPartOf(answer, expected)) return
+    const { choices, usage } = answer
+    const texts = (/** @type {{ text: string }[]} */ all) =>
+      JSON.stringify(all.map(({ text }) => text))
+    const got = `${texts(choices)}, ${JSON.stringify(usage)}`
+    this.#fail(asked, `not what it must be: ${got}\n  but ${texts(expected.choices)}`)
   }
 
   /** An error in OpenAI's shape, that says what to do. @param {Asked} asked @param {string} text */

@@ -336,6 +336,36 @@ describe('a request', () => {
     other.dispose()
   })
 
+  it('waits for room where another choice of it has begun', async () => {
+    const small = await loadModel(pool, { maxQueue: 0, kvBytes: 1 })
+    await using fleet = await makeFleet([{ small }])
+    using lease = await fleet.gateway.catalog?.acquire('small', new AbortController().signal)
+    // nobody reads it, so it holds its memory
+    const begin = async (group?: object) => {
+      const options = { maxTokens: 1000, ignoreEnd: true, group }
+      const run = lease?.model.generate([1, 2], options, { id: 'group', trace: {} })
+      await run?.chunks().next()
+      return run
+    }
+    const group = {}
+    const runs = [await begin(group)]
+    let refusal: unknown
+    while (refusal === undefined) {
+      await begin().then(
+        (run) => runs.push(run),
+        (error) => {
+          refusal = error
+        },
+      )
+    }
+    expect(refusal).toMatchObject({ statusCode: 429 })
+    const other = begin(group)
+    for (const run of runs) await run?.return()
+    await (await other)?.return()
+    await idle(small)
+    small.dispose()
+  })
+
   it('is finished by a worker that drains, which takes no other', async () => {
     const connect = inProcess()
     await using fleet = await makeFleet([], connect)

@@ -6,6 +6,7 @@ import { RemoteWork, type WorkParts } from './remote-work.js'
 export class RemoteEmbedding extends RemoteWork {
   protected readonly ask = 'embed'
   protected readonly message: object
+  protected readonly othersHaveBegun = false
   #settle!: { resolve(vectors: Float32Array[]): void; reject(error: unknown): void }
   readonly #vectors: Promise<Float32Array[]>
 

@@ -19,15 +19,22 @@ const SEEDS = 2 ** 48 - 1
 const MOST_UNREAD = 256
 const FEW_UNREAD = 64
 
-/** The names of groups on their way. */
-const groupNames = new WeakMap<object, string>()
+/** Texts that are taken all, or none. */
+interface Group {
+  /** On the way to workers. */
+  readonly name: string
+  /** A worker has told something of one of them. */
+  hasBegun: boolean
+}
+
+const groups = new WeakMap<object, Group>()
 
 /** A text that a fleet generates. It begins when it is first read, or its result is asked for. */
 export class RemoteGeneration extends RemoteWork implements ServedGeneration {
   protected readonly ask = 'generate'
   readonly #prompt: ArrayLike<number>
   readonly #options: object
-  readonly #group: string | undefined
+  readonly #group: Group | undefined
   readonly #queue = new ChunkQueue<GenerationChunk>()
   readonly #start = performance.now()
   #firstTokenMillis: number | undefined
@@ -46,7 +53,7 @@ export class RemoteGeneration extends RemoteWork implements ServedGeneration {
     super(parts, { hashes, promptTokens: prompt.length }, signal)
     this.#prompt = prompt
     this.#options = toWireOptions(others)
-    this.#group = group && nameOf(group)
+    this.#group = group && groupOf(group)
     this.#result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
@@ -84,12 +91,17 @@ export class RemoteGeneration extends RemoteWork implements ServedGeneration {
     return {
       prompt: encodeTokens(this.#prompt),
       options: this.#options,
-      ...(this.#group !== undefined && { group: this.#group }),
+      ...(this.#group !== undefined && { group: this.#group.name }),
       ...(this.#tokens.length > 0 && { resumeAfter: encodeTokens(this.#tokens) }),
     }
   }
 
+  protected get othersHaveBegun(): boolean {
+    return this.#group?.hasBegun ?? false
+  }
+
   protected take({ chunks = [], result }: TellMessage): boolean {
+    if (this.#group !== undefined) this.#group.hasBegun = true
     for (const chunk of chunks) this.#push(fromWireChunk(chunk))
     if (result === undefined) {
       if (!this.#isUnbounded && this.#queue.size > MOST_UNREAD) this.#pause()
@@ -177,10 +189,10 @@ function toWireOptions({
   }
 }
 
-function nameOf(group: object): string {
-  const name = groupNames.get(group) ?? randomUUID()
-  groupNames.set(group, name)
-  return name
+function groupOf(key: object): Group {
+  const group = groups.get(key) ?? { name: randomUUID(), hasBegun: false }
+  groups.set(key, group)
+  return group
 }
 
 function fromWireChunk({ text, tokens, logprobs }: WireChunk): GenerationChunk {

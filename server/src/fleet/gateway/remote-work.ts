@@ -68,6 +68,8 @@ export abstract class RemoteWork {
   protected abstract readonly ask: 'generate' | 'embed'
   /** What the worker is to do, from where it was left. */
   protected abstract get message(): object
+  /** Whether work that it is a part of has begun: it is not refused any more then. */
+  protected abstract readonly othersHaveBegun: boolean
   /** Takes what a worker has told. Returns whether that is the end. */
   protected abstract take(message: TellMessage): boolean
   /** It has come to nothing. */
@@ -220,7 +222,7 @@ export abstract class RemoteWork {
 
   /** What was begun waits for a worker for a while; what was not fails at once. */
   #waitOr(error: ApiError): void {
-    const hasBegun = this.#losses > 0 || this.#fingerprint !== undefined
+    const hasBegun = this.#losses > 0 || this.#fingerprint !== undefined || this.othersHaveBegun
     if (!hasBegun || this.#ticksWaited >= PATIENCE_TICKS) this.#give(error)
     else if (!this.#isWaiting) {
       this.#isWaiting = true

@@ -1,17 +1,25 @@
-/** Who was sent a prefix or has announced it, and when, in the order of times. */
+/** Workers that were sent a prefix or have announced it, and when they last did. */
 type Holders = Map<string, number>
 
-/** Which workers probably have which prefixes in their cache. It is bounded, and forgets what was not used for a while. */
+/**
+ * Which workers probably have which prefixes in their cache. It forgets what was not used for a while, and is bounded.
+ *
+ * What was used lately is in the young generation. When that is as old as an entry may get, or full, it becomes the old
+ * one, and what was old is dropped: no entry is visited to be forgotten.
+ */
 export class PrefixIndex {
-  /** By hash; what was touched least recently comes first. */
-  readonly #holders = new Map<number, Holders>()
+  #young = new Map<number, Holders>()
+  #old = new Map<number, Holders>()
+  #youngEntries = 0
+  #oldEntries = 0
+  /** When the young generation began. */
+  #begun = Number.NEGATIVE_INFINITY
   readonly #lifeMillis: number
   readonly #maxEntries: number
-  #entries = 0
 
   /**
    * @param lifeMillis how long after its last use a worker is taken to have a prefix
-   * @param maxEntries pairs of a prefix and a worker; beyond, the least recently used prefixes go
+   * @param maxEntries pairs of a prefix and a worker, at most; at least half as many are kept
    */
   constructor(lifeMillis: number, maxEntries: number) {
     this.#lifeMillis = lifeMillis
@@ -20,25 +28,18 @@ export class PrefixIndex {
 
   /** Pairs of a prefix and a worker. */
   get entries(): number {
-    return this.#entries
+    return this.#youngEntries + this.#oldEntries
   }
 
-  /** Remembers that a worker has these prefixes, each of which contains the one before. */
+  /** Remembers that a worker has these prefixes. */
   add(hashes: readonly number[], worker: string, now: number): void {
-    // the longest first, so that no prefix outlives a shorter one
-    for (let i = hashes.length - 1; i >= 0; i--) {
-      const holders: Holders = this.#holders.get(hashes[i]) ?? new Map()
-      this.#holders.delete(hashes[i])
-      this.#holders.set(hashes[i], holders)
-      if (!holders.delete(worker)) this.#entries++
+    const isFull = this.#youngEntries + hashes.length > this.#maxEntries / 2
+    if (isFull || now - this.#begun > this.#lifeMillis) this.#age(now)
+    for (const hash of hashes) {
+      const holders: Holders = this.#young.get(hash) ?? new Map()
+      if (holders.size === 0) this.#young.set(hash, holders)
+      if (!holders.has(worker)) this.#youngEntries++
       holders.set(worker, now)
-      this.#forgetExpired(holders, now)
-    }
-    for (const [hash, holders] of this.#holders) {
-      this.#forgetExpired(holders, now)
-      if (holders.size > 0 && this.#entries <= this.#maxEntries) return
-      this.#entries -= holders.size
-      this.#holders.delete(hash)
     }
   }
 
@@ -59,10 +60,12 @@ export class PrefixIndex {
     const seen = new Set<string>()
     for (let depth = hashes.length; depth > 0; depth--) {
       const workers: string[] = []
-      for (const [worker, touched] of this.#holders.get(hashes[depth - 1]) ?? []) {
-        if (seen.has(worker) || now - touched > this.#lifeMillis) continue
-        seen.add(worker)
-        workers.push(worker)
+      for (const generation of [this.#young, this.#old]) {
+        for (const [worker, used] of generation.get(hashes[depth - 1]) ?? []) {
+          if (seen.has(worker) || now - used > this.#lifeMillis) continue
+          seen.add(worker)
+          workers.push(worker)
+        }
       }
       if (workers.length > 0) yield [depth, workers]
     }
@@ -70,22 +73,20 @@ export class PrefixIndex {
 
   /** Forgets a worker. */
   remove(worker: string): void {
-    for (const [hash, holders] of this.#holders) {
-      if (holders.delete(worker)) this.#entries--
-      if (holders.size === 0) this.#holders.delete(hash)
-    }
+    for (const holders of this.#young.values()) if (holders.delete(worker)) this.#youngEntries--
+    for (const holders of this.#old.values()) if (holders.delete(worker)) this.#oldEntries--
+  }
+
+  #age(now: number): void {
+    this.#old = this.#young
+    this.#oldEntries = this.#youngEntries
+    this.#young = new Map()
+    this.#youngEntries = 0
+    this.#begun = now
   }
 
   #has(hash: number, worker: string, now: number): boolean {
-    const touched = this.#holders.get(hash)?.get(worker)
-    return touched !== undefined && now - touched <= this.#lifeMillis
-  }
-
-  #forgetExpired(holders: Holders, now: number): void {
-    for (const [worker, touched] of holders) {
-      if (now - touched <= this.#lifeMillis) return
-      holders.delete(worker)
-      this.#entries--
-    }
+    const used = this.#young.get(hash)?.get(worker) ?? this.#old.get(hash)?.get(worker)
+    return used !== undefined && now - used <= this.#lifeMillis
   }
 }
