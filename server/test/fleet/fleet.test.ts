@@ -1,7 +1,10 @@
 import { Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { InProcessTransport } from '#server/fleet/transport/in-process.js'
+import { addWorkerRoutes } from '#server/fleet/worker/routes.js'
 import type { ModelCatalog } from '#server/index.js'
+import { createApp } from '#server/server.js'
+import { toSettings } from '#server/settings.js'
 import { eventsOf } from '../openapi.js'
 import { collect, fixture, loadModel, post, start, type TestServer } from '../support.js'
 import {
@@ -408,6 +411,29 @@ describe('a request', () => {
     expect(performance.now() - start).toBeLessThan(30_000)
     own.restore()
     await answer.body?.cancel()
+  })
+})
+
+describe('a worker', () => {
+  it('tells by HTTP whether it serves its fleet, and who has a key its metrics', async () => {
+    const member = makeMember(inProcess()(), 'worker', { model })
+    const { worker, store } = member
+    const app = createApp({}, false)
+    const settings = toSettings({ models: {}, apiKeys: ['key'] })
+    addWorkerRoutes(app, worker ?? expect.fail(), store, settings)
+    const statusOf = async (url: string, authorization = '') => {
+      return (await app.inject({ url, headers: { authorization } })).statusCode
+    }
+    expect([await statusOf('/livez'), await statusOf('/readyz')]).toEqual([200, 503])
+    await member.join()
+    expect([await statusOf('/livez'), await statusOf('/readyz')]).toEqual([200, 200])
+    expect(await statusOf('/metrics')).toBe(401)
+    expect(await statusOf('/metrics', 'Bearer key')).toBe(200)
+    expect(await statusOf('/v1/models')).toBe(404)
+    await member.drain(0)
+    expect([await statusOf('/livez'), await statusOf('/readyz')]).toEqual([200, 503])
+    await app.close()
+    await member.close()
   })
 })
 

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasNats, NatsServer, tellWithoutNats } from '../fleet/nats-server.js'
-import { MemberProcess } from '../fleet/process.js'
+import { type LogLine, MemberProcess } from '../fleet/process.js'
 import { fixture, post } from '../support.js'
 
 tellWithoutNats()
@@ -158,18 +158,24 @@ describe.runIf(hasNats)('a fleet of processes', () => {
     await using _first = await MemberProcess.worker(own.url)
     await using _second = await MemberProcess.worker(own.url)
     await using gateway = await MemberProcess.gateway(own.url)
-    const texts = Array.from({ length: 8 }, (_, seed) => textOf(stream(gateway.url, seed)))
-    for (let i = 0; i < 2; i++) {
-      await setTimeout(200)
+    const streams = Array.from({ length: 8 }, (_, seed) => stream(gateway.url, seed))
+    const begun = await Promise.all(
+      streams.map(async (pieces) => (await pieces.next()).value ?? ''),
+    )
+    const rest = Promise.all(streams.map((pieces) => textOf(pieces)))
+    for (let i = 1; i <= 2; i++) {
       await own.kill()
+      const isLost = ({ msg }: LogLine) => msg === 'the connection to the fleet is lost'
+      while (gateway.lines.filter(isLost).length < i) await setTimeout(10)
       // who comes now is told at once
-      await gateway.logs(({ msg }) => msg === 'the connection to the fleet is lost')
       const refused = await post(`${gateway.url}/v1/completions`, { model: 'toy', prompt: 'A' })
       expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5'])
       await own.start()
+      const isBack = ({ msg }: LogLine) => msg === 'the connection to the fleet is back'
+      while (gateway.lines.filter(isBack).length < i) await setTimeout(10)
     }
-    for (const [seed, text] of (await Promise.all(texts)).entries()) {
-      expect(text).toBe(await expectedText(seed))
+    for (const [seed, text] of (await rest).entries()) {
+      expect(begun[seed] + text).toBe(await expectedText(seed))
     }
   })
 

@@ -18,6 +18,9 @@ export interface GatewayParts {
 /** How often leases are renewed, and workers looked after. */
 export const TICK_MILLIS = 500
 
+/** A worker that answers no more leases in a row, though it announces itself, does not do its work either. */
+const MAX_UNANSWERED = Math.ceil(LIFE_MILLIS / TICK_MILLIS)
+
 /** How long what was begun waits for a worker, or for the connection. */
 export const PATIENCE_TICKS = 60
 
@@ -57,6 +60,8 @@ export class Gateway {
   /** By model. */
   readonly #routers = new Map<string, Router>()
   readonly #attempts = new Map<string, SentAttempt>()
+  /** By worker: leases since it has answered one. */
+  #unanswered = new Map<string, number>()
   readonly #stops: (() => void)[]
   /** Since the connection was lost. */
   #lostTicks = 0
@@ -166,6 +171,7 @@ export class Gateway {
   /** What the worker does not know, it has lost: all that it told is here by now. */
   #onLeaseAnswer(worker: string, payload: Uint8Array): void {
     this.#directory.heard(worker)
+    this.#unanswered.delete(worker)
     for (const id of readLeaseAnswer(payload)?.unknown ?? []) {
       const attempt = this.#attempts.get(id)
       if (attempt !== undefined) this.#lose(attempt)
@@ -175,16 +181,16 @@ export class Gateway {
   #onNobody(subject: string): void {
     const about = lastWord(subject)
     const attempt = this.#attempts.get(about)
-    if (wordBeforeLast(subject) === 'lease') this.#onGone(about)
+    if (wordBeforeLast(subject) === 'lease') this.#onGone(about, 'gone')
     else if (attempt !== undefined) {
       this.forget(attempt)
-      this.#onGone(attempt.worker)
+      this.#onGone(attempt.worker, 'gone')
       attempt.listener.onNobody()
     }
   }
 
-  #onGone(worker: string): void {
-    this.#directory.remove(worker, 'gone')
+  #onGone(worker: string, why: Leaving): void {
+    this.#directory.remove(worker, why)
     // it may have been removed before
     this.#loseAll(worker)
   }
@@ -233,7 +239,16 @@ export class Gateway {
       if (others === undefined) attempts.set(worker, [id])
       else others.push(id)
     }
+    const unanswered = this.#unanswered
+    this.#unanswered = new Map()
     for (const [worker, ids] of attempts) {
+      const count = (unanswered.get(worker) ?? 0) + 1
+      if (count > MAX_UNANSWERED) {
+        // until it announces itself again, others have its work
+        this.#onGone(worker, 'silent')
+        continue
+      }
+      this.#unanswered.set(worker, count)
       const payload = encode({ gateway: this.id, attempts: ids })
       const reply = this.#subjects.toGateway(this.id, 'lease', worker)
       this.#transport.publish(this.#subjects.toWorker(worker, 'lease'), payload, reply)

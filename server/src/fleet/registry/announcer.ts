@@ -33,7 +33,12 @@ export class Announcer {
   /** Says at once what has changed. */
   refresh(): void {
     // where the last is not there yet, the next comes soon
-    if (this.#putting === undefined) this.#put().catch(this.#onFailure)
+    if (this.#putting === undefined) this.repeat()
+  }
+
+  /** Says it once more, whatever becomes of what was said last: the connection was lost meanwhile. */
+  repeat(): void {
+    this.#put().catch(this.#onFailure)
   }
 
   /** Is gone, for all who watch. */
@@ -44,9 +49,10 @@ export class Announcer {
   }
 
   #put(): Promise<void> {
-    this.#putting = this.#bucket.put(this.#worker, encode(this.#describe())).finally(() => {
-      this.#putting = undefined
+    const putting = this.#bucket.put(this.#worker, encode(this.#describe())).finally(() => {
+      if (this.#putting === putting) this.#putting = undefined
     })
-    return this.#putting
+    this.#putting = putting
+    return putting
   }
 }

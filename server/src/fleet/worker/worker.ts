@@ -109,7 +109,7 @@ export class FleetWorker {
     }
     await patiently(log, () => this.#publishTexts())
     const onRestored = () => {
-      this.#announcer.refresh()
+      this.#announcer.repeat()
       this.#publishTexts().catch((error) => {
         log.warn({ reason: String(error) }, 'the texts of models could not be published')
       })

@@ -90,7 +90,12 @@ class Watch {
   readonly #bucket: NatsBucket
   readonly #onChange: (key: string, value: Uint8Array | undefined) => void
   readonly #events: EventEmitter<TransportEvents>
-  readonly #begin = () => this.#entries?.stop()
+  readonly #beginAnew = () => {
+    this.#entries?.stop()
+    void this.#run()
+  }
+  /** The last that has begun: those before end. */
+  #runs = 0
   #entries: QueuedIterator<KvWatchEntry> | undefined
   #hasEnded = false
 
@@ -102,28 +107,31 @@ class Watch {
     this.#bucket = bucket
     this.#onChange = onChange
     this.#events = events
-    events.on('restored', this.#begin)
+    events.on('restored', this.#beginAnew)
     void this.#run()
   }
 
   end(): void {
     this.#hasEnded = true
-    this.#events.off('restored', this.#begin)
+    this.#events.off('restored', this.#beginAnew)
     this.#entries?.stop()
   }
 
   async #run(): Promise<void> {
-    while (!this.#hasEnded) {
+    const run = ++this.#runs
+    const isOver = () => this.#hasEnded || run !== this.#runs
+    while (!isOver()) {
       try {
-        this.#entries = await this.#bucket.entries()
-        if (this.#hasEnded) this.#entries.stop()
-        for await (const { key, operation, value } of this.#entries) {
+        const entries = await this.#bucket.entries()
+        if (isOver()) return entries.stop()
+        this.#entries = entries
+        for await (const { key, operation, value } of entries) {
           this.#onChange(key, operation === 'PUT' ? value : undefined)
         }
       } catch (error) {
-        if (!this.#hasEnded) this.#events.emit('failed', error)
+        if (!isOver()) this.#events.emit('failed', error)
       }
-      if (!this.#hasEnded) await setTimeout(RETRY_MILLIS, undefined, { ref: false })
+      if (!isOver()) await setTimeout(RETRY_MILLIS, undefined, { ref: false })
     }
   }
 }
