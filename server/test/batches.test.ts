@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Model, Pool, QueueFullError } from 'dotpool'
@@ -257,6 +257,8 @@ describe('a batch', () => {
     expect(asked).toHaveLength(20)
     const results = await read(second.client, batch.output_file_id)
     expect(results.map(({ custom_id }) => custom_id)).toEqual(lines.map((one) => one.custom_id))
+    // nothing is left of it but what is told
+    await expect.poll(() => readdir(join(folder, 'batches', id)), patient).toEqual(['batch.json'])
     gate.open()
   })
 

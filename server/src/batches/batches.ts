@@ -118,7 +118,7 @@ export class Batches {
         return await work()
       } catch (error) {
         signal.throwIfAborted()
-        this.#log.error({ err: error }, 'batches cannot go on; it is tried again')
+        this.#log.warn({ err: error }, 'batches cannot go on; it is tried again')
         await setTimeout(RETRY_MILLIS, undefined, { signal })
       }
     }

@@ -84,7 +84,8 @@ export class LineReader {
     try {
       return this.#nameOf(model)
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
+      // which models there are is not known now
+      if (!(error instanceof ApiError) || error.statusCode !== 404) throw error
       throw new LineError(line, error.code ?? 'model_not_found', 'body.model', error.message)
     }
   }

@@ -70,7 +70,10 @@ export class LineRunner {
         else await task.release()
       } catch (error) {
         if (signal.aborted) return
-        this.#log.error({ err: error, model: name }, 'lines of batches cannot be taken')
+        this.#log.warn(
+          { err: error, model: name },
+          'lines of batches cannot be taken; it is tried again',
+        )
         await setTimeout(RETRY_MILLIS, undefined, { signal }).catch(() => {})
       }
     }
@@ -100,7 +103,7 @@ export class LineRunner {
         return await finish()
       } catch (error) {
         if (this.#stopping.signal.aborted) throw error
-        this.#log.error({ err: error }, 'the result of a line cannot be kept; it is tried again')
+        this.#log.warn({ err: error }, 'the result of a line cannot be kept; it is tried again')
         await setTimeout(RETRY_MILLIS, undefined, { signal: this.#stopping.signal })
       }
     }

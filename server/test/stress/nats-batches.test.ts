@@ -158,7 +158,9 @@ describe.runIf(hasNats)('a batch in NATS', () => {
       .poll(async () => (await a.client.batches.retrieve(id)).request_counts?.completed, patient)
       .toBeGreaterThan(0)
     await nats.kill()
-    await setTimeout(500)
+    const unavailable = { status: 503, code: 'unavailable' }
+    await expect(a.client.batches.retrieve(id)).rejects.toMatchObject(unavailable)
+    await expect(a.client.files.list()).rejects.toMatchObject(unavailable)
     await nats.start()
     const batch = await ended(a.client, id)
     expect(batch.request_counts).toEqual({ total: 400, completed: 400, failed: 0 })

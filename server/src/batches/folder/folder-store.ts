@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ArgumentError } from 'dotpool'
 import lockfile from 'proper-lockfile'
+import { isOver } from '../lifecycle.js'
 import type { BatchStore, Hold } from '../store.js'
 import { FolderBatches } from './folder-batches.js'
 import { FolderFiles } from './folder-files.js'
@@ -51,13 +52,12 @@ export class FolderStore implements BatchStore {
     const unlock = await lock(folder, () => lost.abort(new Error(`another process uses ${folder}`)))
     try {
       for (const name of await readdir(drafts)) await rm(join(drafts, name))
-      return new FolderStore(
-        await FolderFiles.open(files, drafts, lost.signal),
-        await FolderBatches.open(batches, drafts, lost.signal),
-        new FolderResults(batches),
-        lost.signal,
-        unlock,
-      )
+      const table = await FolderBatches.open(batches, drafts, lost.signal)
+      const results = new FolderResults(batches)
+      // a process may have ended between the end of a batch and this
+      for (const batch of await table.list()) if (isOver(batch)) await results.delete(batch.id)
+      const stored = await FolderFiles.open(files, drafts, lost.signal)
+      return new FolderStore(stored, table, results, lost.signal, unlock)
     } catch (error) {
       await unlock()
       throw error

@@ -2,6 +2,7 @@ import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream'
 import type { KV } from '@nats-io/kv'
 import type { Batch } from '../../schemas/batches.js'
 import type { BatchTable } from '../store.js'
+import { reach } from './reach.js'
 import type { Restored } from './restored.js'
 
 /** Batches in a bucket of JetStream's key-value store: who changes one, has seen what it was. */
@@ -15,7 +16,7 @@ export class NatsBatches implements BatchTable {
   }
 
   async create(batch: Batch): Promise<void> {
-    await this.#bucket.create(keyOf(batch.id), JSON.stringify(batch))
+    await reach(() => this.#bucket.create(keyOf(batch.id), JSON.stringify(batch)))
   }
 
   async get(id: string): Promise<Batch | undefined> {
@@ -23,9 +24,11 @@ export class NatsBatches implements BatchTable {
   }
 
   async list(): Promise<Batch[]> {
-    const keys: string[] = []
-    for await (const key of await this.#bucket.keys(keyOf('>'))) keys.push(key)
-    const entries = await Promise.all(keys.map((key) => this.#bucket.get(key)))
+    const entries = await reach(async () => {
+      const keys: string[] = []
+      for await (const key of await this.#bucket.keys(keyOf('>'))) keys.push(key)
+      return await Promise.all(keys.map((key) => this.#bucket.get(key)))
+    })
     return entries.flatMap((entry) => (entry?.operation === 'PUT' ? [entry.json<Batch>()] : []))
   }
 
@@ -37,12 +40,7 @@ export class NatsBatches implements BatchTable {
       const entry = await this.#entry(id)
       const after = entry && change(entry.batch)
       if (entry === undefined || after === undefined) return entry?.batch
-      try {
-        await this.#bucket.update(keyOf(id), JSON.stringify(after), entry.revision)
-        return after
-      } catch (error) {
-        if (!isOutdated(error)) throw error
-      }
+      if (await this.#replace(after, entry.revision)) return after
     }
   }
 
@@ -64,10 +62,23 @@ export class NatsBatches implements BatchTable {
     signal.throwIfAborted()
   }
 
+  /** Returns whether nobody else has changed it meanwhile. */
+  async #replace(batch: Batch, revision: number): Promise<boolean> {
+    return await reach(async () => {
+      try {
+        await this.#bucket.update(keyOf(batch.id), JSON.stringify(batch), revision)
+        return true
+      } catch (error) {
+        if (isOutdated(error)) return false
+        throw error
+      }
+    })
+  }
+
   async #entry(id: string): Promise<{ batch: Batch; revision: number } | undefined> {
     // an id of a request may be no key
     if (!/^[\w-]+$/.test(id)) return undefined
-    const entry = await this.#bucket.get(keyOf(id))
+    const entry = await reach(() => this.#bucket.get(keyOf(id)))
     if (entry?.operation !== 'PUT') return undefined
     return { batch: entry.json<Batch>(), revision: entry.revision }
   }

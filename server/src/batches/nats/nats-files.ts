@@ -1,6 +1,7 @@
 import type { ObjectInfo, ObjectStore } from '@nats-io/obj'
 import type { StoredFile } from '../../schemas/files.js'
 import { type FileStore, NoFileError } from '../store.js'
+import { reach } from './reach.js'
 
 /** Files in an object store of JetStream. */
 export class NatsFiles implements FileStore {
@@ -15,22 +16,23 @@ export class NatsFiles implements FileStore {
     content: AsyncIterable<Uint8Array>,
   ): Promise<StoredFile> {
     const metadata = { [FILE]: JSON.stringify(file) }
-    const info = await this.#objects.put({ name: file.id, metadata }, toStream(content))
+    const parts = toStream(content)
+    const info = await reach(() => this.#objects.put({ name: file.id, metadata }, parts))
     return { ...file, bytes: info.size }
   }
 
   async get(id: string): Promise<StoredFile | undefined> {
-    const info = await this.#objects.info(id)
+    const info = await reach(() => this.#objects.info(id))
     return info === null || info.deleted ? undefined : toFile(info)
   }
 
   async list(): Promise<StoredFile[]> {
-    const infos = await this.#objects.list()
+    const infos = await reach(() => this.#objects.list())
     return infos.filter(({ deleted }) => !deleted).map(toFile)
   }
 
   async *read(id: string): AsyncGenerator<Uint8Array, void, void> {
-    const object = await this.#objects.get(id)
+    const object = await reach(() => this.#objects.get(id))
     if (object === null) throw new NoFileError(id)
     yield* object.data
     const error = await object.error
@@ -38,7 +40,7 @@ export class NatsFiles implements FileStore {
   }
 
   async delete(id: string): Promise<void> {
-    if ((await this.get(id)) !== undefined) await this.#objects.delete(id)
+    if ((await this.get(id)) !== undefined) await reach(() => this.#objects.delete(id))
   }
 }
 
