@@ -14,7 +14,8 @@ import { copyModel } from './chaos/server/model-copy.js'
 import { Tally } from './chaos/server/tally.js'
 import { Random } from './random.js'
 
-/** The least time between two requests, in the mean. A machine that takes longer for one is given more. */
+/** The mean time between two requests, in that which one thread takes for one; and the least. */
+const SPARSITY = 1.5
 const LEAST_MILLIS = 100
 
 /** A run of this length sees every fault. */
@@ -34,7 +35,7 @@ const oracle = await makeOracle(folder)
 const fleet = await ChaosFleet.start(folder)
 /** @type {Episode[]} */
 const episodes = []
-const meanMillis = Math.max(oracle.meanMillis, LEAST_MILLIS)
+const meanMillis = Math.max(oracle.meanMillis * SPARSITY, LEAST_MILLIS)
 const load = new Load(fleet, oracle.all, new Random(seed + 1), tally, episodes, meanMillis)
 const batches = new Batches(fleet.gateways, oracle.all, new Random(seed + 2), tally)
 const deck = new Deck(random)
@@ -101,7 +102,7 @@ function isToGoOn() {
 
 /** Nothing befalls the fleet for a while: every request is answered. */
 async function calm() {
-  await setTimeout(random.spread(500, 3000))
+  await setTimeout(random.spread(1000, 4000))
 }
 
 function seconds() {
