@@ -57,7 +57,9 @@ while (isToGoOn()) {
 }
 await calm()
 await load.end()
+console.log(`${seconds()} s: clients are through`)
 await batches.end()
+console.log(`${seconds()} s: batches are through`)
 await fleet.quiet()
 
 const resumes = fleet.count('dotpool_gateway_resumes_total')
