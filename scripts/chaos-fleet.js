@@ -57,8 +57,11 @@ while (isToGoOn()) {
 }
 await calm()
 await load.end()
+console.log(`${seconds()} s: clients are through`)
 await batches.end()
+console.log(`${seconds()} s: batches are through`)
 await fleet.quiet()
+console.log(`${seconds()} s: all is quiet`)
 
 const resumes = fleet.count('dotpool_gateway_resumes_total')
 const retries = fleet.count('dotpool_gateway_retries_total')

@@ -16,7 +16,7 @@ const LINES = 60
 
 /** In which one call must be answered, and then is tried anew; and a batch be through. */
 const CALL_MILLIS = 10_000
-const BATCH_MILLIS = 240_000
+const BATCH_MILLIS = 180_000
 
 /** Time between two calls. */
 const POLL_MILLIS = 300
@@ -92,7 +92,8 @@ export class Batches {
       body: JSON.stringify(wanted),
     })
     while (batch.status !== 'completed') {
-      if (['failed', 'expired', 'cancelled'].includes(batch.status)) break
+      const isOver = ['failed', 'expired', 'cancelled'].includes(batch.status)
+      if (isOver || performance.now() > deadline) break
       await setTimeout(POLL_MILLIS)
       batch = await this.#call(deadline, `/v1/batches/${batch.id}`)
     }
