@@ -5,6 +5,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { chooseNative } from '#src/native/load.js'
 import { fixture, temporaryFolder } from '../model/support.js'
 import { dotpool, main } from './run.js'
 
@@ -63,8 +64,9 @@ describe('batch', () => {
   })
 
   it('stops at Ctrl-C, and the same command goes on', async () => {
-    const requests = Array.from({ length: 200 }, (_, i) => {
-      return request(i, { max_tokens: 40, ignore_eos: true })
+    // some end early, while there is a lot left, also where kernels are TypeScript
+    const requests = Array.from({ length: chooseNative() === null ? 20 : 200 }, (_, i) => {
+      return request(i, { max_tokens: 1 + (i % 40), ignore_eos: true })
     })
     await writeInput(requests)
     const args = ['batch', input, '--out', out, ...model]
@@ -74,10 +76,10 @@ describe('batch', () => {
       stderr += text
     })
     const exited = once(child, 'close')
-    await expect.poll(() => bytesOfResults(), { timeout: 60_000 }).toBeGreaterThan(0)
+    await expect.poll(() => bytesOfResults(), { timeout: 100_000 }).toBeGreaterThan(0)
     child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
-    expect(stderr).toMatch(/^stopped: 200 lines: .* left, .*; the same command goes on/m)
+    expect(stderr).toMatch(/^stopped: \d+ lines: .* left, .*; the same command goes on/m)
     expect(existsSync(out)).toBe(false)
     const { code } = await dotpool(args)
     expect(code).toBe(0)
