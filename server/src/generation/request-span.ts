@@ -5,17 +5,13 @@ import {
   propagation,
   type Span,
   SpanKind,
-  SpanStatusCode,
   trace,
 } from '@opentelemetry/api'
 import type { GenerationResult } from 'dotpool'
 import type { FastifyRequest } from 'fastify'
-import { toApiError } from '../errors.js'
 import { ClientGoneError } from '../request-scope.js'
 import type { GenerationBody, UsageBody } from '../schemas/common.js'
-import { version } from '../version.js'
-
-const tracer = trace.getTracer('@dotpool/server', version)
+import { idsOf, type SpanIds, setError, tracer } from '../spans.js'
 
 /** What a request asks for, as OpenTelemetry's conventions for generative AI name it. */
 export type Operation = 'chat' | 'text_completion' | 'embeddings'
@@ -58,9 +54,8 @@ export class RequestSpan {
   }
 
   /** What a log line names, so that it is found by its trace. */
-  get ids(): { trace_id?: string; span_id?: string } {
-    const own = this.#span.spanContext()
-    if (isSpanContextValid(own)) return { trace_id: own.traceId, span_id: own.spanId }
+  get ids(): SpanIds {
+    if (isSpanContextValid(this.#span.spanContext())) return idsOf(this.#span)
     const traceId = traceIdOf(this.#headers.traceparent)
     return traceId === undefined ? {} : { trace_id: traceId }
   }
@@ -96,12 +91,7 @@ export class RequestSpan {
       const reasons = results.map(({ finishReason }) => finishReason)
       span.setAttribute('gen_ai.response.finish_reasons', reasons)
     } else if (error instanceof ClientGoneError) span.setAttribute('error.type', 'client_gone')
-    else {
-      const { statusCode, code, message } = toApiError(error)
-      span.setAttribute('error.type', code ?? String(statusCode))
-      // what is a client's mistake is no error of the server
-      if (statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR, message })
-    }
+    else setError(span, error)
     span.end()
   }
 }

@@ -1,18 +1,7 @@
-import {
-  context,
-  isSpanContextValid,
-  propagation,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-} from '@opentelemetry/api'
-import { toApiError } from '../../errors.js'
-import { version } from '../../version.js'
+import { context, propagation, type Span, SpanKind } from '@opentelemetry/api'
+import { idsOf, type SpanIds, setError, tracer } from '../../spans.js'
 import type { EmbedMessage, GenerateMessage } from '../messages.js'
 import type { Outcome } from './attempt.js'
-
-const tracer = trace.getTracer('@dotpool/server', version)
 
 /** The span of an attempt: a child of the gateway's. Where no SDK is registered, it does nothing. */
 export class AttemptSpan {
@@ -27,9 +16,8 @@ export class AttemptSpan {
   }
 
   /** What a log line names, so that it is found by its trace. */
-  get ids(): { trace_id?: string; span_id?: string } {
-    const own = this.#span.spanContext()
-    return isSpanContextValid(own) ? { trace_id: own.traceId, span_id: own.spanId } : {}
+  get ids(): SpanIds {
+    return idsOf(this.#span)
   }
 
   /** @param error why it failed, if it did */
@@ -40,11 +28,7 @@ export class AttemptSpan {
         'gen_ai.usage.output_tokens': outcome.completionTokens,
       })
     }
-    if (error !== undefined) {
-      const { statusCode, code, message } = toApiError(error)
-      this.#span.setAttribute('error.type', code ?? String(statusCode))
-      if (statusCode >= 500) this.#span.setStatus({ code: SpanStatusCode.ERROR, message })
-    }
+    if (error !== undefined) setError(this.#span, error)
     this.#span.end()
   }
 }
