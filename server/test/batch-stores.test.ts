@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -259,11 +260,41 @@ describe.runIf(hasNats)('a line in NATS', () => {
       await next.finish(result(`${next.line.number}`))
     }
     expect(taken).toEqual(numbers.slice(1))
-    const stopping = new AbortController()
-    const nothing = store.queue.take(MODEL, stopping.signal)
-    setTimeout(() => stopping.abort(), 50)
+    const nothing = store.queue.take(MODEL, AbortSignal.timeout(50))
     await expect(nothing).rejects.toThrow()
     expect((await store.results.get(batch.id, 1))?.custom_id).toBe('first')
+    await connection.close()
+  })
+
+  it('is run though a server that was killed after a purge has lost its place', async () => {
+    await using server = await NatsServer.start()
+    const connection = await connect({ servers: server.url, reconnectTimeWait: 20 })
+    const reconnected = (async () => {
+      for await (const { type } of connection.status()) if (type === 'reconnect') return
+    })()
+    await using store = await NatsStore.open(connection, 'a')
+    const run = async (lines: readonly BatchLine[]) => {
+      const { batch } = await begin(store, lines)
+      await store.queue.add(batch, each(lines))
+      const taken = new Set<string>()
+      while (taken.size < lines.length) {
+        const task = await store.queue.take(MODEL, AbortSignal.timeout(30_000))
+        await task.finish(result('done'))
+        taken.add(`${task.batchId} ${task.line.number}`)
+      }
+      expect(taken).toEqual(new Set(lines.map(({ number }) => `${batch.id} ${number}`)))
+    }
+    const some = Array.from({ length: 30 }, (_, i) => toLine(i + 1))
+    await run(some)
+    const withdrawn = await begin(store, some)
+    await store.queue.add(withdrawn.batch, each(some))
+    await store.queue.withdraw(withdrawn.batch.id)
+    // so long may the place of a consumer be in the server's memory only
+    await setTimeout(500)
+    await server.kill()
+    await server.start()
+    await reconnected
+    await run(some)
     await connection.close()
   })
 })

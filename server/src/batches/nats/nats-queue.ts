@@ -1,29 +1,21 @@
 import { setMaxListeners } from 'node:events'
-import {
-  AckPolicy,
-  type Consumer,
-  type JetStreamClient,
-  type JetStreamManager,
-  type JsMsg,
-} from '@nats-io/jetstream'
+import type { JetStreamClient, JetStreamManager, JsMsg } from '@nats-io/jetstream'
 import type { KV } from '@nats-io/kv'
-import { type NatsConnection, nanos, type Subscription } from '@nats-io/transport-node'
+import type { NatsConnection, Subscription } from '@nats-io/transport-node'
 import type { Batch } from '../../schemas/batches.js'
 import { unlessAborted } from '../../within.js'
 import type { BatchLine } from '../line.js'
 import type { LineResult } from '../result.js'
 import type { BatchTable, LineQueue, LineTask } from '../store.js'
 import type { LargeValues } from './large-values.js'
+import type { LineConsumers } from './line-consumers.js'
 import type { NatsResults } from './nats-results.js'
 import { type Places, toWord } from './places.js'
 
-/** Who runs a line says so again within this time, or another is given it. */
-const ACK_MILLIS = 10_000
+/** How often who runs a line says that it does. */
 const WORKING_MILLIS = 3000
 /** How long a worker waits for a line before it asks again. */
 const PULL_MILLIS = 10_000
-/** Lines of one model that a fleet runs at once, and workers that wait for one: each asks for what it has room for only. */
-const MOST_RUNNING = 65_536
 /** Lines that are published without an answer yet. */
 const MOST_UNANSWERED = 256
 /** After so many lines it is kept how far a batch is queued. */
@@ -35,6 +27,7 @@ export interface NatsQueueParts {
   readonly manager: JetStreamManager
   readonly places: Places
   readonly values: LargeValues
+  readonly consumers: LineConsumers
   readonly batches: BatchTable
   /** For how far a batch is queued. */
   readonly bucket: KV
@@ -47,7 +40,6 @@ export interface NatsQueueParts {
  */
 export class NatsQueue implements LineQueue {
   readonly #parts: NatsQueueParts
-  readonly #consumers = new Map<string, Promise<Consumer>>()
   /** Of batches that lines run of here. */
   readonly #withdrawn = new Map<string, AbortController>()
   readonly #subscription: Subscription
@@ -122,39 +114,19 @@ export class NatsQueue implements LineQueue {
 
   /** Undefined where there was none for a while. */
   async #pull(model: string, signal: AbortSignal): Promise<JsMsg | undefined> {
+    const { consumers } = this.#parts
     signal.throwIfAborted()
+    let message: JsMsg | null = null
     try {
-      const consumer = await this.#consumerOf(model)
+      const consumer = await consumers.of(model)
       const pulled = consumer.next({ expires: PULL_MILLIS })
       // one that comes when nobody waits for it is for another
-      pulled.then((message) => signal.aborted && message?.nak()).catch(() => {})
-      return (await unlessAborted(signal, pulled)) ?? undefined
-    } catch (error) {
-      this.#consumers.delete(model)
-      throw error
+      pulled.then((late) => signal.aborted && late?.nak()).catch(() => {})
+      message = await unlessAborted(signal, pulled)
+      return message ?? undefined
+    } finally {
+      if (message === null) consumers.forget(model)
     }
-  }
-
-  #consumerOf(model: string): Promise<Consumer> {
-    const found = this.#consumers.get(model)
-    if (found !== undefined) return found
-    const made = this.#makeConsumer(toWord(model))
-    made.catch(() => this.#consumers.delete(model))
-    this.#consumers.set(model, made)
-    return made
-  }
-
-  async #makeConsumer(word: string): Promise<Consumer> {
-    const { client, manager, places } = this.#parts
-    await manager.consumers.add(places.lines, {
-      durable_name: word,
-      filter_subject: places.line(word, '*', '*'),
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(ACK_MILLIS),
-      max_ack_pending: MOST_RUNNING,
-      max_waiting: MOST_RUNNING,
-    })
-    return await client.consumers.get(places.lines, word)
   }
 
   /** Undefined of a line that is not to be run any more. */

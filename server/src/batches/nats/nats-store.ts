@@ -10,6 +10,7 @@ import { Objm } from '@nats-io/obj'
 import type { NatsConnection } from '@nats-io/transport-node'
 import type { BatchStore, Hold } from '../store.js'
 import { LargeValues } from './large-values.js'
+import { LineConsumers } from './line-consumers.js'
 import { NatsBatches } from './nats-batches.js'
 import { NatsFiles } from './nats-files.js'
 import { HOLD_MILLIS, hold } from './nats-hold.js'
@@ -58,7 +59,9 @@ export class NatsStore implements BatchStore {
     const restored = new Restored(connection)
     const batches = new NatsBatches(bucket, restored)
     const results = new NatsResults(client, manager, values, places, restored)
-    const parts = { connection, client, manager, places, values, batches, bucket, results }
+    const consumers = new LineConsumers(client, manager, places, restored)
+    const kept = { batches, bucket, results }
+    const parts = { connection, client, manager, places, values, consumers, ...kept }
     return new NatsStore({
       files: new NatsFiles(await objects.create(places.files, { storage })),
       batches,
