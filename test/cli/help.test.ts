@@ -35,7 +35,10 @@ test.concurrent.each([
     ['serve', '--nats', 'n', '--role', 'gateway', '--model', fixture],
     '--model: expected none, for the workers of a gateway have the models',
   ],
-  [['serve', '--nats', 'http://n', '--role', 'gateway'], 'nats: expected a URL such as nats://'],
+  [
+    ['serve', '--nats', 'http://n', '--role', 'gateway'],
+    'nats.servers: expected a URL such as nats:',
+  ],
   [['serve', '--nats', 'n', '--role', 'gateway', '--nats-prefix', 'a.b'], 'prefix: expected'],
   [['serve', '--model', 'name=nowhere'], 'There is no such folder or file.'],
   [['serve', '--model', `a=${fixture}`, '--model', `a=${fixture}`], 'Another model is called a'],

@@ -12,9 +12,9 @@ const here = ['nats://127.0.0.1:1']
 
 describe('a connection to NATS', () => {
   it.each<[string, NatsOptions, RegExp]>([
-    ['no URL', { servers: [] }, /^nats: expected at least one URL, got none/],
-    ['another protocol', { servers: ['http://a'] }, /^nats: expected a URL such as nats:/],
-    ['no host', { servers: ['nats://'] }, /^nats: expected a URL such as nats:/],
+    ['no URL', { servers: [] }, /^nats.servers: expected at least one URL, got none/],
+    ['another protocol', { servers: ['http://a'] }, /^nats.servers: expected a URL such as nats:/],
+    ['no host', { servers: ['nats://'] }, /^nats.servers: expected a URL such as nats:/],
     ['nobody there', { servers: here }, /^nats: expected a NATS server that answers at nats:/],
     ['two ways', { servers: here, user: 'a', token: 'b' }, /^credentials: .* got token and user/],
     ['a password alone', { servers: here, password: 'a' }, /^password: expected a user beside it/],

@@ -65,7 +65,7 @@ function isRefusal(error: unknown): boolean {
 /** @throws ArgumentError */
 function toConnectionOptions(options: NatsOptions): ConnectionOptions {
   const urls = options.servers.map(toUrl)
-  if (urls.length === 0) throw new ArgumentError('nats', 'at least one URL', 'none')
+  if (urls.length === 0) throw new ArgumentError('nats.servers', 'at least one URL', 'none')
   const tls = toTls(options.tls, urls)
   return {
     servers: urls.map(({ host }) => host),
@@ -82,10 +82,9 @@ function toConnectionOptions(options: NatsOptions): ConnectionOptions {
 function toUrl(text: string): URL {
   const expected = 'a URL such as nats://127.0.0.1:4222'
   const whole = text.includes('://') ? text : `nats://${text}`
-  if (!URL.canParse(whole)) throw new ArgumentError('nats', expected, JSON.stringify(text))
-  const url = new URL(whole)
-  const isKnown = ['nats:', 'tls:'].includes(url.protocol) && url.host !== ''
-  if (!isKnown) throw new ArgumentError('nats', expected, JSON.stringify(text))
+  const url = URL.canParse(whole) ? new URL(whole) : undefined
+  const isKnown = url?.host && ['nats:', 'tls:'].includes(url.protocol)
+  if (!isKnown) throw new ArgumentError('nats.servers', expected, JSON.stringify(text))
   return url
 }
 
