@@ -76,6 +76,12 @@ export class Metrics {
     labelNames: [...labelNames, 'finished_reason'],
     registers: [this.#registry],
   })
+  readonly #lines = new Counter({
+    name: 'dotpool_batch_lines_total',
+    help: 'Lines of batches that were run here, by whether they went well',
+    labelNames: [...labelNames, 'success'],
+    registers: [this.#registry],
+  })
   readonly #deaths = this.#counter('dotpool_worker_deaths_total', 'Worker threads that died')
   readonly #firstToken = this.#histogram(
     'vllm:time_to_first_token_seconds',
@@ -169,9 +175,14 @@ export class Metrics {
     const onUnloaded = ({ name, model }: { name: string; model: Model }) => {
       this.#onUnloaded(name, model)
     }
+    const onLine = ({ name, isSuccess }: { name: string; isSuccess: boolean }) => {
+      this.#lines.inc({ model_name: name, success: String(isSuccess) })
+    }
     events.on('unloaded', onUnloaded)
+    events.on('line', onLine)
     const stops = [
       () => events.off('unloaded', onUnloaded),
+      () => events.off('line', onLine),
       this.#on('dotpool:request:admitted', (message) => this.#onAdmitted(message)),
       this.#on('dotpool:request:first-token', (message) => this.#onFirstToken(message)),
       this.#on('dotpool:request:finished', (message) => this.#onFinished(message)),

@@ -133,6 +133,11 @@ describe('a batch', () => {
     expect(batch.request_counts).toEqual({ total: 4, completed: 2, failed: 2 })
     const results = await read(client, batch.output_file_id)
     expect(results.map(({ custom_id }) => custom_id)).toEqual(['request 0', 'request 2'])
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    for (const success of [true, false]) {
+      const series = `dotpool_batch_lines_total{model_name="model",success="${success}"}`
+      expect(metrics).toContain(`${series} 2\n`)
+    }
     expect(await read(client, batch.error_file_id)).toMatchObject([
       {
         custom_id: 'request 1',

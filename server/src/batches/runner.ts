@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ModelStore } from '../models/store.js'
 import type { LineExecutor } from './executor.js'
 import type { Governor } from './governor.js'
+import { isSuccess } from './result.js'
 import type { LineQueue, LineTask } from './store.js'
 
 /** After what went wrong, such as a disk that is full, it is tried again after this time. */
@@ -85,6 +86,7 @@ export class LineRunner {
     try {
       const result = await this.#executor.run(task.line, task.signal, stopping)
       await this.#finish(() => task.finish(result))
+      this.#models.events.emit('line', { name, isSuccess: isSuccess(result) })
     } catch (error) {
       if (!task.signal.aborted && !stopping.aborted) {
         this.#log.error({ err: error }, 'a line of a batch failed to run')

@@ -22,6 +22,8 @@ export interface ModelStoreEvents {
   loaded: [{ name: string; model: Model; millis: number }]
   unloaded: [{ name: string; model: Model }]
   failed: [{ name: string; error: unknown }]
+  /** A line of a batch has its result. */
+  line: [{ name: string; isSuccess: boolean }]
 }
 
 /** Models of this process, as metrics and the log look at them. */
