@@ -11,6 +11,13 @@
 
 enum { TURN = 4 }; /* quads: a line of each of the pages that dp_line_ahead takes in turn */
 
+/* Of all quads of a turn together clang would load weights early, into registers that sums need. */
+#if defined(__clang__)
+#define IN_ONE _Pragma("clang loop unroll(disable)")
+#else
+#define IN_ONE DP_UNROLL
+#endif
+
 DP_INLINE void add_quad(__m512i sum[6][DP_COLUMNS], const uint8_t *x, size_t stride, const int rows, const int8_t *w) {
   __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
   __m512i w2 = _mm512_load_si512(w + 128), w3 = _mm512_load_si512(w + 192);
@@ -33,7 +40,7 @@ DP_INLINE void tile(const uint8_t *x, size_t stride, const int rows, const int8_
   size_t q = 0;
   for (; q + TURN <= quads; q += TURN, x += TURN * DP_KR, w += TURN * DP_QUAD_BYTES) {
     const int8_t *lines = dp_line_ahead(ahead, q);
-    DP_UNROLL for (int i = 0; i < TURN; i++) {
+    IN_ONE for (int i = 0; i < TURN; i++) {
       _mm_prefetch(lines + i * DP_AHEAD_PAGE, _MM_HINT_T1);
       add_quad(sum, x + i * DP_KR, stride, rows, w + i * DP_QUAD_BYTES);
     }
