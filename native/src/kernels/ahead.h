@@ -5,12 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { DP_AHEAD_PAGE = 4096 };
+
 /*
  * Line q of the memory to ask for. Four pages take turns: the hardware prefetcher follows each stream
  * by itself, and has four times as long to run ahead of it, which a single stream does not give it.
  */
 static inline const int8_t *dp_line_ahead(const int8_t *ahead, size_t q) {
-  return ahead + (q & 3) * 4096 + (q >> 2 & 63) * 64 + (q >> 8) * 16384;
+  return ahead + (q & 3) * DP_AHEAD_PAGE + (q >> 2 & 63) * 64 + (q >> 8) * 16384;
 }
 
 /*

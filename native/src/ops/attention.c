@@ -7,7 +7,7 @@
  * Queries that share what is loaded of a page: so many that loading costs little, so few that what is
  * kept of them stays near.
  */
-enum { TILE_QUERIES = 32, TILES_PER_THREAD = 4, FLOAT_MACS = 16 };
+enum { TILE_QUERIES = 32, TILES_PER_THREAD = 4, FLOAT_MACS = 16, ROWS_AHEAD = 2 };
 
 static const dp_attention *attention_of(const dp_op *op) { return POINTER(const dp_attention, op->attention.layer); }
 
@@ -69,6 +69,21 @@ static bool is_there(const dp_place *place, uint64_t m) {
 
 /* ---- ROTATE: q, k, v -> q, pages; pieces are a query or kv head times a row --------------------- */
 
+/* Asks for a head's floats of a row that comes soon: rows lie too far apart for the hardware to ask by itself. */
+static void ask_for(uint64_t matrix, uint64_t row, uint32_t heads, uint64_t head, uint32_t head_dim) {
+  const char *at = POINTER(const char, matrix) + (row * heads + head) * head_dim * sizeof(float);
+  for (size_t line = 0; line < head_dim * sizeof(float); line += DP_CACHE_LINE) __builtin_prefetch(at + line, 1);
+}
+
+static void ask_for_head(const dp_attention *a, uint64_t row, uint64_t head) {
+  if (head < a->query_heads) {
+    ask_for(a->q, row, a->query_heads, head, a->head_dim);
+  } else {
+    ask_for(a->k, row, a->kv_heads, head - a->query_heads, a->head_dim);
+    ask_for(a->v, row, a->kv_heads, head - a->query_heads, a->head_dim);
+  }
+}
+
 static uint64_t run_rotate(const dp_place *place, uint64_t first, uint64_t last) {
   const dp_op *op = place->op;
   const dp_attention *a = attention_of(op);
@@ -79,6 +94,7 @@ static uint64_t run_rotate(const dp_place *place, uint64_t first, uint64_t last)
     const uint64_t head = piece / op->m, m = piece % op->m;
     const dp_row *row = &rows_of(op)[m];
     const uint32_t page = row->position / DP_PAGE;
+    if (m + ROWS_AHEAD < op->m) ask_for_head(a, m + ROWS_AHEAD, head);
     if (!are_there(place, m, page, page + 1)) continue;
     const float *rotation = POINTER(const float, a->rotation) + row->position * D;
     if (head < a->query_heads) {
@@ -173,14 +189,21 @@ typedef struct stretch {
   uint64_t m;        /* its number */
   uint32_t rows, group, kv_head;
   float *q;                       /* [queries][D] */
-  float *scores, *parts, *totals; /* see dp_page_queries; [queries][2 + D] */
+  float *scores, *parts, *totals; /* see dp_page_queries; totals lie as parts do */
+  size_t part_stride;
 } stretch;
+
+enum { LINE_FLOATS = DP_CACHE_LINE / sizeof(float) };
+
+static size_t whole_lines(size_t floats) { return dp_divide_up(floats, LINE_FLOATS) * LINE_FLOATS; }
 
 static stretch start_stretch(const dp_place *place, uint64_t m, uint32_t rows, uint32_t kv_head) {
   const dp_attention *a = attention_of(place->op);
   const uint32_t group = group_of(a), queries = rows * group;
-  float *q = dp_scratch_floats(place), *scores = q + (size_t)queries * a->head_dim;
-  float *parts = scores + (size_t)queries * DP_PAGE;
+  float *q = dp_scratch_floats(place), *scores = q + whole_lines((size_t)queries * a->head_dim);
+  /* their values begin where a cache line does: wide vectors would lie in two lines each */
+  const size_t part_stride = whole_lines(part_floats(a));
+  float *parts = scores + (size_t)queries * DP_PAGE + LINE_FLOATS - DP_PART_VALUES;
   return (stretch){
       .attention = a,
       .row = &rows_of(place->op)[m],
@@ -191,7 +214,8 @@ static stretch start_stretch(const dp_place *place, uint64_t m, uint32_t rows, u
       .q = q,
       .scores = scores,
       .parts = parts,
-      .totals = parts + queries * part_floats(a),
+      .totals = parts + queries * part_stride,
+      .part_stride = part_stride,
   };
 }
 
@@ -212,7 +236,6 @@ static void gather_queries(const stretch *s) {
 /* Adds what a page gives to the totals of those rows that see it; `next` is the page that follows. */
 static void add_page(const dp_kernels *kernels, const stretch *s, uint32_t page, uint32_t next) {
   const dp_attention *a = s->attention;
-  const size_t floats = part_floats(a);
   uint32_t first[TILE_QUERIES], last[TILE_QUERIES];
   /* windows move on with the rows: those that see the page stand together */
   uint32_t from = 0, to = s->rows;
@@ -232,15 +255,15 @@ static void add_page(const dp_kernels *kernels, const stretch *s, uint32_t page,
       .q = s->q + (size_t)from * s->group * a->head_dim,
       .scores = s->scores,
       .parts = s->parts,
-      .part_stride = floats,
+      .part_stride = s->part_stride,
       .ahead = head_at(a, s->row, next, s->kv_head).at,
   };
   kernels->attend_page(&queries, head_at(a, s->row, page, s->kv_head));
   for (uint32_t i = from * s->group; i < to * s->group; i++) {
-    float *total = s->totals + i * floats;
-    const float *part = s->parts + (i - from * s->group) * floats;
+    float *total = s->totals + i * s->part_stride;
+    const float *part = s->parts + (i - from * s->group) * s->part_stride;
     if (first_page(seen_by(a, &s->row[i / s->group])) == page) {
-      memcpy(total, part, floats * sizeof(float));
+      memcpy(total, part, part_floats(a) * sizeof(float));
     } else {
       kernels->merge_part(total, part, a->head_dim);
     }
@@ -257,7 +280,7 @@ static void run_stretch(const dp_place *place, const stretch *s) {
   }
   for (uint32_t i = 0; i < s->rows * s->group; i++) {
     const size_t at = queries_at(s, i / s->group) + (size_t)(i % s->group) * a->head_dim;
-    place->kernels->normalize_part(s->totals + i * part_floats(a), a->head_dim, POINTER(float, a->out) + at);
+    place->kernels->normalize_part(s->totals + i * s->part_stride, a->head_dim, POINTER(float, a->out) + at);
   }
 }
 

@@ -79,7 +79,12 @@ DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, i
   const char *ahead = p->ahead + group * (last - first) * (group_bytes / P);
   float *to = p->sums + row * p->sums_stride + group * GROUP;
   dp_vector sums[TILE_ROWS][TILE_VECTORS];
-  for (int r = 0; r < rows; r++) memcpy(sums[r], to + r * p->sums_stride, vectors * sizeof(dp_vector));
+  /* one by one: gcc takes a whole row through the stack */
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < vectors; v++) {
+      sums[r][v] = dp_load_vector((const char *)(to + r * p->sums_stride + v * DP_WIDTH));
+    }
+  }
   size_t i = first;
   if (i % P != 0) {
     dp_add_bundle(sums, a + i - 1, a_stride, b, b_group, rows, vectors, type, 1, P);
@@ -94,7 +99,9 @@ DP_INLINE void dp_multiply_tile(const dp_product *p, size_t row, size_t group, i
     dp_add_bundle(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, P);
   }
   if (i < last) dp_add_bundle(sums, a + i, a_stride, b, b_group, rows, vectors, type, 0, 1);
-  for (int r = 0; r < rows; r++) memcpy(to + r * p->sums_stride, sums[r], vectors * sizeof(dp_vector));
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < vectors; v++) memcpy(to + r * p->sums_stride + v * DP_WIDTH, &sums[r][v], sizeof sums[r][v]);
+  }
 }
 
 /* Tiles for any number of rows, as even as they can be. */

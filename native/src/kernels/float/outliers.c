@@ -163,21 +163,20 @@ static inline lanes add_product(lanes sum, dp_outlier outlier, lanes quads) {
 #endif
 }
 
-/* dp_add_outliers for `vectors` vectors of channels: what is negative is summed first, and taken off. */
+/*
+ * dp_add_outliers for `vectors` vectors of channels. How many are negative no CPU could predict, so there is one loop:
+ * -w = ~w + 1, and the ones, which are the same in every channel, are summed beside.
+ */
 DP_INLINE void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers, const int8_t *w) {
-  lanes sum[MOST_SUMS] = {{0}};
-  uint32_t i = 0;
-  for (; i < outliers->negative; i++) {
+  lanes sum[MOST_SUMS] = {{0}}, ones = {0};
+  for (uint32_t i = 0; i < outliers->count; i++) {
     const lanes *quads = (const void *)(w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES);
-    for (uint32_t v = 0; v < vectors; v++) sum[v] = add_product(sum[v], outliers->at[i], quads[v]);
-  }
-  for (uint32_t v = 0; v < vectors; v++) sum[v] = -sum[v];
-  for (; i < outliers->count; i++) {
-    const lanes *quads = (const void *)(w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES);
-    for (uint32_t v = 0; v < vectors; v++) sum[v] = add_product(sum[v], outliers->at[i], quads[v]);
+    const lanes flipped = (lanes){0} - (i < outliers->negative);
+    ones = add_product(ones, outliers->at[i], flipped);
+    for (uint32_t v = 0; v < vectors; v++) sum[v] = add_product(sum[v], outliers->at[i], quads[v] ^ flipped);
   }
   /* sums may wrap on the way, which signed numbers must not */
-  for (uint32_t v = 0; v < vectors; v++) ((dp_words *)(void *)acc)[v] += (dp_words)(sum[v] * HIGH);
+  for (uint32_t v = 0; v < vectors; v++) ((dp_words *)(void *)acc)[v] += (dp_words)((sum[v] - ones) * HIGH);
 }
 
 void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {

@@ -50,15 +50,29 @@ static inline int8_t quantize(float x, float inverse) {
   return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
 }
 
-/* x into runs of elements side by side, `stride` elements from one to the next; returns the scale of int8. */
+/*
+ * x into runs of elements side by side, `stride` elements from one to the next; returns the scale of int8. Converted
+ * first, some at a time: so that is vectorised, which what is scattered is not.
+ */
 DP_INLINE float store(const float *x, uint32_t head_dim, dp_type type, char *to, size_t run, size_t stride) {
+  enum { CONVERTED = 64 };
   float scale = 1;
   const float inverse = type == DP_S8 ? quantizer(x, head_dim, &scale) : 0;
-  for (size_t i = 0; i < head_dim; i++) {
-    const size_t at = i / run * stride + i % run;
-    if (type == DP_F32) ((float *)to)[at] = x[i];
-    else if (type == DP_BF16) ((uint16_t *)to)[at] = dp_float_to_bf16(x[i]);
-    else ((int8_t *)to)[at] = quantize(x[i], inverse);
+  const size_t size = dp_type_bytes(type);
+  for (size_t first = 0; first < head_dim; first += CONVERTED, x += CONVERTED) {
+    const size_t count = head_dim - first < CONVERTED ? head_dim - first : CONVERTED;
+    union {
+      float f32[CONVERTED];
+      uint16_t bf16[CONVERTED];
+      int8_t s8[CONVERTED];
+    } converted;
+    for (size_t i = 0; i < count; i++) {
+      if (type == DP_F32) converted.f32[i] = x[i];
+      else if (type == DP_BF16) converted.bf16[i] = dp_float_to_bf16(x[i]);
+      else converted.s8[i] = quantize(x[i], inverse);
+    }
+    const char *from = (const char *)&converted;
+    for (size_t i = 0; i < count; i += run, to += stride * size) memcpy(to, from + i * size, run * size);
   }
   return scale;
 }
