@@ -29,7 +29,7 @@ export const Type = {
   bfloat16: 1,
   int8: 2,
   int32: 3,
-  s4: 4,
+  int4: 4,
 } as const
 
 /** dp_op_kind */
