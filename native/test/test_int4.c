@@ -38,7 +38,8 @@ static void test_packing(uint32_t channels, uint32_t k) {
   block tiles = make_output(from.tiles.bytes, 0), col_sum = make_output(from.col_sum.bytes, 0);
   dp_active_kernels()->pack_block_s4(from.nibbles.at, from.multipliers.at, channels, k, tiles.at, col_sum.at);
   check(memcmp(tiles.at, from.tiles.at, tiles.bytes) == 0, "pack_block_s4 of %u x %u: tiles differ", channels, k);
-  check(memcmp(col_sum.at, from.col_sum.at, col_sum.bytes) == 0, "pack_block_s4 of %u x %u: colSum differs", channels, k);
+  check(memcmp(col_sum.at, from.col_sum.at, col_sum.bytes) == 0, "pack_block_s4 of %u x %u: colSum differs", channels,
+        k);
   check(edges_hold(&tiles) && edges_hold(&col_sum), "pack_block_s4 of %u x %u wrote past its end", channels, k);
   free_block(&tiles), free_block(&col_sum), free_weights(&from);
 }

@@ -15,8 +15,8 @@ enum {
   MOST_ROWS = 64,
   TURN = 8, /* groups */
   TURN_BYTES = TURN * DP_S4_GROUP_BYTES,
-  COLUMN_BYTES = DP_COLUMN * DP_KR,                             /* of a quad */
-  LINES = TURN_BYTES / 64 / DP_COLUMNS,                         /* of memory that a column asks for */
+  COLUMN_BYTES = DP_COLUMN * DP_KR,                /* of a quad */
+  LINES = TURN_BYTES / 64 / DP_COLUMNS,            /* of memory that a column asks for */
   AHEAD_STEP = LINES * 256 / (TURN * DP_S4_QUADS), /* of one panel: lines per quad, in 1/256 */
 };
 
@@ -40,7 +40,8 @@ typedef struct column {
         : "x"(w0), "x"(w1), "m"(*(const int32_t *)(at)));     \
   } while (0)
 
-static void unpack(const uint8_t *w, size_t groups, int c, column *to) {
+/* Apart, as panels are: constants would take registers. */
+static __attribute__((noinline)) void unpack(const uint8_t *w, size_t groups, int c, column *to) {
   for (size_t g = 0; g < groups; g++, w += DP_S4_GROUP_BYTES) {
     for (int r = 0; r < DP_REGISTERS; r++) {
       const uint8_t *m = w + c * DP_COLUMN + r * DP_LANES, *pairs = w + DP_NR + c * COLUMN_BYTES + r * 32;
@@ -83,6 +84,13 @@ static void panel(const int8_t *x, size_t stride, const int32_t (*start)[TURN], 
   DP_SWITCH_6(rows, CALL)
 }
 
+static __attribute__((noinline)) void start_rows(const int8_t *x, size_t stride, uint32_t rows, size_t groups,
+                                                 int32_t (*start)[TURN]) {
+  for (uint32_t m = 0; m < rows; m++, x += stride) {
+    for (size_t g = 0; g < groups; g++) start[m][g] = dp_group_start(x + g * DP_S4_GROUP);
+  }
+}
+
 void dp_gemm_s4_6x16c8_avx2(const void *xq, size_t stride, uint32_t rows, const uint8_t *w, size_t groups,
                             int32_t *acc) {
   const int8_t *x = xq;
@@ -92,9 +100,7 @@ void dp_gemm_s4_6x16c8_avx2(const void *xq, size_t stride, uint32_t rows, const 
   memset(acc, 0, rows * DP_NR * sizeof *acc);
   for (size_t g = 0; g < groups; g += TURN, w += TURN_BYTES, x += TURN * DP_S4_GROUP) {
     const size_t count = groups - g < TURN ? groups - g : TURN;
-    for (uint32_t m = 0; m < rows; m++) {
-      for (size_t i = 0; i < count; i++) start[m][i] = dp_group_start(x + m * stride + i * DP_S4_GROUP);
-    }
+    start_rows(x, stride, rows, count, start);
     for (int c = 0; c < DP_COLUMNS; c++) {
       unpack(w, count, c, &unpacked);
       for (uint32_t p = 0, m = 0, end; p < panels; p++, m = end) {

@@ -10,6 +10,7 @@ enum { AHEAD = 4096 };
 /* acc += a group's sums, times their multipliers */
 DP_INLINE void add_group(__m512i *acc, const int8_t *x, const int32_t *start, const uint8_t *w, uint32_t first,
                          const int columns) {
+  const __m512i fifteens = _mm512_set1_epi8(15);
   __m512i sum[DP_COLUMNS];
   _mm_prefetch(w + AHEAD, _MM_HINT_T0);
   DP_UNROLL for (int c = 0; c < columns; c++) sum[c] = _mm512_set1_epi32(*start);
@@ -19,8 +20,8 @@ DP_INLINE void add_group(__m512i *acc, const int8_t *x, const int32_t *start, co
     DP_UNROLL for (int c = 0; c < columns; c++, line += 64) {
       _mm_prefetch(line + AHEAD, _MM_HINT_T0);
       const __m512i nibbles = _mm512_load_si512(line);
-      DP_VPDPBUSD(sum[c], dp_low_nibbles(nibbles), x0);
-      DP_VPDPBUSD(sum[c], dp_high_nibbles(nibbles), x1);
+      DP_VPDPBUSD(sum[c], _mm512_and_si512(nibbles, fifteens), x0);
+      DP_VPDPBUSD(sum[c], _mm512_and_si512(_mm512_srli_epi16(nibbles, 4), fifteens), x1);
     }
   }
   DP_UNROLL for (int c = 0; c < columns; c++) {

@@ -40,10 +40,6 @@ DP_INLINE void dp_sign_row(const uint8_t *x, size_t groups, dp_signed_row *row) 
   _mm256_storeu_si256((__m256i *)(void *)row->start, _mm512_cvtepi64_epi32(_mm512_sub_epi64(shifted, sums)));
 }
 
-/* Low nibbles of 64 bytes, and high ones. */
-DP_INLINE __m512i dp_low_nibbles(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi8(15)); }
-DP_INLINE __m512i dp_high_nibbles(__m512i bytes) { return dp_low_nibbles(_mm512_srli_epi16(bytes, 4)); }
-
 /* A column's multipliers as words, each below a zero, whatever is above a sum's word. */
 DP_INLINE __m512i dp_multipliers(const uint8_t *m) {
   const __m512i lanes = _mm512_cvtepi8_epi32(_mm_load_si128((const __m128i *)(const void *)m));
