@@ -24,7 +24,7 @@ void DP_PER_ISA(dp_decode_s4)(const uint8_t *w, size_t groups, uint32_t first, u
     for (uint32_t c = first; c < first + columns; c++) {
       multipliers packed;
       memcpy(&packed, w + c * DP_COLUMN, sizeof packed);
-      const lanes m = (lanes)__builtin_convertvector(packed, signed_lanes);
+      const lanes m = (lanes) __builtin_convertvector(packed, signed_lanes);
       const words m_words = (words)((m & 0xffff) | m << 16);
       lanes offset = (0 - m * DP_S4_OFFSET) & 0xff;
       offset |= offset << 8;
