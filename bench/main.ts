@@ -17,6 +17,7 @@ import { gemm } from './suites/gemm.js'
 import { gemv } from './suites/gemv.js'
 import { grammar } from './suites/grammar.js'
 import { idle } from './suites/idle.js'
+import { int4 } from './suites/int4.js'
 import { isas } from './suites/isas.js'
 import { memory } from './suites/memory.js'
 import { outliers } from './suites/outliers.js'
@@ -43,6 +44,7 @@ const suites: Suite[] = [
   smallBatches,
   gemm,
   outliers,
+  int4,
   oversubscribed,
   eventLoop,
   idle,

@@ -17,6 +17,8 @@ const table = {
   'Linear, float32 activations': '700b8963010a8e08',
   'Linear, one row with outliers': '74d369128ed6b0de',
   'Linear, rows with outliers': '2d6c06bf952405c5',
+  'Linear of four bits, one row': 'd10e9397fab8723f',
+  'Linear of four bits, rows with outliers': '119b9f40e44568d9',
   'FusedMlp, SwiGLU': '30711a2a3acf82f0',
   'FusedMlp, GeGLU': '880ef96e5d35242e',
   intMatmul: '44b1ebfb8aa518ad',
@@ -52,6 +54,14 @@ const cases: Record<Case, (pool: Pool) => Promise<ArrayBufferView>> = {
   'Linear, rows with outliers': async (pool) => {
     const linear = await makeLinear(pool, 77, 203, 16, floats(203, 17), 5)
     return await linear.forward(spiky(61, 77, 18))
+  },
+  'Linear of four bits, one row': async (pool) => {
+    const linear = await makeInt4Linear(pool, 301, 130, 22)
+    return await linear.forward(floats(301, 23))
+  },
+  'Linear of four bits, rows with outliers': async (pool) => {
+    const linear = await makeInt4Linear(pool, 77, 203, 24, 5)
+    return await linear.forward(spiky(61, 77, 25))
   },
   'FusedMlp, SwiGLU': (pool) => runMlp(pool, 'silu'),
   'FusedMlp, GeGLU': (pool) => runMlp(pool, 'gelu'),
@@ -105,6 +115,21 @@ async function makeLinear(
 ): Promise<Linear> {
   const weight = floats(inFeatures * outFeatures, seed)
   return await Linear.fromFloat(pool, weight, { inFeatures, outFeatures, bias, outliers })
+}
+
+async function makeInt4Linear(
+  pool: Pool,
+  inFeatures: number,
+  outFeatures: number,
+  seed: number,
+  outliers = 0,
+): Promise<Linear> {
+  const random = randomNumbers(seed)
+  const nibbles = new Uint8Array(outFeatures * Math.ceil(inFeatures / 2)).map(() => random() * 256)
+  const groups = outFeatures * Math.ceil(inFeatures / 32)
+  const multipliers = new Int8Array(groups).map(() => 1 + random() * 16)
+  const options = { inFeatures, outFeatures, outliers }
+  return await Linear.fromInt4(pool, { nibbles, multipliers }, 1 / 1024, options)
 }
 
 /** Rows in which every seventh element is large: more outliers than are kept exact. */

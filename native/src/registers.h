@@ -8,11 +8,13 @@
 /* A function some of whose arguments are known to the compiler. */
 #define DP_INLINE static inline __attribute__((always_inline))
 
-/* Before a loop whose array is to lie in registers. */
+/* Before a loop whose array is to lie in registers; and before one of few turns, of which several would take too many. */
 #if defined(__clang__)
 #define DP_UNROLL _Pragma("clang loop unroll(full)")
+#define DP_ROLLED _Pragma("clang loop unroll(disable)")
 #else
 #define DP_UNROLL _Pragma("GCC unroll 24")
+#define DP_ROLLED _Pragma("GCC unroll 1")
 #endif
 
 /* Runs CALL(c) with `count` as a constant c, 1 to 3, 4, 6 or 12. */

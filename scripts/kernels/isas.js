@@ -1,6 +1,6 @@
 /**
  * @typedef {{ isa: string, gemv: string, gemm: string, few: string }} Isa kernels by their tile and ISA
- * @typedef {{ isas: Isa[], gemms: string[] }} List
+ * @typedef {{ isas: Isa[], gemms: string[], fours: { tile: string, isa: string }[] }} List
  */
 
 /** What native/src/isas.h lists. @returns {List} */
@@ -12,10 +12,15 @@ export function readList(/** @type {string} */ source) {
   return {
     isas: lines('DP_LIST_ISA').map(([isa, , , , gemv, gemm, few]) => ({ isa, gemv, gemm, few })),
     gemms: lines('DP_LIST_GEMM').map(([tile, isa]) => `${tile}_${isa}`),
+    fours: lines('DP_LIST_S4').map(([tile, isa]) => ({ tile, isa })),
   }
 }
 
-const KINDS = 'epilogue|quantize_row|roofline|stream|probe|gemv_s8_1x64c4|gemm_s8_\\d+x\\d+c4'
+const KINDS = [
+  'epilogue|quantize_row|roofline|stream|probe',
+  'gemv_s8_1x64c4|gemm_s8_\\d+x\\d+c4',
+  'gemv_s4_1x64c8|gemm_s4_\\d+x\\d+c8',
+].join('|')
 
 /**
  * What is wrong with the names of the files in src/kernels, a sentence each: KIND_ISA.c, where the tile of a GEMM is
@@ -23,11 +28,13 @@ const KINDS = 'epilogue|quantize_row|roofline|stream|probe|gemv_s8_1x64c4|gemm_s
  * @param {string[]} files
  * @param {List} list
  */
-export function misnamed(files, { isas, gemms }) {
+export function misnamed(files, { isas, gemms, fours }) {
   const names = isas.map(({ isa }) => isa)
   const listed = [
     ...gemms.map((kernel) => `gemm_s8_${kernel}.c`),
     ...isas.map(({ gemv }) => `gemv_s8_1x64c4_${gemv}.c`),
+    ...fours.map(({ isa }) => `gemv_s4_1x64c8_${isa}.c`),
+    ...fours.map(({ tile, isa }) => `gemm_s4_${tile}_${isa}.c`),
   ]
   const grammar = new RegExp(`^(${KINDS})_(${names.join('|')})\\.c$`)
   return [

@@ -1,5 +1,4 @@
 import { checkPath } from '../errors.js'
-import { unpackTiles } from '../layouts/tiles.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
@@ -88,12 +87,12 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
 
 /** A weight [N, K] and its scales [N, 1]. */
 function int8Tensors(name: string, linear: Linear): TensorSource[] {
-  const { inFeatures: K, outFeatures: N, tiles, scale } = linear
+  const { inFeatures: K, outFeatures: N, scale } = linear
   const rows = Math.max(1, Math.floor(CHUNK / K))
   function* chunks() {
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
-      const q = unpackTiles(tiles, K, first, last)
+      const q = linear.unpack(first, last)
       yield new Uint8Array(q.buffer, q.byteOffset, q.byteLength)
     }
   }
