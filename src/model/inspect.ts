@@ -8,6 +8,7 @@ import { freezeConfig, type ModelConfig } from './config/config.js'
 import { EMBEDDING, normSizes } from './config/parameters.js'
 import { maxPagesOf, pageBytesOf } from './decoder/page.js'
 import { type LoadOptions, loadOptions, type Plan, planModel } from './load.js'
+import { int4WeightBytes } from './quantization/int4-linear.js'
 
 /** What a checkpoint takes once it is loaded. */
 export interface ModelInfo {
@@ -38,14 +39,16 @@ export async function inspectModel(folder: string, given: LoadOptions): Promise<
 }
 
 /** What `loadParts` allocates. */
-function parameterBytes(checkpoint: Checkpoint, { specs, runsInt8 }: Plan): number {
+function parameterBytes(checkpoint: Checkpoint, { specs, formatOf }: Plan): number {
   const { config } = checkpoint
   const typeOf = (tensor: string) => denseTypeOf(checkpoint.dtype(tensor))
   const embedding = { outFeatures: config.vocabSize, inFeatures: config.hiddenSize }
   let bytes = denseBytes(typeOf(EMBEDDING), embedding)
   for (const size of normSizes(config).values()) bytes += size * Float32Array.BYTES_PER_ELEMENT
   for (const spec of specs.values()) {
-    if (runsInt8(spec)) bytes += weightBytes(spec, spec.bias)
+    const format = formatOf(spec)
+    if (format === 'int8') bytes += weightBytes(spec, spec.bias)
+    else if (format === 'int4') bytes += int4WeightBytes(spec, spec.bias)
     // a tied head is the embedding
     else if (spec.weight !== EMBEDDING) bytes += denseBytes(typeOf(spec.weight), spec, spec.bias)
   }

@@ -5,13 +5,14 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { calibrate, calibrationWindows } from './calibration/calibrate.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js'
+import { storedFormat, tensorsOf, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { linearSpecs } from './config/parameters.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
 import { defaultOutliers, makeEach } from './decoder/model-linear.js'
 import { checkModel, type Model } from './model.js'
+import { Int4Quantizer } from './quantization/int4-quantizer.js'
 
 /*
  * The two ways to put int8 Linears into a model: quantise the float weights it has, or take int8
@@ -106,7 +107,7 @@ export async function quantizeLinears(
 }
 
 /**
- * Replaces the model's Linears by those that a checkpoint of the same shapes stores as int8. Not
+ * Replaces the model's Linears by those that a checkpoint of the same shapes stores as int8 or in four bits. Not
  * while anything is being generated.
  *
  * @param state the checkpoint, open
@@ -127,15 +128,18 @@ export async function replaceLinears(
   const { skip = defaultSkip } = checked
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
-    if (isStoredInt8(state, spec)) continue
+    if (storedFormat(state, spec) !== 'float') continue
     rest.delete(name)
     skipped.push({ name, reason: `is stored as ${state.entry(spec.weight).dtype}` })
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
   const outliersOf = chooseOutliers(model, rest, checked)
   const reader = new TensorReader(state, tensors, checked)
+  await using quantizer = new Int4Quantizer(model.pool.threads)
   const linears = await makeEach(rest, (spec) =>
-    toLinear(model.pool, reader, spec, outliersOf(spec)),
+    storedFormat(state, spec) === 'int4'
+      ? toInt4Linear(model.pool, reader, spec, outliersOf(spec), quantizer)
+      : toLinear(model.pool, reader, spec, outliersOf(spec)),
   )
   model.decoder.setLinears(linears)
   return { replaced: [...linears.keys()], skipped }

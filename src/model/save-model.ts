@@ -2,14 +2,16 @@ import { checkPath } from '../errors.js'
 import { unpackTiles } from '../layouts/tiles.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
+import type { Int4Weight } from '../reference/int4.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'
-import { isStoredInt8, toLinear } from './checkpoint/stored-linear.js'
+import { storedFormat, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import type { ModelConfig } from './config/config.js'
 import { EMBEDDING, type LinearSpec, linearSpecs } from './config/parameters.js'
 import type { ModelLinear } from './decoder/model-linear.js'
+import { int4WeightOf } from './quantization/int4-linear.js'
 
 /** Unpacked at a time, bytes. */
 const CHUNK = 8 << 20
@@ -24,8 +26,8 @@ export interface SavedParts {
 }
 
 /**
- * Writes a model as a W8A8 checkpoint: its int8 Linears as they are, everything else as the checkpoint
- * that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
+ * Writes a model as a W8A8 checkpoint, or a W4A8 one if it has 4-bit Linears: its quantised Linears as they are,
+ * everything else as the checkpoint that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
  * it is written beside the embedding, and tied no more.
  *
  * @throws as `Model.save`
@@ -41,19 +43,23 @@ export async function saveModel(
   const tensors: TensorSource[] = []
   const replaced = new Set<string>()
   const ignore: string[] = []
+  const bits = new Map<string, number>()
   const config: Record<string, unknown> = {}
   for (const spec of linearSpecs(model.config).values()) {
     const linear = model.linears.get(spec.name)
     const isTied = spec.weight === EMBEDDING
+    const int4 = int4WeightOf(linear)
     if (
       linear instanceof Linear &&
-      !(isTied && (await isAsLoaded(linear, source, spec, options)))
+      !(isTied && int4 === undefined && (await isAsLoaded(linear, source, spec, options)))
     ) {
       const name = `${spec.name}.weight`
-      tensors.push(...int8Tensors(name, linear))
-      replaced.add(name).add(`${name}_scale`)
+      const own = int4 === undefined ? int8Tensors(name, linear) : int4Tensors(name, linear, int4)
+      tensors.push(...own)
+      for (const suffix of ['', '_scale', '_multiplier']) replaced.add(name + suffix)
       if (isTied) config.tie_word_embeddings = false
-    } else if (!isStoredInt8(source, spec)) {
+      bits.set(spec.name, int4 === undefined ? 8 : 4)
+    } else if (storedFormat(source, spec) === 'float') {
       ignore.push(spec.name)
     }
   }
@@ -65,7 +71,9 @@ export async function saveModel(
   for (const name of source.names) {
     if (!replaced.has(name)) tensors.push(storedTensor(source, name, options.signal))
   }
-  await saveCheckpoint(folder, { source: model.folder, config, ignore, tensors }, options)
+  const content = { source: model.folder, config, ignore, tensors }
+  const isW4A8 = [...bits.values()].includes(4)
+  await saveCheckpoint(folder, { ...content, bits: isW4A8 ? bits : undefined }, options)
 }
 
 /** Whether a Linear is what loading makes of its float weight. */
@@ -86,6 +94,30 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
+/** Nibbles [N, ceil(K / 2)], multipliers [N, ceil(K / 32)] and scales [N, 1] of a 4-bit weight. */
+function int4Tensors(
+  name: string,
+  { outFeatures: N, scale }: Linear,
+  { nibbles, multipliers }: Int4Weight,
+): TensorSource[] {
+  const dims = (array: ArrayLike<number>) => [N, array.length / N]
+  return [
+    { name, dtype: 'U8', dims: dims(nibbles), chunks: () => [bytesOf(nibbles)] },
+    {
+      name: `${name}_multiplier`,
+      dtype: 'I8',
+      dims: dims(multipliers),
+      chunks: () => [bytesOf(multipliers)],
+    },
+    scaleTensor(name, scale),
+  ]
+}
+
+function scaleTensor(name: string, scale: Float32Array): TensorSource {
+  const chunks = () => [bytesOf(scale.slice())]
+  return { name: `${name}_scale`, dtype: 'F32', dims: [scale.length, 1], chunks }
+}
+
 /** A weight [N, K] and its scales [N, 1]. */
 function int8Tensors(name: string, linear: Linear): TensorSource[] {
   const { inFeatures: K, outFeatures: N, tiles, scale } = linear
@@ -97,9 +129,5 @@ function int8Tensors(name: string, linear: Linear): TensorSource[] {
       yield new Uint8Array(q.buffer, q.byteOffset, q.byteLength)
     }
   }
-  const scales = () => [new Uint8Array(scale.slice().buffer)]
-  return [
-    { name, dtype: 'I8', dims: [N, K], chunks },
-    { name: `${name}_scale`, dtype: 'F32', dims: [N, 1], chunks: scales },
-  ]
+  return [{ name, dtype: 'I8', dims: [N, K], chunks }, scaleTensor(name, scale)]
 }
