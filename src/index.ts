@@ -94,7 +94,9 @@ export type {
 export type { ModelInfo } from './model/inspect.js'
 export type { LoadOptions, QueueOptions } from './model/load.js'
 export { Model } from './model/model.js'
+export { type QuantizeInt4Options, quantizeInt4 } from './model/quantization/quantize-int4.js'
 export {
+  type LinearWidth,
   type QuantizeOptions,
   type QuantizeReport,
   quantizeLinears,
@@ -126,6 +128,7 @@ export type { AbortOptions } from './options.js'
 export { Pool, type PoolOptions } from './pool/pool.js'
 export type { PoolStats, WorkerStats } from './pool/stats.js'
 export { type Activation, applyGate } from './reference/gate.js'
+export type { Int4Weight } from './reference/int4.js'
 export {
   type QuantizeRowsOptions,
   quantizeRows,

@@ -4,14 +4,19 @@ import { Linear } from '../ops/linear.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { calibrate, calibrationWindows } from './calibration/calibrate.js'
+import { measureHarms } from './calibration/harm.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { storedFormat, tensorsOf, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
-import { linearSpecs } from './config/parameters.js'
+import { defaultW4A8Format, type IntegerFormat } from './config/linear-format.js'
+import { HEAD, linearSpecs } from './config/parameters.js'
+import type { Quantization } from './config/quantization-config.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
 import { defaultOutliers, makeEach } from './decoder/model-linear.js'
 import { checkModel, type Model } from './model.js'
+import { harmOfWeight, INT4_BITS, INT8_BITS, spendBits } from './quantization/bit-budget.js'
+import { int4WeightOf, makeInt4Linear } from './quantization/int4-linear.js'
 import { Int4Quantizer } from './quantization/int4-quantizer.js'
 
 /*
@@ -38,9 +43,23 @@ export interface QuantizeOptions extends ReplaceOptions {
    * has inputs; twice as many are run, the first ones. It takes minutes, and costs nothing afterwards.
    */
   calibration?: ArrayLike<number> | undefined
+  /** `w4a8` for most Linears in four bits a weight, as for {@link Model.load}; `w8a8` by default. */
+  quantize?: Exclude<Quantization, 'none'> | undefined
+  /**
+   * Under `w4a8` the most bits a weight, on average over the Linears that are quantised but for the head, which stays in
+   * int8: those that four bits would do most harm get eight. With a calibration the harm of each Linear is measured on
+   * its first tokens, as the KL divergence of the model with that Linear alone in four bits from the float model.
+   * Without one it is estimated by what is known of other models. From 4.25 on, which is all in four bits.
+   */
+  bits?: number | undefined
 }
 
-const quantizeOptions: OptionNames<QuantizeOptions> = { ...replaceOptions, calibration: true }
+const quantizeOptions: OptionNames<QuantizeOptions> = {
+  ...replaceOptions,
+  calibration: true,
+  quantize: true,
+  bits: true,
+}
 
 /** What became of each Linear of a model. */
 export interface ReplaceReport {
@@ -57,11 +76,22 @@ export interface SkippedLinear {
 export interface QuantizeReport extends ReplaceReport {
   /** Tokens of the calibration that were run. */
   readonly calibrationTokens: number
+  /** The width of each Linear that was replaced. */
+  readonly widths: readonly LinearWidth[]
+}
+
+/** The width that was chosen for a Linear. */
+export interface LinearWidth {
+  readonly name: string
+  /** Of a weight: 8, or 4.25 with the multipliers of four bits. */
+  readonly bits: number
+  /** What four bits do to it, if there was a budget: KL divergence in nats where there was a calibration. */
+  readonly harm: number | undefined
 }
 
 /**
- * Quantises the model's float Linears, per output channel, to run in int8 from now on. Not while
- * anything is being generated.
+ * Quantises the model's float Linears to run in int8, or in four bits a weight, from now on. Not while anything is being
+ * generated.
  *
  * @param options `onProgress` counts bytes of float weights
  * @throws ArgumentError, e.g. for a weight that is not finite; NotANumberError if what a calibration runs becomes so;
@@ -74,6 +104,7 @@ export async function quantizeLinears(
   checkModel(model)
   const checked = checkOptions(options, quantizeOptions)
   const { skip = defaultSkip, calibration, signal, onProgress } = checked
+  checkWidths(checked)
   const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.linears)
   for (const [name, linear] of rest) {
@@ -92,18 +123,89 @@ export async function quantizeLinears(
     const { inFeatures, outFeatures, bias } = weight
     return { inFeatures, outFeatures, bias, outliers: outliersOf(weight), signal }
   }
+  await using quantizer = new Int4Quantizer(model.pool.threads)
+  const toInt4 = async (float: FloatLinear) => {
+    const { weight } = float
+    const { scale, ...int4 } = await quantizer.quantize(weight, weight, undefined, signal)
+    return await makeInt4Linear(model.pool, int4, scale, optionsOf(float))
+  }
+  const task = { model, floats, toInt4, windows, signal }
+  const { harms, formatOf } = await chooseFormats(task, checked)
   const linears =
     windows.length > 0
-      ? await calibrate(model, floats, windows, optionsOf, count, signal)
-      : await makeEach(floats, async (float) => {
-          const { weight } = float
-          const linear = await Linear.fromSource(model.pool, weight, undefined, optionsOf(float))
+      ? await calibrate(model, floats, windows, optionsOf, formatOf, count, signal)
+      : await makeEach(floats, async (float, name) => {
+          const linear =
+            formatOf(name) === 'int4'
+              ? await toInt4(float)
+              : await Linear.fromSource(model.pool, float.weight, undefined, optionsOf(float))
           count(float)
           return linear
         })
   model.decoder.setLinears(linears)
   const calibrationTokens = windows.reduce((sum, { length }) => sum + length, 0)
-  return { replaced: [...linears.keys()], skipped, calibrationTokens }
+  const widths = [...linears].map(([name, linear]) => ({
+    name,
+    bits: int4WeightOf(linear) === undefined ? INT8_BITS : INT4_BITS,
+    harm: harms.get(name),
+  }))
+  return { replaced: [...linears.keys()], skipped, calibrationTokens, widths }
+}
+
+/** @throws ArgumentError for an unknown scheme, or a budget that does not go with it */
+function checkWidths({ quantize = 'w8a8', bits }: QuantizeOptions): void {
+  if (quantize !== 'w8a8' && quantize !== 'w4a8') {
+    throw new ArgumentError('quantize', "'w8a8' or 'w4a8'", describe(quantize))
+  }
+  if (bits === undefined) return
+  if (quantize === 'w8a8') {
+    throw new ArgumentError('bits', "none without `quantize: 'w4a8'`", describe(bits))
+  }
+  if (typeof bits === 'number' && bits >= INT4_BITS) return
+  throw new ArgumentError('bits', `a number of at least ${INT4_BITS}`, describe(bits))
+}
+
+/** Float Linears to quantise. */
+interface QuantizeTask {
+  readonly model: Model
+  readonly floats: ReadonlyMap<string, FloatLinear>
+  /** Makes one in four bits. */
+  readonly toInt4: (linear: FloatLinear) => Promise<Linear>
+  /** Of the calibration; none without one. */
+  readonly windows: readonly Uint32Array[]
+  readonly signal: AbortSignal | undefined
+}
+
+interface FormatChoice {
+  readonly formatOf: (name: string) => IntegerFormat
+  /** What four bits do to each Linear whose format was to be chosen. */
+  readonly harms: ReadonlyMap<string, number>
+}
+
+/** Chooses which Linears get four bits, by the budget if there is one. The head stays in int8. */
+async function chooseFormats(
+  { model, floats, toInt4, windows, signal }: QuantizeTask,
+  { quantize, bits }: QuantizeOptions,
+): Promise<FormatChoice> {
+  const { config } = model
+  if (quantize !== 'w4a8') return { formatOf: () => 'int8', harms: new Map() }
+  if (bits === undefined) {
+    return { formatOf: (name) => defaultW4A8Format(name, config), harms: new Map() }
+  }
+  const layers = new Map([...floats].filter(([name]) => name !== HEAD))
+  const sizeOf = ({ inFeatures, outFeatures }: FloatLinear) => inFeatures * outFeatures
+  const expected = [...layers].map(
+    ([name, linear]) => [name, sizeOf(linear) * harmOfWeight(name, config)] as const,
+  )
+  const harms =
+    windows.length > 0
+      ? await measureHarms(model, layers, toInt4, windows[0], signal)
+      : new Map(expected)
+  const candidates = [...layers].map(([name, linear]) => {
+    return { name, size: sizeOf(linear), harm: harms.get(name) as number }
+  })
+  const int8 = spendBits(candidates, bits).add(HEAD)
+  return { formatOf: (name) => (int8.has(name) ? 'int8' : 'int4'), harms }
 }
 
 /**

@@ -2,7 +2,10 @@ import type { ModelConfig } from './config.js'
 import { HEAD, layerName } from './parameters.js'
 
 /** How a Linear's weight is held: four bits are an encoding of int8. */
-export type LinearFormat = 'float' | 'int8' | 'int4'
+export type LinearFormat = 'float' | IntegerFormat
+
+/** The formats of quantised Linears. */
+export type IntegerFormat = 'int8' | 'int4'
 
 /**
  * The format of a Linear under `w4a8` where no text tells what four bits would do to it. Those that are known to do most
@@ -11,7 +14,7 @@ export type LinearFormat = 'float' | 'int8' | 'int4'
 export function defaultW4A8Format(
   name: string,
   { numHiddenLayers }: Pick<ModelConfig, 'numHiddenLayers'>,
-): LinearFormat {
+): IntegerFormat {
   const lastDown = `${layerName(numHiddenLayers - 1)}.mlp.down_proj`
   return name === HEAD || name === lastDown || name.endsWith('.v_proj') ? 'int8' : 'int4'
 }

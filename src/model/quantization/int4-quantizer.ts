@@ -29,10 +29,11 @@ export function newInt4(shape: WeightShape): QuantizedInt4 {
  * independent, so results do not depend on the number of threads, which start when they are first needed.
  */
 export class Int4Quantizer {
-  readonly #engine: ScriptEngine
+  readonly #threads: number
+  #engine: ScriptEngine | undefined
 
   constructor(threads: number) {
-    this.#engine = new ScriptEngine(threads)
+    this.#threads = threads
   }
 
   /**
@@ -68,6 +69,7 @@ export class Int4Quantizer {
         scale: quantized.scale.subarray(first, last),
       } satisfies Partial<Int4Task>
       const task = { module: int4Quantizing, run: quantizeInt4Share, args }
+      this.#engine ??= new ScriptEngine(this.#threads)
       const fault = await this.#engine.runTasks(() => [task], signal)
       if (fault > 0) throw notFinite('weight', first + fault - 1)
     }
@@ -75,6 +77,6 @@ export class Int4Quantizer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#engine.close()
+    await this.#engine?.close()
   }
 }

@@ -75,9 +75,8 @@ export class Int4Search {
     const absmax = w.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
     if (!Number.isFinite(absmax)) return Number.NaN
     const largest = this.#searchGroups(w)
-    // the plain choice: every weight within reach of the largest multiplier
     let scale = Math.fround(Math.max(absmax, ABSMAX_FLOOR) / 7 / MAX_POSITIVE)
-    let error = this.#choose(w, scale, Number.POSITIVE_INFINITY)
+    let error = this.#choosePlainly(w, scale)
     for (const multiple of MULTIPLES) {
       const tried = Math.fround(largest / multiple)
       const triedError = this.#choose(w, tried, error)
@@ -122,6 +121,24 @@ export class Int4Search {
       largest = Math.max(largest, Math.abs(steps[better]))
     }
     return largest
+  }
+
+  /**
+   * Chooses the least multipliers with which no weight is clipped, where the scale allows it for all.
+   *
+   * @returns the error
+   */
+  #choosePlainly(w: Float32Array, scale: number): number {
+    let sum = 0
+    for (let group = 0; group < this.#groups; group++) {
+      const [from, to] = [group * INT4_GROUP, Math.min((group + 1) * INT4_GROUP, w.length)]
+      let absmax = 0
+      for (let k = from; k < to; k++) absmax = Math.max(absmax, Math.abs(w[k]))
+      const least = Math.ceil(absmax / 7 / scale)
+      this.#multipliers[group] = Math.min(MAX_POSITIVE, Math.max(1, least))
+      sum += errorOf(w, this.#importance, from, to, scale * this.#multipliers[group])
+    }
+    return sum
   }
 
   /**
