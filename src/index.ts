@@ -123,7 +123,7 @@ export {
   type Precision,
 } from './ops/linear.js'
 export { LinearGroup } from './ops/linear-group.js'
-export type { LinearOptions } from './ops/weight.js'
+export type { LinearOptions, WeightType } from './ops/weight.js'
 export type { AbortOptions } from './options.js'
 export { Pool, type PoolOptions } from './pool/pool.js'
 export type { PoolStats, WorkerStats } from './pool/stats.js'

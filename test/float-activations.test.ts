@@ -21,7 +21,8 @@ describe.each(isas)('a Linear with float activations on %s', (isa) => {
         const { inFeatures, outFeatures, bias } = options
         const layer = await Linear.fromInt8(pool, weight, scale, options)
         const { tiles } = layer
-        const whole = { tiles, scale, bias, inFeatures, outFeatures, part: 0, parts: 1 }
+        const packed = { type: 'int8', tiles, scale, bias, inFeatures, outFeatures } as const
+        const whole = { weight: packed, part: 0, parts: 1 }
         const expected = new Float32Array(rows * outFeatures)
         floatShare({ ...whole, x, y: expected })
         expectSameBits(await layer.forward(x, { precision }), expected)

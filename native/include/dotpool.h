@@ -39,7 +39,8 @@
 
 #define DP_PAGE 64 /* positions of one page of keys and values */
 
-typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3 } dp_type;
+/* int4: nibbles with a multiplier for each channel and 32 k, only of weights; see src/tiles.h */
+typedef enum dp_type { DP_F32 = 0, DP_BF16 = 1, DP_S8 = 2, DP_S32 = 3, DP_S4 = 4 } dp_type;
 
 typedef enum dp_op_kind {
   DP_OP_EMPTY = 0,           /* nothing: what publishing and completing cost */
@@ -62,7 +63,8 @@ typedef enum dp_op_kind {
   DP_OP_SAMPLE = 17,         /* the next id of each row of logits, or how likely a given one was */
   DP_OP_GATE = 18,           /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_CLOCK = 19,          /* additions that wait for each other, one a cycle: the clock */
-  DP_OP_KINDS = 20,
+  DP_OP_PACK_S4 = 20,        /* tiles, colSum = pack(w[N, K] int4) */
+  DP_OP_KINDS = 21,
 } dp_op_kind;
 
 /* Flags of an op; any of them, or 0. */
@@ -200,18 +202,21 @@ typedef struct dp_quantize_params {
 typedef struct dp_linear_params {
   dp_quantize_params input;
   uint64_t y;       /* y_type [M, N], or a table of rows */
-  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4], 64-byte aligned */
+  uint64_t tiles;   /* int8 [ceil(N/64)][ceil(K/4)][64][4] or int4 [ceil(N/64)][ceil(K/32)][1088], 64-byte aligned */
   uint64_t col_sum; /* int32 [N] padded to 64: sum over k of w[n, k] */
   uint64_t scale;   /* float32 [N] padded to 64 */
   uint64_t bias;    /* float32 [N] padded to 64, or 0 */
   uint32_t n;
   uint32_t y_type; /* dp_type: float32, bfloat16, or int32, the sums themselves */
+  uint32_t w_type; /* dp_type: int8 or int4 */
+  uint32_t padding;
 } dp_linear_params;
 
-/* PACK, PACK_TRANSPOSED, QUANTIZE_PACK: tiles, col_sum (, scale) = pack(w[N, K]) */
+/* PACK, PACK_TRANSPOSED, QUANTIZE_PACK, PACK_S4: tiles, col_sum (, scale) = pack(w[N, K]) */
 typedef struct dp_pack_params {
-  uint64_t w;     /* w_type [N, K]; int8 [K, N] for PACK_TRANSPOSED */
-  uint64_t tiles; /* as in dp_linear_params */
+  uint64_t w;           /* w_type [N, K]; int8 [K, N] for PACK_TRANSPOSED; nibbles [N, ceil(K/2)] for PACK_S4 */
+  uint64_t multipliers; /* of PACK_S4: int8 [N, ceil(K/32)] */
+  uint64_t tiles;       /* as in dp_linear_params */
   uint64_t col_sum;
   uint64_t scale; /* written by QUANTIZE_PACK */
   uint32_t n, k;

@@ -18,17 +18,21 @@
 
 #define DP_LIST_GEMM(tile, isa, ...) \
   DP_IF_BUILT(isa, static const dp_gemm_tile tile_##tile##_##isa = {.run = dp_gemm_s8_##tile##_##isa, __VA_ARGS__};)
+#define DP_LIST_S4(tile, isa, ...)                         \
+  DP_IF_BUILT(isa, static const dp_s4_kernels s4_##isa = { \
+                       .gemv = dp_gemv_s4_1x64c8_##isa, .gemm = dp_gemm_s4_##tile##_##isa, __VA_ARGS__};)
 #include "isas.h"
+static const dp_s4_kernels s4_none;
 
 #define DP_ASSIGN(isa, type, name) .name = dp_##name##_##isa,
 
 /* Widest first: the first that can run here is the default. */
 static const dp_kernels table[] = {
-#define DP_LIST_ISA(name, rows, activations, bytes, gemv_isa, many, few, ...)                                 \
+#define DP_LIST_ISA(name, rows, activations, bytes, gemv_isa, many, few, four, ...)                           \
   {.isa = #name,                                                                                              \
    DP_IF_NOT_BUILT(name, .obstacle = dp_obstacle_unbuilt) DP_IF_BUILT(                                        \
        name, .obstacle = dp_obstacle_##name, .activation_bytes = bytes, .gemv = dp_gemv_s8_1x64c4_##gemv_isa, \
-       .gemm = &tile_##many, .gemm_few = &tile_##few, .peak = dp_peak_##name,                                 \
+       .gemm = &tile_##many, .gemm_few = &tile_##few, .s4 = &s4_##four, .peak = dp_peak_##name,               \
        DP_ACTIVATION_KERNELS(DP_ASSIGN, activations) DP_ROW_KERNELS(DP_ASSIGN, rows))},
 #include "isas.h"
 };

@@ -52,6 +52,10 @@ typedef float dp_split_outliers_fn(float *x, size_t k, uint32_t most, dp_outlier
  */
 typedef void dp_add_outliers_fn(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc);
 
+/* The same for weights of four bits: columns [first, first + columns) of a block. */
+typedef void dp_add_outliers_s4_fn(const dp_outliers *outliers, const uint8_t *w, uint32_t first, uint32_t columns,
+                                   int32_t *acc);
+
 /* xq[k[i]] += 128 * high[i] where an activation is stored in more than a byte; K as dp_quantize_row_fn has it. */
 typedef void dp_widen_outliers_fn(const dp_outliers *outliers, size_t k, void *xq);
 
@@ -75,6 +79,17 @@ typedef void dp_gemm_fn(const void *xq, size_t stride, uint32_t rows, const int8
                         const int32_t *col_sum, int32_t *acc, const int8_t *ahead);
 
 /*
+ * The same two for weights of four bits: w is the block, and dp_gemv_s4_fn computes columns [first, first + columns).
+ * -127 <= xq[k]; a row is readable to the next whole group, where it may hold anything (the weights there are zero).
+ */
+typedef void dp_gemv_s4_fn(const void *xq, const uint8_t *w, size_t groups, uint32_t first, uint32_t columns,
+                           int32_t *acc);
+typedef void dp_gemm_s4_fn(const void *xq, size_t stride, uint32_t rows, const uint8_t *w, size_t groups, int32_t *acc);
+
+/* tiles = columns [first, first + columns) of `groups` groups of a block of four bits as int8, 64c4. */
+typedef void dp_decode_s4_fn(const uint8_t *w, size_t groups, uint32_t first, uint32_t columns, int8_t *tiles);
+
+/*
  * y[n] = (float(acc[n]) * xScale) * wScale[n] (+ bias[n]), rounded once more for bfloat16.
  * acc, w_scale, bias (or NULL): 64-byte aligned, readable to the next multiple of 16.
  * y: float32 or bfloat16 [count], any alignment of its element; nothing past it is touched.
@@ -92,7 +107,7 @@ typedef void dp_gate_fn(const void *g, const void *u, size_t k, dp_activation ac
 typedef void dp_load_row_float_fn(const void *row, dp_type type, size_t k, float *x);
 
 /*
- * acc[n] = sum_k x[k] * float(w[n, k]) for one block of 64 channels, in a fixed order, for the bits depend on it:
+ * acc[n] += sum_k x[k] * float(w[n, k]) for one block of 64 channels, in a fixed order, for the bits depend on it:
  * four sums of k mod 4 over stretches of 64 quads, (0 + 1) + (2 + 3), stretches in turn.
  * x: float32, padded to whole quads. w: the block. acc: float32 [64], 64-byte aligned.
  */
@@ -172,6 +187,13 @@ typedef void dp_pack_block_fn(const int8_t *w, size_t stride, uint32_t channels,
                               int32_t *col_sum);
 
 /*
+ * tiles = one block of int4 weights, 64c8: nibbles of `channels` rows, ceil(K / 2) bytes each, and their multipliers,
+ * ceil(K / 32) each; the rest zeros. col_sum: int32 [64], of the int8 weights that they stand for.
+ */
+typedef void dp_pack_s4_fn(const uint8_t *nibbles, const int8_t *multipliers, uint32_t channels, size_t k,
+                           uint8_t *tiles, int32_t *col_sum);
+
+/*
  * s[n] = max(absmax_k, 1e-8) / 127; tiles = pack(clamp(rne(w[n, k] / s[n]), -128, 127)).
  * w: float32 or bfloat16 [channels, K], contiguous. col_sum, w_scale: [64].
  * Returns the first channel that holds a NaN or an infinity (nothing of it is packed), or -1.
@@ -213,6 +235,14 @@ typedef struct dp_gemm_tile {
   dp_end_gemm_fn *end;                  /* to be called after the last panel, or NULL */
 } dp_gemm_tile;
 
+/* Kernels that multiply weights of four bits as they lie in memory; others are decoded for those of int8. */
+typedef struct dp_s4_kernels {
+  dp_gemv_s4_fn *gemv; /* NULL: there are none */
+  dp_gemm_s4_fn *gemm;
+  uint32_t mr;   /* most rows of gemm */
+  uint32_t most; /* beyond so many rows it pays to decode a block for all of them */
+} dp_s4_kernels;
+
 /*
  * The kernels by what they need to know of an ISA, a line each: X(isa, type, name) stands for the function
  * dp_NAME_ISA of type dp_TYPE_fn, which the table has as NAME. One file each, or one for both types of element.
@@ -230,6 +260,8 @@ typedef struct dp_gemm_tile {
   X(isa, epilogue, epilogue_bf16)                                                            \
   X(isa, split_outliers, split_outliers)                                                     \
   X(isa, add_outliers, add_outliers)                                                         \
+  X(isa, add_outliers_s4, add_outliers_s4)                                                   \
+  X(isa, decode_s4, decode_s4)                                                               \
   X(isa, gate, gate_f32)                                                                     \
   X(isa, gate, gate_bf16)                                                                    \
   X(isa, load_row_float, load_row_float)                                                     \
@@ -244,6 +276,7 @@ typedef struct dp_gemm_tile {
   X(isa, pack_block, pack_block_s8)                                                          \
   X(isa, pack_block, pack_block_transposed_s8) /* of transpose(w), where w is int8 [K, N] */ \
   X(isa, quantize_pack_block, quantize_pack_block)                                           \
+  X(isa, pack_s4, pack_block_s4)                                                             \
   X(isa, embed, embed)                                                                       \
   X(isa, rms_norm, rms_norm)                                                                 \
   X(isa, dense, dense_f32)                                                                   \
@@ -262,17 +295,21 @@ typedef struct dp_kernels {
   dp_gemv_fn *gemv;
   const dp_gemm_tile *gemm;     /* many rows: keeps the multiplier busy */
   const dp_gemm_tile *gemm_few; /* few rows: reads each weight once for as many rows as it can */
+  const dp_s4_kernels *s4;
   dp_peak_fn *peak;
   DP_ACTIVATION_KERNELS(DP_FIELD, )
   DP_ROW_KERNELS(DP_FIELD, )
 } dp_kernels;
 
 #define DP_LIST_GEMM(tile, isa, ...) dp_gemm_fn dp_gemm_s8_##tile##_##isa;
-#define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, ...) \
-  dp_obstacle_fn dp_obstacle_##isa;                                      \
-  dp_gemv_fn dp_gemv_s8_1x64c4_##gemv;                                   \
-  dp_peak_fn dp_peak_##isa;                                              \
-  DP_ACTIVATION_KERNELS(DP_DECLARE, activations)                         \
+#define DP_LIST_S4(tile, isa, ...)       \
+  dp_gemv_s4_fn dp_gemv_s4_1x64c8_##isa; \
+  dp_gemm_s4_fn dp_gemm_s4_##tile##_##isa;
+#define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, s4, ...) \
+  dp_obstacle_fn dp_obstacle_##isa;                                          \
+  dp_gemv_fn dp_gemv_s8_1x64c4_##gemv;                                       \
+  dp_peak_fn dp_peak_##isa;                                                  \
+  DP_ACTIVATION_KERNELS(DP_DECLARE, activations)                             \
   DP_ROW_KERNELS(DP_DECLARE, rows)
 #define DP_PORTABLE_TOO /* which tests compare with, in WebAssembly too */
 #include "isas.h"

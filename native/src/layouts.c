@@ -72,7 +72,7 @@ OFFSET(dp_quantize_params, x_type, 36);
 OFFSET(dp_quantize_params, activation, 40);
 OFFSET(dp_quantize_params, outliers, 44);
 
-SIZE(dp_linear_params, 96);
+SIZE(dp_linear_params, 104);
 OFFSET(dp_linear_params, input, 0);
 OFFSET(dp_linear_params, y, 48);
 OFFSET(dp_linear_params, tiles, 56);
@@ -81,15 +81,17 @@ OFFSET(dp_linear_params, scale, 72);
 OFFSET(dp_linear_params, bias, 80);
 OFFSET(dp_linear_params, n, 88);
 OFFSET(dp_linear_params, y_type, 92);
+OFFSET(dp_linear_params, w_type, 96);
 
-SIZE(dp_pack_params, 48);
+SIZE(dp_pack_params, 56);
 OFFSET(dp_pack_params, w, 0);
-OFFSET(dp_pack_params, tiles, 8);
-OFFSET(dp_pack_params, col_sum, 16);
-OFFSET(dp_pack_params, scale, 24);
-OFFSET(dp_pack_params, n, 32);
-OFFSET(dp_pack_params, k, 36);
-OFFSET(dp_pack_params, w_type, 40);
+OFFSET(dp_pack_params, multipliers, 8);
+OFFSET(dp_pack_params, tiles, 16);
+OFFSET(dp_pack_params, col_sum, 24);
+OFFSET(dp_pack_params, scale, 32);
+OFFSET(dp_pack_params, n, 40);
+OFFSET(dp_pack_params, k, 44);
+OFFSET(dp_pack_params, w_type, 48);
 
 SIZE(dp_dense_params, 48);
 OFFSET(dp_dense_params, x, 0);

@@ -12,16 +12,33 @@ static uint64_t address_of(const block *block) { return (uint64_t)(uintptr_t)blo
 
 /* ---- cases ------------------------------------------------------------------------------------ */
 
-static linear_case make_weights(uint32_t m, uint32_t n, uint32_t k) {
+/* Weights of four bits, and what they stand for. */
+static void make_int4(linear_case *linear) {
+  const uint32_t n = linear->n, k = linear->k;
+  linear->w_type = DP_S4;
+  linear->nibbles = make_input((size_t)n * ((k + 1) / 2), 1);
+  linear->multipliers = make_input(n * dp_s4_groups(k), 1);
+  linear->tiles = make_input(dp_blocks(n) * dp_s4_block_bytes(k), 64);
+  random_int4(linear->nibbles.at, linear->multipliers.at, n, k);
+  oracle_decode_s4(linear->nibbles.at, linear->multipliers.at, n, k, linear->w.at);
+  oracle_pack_s4(linear->nibbles.at, linear->multipliers.at, n, k, linear->tiles.at, linear->col_sum.at);
+}
+
+static void make_int8(linear_case *linear) {
+  linear->w_type = DP_S8;
+  linear->tiles = make_input(dp_blocks(linear->n) * dp_block_bytes(linear->k), 64);
+  random_bytes(linear->w.at, linear->w.bytes);
+  oracle_pack(linear->w.at, linear->n, linear->k, linear->tiles.at, linear->col_sum.at);
+}
+
+static linear_case make_weights(uint32_t m, uint32_t n, uint32_t k, dp_type w_type) {
   const size_t padded = dp_blocks(n) * DP_NR;
   linear_case linear = {.m = m, .n = n, .k = k, .quantises = true, .has_bias = one_in(2)};
   linear.w = make_input((size_t)n * k, 1);
-  linear.tiles = make_input(dp_blocks(n) * dp_block_bytes(k), 64);
   linear.col_sum = make_input(padded * sizeof(int32_t), 64);
   linear.scale = make_input(padded * sizeof(float), 64);
   linear.bias = make_input(padded * sizeof(float), 64);
-  random_bytes(linear.w.at, linear.w.bytes);
-  oracle_pack(linear.w.at, n, k, linear.tiles.at, linear.col_sum.at);
+  (w_type == DP_S4 ? make_int4 : make_int8)(&linear);
   random_floats(linear.scale.at, padded);
   random_floats(linear.bias.at, padded);
   return linear;
@@ -97,7 +114,7 @@ static block random_rows(const linear_case *linear) {
 }
 
 linear_case make_linear_case(uint32_t m, uint32_t n, uint32_t k) {
-  linear_case linear = make_weights(m, n, k);
+  linear_case linear = make_weights(m, n, k, one_in(3) ? DP_S4 : DP_S8);
   linear.x_type = one_in(2) ? DP_F32 : DP_BF16;
   linear.y_type = one_in(2) ? DP_F32 : DP_BF16;
   linear.quantises = !one_in(5);
@@ -112,7 +129,7 @@ linear_case make_linear_case(uint32_t m, uint32_t n, uint32_t k) {
 }
 
 linear_case make_integer_case(uint32_t m, uint32_t n, uint32_t k) {
-  linear_case linear = make_weights(m, n, k);
+  linear_case linear = make_weights(m, n, k, DP_S8);
   linear.x_type = DP_S8;
   linear.y_type = DP_S32;
   linear.x = make_input((size_t)m * k, 1);
@@ -122,6 +139,7 @@ linear_case make_integer_case(uint32_t m, uint32_t n, uint32_t k) {
 }
 
 void free_linear_case(linear_case *linear) {
+  free_block(&linear->nibbles), free_block(&linear->multipliers);
   free_block(&linear->w), free_block(&linear->tiles), free_block(&linear->col_sum);
   free_block(&linear->scale), free_block(&linear->bias);
   free_block(&linear->x), free_block(&linear->u), free_block(&linear->expected);
@@ -208,6 +226,7 @@ linear_call make_linear_call(const linear_case *linear) {
               .bias = linear->has_bias ? address_of(&linear->bias) : 0,
               .n = linear->n,
               .y_type = linear->y_type,
+              .w_type = linear->w_type,
           },
   };
   if (packs) {
@@ -215,15 +234,17 @@ linear_call make_linear_call(const linear_case *linear) {
     call.col_sum = make_output(linear->col_sum.bytes, 0);
     op.linear.tiles = address_of(&call.tiles);
     op.linear.col_sum = address_of(&call.col_sum);
+    const bool is_s4 = linear->w_type == DP_S4;
     const dp_pack_params pack = {
-        .w = address_of(&linear->w),
+        .w = address_of(is_s4 ? &linear->nibbles : &linear->w),
+        .multipliers = is_s4 ? address_of(&linear->multipliers) : 0,
         .tiles = op.linear.tiles,
         .col_sum = op.linear.col_sum,
         .n = linear->n,
         .k = linear->k,
-        .w_type = DP_S8,
+        .w_type = linear->w_type,
     };
-    push_op(&call, (dp_op){.pack = pack}, DP_OP_PACK);
+    push_op(&call, (dp_op){.pack = pack}, is_s4 ? DP_OP_PACK_S4 : DP_OP_PACK);
   }
   if (call.scattered) scatter_input(&call, &op);
   const dp_op_kind kind = push_quantize(&call, &op);
@@ -259,11 +280,12 @@ static void check_result(const linear_call *call, uint32_t r, const char *where)
     uint32_t n = 0;
     while (n < linear->n && same_element(y, expected, linear->y_type, n)) n++;
     if (!check(n == linear->n,
-               "%s: M %u, N %u, K %u, types %d to %d, activation %d, %u outliers, op %u of %u, kind %u: row %u, "
+               "%s: M %u, N %u, K %u, weights %d, types %d to %d, activation %d, %u outliers, op %u of %u, kind %u: "
+               "row %u, "
                "channel %u is wrong",
-               where, linear->m, linear->n, linear->k, linear->x_type, linear->y_type, linear->activation,
-               linear->outliers, call->op_count - call->results + r, call->op_count, call->ops[call->op_count - 1].kind,
-               m, n)) {
+               where, linear->m, linear->n, linear->k, linear->w_type, linear->x_type, linear->y_type,
+               linear->activation, linear->outliers, call->op_count - call->results + r, call->op_count,
+               call->ops[call->op_count - 1].kind, m, n)) {
       return;
     }
   }

@@ -12,6 +12,8 @@ typedef struct linear_case {
   uint32_t outliers;        /* per row, at most */
   dp_activation activation; /* the input is activation(x) * u, unless this is none */
   bool has_bias;
+  dp_type w_type;             /* int8, or int4 */
+  block nibbles, multipliers; /* of int4 */
   block w, tiles, col_sum, scale, bias, x, u, expected;
 } linear_case;
 

@@ -30,6 +30,7 @@ static void test_kernels(void) {
   test_epilogue();
   test_pack();
   test_quantize_pack();
+  test_int4();
   test_gate();
   test_float_dot();
   test_attention();

@@ -202,6 +202,37 @@ void oracle_pack(const int8_t *w, size_t n, size_t k, int8_t *tiles, int32_t *co
   }
 }
 
+static uint8_t nibble_of(const uint8_t *nibbles, size_t n, size_t k, size_t in_features) {
+  const uint8_t byte = nibbles[n * ((in_features + 1) / 2) + k / 2];
+  return k % 2 == 0 ? byte % 16 : byte / 16;
+}
+
+void oracle_decode_s4(const uint8_t *nibbles, const int8_t *multipliers, size_t n, size_t k, int8_t *w) {
+  for (size_t c = 0; c < n; c++) {
+    for (size_t i = 0; i < k; i++) {
+      w[c * k + i] = (int8_t)((nibble_of(nibbles, c, i, k) - 8) * multipliers[c * ((k + 31) / 32) + i / 32]);
+    }
+  }
+}
+
+void oracle_pack_s4(const uint8_t *nibbles, const int8_t *multipliers, size_t n, size_t k, uint8_t *tiles,
+                    int32_t *col_sum) {
+  const size_t groups = (k + 31) / 32;
+  memset(col_sum, 0, (n + 63) / 64 * 64 * sizeof *col_sum);
+  for (size_t c = 0; c < (n + 63) / 64 * 64; c++) {
+    for (size_t i = 0; i < groups * 32; i++) {
+      uint8_t *group = tiles + (c / 64 * groups + i / 32) * 1088;
+      const bool inside = c < n && i < k;
+      const uint8_t u = inside ? nibble_of(nibbles, c, i, k) : 8;
+      const int8_t m = c < n ? multipliers[c * groups + i / 32] : 0;
+      memcpy(group + c % 64, &m, 1);
+      uint8_t *byte = group + 64 + i % 32 / 8 * 256 + c % 64 * 4 + i % 4;
+      *byte = i % 8 < 4 ? (*byte & 0xf0) | u : (*byte & 0x0f) | u << 4;
+      col_sum[c] += (u - 8) * m;
+    }
+  }
+}
+
 bool same_float(float a, float b) {
   if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
   return memcmp(&a, &b, sizeof a) == 0;

@@ -56,6 +56,13 @@ size_t oracle_tile_index(size_t n, size_t k, size_t in_features);
 /* tiles, colSum (padded to whole blocks) of int8 w[N, K] */
 void oracle_pack(const int8_t *w, size_t n, size_t k, int8_t *tiles, int32_t *col_sum);
 
+/* w[n, k] = (u[n, k] - 8) * m[n, k / 32]; nibbles and multipliers as dp_pack_s4_fn has them. */
+void oracle_decode_s4(const uint8_t *nibbles, const int8_t *multipliers, size_t n, size_t k, int8_t *w);
+
+/* The 64c8 tiles of int4 w[N, K], and colSum (padded to whole blocks) of the int8 weights that they stand for. */
+void oracle_pack_s4(const uint8_t *nibbles, const int8_t *multipliers, size_t n, size_t k, uint8_t *tiles,
+                    int32_t *col_sum);
+
 /* The same bits; all NaN are equal. */
 bool same_float(float a, float b);
 bool same_floats(const float *a, const float *b, size_t count);

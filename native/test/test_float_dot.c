@@ -30,6 +30,7 @@ static void test_case(uint32_t k) {
   const float *with = one_in(2) ? bias : NULL;
 
   kernels->load_row_float(row.at, x_type, k, x.at);
+  memset(acc.at, 0, acc.bytes);
   kernels->dot_float_64c4(x.at, tiles.at, dp_quads(k), acc.at);
   (y_type == DP_BF16 ? kernels->float_epilogue_bf16 : kernels->float_epilogue_f32)(acc.at, count, w_scale, with, y.at);
 

@@ -40,6 +40,7 @@ static void test_shapes(void) {
   for (int i = 0; i < CASES; i++) linear_op_case();
   run_case(make_linear_case(1, 17, DP_MAX_K));
   run_case(make_linear_case(203, 65, 33)); /* rows in chunks */
+  for (int i = 0; i < 4; i++) run_case(make_linear_case(random_between(1, 70), 67, random_between(4090, 9000)));
 }
 
 /* A range counts units in 16 bits: where there are more pieces, a unit has several. */

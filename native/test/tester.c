@@ -114,6 +114,33 @@ void random_bytes(int8_t *values, size_t count) {
   }
 }
 
+/* A nibble u that keeps (u - 8) * m within int8; an extreme one, or any. */
+static uint8_t random_nibble(int m, bool extreme) {
+  uint8_t fitting[16];
+  uint32_t count = 0;
+  for (int u = 0; u < 16; u++) {
+    if ((u - 8) * m >= -128 && (u - 8) * m <= 127) fitting[count++] = (uint8_t)u;
+  }
+  return fitting[extreme ? (m > 0 ? 0 : count - 1) : random_between(0, count - 1)];
+}
+
+void random_int4(uint8_t *nibbles, int8_t *multipliers, size_t channels, size_t k) {
+  const size_t groups = (k + 31) / 32, stride = (k + 1) / 2;
+  const bool extreme = one_in(8), wide = one_in(3);
+  for (size_t c = 0; c < channels; c++) {
+    for (size_t g = 0; g < groups; g++) {
+      int m = wide ? (int)random_between(1, 255) - 128 : (int)random_between(1, 16);
+      if (m == 0) m = 18;
+      if (extreme) m = 16;
+      multipliers[c * groups + g] = (int8_t)m;
+      for (size_t i = g * 32; i < (g + 1) * 32 && i < 2 * stride; i++) {
+        const uint8_t u = random_nibble(m, extreme), before = i % 2 == 0 ? 0 : nibbles[c * stride + i / 2];
+        nibbles[c * stride + i / 2] = before | u << i % 2 * 4;
+      }
+    }
+  }
+}
+
 void make_symmetric(int8_t *values, size_t count) {
   for (size_t i = 0; i < count; i++) values[i] = values[i] < -127 ? -127 : values[i];
 }

@@ -44,6 +44,12 @@ uint32_t random_past(uint32_t bound);
 /* Int8 values: any of them, only the extremes, or all the same. */
 void random_bytes(int8_t *values, size_t count);
 
+/*
+ * Weights of four bits, nibbles and their multipliers as dp_pack_s4_fn has them, that stand for int8 ones: multipliers of
+ * any size with what nibbles fit, or only extremes.
+ */
+void random_int4(uint8_t *nibbles, int8_t *multipliers, size_t channels, size_t k);
+
 /* Replaces -128 by -127. */
 void make_symmetric(int8_t *values, size_t count);
 

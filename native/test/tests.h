@@ -12,6 +12,7 @@ void test_stream(void);
 void test_epilogue(void);
 void test_pack(void);
 void test_quantize_pack(void);
+void test_int4(void);
 void test_gate(void);
 void test_float_dot(void);
 void test_attention(void);

@@ -5,6 +5,7 @@
 const spelled = /** @type {Record<string, string>} */ ({
   F32: 'float32',
   BF16: 'bfloat16',
+  S4: 'int4',
   S8: 'int8',
   S32: 'int32',
   NAN: 'notANumber',

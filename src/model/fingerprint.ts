@@ -67,7 +67,7 @@ class Digest {
     const { tiles, scale, bias } = weight
     this.note({
       name,
-      type: 'int8',
+      type: weight.type,
       inFeatures,
       outFeatures,
       outliers,

@@ -1,6 +1,7 @@
 import { loadChannel } from '../diagnostics.js'
 import { ArgumentError, DisposedError, describe } from '../errors.js'
 import { Linear } from '../ops/linear.js'
+import { typesOf } from '../ops/linear-group.js'
 import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
@@ -278,7 +279,8 @@ export class Model {
     const parts = [architecture, `layers=${numHiddenLayers}`, `weights=${megabytes} MB`]
     const int8 = [...this.linears.values()].filter((linear) => linear instanceof Linear)
     const outliers = [...new Set(int8.map((linear) => linear.outliers))].sort((a, b) => a - b)
-    parts.push(int8.length === 0 ? 'dtype=float32' : `dtype=int8, outliers=${outliers.join('/')}`)
+    const kept = `dtype=${typesOf(int8)}, outliers=${outliers.join('/')}`
+    parts.push(int8.length === 0 ? 'dtype=float32' : kept)
     return `Model(${parts.join(', ')}) on ${this.pool}`
   }
 }

@@ -1,5 +1,4 @@
 import { checkPath } from '../errors.js'
-import { unpackTiles } from '../layouts/tiles.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
 import type { Int4Weight } from '../reference/int4.js'
@@ -120,12 +119,12 @@ function scaleTensor(name: string, scale: Float32Array): TensorSource {
 
 /** A weight [N, K] and its scales [N, 1]. */
 function int8Tensors(name: string, linear: Linear): TensorSource[] {
-  const { inFeatures: K, outFeatures: N, tiles, scale } = linear
+  const { inFeatures: K, outFeatures: N, scale } = linear
   const rows = Math.max(1, Math.floor(CHUNK / K))
   function* chunks() {
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
-      const q = unpackTiles(tiles, K, first, last)
+      const q = linear.unpack(first, last)
       yield new Uint8Array(q.buffer, q.byteOffset, q.byteLength)
     }
   }

@@ -45,7 +45,7 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
     case OpKind.gemv:
     case OpKind.gemm:
     case OpKind.float: {
-      const { outFeatures, addresses } = op.weight
+      const { type, outFeatures, addresses } = op.weight
       writeLinearParams(words, to, {
         x: addressOf(op.x),
         u: addressOf(op.u),
@@ -62,14 +62,17 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
         bias: addresses.bias,
         n: outFeatures,
         yType: Type[op.yType],
+        wType: Type[type],
       })
       break
     }
     case OpKind.pack:
     case OpKind.packTransposed:
     case OpKind.quantizePack:
+    case OpKind.packS4:
       writePackParams(words, to, {
         w: addressOf(op.w),
+        multipliers: addressOf(op.multipliers),
         tiles: addressOf(op.tiles),
         colSum: addressOf(op.colSum),
         scale: addressOf(op.scale),

@@ -29,6 +29,7 @@ export const Type = {
   bfloat16: 1,
   int8: 2,
   int32: 3,
+  int4: 4,
 } as const
 
 /** dp_op_kind */
@@ -53,6 +54,7 @@ export const OpKind = {
   sample: 17,
   gate: 18,
   clock: 19,
+  packS4: 20,
 } as const
 
 /** dp_op_flags */
@@ -364,6 +366,7 @@ export interface LinearParams extends QuantizeParams {
   bias: number
   n: number
   yType: number
+  wType: number
 }
 
 export function writeLinearParams(words: Uint32Array, at: number, params: LinearParams): void {
@@ -375,11 +378,13 @@ export function writeLinearParams(words: Uint32Array, at: number, params: Linear
   writeAddress(words, at + 20, params.bias)
   words[at + 22] = params.n
   words[at + 23] = params.yType
+  words[at + 24] = params.wType
 }
 
-/** PACK, PACK_TRANSPOSED, QUANTIZE_PACK: tiles, col_sum (, scale) = pack(w[N, K]) */
+/** PACK, PACK_TRANSPOSED, QUANTIZE_PACK, PACK_S4: tiles, col_sum (, scale) = pack(w[N, K]) */
 export interface PackParams {
   w: number
+  multipliers: number
   tiles: number
   colSum: number
   scale: number
@@ -390,12 +395,13 @@ export interface PackParams {
 
 export function writePackParams(words: Uint32Array, at: number, params: PackParams): void {
   writeAddress(words, at, params.w)
-  writeAddress(words, at + 2, params.tiles)
-  writeAddress(words, at + 4, params.colSum)
-  writeAddress(words, at + 6, params.scale)
-  words[at + 8] = params.n
-  words[at + 9] = params.k
-  words[at + 10] = params.wType
+  writeAddress(words, at + 2, params.multipliers)
+  writeAddress(words, at + 4, params.tiles)
+  writeAddress(words, at + 6, params.colSum)
+  writeAddress(words, at + 8, params.scale)
+  words[at + 10] = params.n
+  words[at + 11] = params.k
+  words[at + 12] = params.wType
 }
 
 /** DENSE: y[M, N] = x[M, K] . float(w[N, K]) + bias */

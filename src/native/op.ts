@@ -55,11 +55,12 @@ export interface Rows {
 /** xq, xScale = quantise(activation(x) * u) */
 export interface QuantizeOp extends RowsOp<'quantize'>, Rows {}
 
-/** Weights as int8 tiles, where workers see them, and where C finds them. */
+/** Packed weights, where workers see them, and where C finds them. */
 export interface PackedWeight {
   readonly inFeatures: number
   readonly outFeatures: number
-  /** int8, 64c4 tiles. */
+  readonly type: 'int8' | 'int4'
+  /** int8, 64c4 tiles; or the bytes of int4 ones, 64c8. */
   readonly tiles: Int8Array
   /** int32 [N, padded to 64]: sum over k of w[n, k]. */
   readonly colSum: Int32Array
@@ -76,9 +77,11 @@ export interface LinearOp extends RowsOp<'gemv' | 'gemm' | 'float'>, Rows {
   yType: keyof typeof Type
 }
 
-/** tiles, colSum (, scale) = pack(w[N, K]); of packTransposed w is [K, N]. */
-export interface PackOp extends OpOf<'pack' | 'packTransposed' | 'quantizePack'> {
+/** tiles, colSum (, scale) = pack(w[N, K]); of packTransposed w is [K, N], of packS4 nibbles [N, ceil(K / 2)]. */
+export interface PackOp extends OpOf<'pack' | 'packTransposed' | 'quantizePack' | 'packS4'> {
   w: Int8Array | Floats
+  /** int8 [N, ceil(K / 32)] of packS4. */
+  multipliers: Int8Array | null
   wType: keyof typeof Type
   tiles: Int8Array
   colSum: Int32Array

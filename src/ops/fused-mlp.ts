@@ -16,7 +16,7 @@ import {
   Result,
 } from './activations.js'
 import type { Linear } from './linear.js'
-import { checkFit, checkTogether } from './linear-group.js'
+import { checkFit, checkTogether, typesOf } from './linear-group.js'
 import { multiplyOp, quantizeOps, rowsOf, TOGETHER } from './linear-program.js'
 
 export interface FusedMlpOptions {
@@ -88,9 +88,9 @@ export class FusedMlp {
   }
 
   toString(): string {
-    const { gate, down, activation } = this
+    const { gate, up, down, activation } = this
     const sizes = `${gate.inFeatures}, ${gate.outFeatures}, ${down.outFeatures}`
-    return `FusedMlp([${sizes}], activation=${activation}, dtype=int8)`
+    return `FusedMlp([${sizes}], activation=${activation}, dtype=${typesOf([gate, up, down])})`
   }
 }
 

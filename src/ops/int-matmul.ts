@@ -93,7 +93,17 @@ class IntMatmul implements Program {
       xScale: null,
     }
     return [
-      { kind: OpKind.packTransposed, w: this.#b, wType: 'int8', tiles, colSum, scale: null, n, k },
+      {
+        kind: OpKind.packTransposed,
+        w: this.#b,
+        wType: 'int8',
+        multipliers: null,
+        tiles,
+        colSum,
+        scale: null,
+        n,
+        k,
+      },
       { kind: OpKind.quantize, m, ...rows },
       { kind: OpKind.gemm, m, ...rows, weight, y: this.#y, yType: 'int32' },
     ]
@@ -108,7 +118,7 @@ class IntMatmul implements Program {
     const [scale, bias] = [undefined, undefined]
     const addressOf = (view: ArrayBufferView) => this.#pool.addressOf(view)
     const addresses = { tiles: addressOf(tiles), colSum: addressOf(colSum), scale: 0, bias: 0 }
-    return { inFeatures, outFeatures, tiles, colSum, scale, bias, addresses }
+    return { type: 'int8', inFeatures, outFeatures, tiles, colSum, scale, bias, addresses }
   }
 
   release(): void {

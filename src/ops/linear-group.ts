@@ -84,7 +84,7 @@ export class LinearGroup {
 
   toString(): string {
     const outs = this.linears.map(({ outFeatures }) => outFeatures).join(', ')
-    return `LinearGroup(in_features=${this.inFeatures}, out_features=[${outs}], dtype=int8)`
+    return `LinearGroup(in_features=${this.inFeatures}, out_features=[${outs}], dtype=${typesOf(this.linears)})`
   }
 }
 
@@ -121,6 +121,11 @@ class GroupCall implements Program {
   release(): void {
     this.#input.memory.release()
   }
+}
+
+/** How the Linears store their weights, for messages. */
+export function typesOf(linears: readonly Linear[]): string {
+  return [...new Set(linears.map(({ weightType }) => weightType))].join('/')
 }
 
 /** Throws an ArgumentError unless all are Linears of one pool. */

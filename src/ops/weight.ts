@@ -1,10 +1,17 @@
 import { ArgumentError, describe } from '../errors.js'
-import { NR, paddedK, paddedN, tileBytes } from '../layouts/tiles.js'
+import { NR, paddedK, paddedN, tileBytes, unpackTiles } from '../layouts/tiles.js'
 import { OpKind } from '../native/layout.js'
 import type { Op } from '../native/op.js'
 import { CallMemory } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import type { Program } from '../pool/program.js'
+import { type Int4Weight, int4Strides } from '../reference/int4.js'
+import {
+  decodeInt4Tiles,
+  int4BlockBytes,
+  int4TileBytes,
+  unpackInt4,
+} from '../reference/int4-tiles.js'
 import { notFinite, type WeightShape } from '../reference/quantize.js'
 import { checkLength } from '../tensor.js'
 import { viewOf } from '../views.js'
@@ -25,6 +32,11 @@ export interface WeightSource {
   read(first: number, last: number): WeightArray | Promise<WeightArray>
 }
 
+/** A source of weights of four bits [N, K], which are read some output channels at a time as a {@link WeightSource} is. */
+export interface Int4Source {
+  read(first: number, last: number): Int4Weight | Promise<Int4Weight>
+}
+
 /**
  * The source of a weight [N, K] in memory. Throws an ArgumentError if its buffer is detached or shrinks meanwhile.
  *
@@ -37,6 +49,25 @@ export function wholeWeight(weight: WeightArray, inFeatures: number): WeightSour
     read: (first, last) => {
       checkLength('weight', weight, length)
       return weight.subarray(first * inFeatures, last * inFeatures)
+    },
+  }
+}
+
+/** The source of weights of four bits in memory; see {@link wholeWeight}. */
+export function wholeInt4(
+  { nibbles, multipliers }: Int4Weight,
+  { inFeatures }: WeightShape,
+): Int4Source {
+  const stride = int4Strides(inFeatures)
+  const lengths = [nibbles.length, multipliers.length]
+  return {
+    read: (first, last) => {
+      checkLength('nibbles', nibbles, lengths[0])
+      checkLength('multipliers', multipliers, lengths[1])
+      return {
+        nibbles: nibbles.subarray(first * stride.nibbles, last * stride.nibbles),
+        multipliers: multipliers.subarray(first * stride.multipliers, last * stride.multipliers),
+      }
     },
   }
 }
@@ -57,21 +88,29 @@ export interface LinearOptions extends WeightShape {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** How weights are stored: in eight bits each, or in four and a multiplier for each output channel and 32 k. */
+export type WeightType = 'int8' | 'int4'
+
+function bytesOfTiles(type: WeightType, { inFeatures, outFeatures }: WeightShape): number {
+  return (type === 'int4' ? int4TileBytes : tileBytes)(outFeatures, inFeatures)
+}
+
 /** The memory of a {@link Weight}, bytes. */
-export function weightBytes({ inFeatures, outFeatures }: WeightShape, bias: boolean): number {
+export function weightBytes(shape: WeightShape, bias: boolean, type: WeightType = 'int8'): number {
   const perChannel = bias ? 3 : 2
-  return tileBytes(outFeatures, inFeatures) + perChannel * 4 * paddedN(outFeatures)
+  return bytesOfTiles(type, shape) + perChannel * 4 * paddedN(shape.outFeatures)
 }
 
 /** Packed weights, and the scales and biases of the epilogue, in shared memory. Read-only once packed. */
 export class Weight {
+  readonly type: WeightType
   readonly inFeatures: number
   readonly outFeatures: number
   /** The most outliers of a row of activations. */
   readonly outliers: number
-  /** int8, 64c4 tiles. */
+  /** int8, 64c4 tiles; or the bytes of int4 ones, 64c8. */
   readonly tiles: Int8Array
-  /** int32 [N, padded to 64]: sum over k of w[n, k]. */
+  /** int32 [N, padded to 64]: sum over k of w[n, k]; of int4 weights, of the int8 ones that they stand for. */
   readonly colSum: Int32Array
   /** float32 [N, padded to 64]. */
   readonly scale: Float32Array
@@ -81,11 +120,16 @@ export class Weight {
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
   /** Allocates memory for weights of this shape. */
-  constructor(pool: Pool, { inFeatures, outFeatures, bias, outliers = 0 }: LinearOptions) {
+  constructor(
+    pool: Pool,
+    { inFeatures, outFeatures, bias, outliers = 0 }: LinearOptions,
+    type: WeightType = 'int8',
+  ) {
+    this.type = type
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
     this.outliers = outliers
-    this.tiles = pool.memory.array('int8', tileBytes(outFeatures, inFeatures))
+    this.tiles = pool.memory.array('int8', bytesOfTiles(type, this))
     this.colSum = pool.memory.array('int32', paddedN(outFeatures))
     this.scale = pool.memory.array('float32', paddedN(outFeatures))
     if (bias !== undefined) {
@@ -105,66 +149,128 @@ export class Weight {
     return this.tiles.byteLength
   }
 
+  /** The weights of the channels [first, last): int8 [last - first, K], row-major, whatever they are stored as. */
+  unpack(first: number, last: number): Int8Array {
+    const { type, tiles, inFeatures: K } = this
+    if (type === 'int8') return unpackTiles(tiles, K, first, last)
+    const w8 = new Int8Array((last - first) * K)
+    for (let n = first; n < last; n++) {
+      w8.set(decodeInt4Tiles(tiles, n, K).subarray(0, K), (n - first) * K)
+    }
+    return w8
+  }
+
+  /** The channels [first, last) of int4 weights, as they were packed. */
+  unpackInt4(first: number, last: number): Int4Weight {
+    return unpackInt4(this.tiles, this, first, last)
+  }
+
   /**
    * Packs `source` [N, K] into the tiles, on the pool, a few megabytes at a time. Quantises a float source, and writes
    * its scales.
    *
    * @throws ArgumentError if a float source contains a NaN or an infinity, or has become shorter; what the source throws
    */
-  async pack(
+  async pack(pool: Pool, source: WeightSource, options: PackOptions): Promise<void> {
+    const { inFeatures: K } = this
+    const read = async (first: number, last: number) => {
+      const weight = await source.read(first, last)
+      // its buffer may have shrunk since it was read
+      return () => {
+        checkLength('weight', weight, (last - first) * K)
+        return new PackProgram(pool, this, weight, null, first, last)
+      }
+    }
+    await this.#packChunks(pool, K * source.bytesPerElement, read, options)
+  }
+
+  /**
+   * Packs weights of four bits, which are valid, in the same way.
+   *
+   * @throws ArgumentError if the source has become shorter; what the source throws
+   */
+  async packInt4(pool: Pool, source: Int4Source, options: PackOptions): Promise<void> {
+    const stride = int4Strides(this.inFeatures)
+    const read = async (first: number, last: number) => {
+      const { nibbles, multipliers } = await source.read(first, last)
+      return () => {
+        checkLength('nibbles', nibbles, (last - first) * stride.nibbles)
+        checkLength('multipliers', multipliers, (last - first) * stride.multipliers)
+        const bytes = new Int8Array(nibbles.buffer, nibbles.byteOffset, nibbles.length)
+        return new PackProgram(pool, this, bytes, multipliers, first, last)
+      }
+    }
+    await this.#packChunks(pool, stride.nibbles + stride.multipliers, read, options)
+  }
+
+  /** Runs the programs of one chunk after the other, while the next one is read. */
+  async #packChunks(
     pool: Pool,
-    source: WeightSource,
-    { signal, onProgress }: Pick<LinearOptions, 'signal' | 'onProgress'>,
+    bytesPerChannel: number,
+    read: (first: number, last: number) => Promise<() => PackProgram>,
+    { signal, onProgress }: PackOptions,
   ): Promise<void> {
-    const { inFeatures: K, outFeatures: N } = this
-    const rows = Math.max(1, Math.floor(CHUNK_BYTES / (K * source.bytesPerElement) / NR)) * NR
-    const read = async (first: number) => await source.read(first, Math.min(first + rows, N))
-    let next = read(0)
+    const N = this.outFeatures
+    const rows = Math.max(1, Math.floor(CHUNK_BYTES / bytesPerChannel / NR)) * NR
+    let next = read(0, Math.min(rows, N))
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
-      const chunk = await next
-      // its buffer may have shrunk since it was read
-      checkLength('weight', chunk, (last - first) * K)
-      if (last < N) next = read(last)
+      const makeProgram = await next
+      const program = makeProgram()
+      if (last < N) next = read(last, Math.min(last + rows, N))
       // it is awaited in the next turn of the loop
       next.catch(() => {})
-      const fault = await pool.run(new PackProgram(pool, this, chunk, first, last), signal)
+      const fault = await pool.run(program, signal)
       if (fault > 0) throw notFinite('weight', first + fault - 1)
       onProgress?.(last, N)
     }
   }
 }
 
+type PackOptions = Pick<LinearOptions, 'signal' | 'onProgress'>
+
 function typeOf(source: WeightArray): 'int8' | 'float32' | 'bfloat16' {
   if (source instanceof Int8Array) return 'int8'
   return source instanceof Float32Array ? 'float32' : 'bfloat16'
 }
 
-/** tiles, colSum (, scale) = pack(w[first .. last, K]) */
+/** tiles, colSum (, scale) = pack(w[first .. last, K]); w: nibbles where there are multipliers */
 class PackProgram implements Program {
   readonly #weight: Weight
   readonly #source: WeightArray
+  readonly #multipliers: Int8Array | null
   readonly #memory: CallMemory
   readonly #first: number
   readonly #last: number
 
-  constructor(pool: Pool, weight: Weight, source: WeightArray, first: number, last: number) {
+  constructor(
+    pool: Pool,
+    weight: Weight,
+    source: WeightArray,
+    multipliers: Int8Array | null,
+    first: number,
+    last: number,
+  ) {
     this.#weight = weight
     this.#memory = new CallMemory(pool.memory)
     this.#source = this.#memory.place(typeOf(source), source) as WeightArray
+    this.#multipliers = multipliers && this.#memory.place('int8', multipliers)
     this.#first = first
     this.#last = last
   }
 
   ops(): Op[] {
-    const { tiles, colSum, scale, inFeatures: k } = this.#weight
+    const { type, tiles, colSum, scale, inFeatures: k } = this.#weight
     const wType = typeOf(this.#source)
+    const blockBytes = type === 'int4' ? int4BlockBytes(k) : NR * paddedK(k)
+    const int8Kind = wType === 'int8' ? OpKind.pack : OpKind.quantizePack
     return [
       {
-        kind: wType === 'int8' ? OpKind.pack : OpKind.quantizePack,
+        kind: type === 'int4' ? OpKind.packS4 : int8Kind,
         w: this.#source,
-        wType,
-        tiles: tiles.subarray(this.#first * paddedK(k)),
+        wType: type === 'int4' ? type : wType,
+        multipliers: this.#multipliers,
+        tiles: tiles.subarray((this.#first / NR) * blockBytes),
         colSum: colSum.subarray(this.#first),
         scale: scale.subarray(this.#first),
         n: this.#last - this.#first,

@@ -15,7 +15,8 @@ import { type AttentionRow, attendShare } from './attention.js'
 import { denseShare } from './dense.js'
 import { embeddingShare } from './embedding.js'
 import { applyGate } from './gate.js'
-import { dotTile, floatShare } from './linear.js'
+import { packInt4Share } from './int4-tiles.js'
+import { dotOf, floatShare } from './linear.js'
 import { packShare } from './pack.js'
 import { quantizeRow } from './quantize.js'
 import { rmsNormShare } from './rms-norm.js'
@@ -54,6 +55,8 @@ export function runOp({ op, part, parts }: OpTask): number {
     case OpKind.packTransposed:
     case OpKind.quantizePack:
       return pack(op, share)
+    case OpKind.packS4:
+      return packInt4(op, share)
     case OpKind.dense: {
       const { inFeatures, outFeatures, data: weight, bias } = op.weight
       const x = op.x.subarray(0, op.m * inFeatures)
@@ -134,13 +137,17 @@ const widened = (row: Floats) => (row instanceof Float32Array ? row : bf16ToFloa
 /** y[m, n] = (float(sum_k xq[m, k] * wq[n, k]) * xScale[m]) * wScale[n] (+ bias[n]), or the sums themselves */
 function multiply(op: LinearOp, share: Share): number {
   const { weight, k, y } = op
-  const { outFeatures: N, tiles, scale, bias } = weight
+  const { outFeatures: N, scale, bias } = weight
   const [from, to] = channelsOf(share, N)
-  for (let m = 0; m < op.m; m++) {
+  const rows = Array.from({ length: op.m }, (_, m) => {
     const xq = quantizedRow(op, m)
     const xScale = op.xq === null ? quantizeInput(op, m, xq.subarray(0, k)) : (op.xScale?.[m] ?? 1)
-    for (let n = from; n < to; n++) {
-      const acc = dotTile(xq, tiles, n, k)
+    return { xq, xScale }
+  })
+  for (let n = from; n < to; n++) {
+    const dot = dotOf(weight, n)
+    for (const [m, { xq, xScale }] of rows.entries()) {
+      const acc = dot(xq)
       if (y instanceof Int32Array || scale === undefined) {
         y[m * N + n] = acc as never
         continue
@@ -155,10 +162,7 @@ function multiply(op: LinearOp, share: Share): number {
 
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]) */
 function multiplyFloats({ weight, x, y, m, k }: LinearOp, share: Share): number {
-  const { tiles, bias, inFeatures, outFeatures } = weight
-  const scale = weight.scale as Float32Array
-  const rows = { x: x?.subarray(0, m * k) as Floats, y: y as Floats }
-  return floatShare({ ...share, ...rows, tiles, scale, bias, inFeatures, outFeatures })
+  return floatShare({ ...share, x: x?.subarray(0, m * k) as Floats, y: y as Floats, weight })
 }
 
 function pack(op: PackOp, share: Share): number {
@@ -167,6 +171,12 @@ function pack(op: PackOp, share: Share): number {
   const scale = op.scale ?? new Float32Array(0)
   const task = { weight, tiles, colSum, scale, inFeatures: K, outFeatures: N }
   return packShare({ ...share, ...task })
+}
+
+function packInt4({ w, multipliers, tiles, colSum, n, k }: PackOp, share: Share): number {
+  const nibbles = new Uint8Array(w.buffer, w.byteOffset, w.byteLength)
+  const weight = { nibbles, multipliers: multipliers as Int8Array }
+  return packInt4Share({ ...share, weight, tiles, colSum, inFeatures: k, outFeatures: n })
 }
 
 /** [N, K] of w [K, N], as far as a share reads it. */

@@ -1,5 +1,7 @@
 import { bf16ToFloat32, floatToBf16 } from '../bf16.js'
 import { NR, paddedK, tileIndex } from '../layouts/tiles.js'
+import type { PackedWeight } from '../native/op.js'
+import { decodeInt4Tiles } from './int4-tiles.js'
 import { channelsOf, type Share } from './share.js'
 
 /*
@@ -7,8 +9,16 @@ import { channelsOf, type Share } from './share.js'
  * activations that are not quantised.
  */
 
-/** sum_k xq[k] * w[n, k] over packed tiles; xq is padded to whole quads. */
-export function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
+type Weights = Pick<PackedWeight, 'type' | 'tiles' | 'inFeatures'>
+
+/** Returns what computes sum_k xq[k] * w[n, k] of channel n; xq is padded to whole quads. */
+export function dotOf({ type, tiles, inFeatures }: Weights, n: number): (xq: Int16Array) => number {
+  if (type === 'int8') return (xq) => dotTile(xq, tiles, n, inFeatures)
+  const w8 = decodeInt4Tiles(tiles, n, inFeatures)
+  return (xq) => xq.reduce((acc, x, k) => acc + x * w8[k], 0)
+}
+
+function dotTile(xq: Int16Array, tiles: Int8Array, n: number, inFeatures: number): number {
   let acc = 0
   for (let k = 0, at = tileIndex(n, 0, inFeatures); k < xq.length; k += 4, at += NR * 4) {
     acc +=
@@ -28,23 +38,22 @@ export interface FloatTask extends Share {
   x: Float32Array | Uint16Array
   /** float32 or bfloat16 bits [M, N]. */
   y: Float32Array | Uint16Array
-  tiles: Int8Array
-  scale: Float32Array
-  bias: Float32Array | undefined
-  inFeatures: number
-  outFeatures: number
+  weight: Weights & Pick<PackedWeight, 'outFeatures' | 'scale' | 'bias'>
 }
 
 /** y[m, n] = (sum_k x[m, k] * float(wq[n, k])) * wScale[n] (+ bias[n]), summed as the kernels sum. */
 export function floatShare(task: FloatTask): number {
-  const { x, y, tiles, scale, bias, inFeatures: K, outFeatures: N } = task
+  const { x, y, weight } = task
+  const { bias, inFeatures: K, outFeatures: N } = weight
+  const scale = weight.scale as Float32Array
   const [from, to] = channelsOf(task, N)
   const row = new Float32Array(paddedK(K))
-  for (let m = 0; m * K < x.length; m++) {
-    const values = x.subarray(m * K, (m + 1) * K)
-    row.set(values instanceof Float32Array ? values : bf16ToFloat32(values))
-    for (let n = from; n < to; n++) {
-      let value = Math.fround(floatDotTile(row, tiles, n, K) * scale[n])
+  for (let n = from; n < to; n++) {
+    const w8 = channelOf(weight, n)
+    for (let m = 0; m * K < x.length; m++) {
+      const values = x.subarray(m * K, (m + 1) * K)
+      row.set(values instanceof Float32Array ? values : bf16ToFloat32(values))
+      let value = Math.fround(floatDot(row, w8) * scale[n])
       if (bias !== undefined) value = Math.fround(value + bias[n])
       y[m * N + n] = y instanceof Float32Array ? value : floatToBf16(value)
     }
@@ -52,14 +61,20 @@ export function floatShare(task: FloatTask): number {
   return 0
 }
 
-function floatDotTile(x: Float32Array, tiles: Int8Array, n: number, inFeatures: number): number {
+/** Channel n, padded to whole quads. */
+function channelOf({ type, tiles, inFeatures }: Weights, n: number): Int8Array {
+  if (type === 'int4') return decodeInt4Tiles(tiles, n, inFeatures)
+  return new Int8Array(paddedK(inFeatures)).map((_, k) => tiles[tileIndex(n, k, inFeatures)])
+}
+
+function floatDot(x: Float32Array, w8: Int8Array): number {
   const { fround } = Math
   let total = 0
   for (let k0 = 0; k0 < x.length; k0 += STRETCH * 4) {
     const end = Math.min(k0 + STRETCH * 4, x.length)
     const sum = [0, 0, 0, 0]
     for (let k = k0; k < end; k++) {
-      const product = fround(x[k] * tiles[tileIndex(n, k, inFeatures)])
+      const product = fround(x[k] * w8[k])
       sum[k % 4] = fround(sum[k % 4] + product)
     }
     total = fround(total + fround(fround(sum[0] + sum[1]) + fround(sum[2] + sum[3])))

@@ -74,4 +74,9 @@ static inline uint16_t *dp_scratch_halves(const dp_place *place) {
   return (uint16_t *)(dp_scratch_floats(place) + DP_MAX_K);
 }
 
+/* Where the halves lie, int8 tiles of a block: of as many k as there is room for, in whole groups. */
+enum { DP_STRETCH_K = DP_MAX_K * sizeof(uint16_t) / DP_NR };
+
+static inline int8_t *dp_scratch_tiles(const dp_place *place) { return (int8_t *)dp_scratch_halves(place); }
+
 #endif

@@ -10,9 +10,16 @@ static uint64_t run_pack(const dp_place *place, uint64_t first, uint64_t last) {
   for (uint64_t block = first; block < last; block++) {
     const size_t n = block * DP_NR;
     const uint32_t channels = p->n - n < DP_NR ? (uint32_t)(p->n - n) : DP_NR;
-    int8_t *tiles = POINTER(int8_t, p->tiles) + block * dp_block_bytes(p->k);
     int32_t *col_sum = POINTER(int32_t, p->col_sum) + n;
     const char *w = POINTER(const char, p->w);
+    if (kind == DP_OP_PACK_S4) {
+      const size_t groups = dp_s4_groups(p->k);
+      kernels->pack_block_s4((const uint8_t *)w + n * ((p->k + 1) / 2),
+                             POINTER(const int8_t, p->multipliers) + n * groups, channels, p->k,
+                             POINTER(uint8_t, p->tiles) + block * dp_s4_block_bytes(p->k), col_sum);
+      continue;
+    }
+    int8_t *tiles = POINTER(int8_t, p->tiles) + block * dp_block_bytes(p->k);
     if (kind == DP_OP_PACK) {
       kernels->pack_block_s8((const int8_t *)w + n * p->k, p->k, channels, p->k, tiles, col_sum);
     } else if (kind == DP_OP_PACK_TRANSPOSED) {

@@ -27,7 +27,8 @@ static inline floats byte_of(ints quad, int j) { return __builtin_convertvector(
 
 void DP_PER_ISA(dp_dot_float_64c4)(const float *x, const int8_t *w, size_t quads, float *acc) {
   for (int column = 0; column < DP_COLUMNS; column++) {
-    floats total = {0};
+    floats total;
+    memcpy(&total, acc + column * DP_COLUMN, sizeof total);
     for (size_t q0 = 0; q0 < quads; q0 += STRETCH) {
       const size_t end = quads - q0 < STRETCH ? quads : q0 + STRETCH;
       floats sum[DP_KR] = {{0}};

@@ -3,6 +3,8 @@
  * outliers get the integers that they need, 15 bits with the sign, and are multiplied once more for what passes a
  * byte: q = low + 128 * high, sum q w = sum low w + 128 * sum high w. See DP_MAX_OUTLIERS in dotpool.h.
  */
+#include <string.h>
+
 #include "../../kernel_table.h"
 #include "../../registers.h"
 #include "../../rounding.h"
@@ -190,4 +192,29 @@ void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, u
     add_to(acc + c * DP_COLUMN, MOST * COLUMN, outliers, w + c * DP_COLUMN * DP_KR);
   }
   for (; c < columns; c++) add_to(acc + c * DP_COLUMN, COLUMN, outliers, w + c * DP_COLUMN * DP_KR);
+}
+
+/* Sixteen channels; the compiler cuts this into the registers that the ISA has. */
+typedef int32_t column_lanes __attribute__((vector_size(DP_COLUMN * sizeof(int32_t))));
+typedef int8_t column_bytes __attribute__((vector_size(DP_COLUMN)));
+
+void DP_PER_ISA(dp_add_outliers_s4)(const dp_outliers *outliers, const uint8_t *w, uint32_t first, uint32_t columns,
+                                    int32_t *acc) {
+  for (uint32_t c = 0; c < columns; c++, acc += DP_COLUMN) {
+    column_lanes sum = {0};
+    for (uint32_t i = 0; i < outliers->count; i++) {
+      const uint32_t k = outliers->at[i].k, quad = k / DP_KR % DP_S4_QUADS;
+      const uint8_t *group = w + k / DP_S4_GROUP * DP_S4_GROUP_BYTES;
+      const uint8_t *pair = group + DP_NR + quad / 2 * DP_QUAD_BYTES;
+      column_bytes multipliers;
+      column_lanes nibbles;
+      memcpy(&multipliers, group + (first + c) * sizeof multipliers, sizeof multipliers);
+      memcpy(&nibbles, pair + (first + c) * sizeof nibbles, sizeof nibbles);
+      const int at = (int)(k % DP_KR * 8 + quad % 2 * 4);
+      const column_lanes levels = (nibbles >> at & 15) - DP_S4_OFFSET;
+      sum += levels * (__builtin_convertvector(multipliers, column_lanes) * dp_outlier_high(outliers, i));
+    }
+    /* sums may wrap on the way, which signed numbers must not */
+    for (uint32_t n = 0; n < DP_COLUMN; n++) acc[n] = (int32_t)((uint32_t)acc[n] + (uint32_t)sum[n] * HIGH);
+  }
 }
