@@ -8,7 +8,6 @@ import { freezeConfig, type ModelConfig } from './config/config.js'
 import { EMBEDDING, normSizes } from './config/parameters.js'
 import { maxPagesOf, pageBytesOf } from './decoder/page.js'
 import { type LoadOptions, loadOptions, type Plan, planModel } from './load.js'
-import { int4WeightBytes } from './quantization/int4-linear.js'
 
 /** What a checkpoint takes once it is loaded. */
 export interface ModelInfo {
@@ -47,8 +46,7 @@ function parameterBytes(checkpoint: Checkpoint, { specs, formatOf }: Plan): numb
   for (const size of normSizes(config).values()) bytes += size * Float32Array.BYTES_PER_ELEMENT
   for (const spec of specs.values()) {
     const format = formatOf(spec)
-    if (format === 'int8') bytes += weightBytes(spec, spec.bias)
-    else if (format === 'int4') bytes += int4WeightBytes(spec, spec.bias)
+    if (format !== 'float') bytes += weightBytes(spec, spec.bias, format)
     // a tied head is the embedding
     else if (spec.weight !== EMBEDDING) bytes += denseBytes(typeOf(spec.weight), spec, spec.bias)
   }

@@ -1,6 +1,7 @@
 import { ArgumentError, describe } from '../errors.js'
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
+import type { WeightType } from '../ops/weight.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { calibrate, calibrationWindows } from './calibration/calibrate.js'
@@ -9,14 +10,13 @@ import { Checkpoint } from './checkpoint/checkpoint.js'
 import { storedFormat, tensorsOf, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
-import { defaultW4A8Format, type IntegerFormat } from './config/linear-format.js'
+import { defaultW4A8Format } from './config/linear-format.js'
 import { HEAD, linearSpecs } from './config/parameters.js'
 import type { Quantization } from './config/quantization-config.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
 import { defaultOutliers, makeEach } from './decoder/model-linear.js'
 import { checkModel, type Model } from './model.js'
 import { harmOfWeight, INT4_BITS, INT8_BITS, spendBits } from './quantization/bit-budget.js'
-import { int4WeightOf, makeInt4Linear } from './quantization/int4-linear.js'
 import { Int4Quantizer } from './quantization/int4-quantizer.js'
 
 /*
@@ -127,7 +127,7 @@ export async function quantizeLinears(
   const toInt4 = async (float: FloatLinear) => {
     const { weight } = float
     const { scale, ...int4 } = await quantizer.quantize(weight, weight, undefined, signal)
-    return await makeInt4Linear(model.pool, int4, scale, optionsOf(float))
+    return await Linear.fromInt4(model.pool, int4, scale, optionsOf(float))
   }
   const task = { model, floats, toInt4, windows, signal }
   const { harms, formatOf } = await chooseFormats(task, checked)
@@ -146,7 +146,7 @@ export async function quantizeLinears(
   const calibrationTokens = windows.reduce((sum, { length }) => sum + length, 0)
   const widths = [...linears].map(([name, linear]) => ({
     name,
-    bits: int4WeightOf(linear) === undefined ? INT8_BITS : INT4_BITS,
+    bits: linear.weightType === 'int4' ? INT4_BITS : INT8_BITS,
     harm: harms.get(name),
   }))
   return { replaced: [...linears.keys()], skipped, calibrationTokens, widths }
@@ -177,7 +177,7 @@ interface QuantizeTask {
 }
 
 interface FormatChoice {
-  readonly formatOf: (name: string) => IntegerFormat
+  readonly formatOf: (name: string) => WeightType
   /** What four bits do to each Linear whose format was to be chosen. */
   readonly harms: ReadonlyMap<string, number>
 }

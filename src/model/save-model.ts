@@ -1,7 +1,7 @@
 import { checkPath } from '../errors.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
-import type { Int4Weight } from '../reference/int4.js'
+import { int4Strides } from '../reference/int4.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'
 import { storedFormat, toLinear } from './checkpoint/stored-linear.js'
@@ -10,7 +10,6 @@ import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import type { ModelConfig } from './config/config.js'
 import { EMBEDDING, type LinearSpec, linearSpecs } from './config/parameters.js'
 import type { ModelLinear } from './decoder/model-linear.js'
-import { int4WeightOf } from './quantization/int4-linear.js'
 
 /** Unpacked at a time, bytes. */
 const CHUNK = 8 << 20
@@ -47,17 +46,16 @@ export async function saveModel(
   for (const spec of linearSpecs(model.config).values()) {
     const linear = model.linears.get(spec.name)
     const isTied = spec.weight === EMBEDDING
-    const int4 = int4WeightOf(linear)
     if (
       linear instanceof Linear &&
-      !(isTied && int4 === undefined && (await isAsLoaded(linear, source, spec, options)))
+      !(isTied && (await isAsLoaded(linear, source, spec, options)))
     ) {
       const name = `${spec.name}.weight`
-      const own = int4 === undefined ? int8Tensors(name, linear) : int4Tensors(name, linear, int4)
-      tensors.push(...own)
+      const isInt4 = linear.weightType === 'int4'
+      tensors.push(...(isInt4 ? int4Tensors : int8Tensors)(name, linear))
       for (const suffix of ['', '_scale', '_multiplier']) replaced.add(name + suffix)
       if (isTied) config.tie_word_embeddings = false
-      bits.set(spec.name, int4 === undefined ? 8 : 4)
+      bits.set(spec.name, isInt4 ? 4 : 8)
     } else if (storedFormat(source, spec) === 'float') {
       ignore.push(spec.name)
     }
@@ -94,22 +92,29 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
 }
 
 /** Nibbles [N, ceil(K / 2)], multipliers [N, ceil(K / 32)] and scales [N, 1] of a 4-bit weight. */
-function int4Tensors(
-  name: string,
-  { outFeatures: N, scale }: Linear,
-  { nibbles, multipliers }: Int4Weight,
-): TensorSource[] {
-  const dims = (array: ArrayLike<number>) => [N, array.length / N]
+function int4Tensors(name: string, linear: Linear): TensorSource[] {
+  const { inFeatures: K, outFeatures: N, scale } = linear
+  const stride = int4Strides(K)
+  function* chunks(part: 'nibbles' | 'multipliers') {
+    for (const [first, last] of rowsAtATime(N, K))
+      yield bytesOf(linear.unpackInt4(first, last)[part])
+  }
   return [
-    { name, dtype: 'U8', dims: dims(nibbles), chunks: () => [bytesOf(nibbles)] },
+    { name, dtype: 'U8', dims: [N, stride.nibbles], chunks: () => chunks('nibbles') },
     {
       name: `${name}_multiplier`,
       dtype: 'I8',
-      dims: dims(multipliers),
-      chunks: () => [bytesOf(multipliers)],
+      dims: [N, stride.multipliers],
+      chunks: () => chunks('multipliers'),
     },
     scaleTensor(name, scale),
   ]
+}
+
+/** The rows [first, last) that are unpacked together, one chunk after the other. */
+function* rowsAtATime(N: number, K: number): Generator<[first: number, last: number]> {
+  const rows = Math.max(1, Math.floor(CHUNK / K))
+  for (let first = 0; first < N; first += rows) yield [first, Math.min(first + rows, N)]
 }
 
 function scaleTensor(name: string, scale: Float32Array): TensorSource {
@@ -120,13 +125,8 @@ function scaleTensor(name: string, scale: Float32Array): TensorSource {
 /** A weight [N, K] and its scales [N, 1]. */
 function int8Tensors(name: string, linear: Linear): TensorSource[] {
   const { inFeatures: K, outFeatures: N, scale } = linear
-  const rows = Math.max(1, Math.floor(CHUNK / K))
   function* chunks() {
-    for (let first = 0; first < N; first += rows) {
-      const last = Math.min(first + rows, N)
-      const q = linear.unpack(first, last)
-      yield new Uint8Array(q.buffer, q.byteOffset, q.byteLength)
-    }
+    for (const [first, last] of rowsAtATime(N, K)) yield bytesOf(linear.unpack(first, last))
   }
   return [{ name, dtype: 'I8', dims: [N, K], chunks }, scaleTensor(name, scale)]
 }

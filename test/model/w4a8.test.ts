@@ -11,7 +11,6 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
 import type { LoadOptions } from '#src/model/load.js'
-import { int4WeightOf } from '#src/model/quantization/int4-linear.js'
 import { randomNumbers } from '../support/random.js'
 import { expectSameBits } from '../support/reference.js'
 import { randomCheckpoint } from './random-checkpoint.js'
@@ -44,8 +43,8 @@ const { config, tensors } = randomCheckpoint('LlamaForCausalLM')
 function bitsOf({ linears }: Model): Record<string, number> {
   return Object.fromEntries(
     [...linears].map(([name, linear]) => {
-      const int8 = linear instanceof Linear ? 8 : 32
-      return [name, int4WeightOf(linear) === undefined ? int8 : 4]
+      if (!(linear instanceof Linear)) return [name, 32]
+      return [name, linear.weightType === 'int4' ? 4 : 8]
     }),
   )
 }
@@ -75,9 +74,7 @@ describe('a model loaded as w4a8', () => {
     const { weight, scale } = quantizeInt4(floats, { inFeatures: 20, outFeatures: 37 })
     const linear = model.linears.get(name) as Linear
     expectSameBits(linear.scale, scale)
-    const own = int4WeightOf(linear)
-    expect(own && [...own.nibbles]).toEqual([...weight.nibbles])
-    expect(own && [...own.multipliers]).toEqual([...weight.multipliers])
+    expect(linear.unpackInt4()).toEqual(weight)
   })
 
   it('predicts nearly what float does, from int8 weights too', async () => {

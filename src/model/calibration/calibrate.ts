@@ -1,11 +1,9 @@
 import { ArgumentError, NotANumberError } from '../../errors.js'
 import type { FloatLinear } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
-import type { LinearOptions } from '../../ops/weight.js'
-import type { IntegerFormat } from '../config/linear-format.js'
+import type { LinearOptions, WeightType } from '../../ops/weight.js'
 import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
-import { makeInt4Linear } from '../quantization/int4-linear.js'
 import type { Factor } from './compensated-rounding.js'
 import { Hessian } from './hessian.js'
 import { Solver } from './solver.js'
@@ -57,7 +55,7 @@ export async function calibrate(
   floats: ReadonlyMap<string, FloatLinear>,
   windows: readonly Uint32Array[],
   optionsOf: (linear: FloatLinear) => LinearOptions,
-  formatOf: (name: string) => IntegerFormat,
+  formatOf: (name: string) => WeightType,
   onLinear: (linear: FloatLinear) => void,
   signal?: AbortSignal,
 ): Promise<Map<string, Linear>> {
@@ -84,7 +82,7 @@ export async function calibrate(
     hessians.delete(input)
     if (formatOf(name) === 'int4') {
       const { scale, ...weight } = await solver.roundInt4(float.weight, factor, signal)
-      linears.set(name, await makeInt4Linear(model.pool, weight, scale, optionsOf(float)))
+      linears.set(name, await Linear.fromInt4(model.pool, weight, scale, optionsOf(float)))
     } else {
       const { q, scale } = await solver.round(float.weight, factor, signal)
       linears.set(name, await Linear.fromInt8(model.pool, q, scale, optionsOf(float)))

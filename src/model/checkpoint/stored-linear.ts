@@ -6,7 +6,6 @@ import type { Pool } from '../../pool/pool.js'
 import { checkInt4, decodeInt4Channel, int4Strides } from '../../reference/int4.js'
 import type { LinearFormat } from '../config/linear-format.js'
 import type { LinearSpec } from '../config/parameters.js'
-import { makeInt4Linear } from '../quantization/int4-linear.js'
 import { type Int4Quantizer, newInt4, type QuantizedInt4 } from '../quantization/int4-quantizer.js'
 import type { Checkpoint } from './checkpoint.js'
 import { readDense } from './stored-dense.js'
@@ -93,7 +92,7 @@ export async function toInt4Linear(
         ? await readInt4(reader, spec)
         : await quantizeInt4(pool, reader, spec, quantizer)
     const bias = await readBias(reader, spec)
-    return await makeInt4Linear(pool, weight, scale, {
+    return await Linear.fromInt4(pool, weight, scale, {
       ...{ inFeatures, outFeatures, bias, outliers, signal },
     })
   } catch (error) {
@@ -142,7 +141,6 @@ async function readInt4(reader: TensorReader, spec: LinearSpec): Promise<Quantiz
   await reader.readRows(spec.weight, [N, stride.nibbles], 0, N, nibbles)
   const bytes = new Uint8Array(multipliers.buffer)
   await reader.readRows(multiplierOf(spec), [N, stride.multipliers], 0, N, bytes)
-  checkInt4(weight, spec)
   return { nibbles, multipliers, scale: await readScale(reader, spec) }
 }
 
@@ -178,6 +176,7 @@ async function decodeToFloat(
   const { inFeatures: K, outFeatures: N } = spec
   try {
     const { scale, ...weight } = await readInt4(reader, spec)
+    checkInt4(weight, spec)
     const dense = new DenseWeight(pool, 'float32', N, K, await readBias(reader, spec))
     const row = new Int8Array(K)
     for (let n = 0; n < N; n++) {
