@@ -59,9 +59,9 @@ export const quantizeCommand = new Command('quantize')
       const [before, after] = [await tensorBytes(source), await tensorBytes(target)]
       const elapsed = duration(performance.now() * 1e3)
       console.log(`${target}: ${bytes(before)} before, ${bytes(after)} now, in ${elapsed}`)
-      const format = quantize === 'w4a8' ? 'four bits a weight, and int8' : 'int8'
+      const groups = quantize === 'w4a8' ? 'four bits by groups of 32, the rest in ' : ''
       console.log(
-        `${format} by channels; run here, it keeps outliers of each row of activations exact`,
+        `${groups}int8 by channels; run here, it keeps outliers of each row of activations exact`,
       )
     }),
   )

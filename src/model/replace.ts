@@ -93,7 +93,7 @@ export interface LinearWidth {
  * Quantises the model's float Linears to run in int8, or in four bits a weight, from now on. Not while anything is being
  * generated.
  *
- * @param options `onProgress` counts bytes of float weights
+ * @param options `onProgress` counts bytes of float weights, twice where their harm is measured first
  * @throws ArgumentError, e.g. for a weight that is not finite; NotANumberError if what a calibration runs becomes so;
  *   the signal's reason; what the pool throws. The model is then as it was
  */
@@ -113,7 +113,11 @@ export async function quantizeLinears(
   }
   const outliersOf = chooseOutliers(model, floats, checked)
   const windows = calibration === undefined ? [] : calibrationWindows(model, floats, calibration)
-  const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
+  const isMeasured = windows.length > 0 && checked.bits !== undefined
+  const total = [...floats].reduce((bytes, [name, { weight }]) => {
+    // the harm of each is measured first
+    return bytes + weight.byteLength * (isMeasured && name !== HEAD ? 2 : 1)
+  }, 0)
   let done = 0
   const count = ({ weight }: FloatLinear) => {
     done += weight.byteLength
@@ -129,7 +133,7 @@ export async function quantizeLinears(
     const { scale, ...int4 } = await quantizer.quantize(weight, weight, undefined, signal)
     return await Linear.fromInt4(model.pool, int4, scale, optionsOf(float))
   }
-  const task = { model, floats, toInt4, windows, signal }
+  const task = { model, floats, toInt4, windows, count, signal }
   const { harms, formatOf } = await chooseFormats(task, checked)
   const linears =
     windows.length > 0
@@ -173,6 +177,8 @@ interface QuantizeTask {
   readonly toInt4: (linear: FloatLinear) => Promise<Linear>
   /** Of the calibration; none without one. */
   readonly windows: readonly Uint32Array[]
+  /** Called after the harm of each was measured. */
+  readonly count: (linear: FloatLinear) => void
   readonly signal: AbortSignal | undefined
 }
 
@@ -184,7 +190,7 @@ interface FormatChoice {
 
 /** Chooses which Linears get four bits, by the budget if there is one. The head stays in int8. */
 async function chooseFormats(
-  { model, floats, toInt4, windows, signal }: QuantizeTask,
+  { model, floats, toInt4, windows, count, signal }: QuantizeTask,
   { quantize, bits }: QuantizeOptions,
 ): Promise<FormatChoice> {
   const { config } = model
@@ -199,7 +205,7 @@ async function chooseFormats(
   )
   const harms =
     windows.length > 0
-      ? await measureHarms(model, layers, toInt4, windows[0], signal)
+      ? await measureHarms(model, layers, toInt4, windows[0], count, signal)
       : new Map(expected)
   const candidates = [...layers].map(([name, linear]) => {
     return { name, size: sizeOf(linear), harm: harms.get(name) as number }

@@ -106,10 +106,15 @@ describe('quantizeLinears to four bits', () => {
     async (text) => {
       for (const bits of [4.25, 5, 6, 8]) {
         using model = await load()
+        let progress: [number, number] = [0, 1]
         const report = await quantizeLinears(model, {
           ...{ quantize: 'w4a8', skip: [], bits },
           calibration: text,
+          onProgress: (...now) => {
+            progress = now
+          },
         })
+        expect(progress[0]).toBe(progress[1])
         const widths = report.widths.filter(({ name }) => name !== 'lm_head')
         expect(report.widths.find(({ name }) => name === 'lm_head')?.bits).toBe(8)
         let [used, total] = [0, 0]

@@ -15,6 +15,7 @@ const TOKENS = 128
  * @param floats Linears of the model
  * @param toInt4 makes one in four bits; it is disposed of afterwards
  * @param tokens the first of them are run
+ * @param onLinear called after each
  * @throws NotANumberError, the signal's reason, errors of the pool; the model is then as it was
  */
 export async function measureHarms(
@@ -22,6 +23,7 @@ export async function measureHarms(
   floats: ReadonlyMap<string, FloatLinear>,
   toInt4: (linear: FloatLinear) => Promise<Linear>,
   tokens: Uint32Array,
+  onLinear: (linear: FloatLinear) => void,
   signal: AbortSignal | undefined,
 ): Promise<Map<string, number>> {
   const harms = new Map<string, number>()
@@ -32,6 +34,7 @@ export async function measureHarms(
     const logits = await withLinear(model, name, int4, () => logitsOf(model, text, signal))
     harms.set(name, await meanDivergence(logits, expected, model.config.vocabSize))
     signal?.throwIfAborted()
+    onLinear(float)
   }
   return harms
 }
