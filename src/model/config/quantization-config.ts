@@ -5,9 +5,9 @@ import type { Fields } from '../json/fields.js'
  * How a checkpoint stores its Linears: `w8a8` for int8 weights with float32 scales, `w4a8` if some of them are in four
  * bits.
  */
-export type Quantization = (typeof quantizations)[number]
+export type Quantization = 'w8a8' | 'w4a8' | 'none'
 
-export const quantizations = ['w8a8', 'w4a8', 'none'] as const
+export const quantizations: readonly Quantization[] = ['w8a8', 'w4a8', 'none']
 
 /** How the Linears of a `w4a8` checkpoint are stored, and the version of that. */
 const W4A8 = {
