@@ -3,7 +3,7 @@ import type { LinearWidth } from '../model/replace.js'
 
 /**
  * Formats the widths of Linears for people: a row for each layer, a column for each kind, bits a weight and what four
- * bits do; then Linears outside the layers.
+ * bits do where that was measured; then Linears outside the layers.
  */
 export function presentWidths(widths: readonly LinearWidth[]): string {
   const placed = widths.map((width) => ({ ...width, ...placeOf(width.name) }))

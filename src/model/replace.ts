@@ -85,7 +85,7 @@ export interface LinearWidth {
   readonly name: string
   /** Of a weight: 8, or 4.25 with the multipliers of four bits. */
   readonly bits: number
-  /** What four bits do to it, if there was a budget: KL divergence in nats where there was a calibration. */
+  /** What four bits do to it, KL divergence in nats, if there was a budget and a calibration to measure it. */
   readonly harm: number | undefined
 }
 
@@ -109,7 +109,7 @@ export async function quantizeLinears(
   const { skipped, rest } = applySkip(skip, model.linears)
   for (const [name, linear] of rest) {
     if (linear instanceof FloatLinear) floats.set(name, linear)
-    else skipped.push({ name, reason: 'is int8 already' })
+    else skipped.push({ name, reason: `is ${linear.weightType} already` })
   }
   const outliersOf = chooseOutliers(model, floats, checked)
   const windows = calibration === undefined ? [] : calibrationWindows(model, floats, calibration)
@@ -184,7 +184,7 @@ interface QuantizeTask {
 
 interface FormatChoice {
   readonly formatOf: (name: string) => WeightType
-  /** What four bits do to each Linear whose format was to be chosen. */
+  /** What four bits do to each Linear, where that was measured. */
   readonly harms: ReadonlyMap<string, number>
 }
 
@@ -200,15 +200,13 @@ async function chooseFormats(
   }
   const layers = new Map([...floats].filter(([name]) => name !== HEAD))
   const sizeOf = ({ inFeatures, outFeatures }: FloatLinear) => inFeatures * outFeatures
-  const expected = [...layers].map(
-    ([name, linear]) => [name, sizeOf(linear) * harmOfWeight(name, config)] as const,
-  )
   const harms =
     windows.length > 0
       ? await measureHarms(model, layers, toInt4, windows[0], count, signal)
-      : new Map(expected)
+      : new Map<string, number>()
   const candidates = [...layers].map(([name, linear]) => {
-    return { name, size: sizeOf(linear), harm: harms.get(name) as number }
+    const size = sizeOf(linear)
+    return { name, size, harm: harms.get(name) ?? size * harmOfWeight(name, config) }
   })
   const int8 = spendBits(candidates, bits).add(HEAD)
   return { formatOf: (name) => (int8.has(name) ? 'int8' : 'int4'), harms }
