@@ -94,7 +94,9 @@ export type {
 export type { ModelInfo } from './model/inspect.js'
 export type { LoadOptions, QueueOptions } from './model/load.js'
 export { Model } from './model/model.js'
+export { type QuantizeInt4Options, quantizeInt4 } from './model/quantization/quantize-int4.js'
 export {
+  type LinearWidth,
   type QuantizeOptions,
   type QuantizeReport,
   quantizeLinears,

@@ -19,6 +19,7 @@ import {
   Model,
   Pool,
   packSdot,
+  quantizeInt4,
   quantizeLinears,
   quantizeRows,
   quantizeWeight,
@@ -214,6 +215,10 @@ const calls: Record<string, Call> = {
   applyGate: { call: applyGate, args: [() => 'silu', x, x, x] },
   quantizeRows: { call: quantizeRows as Any, args: [x, () => 4, { outliers: () => 2 }] },
   quantizeWeight: { call: quantizeWeight, args: [() => new Float32Array(16), sizes] },
+  quantizeInt4: {
+    call: quantizeInt4,
+    args: [() => new Float32Array(16), { ...sizes, moments: () => new Float64Array(4).fill(1) }],
+  },
   packSdot: { call: packSdot, args: [() => new Int8Array(16), () => 4, () => 4] },
   unpackSdot: { call: unpackSdot, args: [() => new Int8Array(16), () => 4, () => 4] },
   'new Tensor': {
@@ -398,7 +403,12 @@ const slowCalls: Record<string, Call> = {
     call: quantizeLinears,
     args: [
       ofModel,
-      { ...reads, skip: () => ['lm_head'], outliers: () => 15, calibration: () => [1, 2, 3] },
+      {
+        ...{ ...reads, skip: () => ['lm_head'], outliers: () => 15 },
+        calibration: () => [1, 2, 3],
+        quantize: () => 'w4a8',
+        bits: () => 5,
+      },
     ],
   },
   replaceLinears: {

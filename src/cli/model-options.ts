@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import { cacheTypes } from '../layouts/kv-page.js'
+import { quantizations } from '../model/config/quantization-config.js'
 import { describeOutliers } from '../model/decoder/model-linear.js'
 import type { LoadOptions } from '../model/load.js'
 import { collect, number, threadsOption } from './options.js'
@@ -27,8 +28,8 @@ export function precisionOptions(): Option[] {
   return [
     new Option(
       '--quantize <scheme>',
-      'run Linears in int8, or in float32 (default: as stored)',
-    ).choices(['w8a8', 'none']),
+      'run Linears in int8, most of them in four bits a weight, or in float32 (default: as stored)',
+    ).choices(quantizations),
     new Option(
       '--skip <name>',
       'leave this Linear in float, e.g. down_proj; can be repeated',

@@ -38,14 +38,15 @@ export async function inspectModel(folder: string, given: LoadOptions): Promise<
 }
 
 /** What `loadParts` allocates. */
-function parameterBytes(checkpoint: Checkpoint, { specs, runsInt8 }: Plan): number {
+function parameterBytes(checkpoint: Checkpoint, { specs, formatOf }: Plan): number {
   const { config } = checkpoint
   const typeOf = (tensor: string) => denseTypeOf(checkpoint.dtype(tensor))
   const embedding = { outFeatures: config.vocabSize, inFeatures: config.hiddenSize }
   let bytes = denseBytes(typeOf(EMBEDDING), embedding)
   for (const size of normSizes(config).values()) bytes += size * Float32Array.BYTES_PER_ELEMENT
   for (const spec of specs.values()) {
-    if (runsInt8(spec)) bytes += weightBytes(spec, spec.bias)
+    const format = formatOf(spec)
+    if (format !== 'float') bytes += weightBytes(spec, spec.bias, format)
     // a tied head is the embedding
     else if (spec.weight !== EMBEDDING) bytes += denseBytes(typeOf(spec.weight), spec, spec.bias)
   }

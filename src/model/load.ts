@@ -13,9 +13,16 @@ import { checkPool, type Pool } from '../pool/pool.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { readDense } from './checkpoint/stored-dense.js'
-import { isStoredInt8, tensorsOf, toFloatLinear, toLinear } from './checkpoint/stored-linear.js'
+import {
+  storedFormat,
+  tensorsOf,
+  toFloatLinear,
+  toInt4Linear,
+  toLinear,
+} from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
+import { defaultW4A8Format, type LinearFormat } from './config/linear-format.js'
 import {
   EMBEDDING,
   HEAD,
@@ -24,10 +31,12 @@ import {
   linearSpecs,
   normSizes,
 } from './config/parameters.js'
+import { type Quantization, quantizations } from './config/quantization-config.js'
 import { type Skip, skipMatcher } from './config/skip.js'
 import type { DecoderParts } from './decoder/decoder.js'
 import { defaultOutliers, type ModelLinear, makeEach } from './decoder/model-linear.js'
 import type { QueueLimits } from './decoder/scheduler.js'
+import { Int4Quantizer } from './quantization/int4-quantizer.js'
 import type { Texts } from './text/texts.js'
 
 /** What a model is made of. */
@@ -39,13 +48,15 @@ export interface ModelParts extends DecoderParts {
 
 export interface LoadOptions extends ReadOptions, QueueOptions {
   /**
-   * `w8a8` runs Linears in int8, `none` in float32 with weights as the checkpoint has them. By default
-   * as the checkpoint is stored.
+   * `w8a8` runs Linears in int8, `w4a8` most of them in four bits a weight, `none` in float32 with weights as the
+   * checkpoint has them. By default as the checkpoint is stored. Under `w4a8` every `v_proj`, the `down_proj` of the last
+   * layer and the head stay in int8, where a checkpoint does not say otherwise. What is stored in four bits stays so,
+   * for it is an encoding of int8.
    */
-  quantize?: 'w8a8' | 'none' | undefined
+  quantize?: Quantization | undefined
   /**
-   * Linears that stay float under `w8a8`, such as `lm_head`. By default those that a W8A8 checkpoint
-   * stores as floats, but not the head, which is the largest of all.
+   * Linears that stay float under `w8a8` and `w4a8`, such as `lm_head`. By default those that a quantised
+   * checkpoint stores as floats, but not the head, which is the largest of all.
    */
   skip?: Skip | undefined
   /**
@@ -124,18 +135,22 @@ export async function loadParts(
   const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
   const { config } = checkpoint
-  const { specs, runsInt8, outliers, ...settings } = planModel(checkpoint, options)
+  const { specs, formatOf, outliers, ...settings } = planModel(checkpoint, options)
   const tensors = tensorsOfModel(checkpoint, specs)
   refuseOthers(checkpoint, tensors)
 
   const reader = new TensorReader(checkpoint, [...tensors], options)
   const norms = await readNorms(pool, reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
+  await using quantizer = new Int4Quantizer(pool.threads)
   const linears = await makeEach<LinearSpec, ModelLinear>(specs, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
-    return runsInt8(spec)
-      ? toLinear(pool, reader, spec, outliers ?? defaultOutliers(spec.inFeatures), tied)
-      : toFloatLinear(pool, reader, spec, tied)
+    const format = formatOf(spec)
+    if (format === 'float') return toFloatLinear(pool, reader, spec, tied)
+    const most = outliers ?? defaultOutliers(spec.inFeatures)
+    return format === 'int4'
+      ? toInt4Linear(pool, reader, spec, most, quantizer)
+      : toLinear(pool, reader, spec, most, tied)
   })
   const network = { config, embedding, norms, linears }
   const texts = checkpoint.takeTexts()
@@ -147,8 +162,8 @@ export async function loadParts(
 export interface Plan {
   /** Every Linear by name. */
   readonly specs: ReadonlyMap<string, LinearSpec>
-  readonly runsInt8: (spec: LinearSpec) => boolean
-  /** Of all Linears that run in int8; by default each has its own. */
+  readonly formatOf: (spec: LinearSpec) => LinearFormat
+  /** Of all Linears that are quantised; by default each has its own. */
   readonly outliers: number | undefined
   readonly cacheType: CacheType
   readonly maxContext: number
@@ -166,14 +181,14 @@ export function planModel(checkpoint: Checkpoint, options: LoadOptions): Plan {
   const { config } = checkpoint
   const specs = linearSpecs(config)
   const quantize = chooseQuantize(checkpoint, options)
-  const runsInt8 = chooseInt8(checkpoint, specs, quantize, options.skip)
+  const formatOf = chooseFormats(checkpoint, specs, quantize, options.skip)
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
   const { kvBytes = defaultKvBytes(), prefixCache = true, outliers } = options
   if (outliers !== undefined) checkOutliers(outliers)
   checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
   const limits = toLimits(options)
-  return { specs, runsInt8, outliers, cacheType, maxContext, kvBytes, prefixCache, limits }
+  return { specs, formatOf, outliers, cacheType, maxContext, kvBytes, prefixCache, limits }
 }
 
 /** A quarter of the memory that this process may still have. */
@@ -186,12 +201,12 @@ function defaultKvBytes(): number {
 function chooseQuantize(
   checkpoint: Checkpoint,
   { quantize = checkpoint.config.quantization }: LoadOptions,
-): 'w8a8' | 'none' {
-  if (quantize === 'w8a8' || quantize === 'none') return quantize
-  throw new ArgumentError('quantize', "'w8a8' or 'none'", describe(quantize))
+): Quantization {
+  if (quantizations.includes(quantize)) return quantize
+  throw new ArgumentError('quantize', `one of ${quantizations.join(', ')}`, describe(quantize))
 }
 
-function chooseCacheType(quantize: 'w8a8' | 'none', { kv }: LoadOptions): CacheType {
+function chooseCacheType(quantize: Quantization, { kv }: LoadOptions): CacheType {
   const type = kv ?? (quantize === 'none' ? 'float32' : 'bfloat16')
   if (cacheTypes.includes(type)) return type
   throw new ArgumentError('kv', `one of ${cacheTypes.join(', ')}`, describe(kv))
@@ -202,20 +217,29 @@ function chooseContext(most: number, { maxContext = most }: LoadOptions): number
   return maxContext
 }
 
-/** Which Linears run in int8. */
-function chooseInt8(
+/** In which format each Linear runs. */
+function chooseFormats(
   checkpoint: Checkpoint,
   specs: ReadonlyMap<string, LinearSpec>,
-  quantize: 'w8a8' | 'none',
+  quantize: Quantization,
   skip: Skip | undefined,
-): (spec: LinearSpec) => boolean {
-  if (quantize === 'none') return () => false
-  if (skip !== undefined) {
-    const skipped = skipMatcher(skip, [...specs.keys()])
-    return ({ name }) => skipped(name) === undefined
+): (spec: LinearSpec) => LinearFormat {
+  if (quantize === 'none') return () => 'float'
+  const { config } = checkpoint
+  const skipped = skip && skipMatcher(skip, [...specs.keys()])
+  return (spec) => {
+    const stored = storedFormat(checkpoint, spec)
+    const isFloat =
+      skipped === undefined
+        ? config.quantization !== 'none' && stored === 'float' && spec.name !== HEAD
+        : skipped(spec.name) !== undefined
+    if (isFloat) return 'float'
+    if (stored === 'int4') return 'int4'
+    if (quantize === 'w8a8') return 'int8'
+    // a checkpoint with some Linears in four bits has chosen for all
+    if (stored === 'int8' && config.quantization === 'w4a8') return 'int8'
+    return defaultW4A8Format(spec.name, config)
   }
-  if (checkpoint.config.quantization === 'none') return () => true
-  return (spec) => spec.name === HEAD || isStoredInt8(checkpoint, spec)
 }
 
 function tensorsOfModel(

@@ -1,17 +1,23 @@
 import { ArgumentError, describe } from '../errors.js'
 import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
+import type { WeightType } from '../ops/weight.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { calibrate, calibrationWindows } from './calibration/calibrate.js'
+import { measureHarms } from './calibration/harm.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import { isStoredInt8, tensorsOf, toLinear } from './checkpoint/stored-linear.js'
+import { storedFormat, tensorsOf, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
-import { linearSpecs } from './config/parameters.js'
+import { defaultW4A8Format } from './config/linear-format.js'
+import { HEAD, linearSpecs } from './config/parameters.js'
+import type { Quantization } from './config/quantization-config.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
 import { defaultOutliers, makeEach } from './decoder/model-linear.js'
 import { checkModel, type Model } from './model.js'
+import { harmOfWeight, INT4_BITS, INT8_BITS, spendBits } from './quantization/bit-budget.js'
+import { Int4Quantizer } from './quantization/int4-quantizer.js'
 
 /*
  * The two ways to put int8 Linears into a model: quantise the float weights it has, or take int8
@@ -37,9 +43,23 @@ export interface QuantizeOptions extends ReplaceOptions {
    * has inputs; twice as many are run, the first ones. It takes minutes, and costs nothing afterwards.
    */
   calibration?: ArrayLike<number> | undefined
+  /** `w4a8` for most Linears in four bits a weight, as for {@link Model.load}; `w8a8` by default. */
+  quantize?: Exclude<Quantization, 'none'> | undefined
+  /**
+   * Under `w4a8` the most bits a weight, on average over the Linears that are quantised but for the head, which stays in
+   * int8: those that four bits would do most harm get eight. With a calibration the harm of each Linear is measured on
+   * its first tokens, as the KL divergence of the model with that Linear alone in four bits from the float model.
+   * Without one it is estimated by what is known of other models. From 4.25 on, which is all in four bits.
+   */
+  bits?: number | undefined
 }
 
-const quantizeOptions: OptionNames<QuantizeOptions> = { ...replaceOptions, calibration: true }
+const quantizeOptions: OptionNames<QuantizeOptions> = {
+  ...replaceOptions,
+  calibration: true,
+  quantize: true,
+  bits: true,
+}
 
 /** What became of each Linear of a model. */
 export interface ReplaceReport {
@@ -56,13 +76,24 @@ export interface SkippedLinear {
 export interface QuantizeReport extends ReplaceReport {
   /** Tokens of the calibration that were run. */
   readonly calibrationTokens: number
+  /** The width of each Linear that was replaced. */
+  readonly widths: readonly LinearWidth[]
+}
+
+/** The width that was chosen for a Linear. */
+export interface LinearWidth {
+  readonly name: string
+  /** Of a weight: 8, or 4.25 with the multipliers of four bits. */
+  readonly bits: number
+  /** What four bits do to it, KL divergence in nats, if there was a budget and a calibration to measure it. */
+  readonly harm: number | undefined
 }
 
 /**
- * Quantises the model's float Linears, per output channel, to run in int8 from now on. Not while
- * anything is being generated.
+ * Quantises the model's float Linears to run in int8, or in four bits a weight, from now on. Not while anything is being
+ * generated.
  *
- * @param options `onProgress` counts bytes of float weights
+ * @param options `onProgress` counts bytes of float weights, twice where their harm is measured first
  * @throws ArgumentError, e.g. for a weight that is not finite; NotANumberError if what a calibration runs becomes so;
  *   the signal's reason; what the pool throws. The model is then as it was
  */
@@ -73,15 +104,20 @@ export async function quantizeLinears(
   checkModel(model)
   const checked = checkOptions(options, quantizeOptions)
   const { skip = defaultSkip, calibration, signal, onProgress } = checked
+  checkWidths(checked)
   const floats = new Map<string, FloatLinear>()
   const { skipped, rest } = applySkip(skip, model.linears)
   for (const [name, linear] of rest) {
     if (linear instanceof FloatLinear) floats.set(name, linear)
-    else skipped.push({ name, reason: 'is int8 already' })
+    else skipped.push({ name, reason: `is ${linear.weightType} already` })
   }
   const outliersOf = chooseOutliers(model, floats, checked)
   const windows = calibration === undefined ? [] : calibrationWindows(model, floats, calibration)
-  const total = [...floats.values()].reduce((bytes, { weight }) => bytes + weight.byteLength, 0)
+  const isMeasured = windows.length > 0 && checked.bits !== undefined
+  const total = [...floats].reduce((bytes, [name, { weight }]) => {
+    // the harm of each is measured first
+    return bytes + weight.byteLength * (isMeasured && name !== HEAD ? 2 : 1)
+  }, 0)
   let done = 0
   const count = ({ weight }: FloatLinear) => {
     done += weight.byteLength
@@ -91,22 +127,93 @@ export async function quantizeLinears(
     const { inFeatures, outFeatures, bias } = weight
     return { inFeatures, outFeatures, bias, outliers: outliersOf(weight), signal }
   }
+  await using quantizer = new Int4Quantizer(model.pool.threads)
+  const toInt4 = async (float: FloatLinear) => {
+    const { weight } = float
+    const { scale, ...int4 } = await quantizer.quantize(weight, weight, undefined, signal)
+    return await Linear.fromInt4(model.pool, int4, scale, optionsOf(float))
+  }
+  const task = { model, floats, toInt4, windows, count, signal }
+  const { harms, formatOf } = await chooseFormats(task, checked)
   const linears =
     windows.length > 0
-      ? await calibrate(model, floats, windows, optionsOf, count, signal)
-      : await makeEach(floats, async (float) => {
-          const { weight } = float
-          const linear = await Linear.fromSource(model.pool, weight, undefined, optionsOf(float))
+      ? await calibrate(model, floats, windows, optionsOf, formatOf, count, signal)
+      : await makeEach(floats, async (float, name) => {
+          const linear =
+            formatOf(name) === 'int4'
+              ? await toInt4(float)
+              : await Linear.fromSource(model.pool, float.weight, undefined, optionsOf(float))
           count(float)
           return linear
         })
   model.decoder.setLinears(linears)
   const calibrationTokens = windows.reduce((sum, { length }) => sum + length, 0)
-  return { replaced: [...linears.keys()], skipped, calibrationTokens }
+  const widths = [...linears].map(([name, linear]) => ({
+    name,
+    bits: linear.weightType === 'int4' ? INT4_BITS : INT8_BITS,
+    harm: harms.get(name),
+  }))
+  return { replaced: [...linears.keys()], skipped, calibrationTokens, widths }
+}
+
+/** @throws ArgumentError for an unknown scheme, or a budget that does not go with it */
+function checkWidths({ quantize = 'w8a8', bits }: QuantizeOptions): void {
+  if (quantize !== 'w8a8' && quantize !== 'w4a8') {
+    throw new ArgumentError('quantize', "'w8a8' or 'w4a8'", describe(quantize))
+  }
+  if (bits === undefined) return
+  if (quantize === 'w8a8') {
+    throw new ArgumentError('bits', "none without `quantize: 'w4a8'`", describe(bits))
+  }
+  if (typeof bits === 'number' && bits >= INT4_BITS) return
+  throw new ArgumentError('bits', `a number of at least ${INT4_BITS}`, describe(bits))
+}
+
+/** Float Linears to quantise. */
+interface QuantizeTask {
+  readonly model: Model
+  readonly floats: ReadonlyMap<string, FloatLinear>
+  /** Makes one in four bits. */
+  readonly toInt4: (linear: FloatLinear) => Promise<Linear>
+  /** Of the calibration; none without one. */
+  readonly windows: readonly Uint32Array[]
+  /** Called after the harm of each was measured. */
+  readonly count: (linear: FloatLinear) => void
+  readonly signal: AbortSignal | undefined
+}
+
+interface FormatChoice {
+  readonly formatOf: (name: string) => WeightType
+  /** What four bits do to each Linear, where that was measured. */
+  readonly harms: ReadonlyMap<string, number>
+}
+
+/** Chooses which Linears get four bits, by the budget if there is one. The head stays in int8. */
+async function chooseFormats(
+  { model, floats, toInt4, windows, count, signal }: QuantizeTask,
+  { quantize, bits }: QuantizeOptions,
+): Promise<FormatChoice> {
+  const { config } = model
+  if (quantize !== 'w4a8') return { formatOf: () => 'int8', harms: new Map() }
+  if (bits === undefined) {
+    return { formatOf: (name) => defaultW4A8Format(name, config), harms: new Map() }
+  }
+  const layers = new Map([...floats].filter(([name]) => name !== HEAD))
+  const sizeOf = ({ inFeatures, outFeatures }: FloatLinear) => inFeatures * outFeatures
+  const harms =
+    windows.length > 0
+      ? await measureHarms(model, layers, toInt4, windows[0], count, signal)
+      : new Map<string, number>()
+  const candidates = [...layers].map(([name, linear]) => {
+    const size = sizeOf(linear)
+    return { name, size, harm: harms.get(name) ?? size * harmOfWeight(name, config) }
+  })
+  const int8 = spendBits(candidates, bits).add(HEAD)
+  return { formatOf: (name) => (int8.has(name) ? 'int8' : 'int4'), harms }
 }
 
 /**
- * Replaces the model's Linears by those that a checkpoint of the same shapes stores as int8. Not
+ * Replaces the model's Linears by those that a checkpoint of the same shapes stores as int8 or in four bits. Not
  * while anything is being generated.
  *
  * @param state the checkpoint, open
@@ -127,15 +234,18 @@ export async function replaceLinears(
   const { skip = defaultSkip } = checked
   const { skipped, rest } = applySkip(skip, linearSpecs(model.config))
   for (const [name, spec] of rest) {
-    if (isStoredInt8(state, spec)) continue
+    if (storedFormat(state, spec) !== 'float') continue
     rest.delete(name)
     skipped.push({ name, reason: `is stored as ${state.entry(spec.weight).dtype}` })
   }
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
   const outliersOf = chooseOutliers(model, rest, checked)
   const reader = new TensorReader(state, tensors, checked)
+  await using quantizer = new Int4Quantizer(model.pool.threads)
   const linears = await makeEach(rest, (spec) =>
-    toLinear(model.pool, reader, spec, outliersOf(spec)),
+    storedFormat(state, spec) === 'int4'
+      ? toInt4Linear(model.pool, reader, spec, outliersOf(spec), quantizer)
+      : toLinear(model.pool, reader, spec, outliersOf(spec)),
   )
   model.decoder.setLinears(linears)
   return { replaced: [...linears.keys()], skipped }

@@ -1,9 +1,10 @@
 import { checkPath } from '../errors.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
+import { int4Strides } from '../reference/int4.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'
-import { isStoredInt8, toLinear } from './checkpoint/stored-linear.js'
+import { storedFormat, toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import type { ModelConfig } from './config/config.js'
@@ -23,8 +24,8 @@ export interface SavedParts {
 }
 
 /**
- * Writes a model as a W8A8 checkpoint: its int8 Linears as they are, everything else as the checkpoint
- * that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
+ * Writes a model as a W8A8 checkpoint, or a W4A8 one if it has 4-bit Linears: its quantised Linears as they are,
+ * everything else as the checkpoint that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
  * it is written beside the embedding, and tied no more.
  *
  * @throws as `Model.save`
@@ -40,6 +41,7 @@ export async function saveModel(
   const tensors: TensorSource[] = []
   const replaced = new Set<string>()
   const ignore: string[] = []
+  const bits = new Map<string, number>()
   const config: Record<string, unknown> = {}
   for (const spec of linearSpecs(model.config).values()) {
     const linear = model.linears.get(spec.name)
@@ -49,10 +51,12 @@ export async function saveModel(
       !(isTied && (await isAsLoaded(linear, source, spec, options)))
     ) {
       const name = `${spec.name}.weight`
-      tensors.push(...int8Tensors(name, linear))
-      replaced.add(name).add(`${name}_scale`)
+      const isInt4 = linear.weightType === 'int4'
+      tensors.push(...(isInt4 ? int4Tensors : int8Tensors)(name, linear))
+      for (const suffix of ['', '_scale', '_multiplier']) replaced.add(name + suffix)
       if (isTied) config.tie_word_embeddings = false
-    } else if (!isStoredInt8(source, spec)) {
+      bits.set(spec.name, isInt4 ? 4 : 8)
+    } else if (storedFormat(source, spec) === 'float') {
       ignore.push(spec.name)
     }
   }
@@ -64,7 +68,9 @@ export async function saveModel(
   for (const name of source.names) {
     if (!replaced.has(name)) tensors.push(storedTensor(source, name, options.signal))
   }
-  await saveCheckpoint(folder, { source: model.folder, config, ignore, tensors }, options)
+  const content = { source: model.folder, config, ignore, tensors }
+  const isW4A8 = [...bits.values()].includes(4)
+  await saveCheckpoint(folder, { ...content, bits: isW4A8 ? bits : undefined }, options)
 }
 
 /** Whether a Linear is what loading makes of its float weight. */
@@ -85,20 +91,42 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
+/** Nibbles [N, ceil(K / 2)], multipliers [N, ceil(K / 32)] and scales [N, 1] of a 4-bit weight. */
+function int4Tensors(name: string, linear: Linear): TensorSource[] {
+  const { inFeatures: K, outFeatures: N, scale } = linear
+  const stride = int4Strides(K)
+  function* chunks(part: 'nibbles' | 'multipliers') {
+    for (const [first, last] of rowsAtATime(N, K))
+      yield bytesOf(linear.unpackInt4(first, last)[part])
+  }
+  return [
+    { name, dtype: 'U8', dims: [N, stride.nibbles], chunks: () => chunks('nibbles') },
+    {
+      name: `${name}_multiplier`,
+      dtype: 'I8',
+      dims: [N, stride.multipliers],
+      chunks: () => chunks('multipliers'),
+    },
+    scaleTensor(name, scale),
+  ]
+}
+
+/** The rows [first, last) that are unpacked together, one chunk after the other. */
+function* rowsAtATime(N: number, K: number): Generator<[first: number, last: number]> {
+  const rows = Math.max(1, Math.floor(CHUNK / K))
+  for (let first = 0; first < N; first += rows) yield [first, Math.min(first + rows, N)]
+}
+
+function scaleTensor(name: string, scale: Float32Array): TensorSource {
+  const chunks = () => [bytesOf(scale.slice())]
+  return { name: `${name}_scale`, dtype: 'F32', dims: [scale.length, 1], chunks }
+}
+
 /** A weight [N, K] and its scales [N, 1]. */
 function int8Tensors(name: string, linear: Linear): TensorSource[] {
   const { inFeatures: K, outFeatures: N, scale } = linear
-  const rows = Math.max(1, Math.floor(CHUNK / K))
   function* chunks() {
-    for (let first = 0; first < N; first += rows) {
-      const last = Math.min(first + rows, N)
-      const q = linear.unpack(first, last)
-      yield new Uint8Array(q.buffer, q.byteOffset, q.byteLength)
-    }
+    for (const [first, last] of rowsAtATime(N, K)) yield bytesOf(linear.unpack(first, last))
   }
-  const scales = () => [new Uint8Array(scale.slice().buffer)]
-  return [
-    { name, dtype: 'I8', dims: [N, K], chunks },
-    { name: `${name}_scale`, dtype: 'F32', dims: [N, 1], chunks: scales },
-  ]
+  return [{ name, dtype: 'I8', dims: [N, K], chunks }, scaleTensor(name, scale)]
 }

@@ -49,7 +49,8 @@ export class ScriptEngine implements Engine {
   /** @throws ArgumentError in a bundle, whose modules are one file: threads that load one would run the whole program */
   constructor(threads: number) {
     if (threadsModule === import.meta.url) {
-      const remedy = 'leave dotpool out of the bundle, or set `nativeLibrary` and do not calibrate'
+      const remedy =
+        'leave dotpool out of the bundle, or set `nativeLibrary`, and neither calibrate nor quantise to four bits'
       throw new ArgumentError(
         'dotpool',
         `files that worker threads can load; ${remedy}`,

@@ -68,6 +68,40 @@ test.concurrent('--calibrate calibrates on a text, and prints how much of it was
   expect(await dtypes(target, [down, up, 'lm_head.weight'])).toEqual(['I8', 'I8', 'I8'])
 })
 
+test.concurrent('--quantize w4a8 writes four bits a weight', async () => {
+  const target = join(folder.path, 'w4a8')
+  const value = 'model.layers.0.self_attn.v_proj.weight'
+  const { code, stdout, stderr } = await dotpool(['quantize', floats, target, '--quantize', 'w4a8'])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/ before, .* now, in .*\nfour bits by groups of 32, /)
+  expect(await dtypes(target, [down, up, value])).toEqual(['U8', 'U8', 'I8'])
+
+  const text = ['generate', 'ROMEO:', '--max-tokens', '8', '--temperature', '0', '--model']
+  const [a, b] = [
+    await dotpool([...text, floats, '--quantize', 'w4a8']),
+    await dotpool([...text, target]),
+  ]
+  expect(b.code).toBe(0)
+  expect(b.stdout).toBe(a.stdout)
+})
+
+test.concurrent('--bits keeps to a budget, and prints harms measured on the text', async () => {
+  const target = join(folder.path, 'budget')
+  const { code, stdout, stderr } = await dotpool([
+    ...['quantize', floats, target, '--bits', '5'],
+    ...['--calibrate', 'README.md'],
+  ])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(
+    /\nlayer +q_proj +k_proj .* down_proj\n0( +(4\.25|8) \(\d\.\de-\d+\)){7}\n/,
+  )
+  expect(stdout).toMatch(/\nlm_head +8\n/)
+  const types = await dtypes(target, [down, up, 'lm_head.weight'])
+  expect(types[2]).toBe('I8')
+})
+
 test.concurrent('--calibrate refuses a text that is too short', async () => {
   const short = join(folder.path, 'short.txt')
   await writeFile(short, 'To be, or not')
@@ -83,6 +117,8 @@ test.concurrent.each([
   [[fixture, 'package.json'], 'package.json'],
   [[fixture, 'new', '--skip', 'nonsense'], 'skip: expected names of Linears'],
   [[fixture, 'new', '--calibrate', 'nowhere'], 'nowhere'],
+  [[fixture, 'new', '--bits', '4'], 'bits: expected a number of at least 4.25, got 4'],
+  [[fixture, 'new', '--bits', '5', '--quantize', 'w8a8'], 'bits: expected none without'],
 ])('quantize %j fails with one line', async (args, message) => {
   const { code, stdout, stderr } = await dotpool(['quantize', ...args])
   expect(code).toBe(1)

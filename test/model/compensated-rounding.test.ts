@@ -45,6 +45,7 @@ function factorOf(hessian: Float64Array): Factor {
     r: new Float64Array(K * K),
     d: new Float64Array(K),
     order: new Uint32Array(K),
+    moments: new Float64Array(K),
   }
   expect(factorShare({ hessian, factor, ...whole })).toBe(0)
   return factor

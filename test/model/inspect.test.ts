@@ -24,6 +24,9 @@ it.each<[keyof typeof made | 'fixture', object]>([
   ['tied', { quantize: 'w8a8', maxContext: 200, kvBytes: 1 }],
   ['tied', { quantize: 'none', kv: 'int8', kvBytes: 3e5 }],
   ['tied', { quantize: 'w8a8', skip: ['lm_head'], kvBytes: 1 }],
+  ['biased', { quantize: 'w4a8', kvBytes: 1 }],
+  ['tied', { quantize: 'w4a8', skip: ['o_proj'], kvBytes: 1 }],
+  ['fixture', { quantize: 'w4a8', kvBytes: 5e6 }],
   ['fixture', { kvBytes: 5e6 }],
   ['fixture', { quantize: 'none', kvBytes: 5e6 }],
 ])('tells what a checkpoint will take of memory: %s, %o', async (name, options) => {

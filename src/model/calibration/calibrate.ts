@@ -1,7 +1,7 @@
 import { ArgumentError, NotANumberError } from '../../errors.js'
 import type { FloatLinear } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
-import type { LinearOptions } from '../../ops/weight.js'
+import type { LinearOptions, WeightType } from '../../ops/weight.js'
 import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
 import type { Factor } from './compensated-rounding.js'
@@ -45,7 +45,8 @@ export function calibrationWindows(
  *
  * @param floats the Linears, in the order in which a forward uses them
  * @param windows from {@link calibrationWindows}
- * @param optionsOf returns the options of each int8 Linear
+ * @param optionsOf returns the options of each quantised Linear
+ * @param formatOf returns what each becomes
  * @param onLinear called after each Linear
  * @throws NotANumberError, ArgumentError for a weight that is not finite, the signal's reason, errors of the pool
  */
@@ -54,6 +55,7 @@ export async function calibrate(
   floats: ReadonlyMap<string, FloatLinear>,
   windows: readonly Uint32Array[],
   optionsOf: (linear: FloatLinear) => LinearOptions,
+  formatOf: (name: string) => WeightType,
   onLinear: (linear: FloatLinear) => void,
   signal?: AbortSignal,
 ): Promise<Map<string, Linear>> {
@@ -78,8 +80,13 @@ export async function calibrate(
     // Linears that share an input are adjacent
     if (hessian !== undefined) factor = await solver.factor(hessian, signal)
     hessians.delete(input)
-    const { q, scale } = await solver.round(float.weight, factor, signal)
-    linears.set(name, await Linear.fromInt8(model.pool, q, scale, optionsOf(float)))
+    if (formatOf(name) === 'int4') {
+      const { scale, ...weight } = await solver.roundInt4(float.weight, factor, signal)
+      linears.set(name, await Linear.fromInt4(model.pool, weight, scale, optionsOf(float)))
+    } else {
+      const { q, scale } = await solver.round(float.weight, factor, signal)
+      linears.set(name, await Linear.fromInt8(model.pool, q, scale, optionsOf(float)))
+    }
     onLinear(float)
   }
   try {

@@ -1,12 +1,16 @@
 import { bf16ToFloat32 } from '../../bf16.js'
+import { INT4_GROUP, type Int4Weight, int4Strides } from '../../reference/int4.js'
 import { quantizeChannel, roundWeight } from '../../reference/quantize.js'
 import type { Share } from '../../reference/share.js'
 import { rangeOf } from '../../reference/share.js'
+import { Int4Search, nearestLevel, packLevels } from '../quantization/int4-search.js'
 
 /*
  * Rounds the weights w[K] of each output channel to q[K] so that the Linear's outputs change least:
  *
  *   loss(q) = e H e^T, e = w - s q, s as in plain rounding, H as in hessian.ts
+ *
+ * To four bits q[k] is v[k] m[k / 32], where s and m are those that are best without compensation.
  *
  * The method is GPTQ (Frantar et al. 2022, https://arxiv.org/abs/2210.17323) in the form of LDLQ, which gives the same
  * q without an inverse (Chee et al. 2023, https://arxiv.org/abs/2307.13304). With H = R^T D R, R unit upper triangular,
@@ -33,6 +37,8 @@ export interface Factor {
   readonly d: Float64Array
   /** The input at each position: uint32 [K]. */
   readonly order: Uint32Array
+  /** float64 [K]: H[k, k]. */
+  readonly moments: Float64Array
 }
 
 export interface FactorTask extends Share {
@@ -42,12 +48,17 @@ export interface FactorTask extends Share {
 }
 
 /** R^T D R = H[order, order] + damping; the first share does all of it. */
-export function factorShare({ hessian, factor: { r, d, order }, part }: FactorTask): number {
+export function factorShare({
+  hessian,
+  factor: { r, d, order, moments },
+  part,
+}: FactorTask): number {
   if (part > 0) return 0
   const K = d.length
   const diagonal = d.map((_, k) => hessian[k * K + k])
   // where all inputs are zero any H works
   const damping = (DAMPING * diagonal.reduce((sum, h) => sum + h, 0)) / K || 1
+  moments.set(diagonal)
   order.set(order.map((_, k) => k).sort((a, b) => diagonal[a] - diagonal[b] || b - a))
   for (let i = 0; i < K; i++) {
     for (let j = i; j < K; j++) r[i * K + j] = hessian[order[i] * K + order[j]]
@@ -88,8 +99,8 @@ export interface RoundTask extends Share {
   /** float32 or bfloat16 bits [N, stride]; the first K of a row count. */
   weight: Float32Array | Uint16Array
   stride: number
-  /** int8 [N, K] */
-  q: Int8Array
+  /** int8 [N, K], or four bits. */
+  q: Int8Array | Int4Weight
   /** float32 [N] */
   scale: Float32Array
 }
@@ -102,17 +113,21 @@ export function roundShare(task: RoundTask): number {
   const { factor, weight, stride, q, scale } = task
   const K = factor.d.length
   const [from, to] = rangeOf(task, scale.length)
-  const rows = new Rows(factor)
+  const rows = new Rows(factor, q instanceof Int8Array ? undefined : q)
   for (let first = from; first < to; first += CHANNELS) {
     const last = Math.min(first + CHANNELS, to)
     for (let n = first; n < last; n++) {
       const row = weight.subarray(n * stride, n * stride + K)
       const float = row instanceof Float32Array ? row : bf16ToFloat32(row)
-      scale[n] = rows.set(n - first, float)
+      scale[n] = rows.set(n - first, n, float)
       if (Number.isNaN(scale[n])) return n + 1
     }
     rows.round()
-    for (let n = first; n < last; n++) q.set(rows.get(n - first), n * K)
+    for (let n = first; n < last; n++) {
+      const levels = rows.get(n - first)
+      if (q instanceof Int8Array) q.set(levels, n * K)
+      else packLevels(q, n, levels)
+    }
   }
   return 0
 }
@@ -120,8 +135,10 @@ export function roundShare(task: RoundTask): number {
 /** Some output channels with sorted inputs, rounded in both ways side by side. */
 class Rows {
   readonly #factor: Factor
+  readonly #int4: { weight: Int4Weight; search: Int4Search } | undefined
   readonly #weights: Float32Array[]
-  readonly #scales = new Float64Array(CHANNELS).fill(1)
+  /** s of each weight, or s m: what it is a multiple of. */
+  readonly #steps: Float64Array[]
   readonly #plain: Int8Array[]
   readonly #compensated: Int8Array[]
   /** Errors of both: [K][way][channel]. */
@@ -129,26 +146,44 @@ class Rows {
   /** [way][channel] */
   readonly #losses = new Float64Array(2 * CHANNELS)
 
-  constructor(factor: Factor) {
+  /** @param int4 receives the multipliers, if weights are rounded to four bits */
+  constructor(factor: Factor, int4: Int4Weight | undefined) {
     const K = factor.d.length
     const each = <T>(make: () => T) => Array.from({ length: CHANNELS }, make)
     this.#factor = factor
+    this.#int4 = int4 && { weight: int4, search: new Int4Search(K, factor.moments) }
+    this.#steps = each(() => new Float64Array(K).fill(1))
     this.#weights = each(() => new Float32Array(K))
     this.#plain = each(() => new Int8Array(K))
     this.#compensated = each(() => new Int8Array(K))
     this.#errors = new Float64Array(K * 2 * CHANNELS)
   }
 
-  /** Loads the weights of a channel; returns their scale, or NaN where they are not all finite. */
-  set(channel: number, weight: Float32Array): number {
+  /** Loads the weights of output channel n; returns their scale, or NaN where they are not all finite. */
+  set(channel: number, n: number, weight: Float32Array): number {
     const { order } = this.#factor
-    const scale = quantizeChannel(weight, this.#plain[channel])
+    const steps = this.#steps[channel]
+    const scale = this.#roundPlainly(channel, n, weight)
     this.#weights[channel].set(weight)
-    this.#scales[channel] = scale
     for (const [i, k] of order.entries()) {
-      const error = weight[k] - scale * this.#plain[channel][k]
+      const error = weight[k] - steps[k] * this.#plain[channel][k]
       this.#errors[(2 * i + 1) * CHANNELS + channel] = error
     }
+    return scale
+  }
+
+  #roundPlainly(channel: number, n: number, weight: Float32Array): number {
+    const [steps, plain] = [this.#steps[channel], this.#plain[channel]]
+    if (this.#int4 === undefined) {
+      const scale = quantizeChannel(weight, plain)
+      steps.fill(scale)
+      return scale
+    }
+    const groups = int4Strides(weight.length).multipliers
+    const multipliers = this.#int4.weight.multipliers.subarray(n * groups, (n + 1) * groups)
+    const scale = this.#int4.search.search(weight, plain, multipliers)
+    for (let k = 0; k < steps.length; k++)
+      steps[k] = scale * multipliers[Math.floor(k / INT4_GROUP)]
     return scale
   }
 
@@ -161,6 +196,7 @@ class Rows {
 
   round(): void {
     const { r, d, order } = this.#factor
+    const roundTo = this.#int4 === undefined ? roundWeight : nearestLevel
     const errors = this.#errors
     const losses = this.#losses.fill(0)
     const K = d.length
@@ -170,10 +206,10 @@ class Rows {
       const at = 2 * CHANNELS * i
       const k = order[i]
       for (let channel = 0; channel < CHANNELS; channel++) {
-        const [w, scale] = [this.#weights[channel][k], this.#scales[channel]]
-        const rounded = roundWeight(w + sums[channel], scale)
+        const [w, step] = [this.#weights[channel][k], this.#steps[channel][k]]
+        const rounded = roundTo(w + sums[channel], step)
         this.#compensated[channel][k] = rounded
-        errors[at + channel] = w - scale * rounded
+        errors[at + channel] = w - step * rounded
       }
       for (let row = 0; row < losses.length; row++) {
         losses[row] += d[i] * (errors[at + row] + sums[row]) ** 2

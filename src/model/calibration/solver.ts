@@ -2,6 +2,7 @@ import type { DenseWeight } from '../../ops/dense-weight.js'
 import { ScriptEngine, type Task } from '../../pool/script.js'
 import { notFinite } from '../../reference/quantize.js'
 import { denseStride } from '../../reference/sum16.js'
+import { newInt4, type QuantizedInt4 } from '../quantization/int4-quantizer.js'
 import {
   compensatedRounding,
   type Factor,
@@ -35,6 +36,7 @@ export class Solver {
       r: new Float64Array(new SharedArrayBuffer(8 * K * K)),
       d: new Float64Array(new SharedArrayBuffer(8 * K)),
       order: new Uint32Array(new SharedArrayBuffer(4 * K)),
+      moments: new Float64Array(new SharedArrayBuffer(8 * K)),
     }
     const args = { hessian: sums, factor } satisfies Partial<FactorTask>
     await this.#run({ module: compensatedRounding, run: factorShare, args }, signal)
@@ -47,14 +49,33 @@ export class Solver {
    * @throws ArgumentError for a weight that is not finite; the signal's reason, WorkerDiedError
    */
   async round(weight: DenseWeight, factor: Factor, signal?: AbortSignal): Promise<RoundedWeight> {
-    const { inFeatures: K, outFeatures: N, data } = weight
+    const { inFeatures: K, outFeatures: N } = weight
     const q = new Int8Array(new SharedArrayBuffer(N * K))
     const scale = new Float32Array(new SharedArrayBuffer(4 * N))
-    const stride = denseStride(K)
-    const args = { factor, weight: data, stride, q, scale } satisfies Partial<RoundTask>
+    await this.#round(weight, { factor, q, scale }, signal)
+    return { q, scale }
+  }
+
+  /** The same, to four bits. */
+  async roundInt4(
+    weight: DenseWeight,
+    factor: Factor,
+    signal?: AbortSignal,
+  ): Promise<QuantizedInt4> {
+    const { scale, ...q } = newInt4(weight)
+    await this.#round(weight, { factor, q, scale }, signal)
+    return { ...q, scale }
+  }
+
+  async #round(
+    { inFeatures, data }: DenseWeight,
+    task: Pick<RoundTask, 'factor' | 'q' | 'scale'>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const stride = denseStride(inFeatures)
+    const args = { ...task, weight: data, stride } satisfies Partial<RoundTask>
     const fault = await this.#run({ module: compensatedRounding, run: roundShare, args }, signal)
     if (fault > 0) throw notFinite('weight', fault - 1)
-    return { q, scale }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ArgumentError, checkInteger } from '../../errors.js'
 import type { OptionNames } from '../../options.js'
-import { w8a8Config } from '../config/quantization-config.js'
+import { w4a8Config, w8a8Config } from '../config/quantization-config.js'
 import { unlessMissing, writeJson } from '../json/files.js'
 import { readCompanions } from './companions.js'
 import { safetensorsBytes } from './safetensors-writer.js'
@@ -19,9 +19,12 @@ export interface CheckpointContent {
   readonly config?: object
   /** Names of the Linears that stay float, such as `lm_head`. */
   readonly ignore: readonly string[]
+  /** Where some Linears are in four bits: the bits of the weights of all that are not float, by name. */
+  readonly bits?: ReadonlyMap<string, number> | undefined
   /**
-   * Of every int8 Linear `<name>.weight`, I8 [N, K], and `<name>.weight_scale`, F32 [N, 1]; everything else as in the
-   * source.
+   * Of every int8 Linear `<name>.weight`, I8 [N, K], and `<name>.weight_scale`, F32 [N, 1]; of every 4-bit one
+   * `<name>.weight`, U8 [N, ceil(K / 2)], with `<name>.weight_multiplier`, I8 [N, ceil(K / 32)], too; everything else as
+   * in the source.
    */
   readonly tensors: Iterable<TensorSource>
 }
@@ -34,8 +37,8 @@ export interface SaveOptions extends ReadOptions {
 export const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardBytes: true }
 
 /**
- * Writes a W8A8 checkpoint folder in the compressed-tensors layout, which `loadModel` and other runtimes read. It
- * appears as a whole at the end: a failure or an abort leaves nothing behind.
+ * Writes a W8A8 checkpoint folder in the compressed-tensors layout, which `loadModel` and other runtimes read, or a W4A8
+ * one in dotpool's own. It appears as a whole at the end: a failure or an abort leaves nothing behind.
  *
  * The files begin with the shapes of their tensors, so `tensors` are listed first, and their bytes are requested one by
  * one afterwards.
@@ -48,7 +51,7 @@ export const saveOptions: OptionNames<SaveOptions> = { ...readOptions, shardByte
  */
 export async function saveCheckpoint(
   folder: string,
-  { source, config: changes, ignore, tensors }: CheckpointContent,
+  { source, config: changes, ignore, bits, tensors }: CheckpointContent,
   options: SaveOptions = {},
 ): Promise<void> {
   const { shardBytes = 5e9, signal, onProgress } = options
@@ -64,7 +67,8 @@ export async function saveCheckpoint(
     throw new ArgumentError('folder', 'a folder that can be created', error.message)
   })
   try {
-    const config = { ...companions.config, ...changes, quantization_config: w8a8Config(ignore) }
+    const quantization = bits === undefined ? w8a8Config(ignore) : w4a8Config(ignore, bits)
+    const config = { ...companions.config, ...changes, quantization_config: quantization }
     await writeJson(join(partial, 'config.json'), config)
     await companions.writeTo(partial)
     let done = 0

@@ -159,13 +159,17 @@ export class Decoder {
    * generated.
    */
   setLinears(linears: ReadonlyMap<string, ModelLinear>): void {
+    for (const [name, linear] of linears) this.exchangeLinear(name, linear).dispose()
+  }
+
+  /** Puts a Linear in place of the one of the same name, which it returns. Not while anything is being generated. */
+  exchangeLinear(name: string, linear: ModelLinear): ModelLinear {
     const mine = this.#parts.network.linears
-    for (const [name, linear] of linears) {
-      mine.get(name)?.dispose()
-      mine.set(name, linear)
-    }
+    const old = mine.get(name) as ModelLinear
+    mine.set(name, linear)
     this.#prefixes.clear()
     for (const step of this.#steps) step.recompile()
+    return old
   }
 
   /**

@@ -31,14 +31,14 @@ const AT_ONCE = 3
  */
 export async function makeEach<S, P extends ModelLinear>(
   sources: ReadonlyMap<string, S>,
-  make: (source: S) => Promise<P>,
+  make: (source: S, name: string) => Promise<P>,
 ): Promise<Map<string, P>> {
   const made = new Map<string, P>()
   const names = [...sources.keys()]
   let failed = false
   const makeNext = async () => {
     for (let name = names.shift(); name !== undefined && !failed; name = names.shift()) {
-      made.set(name, await make(sources.get(name) as S))
+      made.set(name, await make(sources.get(name) as S, name))
     }
   }
   const all = await Promise.allSettled(

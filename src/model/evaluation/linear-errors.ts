@@ -80,7 +80,7 @@ function checkShapes(model: Model, reference: Model): void {
 }
 
 /** `model.layers.3.mlp.up_proj` is the `up_proj` of layer 3. */
-function placeOf(name: string): Pick<LinearError, 'kind' | 'layer'> {
+export function placeOf(name: string): Pick<LinearError, 'kind' | 'layer'> {
   const layer = /\.layers\.(\d+)\./.exec(name)?.[1]
   const kind = name.slice(name.lastIndexOf('.') + 1)
   return { kind, layer: layer === undefined ? null : Number(layer) }
