@@ -3,7 +3,7 @@ import { describeMachine, type Machine } from '../src/measure/machine.js'
 import { measurePeakRate, type PeakRate } from '../src/measure/peak-rate.js'
 import type { Rooflines } from '../src/measure/rooflines.js'
 import { type Summary, summarize } from '../src/measure/samples.js'
-import { version } from '../src/package.js'
+import { version } from '../src/version.js'
 import type { Line } from './suite.js'
 
 /** All results of a run: what `--json` writes. */

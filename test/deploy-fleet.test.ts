@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { serveCommand } from '#src/cli/serve.js'
-import { version } from '#src/package.js'
+import { version } from '#src/version.js'
 
 const read = (name: string) => readFileSync(`deploy/fleet/${name}`, 'utf8')
 // biome-ignore lint/suspicious/noExplicitAny: any manifest

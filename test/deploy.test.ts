@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { serveCommand } from '#src/cli/serve.js'
-import { version } from '#src/package.js'
+import { version } from '#src/version.js'
 
 // a script, which has no types
 const script: string = new URL('../scripts/platforms.js', import.meta.url).href

@@ -9,8 +9,8 @@ import { summarize } from '../measure/samples.js'
 import type { Kernels, Native } from '../native/abi.js'
 import { type Library, libraryPlaces, type Place } from '../native/library.js'
 import { allKernels, nativeLibrary, nativeProblem, wasmModule } from '../native/load.js'
-import { version } from '../package.js'
 import { Pool } from '../pool/pool.js'
+import { version } from '../version.js'
 import { hugePageBytes, hugePageSetting } from './huge-pages.js'
 
 /** All findings of `dotpool doctor`; null for what it could not find out. */

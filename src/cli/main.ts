@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { version } from '../package.js'
+import { version } from '../version.js'
 import { batchCommand } from './batch.js'
 import { benchCommand } from './bench.js'
 import { chatCommand } from './chat.js'

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { DenseWeight } from '../ops/dense-weight.js'
 import { Linear } from '../ops/linear.js'
-import { version } from '../package.js'
+import { version } from '../version.js'
 import type { Decoder } from './decoder/decoder.js'
 import type { ModelLinear } from './decoder/model-linear.js'
 

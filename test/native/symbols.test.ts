@@ -59,7 +59,7 @@ describe.skipIf(!crosses)(`the native library for Windows${noCross}`, () => {
     execFileSync('make', ['-C', native, '--silent', '-j2', ...settings])
     const file = `${native}/build/symbols-win32-x64/libdotpool.dll`
     text = execFileSync(`${mingw}-objdump`, ['-p', file], { encoding: 'utf8' })
-  }, 120_000)
+  }, 300_000)
 
   it('exports the functions of its header and nothing else', () => {
     const [, names = ''] = text.split('[Ordinal/Name Pointer] Table')

@@ -15,7 +15,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findWasm } from '#src/native/library.js'
 import { loadWasm } from '#src/native/load.js'
-import { version } from '#src/package.js'
+import { version } from '#src/version.js'
 import { packages, serveRegistry } from './registry.js'
 
 /*

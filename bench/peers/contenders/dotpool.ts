@@ -1,6 +1,6 @@
 import { Linear, type Pool, type Tensor } from '../../../dist/src/index.js'
 import { timeAsync, timeSync } from '../../../dist/src/measure/samples.js'
-import { version } from '../../../dist/src/package.js'
+import { version } from '../../../dist/src/version.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
 import { inTurns, rotationLength, rotationWeights } from '../rotation.js'
 

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from '@dotpool/server'
 import { Model, Pool } from '../../../dist/src/index.js'
-import { version } from '../../../dist/src/package.js'
+import { version } from '../../../dist/src/version.js'
 import type { Server } from '../server.js'
 
 let model: Model

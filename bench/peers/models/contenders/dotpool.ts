@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type LoadOptions, Model, Pool } from '../../../../dist/src/index.js'
-import { version } from '../../../../dist/src/package.js'
+import { version } from '../../../../dist/src/version.js'
 import type { Contender, Session } from '../contender.js'
 
 /** This library. */
