@@ -6,6 +6,7 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { calibrate, calibrationWindows } from './calibration/calibrate.js'
 import { measureHarms } from './calibration/harm.js'
+import { measureMoments } from './calibration/moments.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { storedFormat, tensorsOf, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
@@ -128,9 +129,9 @@ export async function quantizeLinears(
     return { inFeatures, outFeatures, bias, outliers: outliersOf(weight), signal }
   }
   await using quantizer = new Int4Quantizer(model.pool.threads)
-  const toInt4 = async (float: FloatLinear) => {
+  const toInt4 = async (float: FloatLinear, moments?: Float64Array) => {
     const { weight } = float
-    const { scale, ...int4 } = await quantizer.quantize(weight, weight, undefined, signal)
+    const { scale, ...int4 } = await quantizer.quantize(weight, weight, moments, signal)
     return await Linear.fromInt4(model.pool, int4, scale, optionsOf(float))
   }
   const task = { model, floats, toInt4, windows, count, signal }
@@ -174,7 +175,7 @@ interface QuantizeTask {
   readonly model: Model
   readonly floats: ReadonlyMap<string, FloatLinear>
   /** Makes one in four bits. */
-  readonly toInt4: (linear: FloatLinear) => Promise<Linear>
+  readonly toInt4: (linear: FloatLinear, moments?: Float64Array) => Promise<Linear>
   /** Of the calibration; none without one. */
   readonly windows: readonly Uint32Array[]
   /** Called after the harm of each was measured. */
@@ -200,10 +201,13 @@ async function chooseFormats(
   }
   const layers = new Map([...floats].filter(([name]) => name !== HEAD))
   const sizeOf = ({ inFeatures, outFeatures }: FloatLinear) => inFeatures * outFeatures
-  const harms =
-    windows.length > 0
-      ? await measureHarms(model, layers, toInt4, windows[0], count, signal)
-      : new Map<string, number>()
+  let harms: ReadonlyMap<string, number> = new Map()
+  if (windows.length > 0) {
+    // the moments matter: some inputs are hundreds of times as large as others
+    const moments = await measureMoments(model, layers, windows, signal)
+    const weighted = (linear: FloatLinear, name: string) => toInt4(linear, moments.get(name))
+    harms = await measureHarms(model, layers, weighted, windows[0], count, signal)
+  }
   const candidates = [...layers].map(([name, linear]) => {
     const size = sizeOf(linear)
     return { name, size, harm: harms.get(name) ?? size * harmOfWeight(name, config) }

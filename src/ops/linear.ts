@@ -140,9 +140,8 @@ export class Linear {
   }
 
   /**
-   * From weights of four bits, which take little more than half the memory, and of one row little more than half the
-   * time: w[n, k] = (u[n, k] - 8) * m[n, k / 32], u a nibble, m an integer for each output channel and 32 k. Results are
-   * bit for bit those of {@link Linear.fromInt8} with w.
+   * From weights of four bits, which take little more than half the memory: w[n, k] = (u[n, k] - 8) * m[n, k / 32], u a
+   * nibble, m an integer for each output channel and 32 k. Results are bit for bit those of {@link Linear.fromInt8} with w.
    *
    * @param weight u and m; not copied, as for {@link Linear.fromInt8}
    * @param scale float32 [N], or one number for all channels; finite

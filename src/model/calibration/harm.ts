@@ -21,7 +21,7 @@ const TOKENS = 128
 export async function measureHarms(
   model: Model,
   floats: ReadonlyMap<string, FloatLinear>,
-  toInt4: (linear: FloatLinear) => Promise<Linear>,
+  toInt4: (linear: FloatLinear, name: string) => Promise<Linear>,
   tokens: Uint32Array,
   onLinear: (linear: FloatLinear) => void,
   signal: AbortSignal | undefined,
@@ -30,7 +30,7 @@ export async function measureHarms(
   const text = tokens.subarray(0, TOKENS)
   const expected = await logitsOf(model, text, signal)
   for (const [name, float] of floats) {
-    using int4 = await toInt4(float)
+    using int4 = await toInt4(float, name)
     const logits = await withLinear(model, name, int4, () => logitsOf(model, text, signal))
     harms.set(name, await meanDivergence(logits, expected, model.config.vocabSize))
     signal?.throwIfAborted()
