@@ -142,7 +142,7 @@ test.each([
   ['', '--against: expected'],
   ['kv', 'Write kv=VALUE.'],
   ['kv=int8,', '--against: expected'],
-  ['quantize=no', 'Allowed choices are w8a8, none.'],
+  ['quantize=no', 'Allowed choices are w8a8, w4a8, none.'],
 ])('--against %j is refused', (text, message) => {
   expect(() => reference(text)).toThrow(message)
 })
