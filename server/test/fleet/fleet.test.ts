@@ -366,7 +366,9 @@ describe('a request', () => {
     small.dispose()
   })
 
-  it('is finished by a worker that drains, which takes no other', async () => {
+  it('is finished by a worker that drains, which takes no other', {
+    timeout: 300_000,
+  }, async () => {
     const connect = inProcess()
     await using fleet = await makeFleet([], connect)
     const first = await fleet.add({ model })
@@ -374,7 +376,7 @@ describe('a request', () => {
     const asking = post(`${fleet.server.url}/v1/completions`, { ...streamed, max_tokens: 300 })
     await until(() => first.worker?.size === 1)
     await fleet.add({ model })
-    const draining = first.drain(30_000)
+    const draining = first.drain(300_000)
     const answer = await answerOf(fleet.server, 'completions', streamed)
     expect(withoutIds(answer)).toEqual(expected)
     await draining
