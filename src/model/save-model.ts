@@ -25,8 +25,8 @@ export interface SavedParts {
 
 /**
  * Writes a model as a W8A8 checkpoint, or a W4A8 one if it has 4-bit Linears: its quantised Linears as they are,
- * everything else as the checkpoint that it came from has it. A tied head stays so, for loading quantises it as it was; if it was rounded in another way,
- * it is written beside the embedding, and tied no more.
+ * everything else as the checkpoint that it came from has it. A tied head stays so, for loading quantises it as it was;
+ * if it was rounded in another way, it is written beside the embedding, and tied no more.
  *
  * @throws as `Model.save`
  */
