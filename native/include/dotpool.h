@@ -108,7 +108,7 @@ typedef struct dp_pages {
  * P is 2 for bfloat16, where a pair fills a word of 32 bits, and 1 otherwise.
  */
 typedef struct dp_attention {
-  /* query_heads = kv_heads * group; head_dim is even; group * (3 * D + 98) + 32 <= DP_MAX_K */
+  /* query_heads = kv_heads * group; head_dim is even; max(group, 32) * (3 * D + 98) + 32 <= DP_MAX_K */
   uint32_t query_heads, kv_heads, head_dim;
   uint32_t window;         /* a row sees so many positions up to its own; 0: all */
   uint32_t cache_type;     /* DP_F32, DP_BF16 or DP_S8 */

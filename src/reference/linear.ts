@@ -47,12 +47,15 @@ export function floatShare(task: FloatTask): number {
   const { bias, inFeatures: K, outFeatures: N } = weight
   const scale = weight.scale as Float32Array
   const [from, to] = channelsOf(task, N)
-  const row = new Float32Array(paddedK(K))
+  const rows = Array.from({ length: x.length / K }, (_, m) => {
+    const row = new Float32Array(paddedK(K))
+    const values = x.subarray(m * K, (m + 1) * K)
+    row.set(values instanceof Float32Array ? values : bf16ToFloat32(values))
+    return row
+  })
   for (let n = from; n < to; n++) {
     const w8 = channelOf(weight, n)
-    for (let m = 0; m * K < x.length; m++) {
-      const values = x.subarray(m * K, (m + 1) * K)
-      row.set(values instanceof Float32Array ? values : bf16ToFloat32(values))
+    for (const [m, row] of rows.entries()) {
       let value = Math.fround(floatDot(row, w8) * scale[n])
       if (bias !== undefined) value = Math.fround(value + bias[n])
       y[m * N + n] = y instanceof Float32Array ? value : floatToBf16(value)

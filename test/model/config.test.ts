@@ -277,6 +277,12 @@ describe('a config.json that is refused', () => {
     ['a string as a size', { hidden_size: '256' }, /hidden_size: .*got "256"/],
     ['uneven heads', { num_key_value_heads: 3 }, /3 key\/value heads do not divide 8/],
     ['odd head', { head_dim: 33 }, /head_dim 33 is odd/],
+    ['long heads', { head_dim: 4096 }, /are more than attention has room for/],
+    [
+      'heads that share',
+      { num_attention_heads: 1024, num_key_value_heads: 1, head_dim: 64 },
+      /1024 query heads of 64 elements for a key\/value head are more/,
+    ],
     ['fractional head', { head_dim: null, hidden_size: 100 }, /head_dim: expected an integer/],
     ['eps', { rms_norm_eps: 0 }, /rms_norm_eps: expected a number above 0/],
     ['flag', { tie_word_embeddings: 1 }, /tie_word_embeddings: expected true or false, got 1/],

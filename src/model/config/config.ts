@@ -1,4 +1,5 @@
 import { FormatError } from '../../errors.js'
+import { MAX_K } from '../../native/layout.js'
 import { Fields, show } from '../json/fields.js'
 import { parseQuantization, type Quantization } from './quantization-config.js'
 import { contextLength, parseRope, type RopeConfig } from './rope-config.js'
@@ -97,11 +98,24 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
   if (config.headDim % 2 !== 0) {
     throw new FormatError(file, `head_dim ${config.headDim} is odd, so RoPE cannot pair it`)
   }
+  checkAttentionRoom(file, config)
   if (rope.type === 'longrope' && rope.factors.length !== config.headDim / 2) {
     const problem = `longrope has ${rope.factors.length} factors for a head of ${config.headDim}`
     throw new FormatError(file, problem)
   }
   return config
+}
+
+/** Queries that share what is loaded of a page: as many as TILE_QUERIES in attention.c, and all of a key/value head. */
+const SHARING_QUERIES = 32
+
+/** @throws FormatError for heads whose queries, scores and sums do not fit a worker's memory; see dp_attention in dotpool.h */
+function checkAttentionRoom(file: string, config: ModelConfig): void {
+  const { headDim, numAttentionHeads, numKeyValueHeads } = config
+  const group = numAttentionHeads / numKeyValueHeads
+  if (Math.max(group, SHARING_QUERIES) * (3 * headDim + 98) + 32 <= MAX_K) return
+  const heads = `${group} query heads of ${headDim} elements for a key/value head`
+  throw new FormatError(file, `${heads} are more than attention has room for`)
 }
 
 /** Freezes a config with all that is in it: the computation on the model's threads depends on it. */
