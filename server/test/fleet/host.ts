@@ -22,9 +22,9 @@ export class Host implements Disposable {
     this.#name = `dotpool-${process.pid}-${id}`
     this.#plug = `dp${process.pid}.${id}`
     this.command = ['ip', 'netns', 'exec', this.#name]
-    // a network that is kept for tests of networks
-    this.here = `198.18.${id}.1`
-    this.address = `198.18.${id}.2`
+    const network = findNetwork()
+    this.here = `${network}.1`
+    this.address = `${network}.2`
     run('ip', 'netns', 'add', this.#name)
     const peer = ['peer', 'name', 'cable', 'netns', this.#name]
     run('ip', 'link', 'add', this.#plug, 'type', 'veth', ...peer)
@@ -57,6 +57,14 @@ export class Host implements Disposable {
   }
 }
 
+/** A network that nobody has here, also no host that a process left behind when it was killed. */
+function findNetwork(): string {
+  const taken = run('ip', '-o', '-4', 'address')
+  // these are kept for tests of networks
+  for (let id = 0; id < 256; id++) if (!taken.includes(` 198.18.${id}.`)) return `198.18.${id}`
+  throw new Error('all networks are taken that are for tests')
+}
+
 function findProblem(): string | undefined {
   if (process.platform !== 'linux') return 'Linux has them'
   if (process.getuid?.() !== 0) return 'only root may make them'
@@ -72,10 +80,11 @@ function findProblem(): string | undefined {
   }
 }
 
-function run(...command: string[]): void {
+/** Runs a command, and returns what it prints. */
+function run(...command: string[]): string {
   const [program, ...args] = command
-  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
-  if (status === 0) return
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status === 0) return stdout
   throw new Error(`${command.join(' ')}: ${error?.message ?? stderr.trim()}`)
 }
 
