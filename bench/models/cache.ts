@@ -2,39 +2,51 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import os from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import type { Bits } from './bits.js'
 import { synthesizeGguf } from './gguf.js'
 import { synthesize } from './huggingface.js'
 import type { ModelShape } from './shapes.js'
 import type { OnProgress } from './write.js'
 
-/** Where a random model is on disk. */
-export interface CachedModel {
-  /** In Hugging Face's format. */
-  folder: string
-  /** The same model in llama.cpp's format. */
-  gguf: string
-}
+/** The formats that a random model is written in, all with the same numbers, by the bits of its Linears. */
+const formats = { 8: ['w8a8', 'q8_0'], 4: ['w8a8', 'w4a8', 'q4_0', 'q4_k_m'] } as const
+
+type FormatOf<B extends Bits> = (typeof formats)[B][number]
+
+/** A folder in Hugging Face's format, or a file in llama.cpp's. */
+export type Format = FormatOf<Bits>
 
 const SEED = 1
 
 /** Increase it when the written bytes change, so that older files are not reused. */
-const VERSION = 1
+const VERSION = 2
 
 /**
- * Makes the random model of a shape in both formats, in the system's folder for temporary files, unless an earlier call
+ * Makes the random model of a shape in all formats, in the system's folder for temporary files, unless an earlier call
  * has.
+ *
+ * @returns where it is in each
  */
-export async function cachedModel(
+export async function cachedModel<B extends Bits>(
   shape: ModelShape,
+  bits: B,
   onProgress?: OnProgress,
-): Promise<CachedModel> {
-  const place = join(os.tmpdir(), `dotpool-models-${VERSION}`, shape.name)
-  const options = { seed: SEED, onProgress }
-  const folder = join(place, 'w8a8')
-  const gguf = join(place, 'q8_0.gguf')
-  await makeOnce(folder, (path) => synthesize(shape, path, options))
-  await makeOnce(gguf, (path) => synthesizeGguf(shape, path, options))
-  return { folder, gguf }
+): Promise<Record<FormatOf<B>, string>> {
+  const place = join(os.tmpdir(), `dotpool-models-${VERSION}`, `${shape.name}-${bits}`)
+  const options = { seed: SEED, bits, onProgress }
+  const paths: Partial<Record<Format, string>> = {}
+  for (const format of formats[bits]) {
+    if (format === 'w8a8' || format === 'w4a8') {
+      const folder = join(place, format)
+      await makeOnce(folder, (path) => synthesize(shape, path, format, options))
+      paths[format] = folder
+    } else {
+      const file = join(place, `${format}.gguf`)
+      await makeOnce(file, (path) => synthesizeGguf(shape, path, format, options))
+      paths[format] = file
+    }
+  }
+  return paths as Record<FormatOf<B>, string>
 }
 
 /** Makes it elsewhere first, so that a file under its final name is always complete. */

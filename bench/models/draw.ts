@@ -1,10 +1,11 @@
 import { createCipheriv, createHash } from 'node:crypto'
+import type { Bits } from './bits.js'
 import type { ShapeTensor } from './tensors.js'
 
 /*
- * Random weights that both formats hold exactly, so that all contenders run the same model: int8 times one scale, which
- * is a float16 (for Q8_0) and for the embedding a power of two (so that the products are bfloat16). AES in counter mode
- * generates them, faster than disks write.
+ * Random weights that all formats hold exactly, so that all contenders run the same model: integers of few bits times one
+ * scale, which is a float16 (as GGUF has them) and for the embedding a power of two (so that the products are bfloat16).
+ * AES in counter mode generates them, faster than disks write.
  */
 
 /** A positive float16 number. */
@@ -12,6 +13,12 @@ export interface Half {
   readonly value: number
   readonly bits: number
 }
+
+/** The largest integer of so many bits. The smallest is its negative, for formats differ in what else they hold. */
+const LARGEST = { 8: 127, 6: 31, 4: 7 } as const
+
+/** Of an embedding, the bits that llama.cpp keeps where Linears have four. */
+const EMBEDDING_BITS = { 8: 8, 4: 6 } as const
 
 /** Root mean square of the odd int8 values, which are the ones generated. */
 const RMS = Math.sqrt((128 ** 2 - 1) / 3)
@@ -25,8 +32,25 @@ const EMBEDDING_SCALE = 2 ** -11
 /** Rows per piece, so that memory never holds a whole embedding; whole heads of any usual size. */
 const PIECE_ROWS = 1024
 
-/** Yields the tensor's int8 values, a thousand rows at a time; the same for the same seed. */
-export function* drawPieces(seed: number, tensor: ShapeTensor): Generator<Int8Array> {
+/** Yields the tensor's integers, a thousand rows at a time; the same for the same seed. */
+export function* drawPieces(seed: number, tensor: ShapeTensor, bits: Bits): Generator<Int8Array> {
+  const largest = largestOf(tensor, bits)
+  const levels = Int8Array.from({ length: 256 }, (_, byte) =>
+    Math.round((((byte << 24) >> 24) / 127) * largest),
+  )
+  for (const bytes of drawBytes(seed, tensor)) {
+    // what is drawn has 8 bits
+    if (largest < 127) for (let i = 0; i < bytes.length; i++) bytes[i] = levels[bytes[i] & 0xff]
+    yield bytes
+  }
+}
+
+function largestOf({ kind }: ShapeTensor, bits: Bits): number {
+  return LARGEST[kind === 'embedding' ? EMBEDDING_BITS[bits] : bits]
+}
+
+/** Yields odd int8 values. */
+function* drawBytes(seed: number, tensor: ShapeTensor): Generator<Int8Array> {
   const hash = createHash('sha256').update(`${seed} ${tensor.name}`).digest()
   const cipher = createCipheriv('aes-128-ctr', hash.subarray(0, 16), hash.subarray(16))
   const zeros = new Uint8Array(PIECE_ROWS * tensor.columns)
@@ -40,14 +64,15 @@ export function* drawPieces(seed: number, tensor: ShapeTensor): Generator<Int8Ar
   }
 }
 
-/** The factor of a tensor's int8 values: with it a Linear keeps the magnitude of its input. */
-export function scaleOf({ kind, columns }: ShapeTensor): Half {
-  return half(kind === 'embedding' ? EMBEDDING_SCALE : 1 / (RMS * Math.sqrt(columns)))
+/** The factor of a tensor's integers: with it a Linear keeps the magnitude of its input. */
+export function scaleOf(tensor: ShapeTensor, bits: Bits): Half {
+  if (tensor.kind === 'embedding') return half(EMBEDDING_SCALE * 2 ** (8 - EMBEDDING_BITS[bits]))
+  return half(127 / (largestOf(tensor, bits) * RMS * Math.sqrt(tensor.columns)))
 }
 
 /** A norm's weights, from 0.87 to 1.12, exact in bfloat16. */
 export function drawNorm(seed: number, tensor: ShapeTensor): Float32Array {
-  const [bytes] = drawPieces(seed, tensor)
+  const [bytes] = drawBytes(seed, tensor)
   return Float32Array.from(bytes, (byte) => 1 + (byte >> 3) / 128)
 }
 

@@ -1,4 +1,5 @@
 import { drawNorm, drawPieces, scaleOf } from './draw.js'
+import { type GgufFormatName, ggufFormats, toBlocks } from './gguf-blocks.js'
 import { type Field, float32, ggufHeader, string, uint32 } from './gguf-header.js'
 import { placeholderTokenizer } from './gguf-tokenizer.js'
 import type { SynthesizeOptions } from './huggingface.js'
@@ -6,14 +7,8 @@ import type { Llama3Scaling, ModelShape } from './shapes.js'
 import { type ShapeTensor, tensorsOf } from './tensors.js'
 import { bytesOf, type Pieces, writePieces } from './write.js'
 
-/** Weights that share a scale in Q8_0, and their bytes including the scale. */
-const BLOCK = { weights: 32, bytes: 34 }
-
-/** ggml's number of a type. */
-const GgmlType = { f32: 0, q8_0: 8 } as const
-
-/** `general.file_type` of a file that is mostly Q8_0. */
-const MOSTLY_Q8_0 = 7
+/** ggml's number of float32. */
+const F32 = 0
 
 export interface GgufTensor {
   name: string
@@ -25,21 +20,23 @@ export interface GgufTensor {
 }
 
 /**
- * Writes the same random model as `synthesize`, for llama.cpp: Linears and embedding (and so the tied head) in Q8_0,
+ * Writes the same random model as `synthesize`, for llama.cpp: Linears and embedding (and so the tied head) in blocks,
  * norms in float32, with equal values. Its tokens spell nothing.
  *
+ * @param format one with 4-bit Linears holds a model of 4 bits only, and rows of whole blocks
  * @throws Error of the file system, also where the file exists already
  */
 export async function synthesizeGguf(
   shape: ModelShape,
   file: string,
-  { seed, onProgress }: SynthesizeOptions,
+  format: GgufFormatName,
+  { seed, bits, onProgress }: SynthesizeOptions,
 ): Promise<void> {
   const tensors = [
-    ...tensorsOf(shape).map((tensor) => ggufTensor(shape, seed, tensor)),
+    ...tensorsOf(shape).map((tensor) => ggufTensor(shape, tensor, format, { seed, bits })),
     ...(shape.ropeScaling === undefined ? [] : [ropeFactors(shape, shape.ropeScaling)]),
   ]
-  const { header, padding } = ggufHeader(fieldsOf(shape), tensors)
+  const { header, padding } = ggufHeader(fieldsOf(shape, format), tensors)
   const total = tensors.reduce((sum, { bytes }) => sum + bytes + padding(bytes), header.length)
   const pieces = function* () {
     yield header
@@ -51,7 +48,7 @@ export async function synthesizeGguf(
   await writePieces(file, pieces(), total, onProgress)
 }
 
-function fieldsOf(shape: ModelShape): Field[] {
+function fieldsOf(shape: ModelShape, format: GgufFormatName): Field[] {
   const architecture = shape.architecture === 'Qwen3ForCausalLM' ? 'qwen3' : 'llama'
   const ofModel: Field[] = [
     ['vocab_size', uint32(shape.vocabSize)],
@@ -70,45 +67,39 @@ function fieldsOf(shape: ModelShape): Field[] {
   return [
     ['general.architecture', string(architecture)],
     ['general.name', string(shape.name)],
-    ['general.file_type', uint32(MOSTLY_Q8_0)],
+    ['general.file_type', uint32(ggufFormats[format].fileType)],
     ['general.quantization_version', uint32(2)],
     ...ofModel.map(([key, value]): Field => [`${architecture}.${key}`, value]),
     ...placeholderTokenizer(shape),
   ]
 }
 
-function ggufTensor(shape: ModelShape, seed: number, tensor: ShapeTensor): GgufTensor {
+function ggufTensor(
+  shape: ModelShape,
+  tensor: ShapeTensor,
+  format: GgufFormatName,
+  { seed, bits }: SynthesizeOptions,
+): GgufTensor {
   const { kind, rows, columns } = tensor
   const name = `${tensor.ggufName}.weight`
   if (kind === 'norm') {
     const pieces = () => [bytesOf(drawNorm(seed, tensor))]
-    return { name, type: GgmlType.f32, dims: [columns], bytes: 4 * columns, pieces }
+    return { name, type: F32, dims: [columns], bytes: 4 * columns, pieces }
   }
+  const type = ggufFormats[format].typeOf(tensor, shape.layers)
   const interleaved = tensor.rotated && shape.architecture === 'LlamaForCausalLM'
   return {
     name,
-    type: GgmlType.q8_0,
+    type: type.ggml,
     dims: [columns, rows],
-    bytes: ((rows * columns) / BLOCK.weights) * BLOCK.bytes,
+    bytes: ((rows * columns) / type.weights) * type.bytes,
     pieces: function* () {
-      const scale = scaleOf(tensor).bits
-      for (const piece of drawPieces(seed, tensor)) {
-        yield toBlocks(interleaved ? interleave(piece, shape.headDim, columns) : piece, scale)
+      const scale = scaleOf(tensor, bits).bits
+      for (const piece of drawPieces(seed, tensor, bits)) {
+        yield toBlocks(interleaved ? interleave(piece, shape.headDim, columns) : piece, scale, type)
       }
     },
   }
-}
-
-/** Q8_0: a float16 scale, then 32 int8. */
-function toBlocks(values: Int8Array, scale: number): Uint8Array {
-  const pairs = new Uint16Array(values.buffer, values.byteOffset, values.length / 2)
-  const [from, to] = [BLOCK.weights / 2, BLOCK.bytes / 2]
-  const out = new Uint16Array((pairs.length / from) * to)
-  for (let i = 0, o = 0; i < pairs.length; i += from) {
-    out[o++] = scale
-    for (let j = 0; j < from; j++) out[o++] = pairs[i + j]
-  }
-  return bytesOf(out)
 }
 
 /**
@@ -138,7 +129,7 @@ function ropeFactors({ headDim, ropeTheta }: ModelShape, scaling: Llama3Scaling)
   })
   return {
     name: 'rope_freqs.weight',
-    type: GgmlType.f32,
+    type: F32,
     dims: [factors.length],
     bytes: factors.byteLength,
     pieces: () => [bytesOf(factors)],

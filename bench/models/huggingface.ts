@@ -1,41 +1,50 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { HEAD } from '../../src/model/config/parameters.js'
+import { w4a8Config, w8a8Config } from '../../src/model/config/quantization-config.js'
+import { INT4_GROUP, INT4_OFFSET } from '../../src/reference/int4.js'
+import { type Bits, isInt4 } from './bits.js'
 import { drawNorm, drawPieces, scaleOf } from './draw.js'
 import type { ModelShape } from './shapes.js'
 import { type ShapeTensor, tensorsOf } from './tensors.js'
 import { bytesOf, type OnProgress, type Pieces, writePieces } from './write.js'
 
 /*
- * A folder in Hugging Face's format, without a tokenizer: int8 Linears in the W8A8 layout of compressed-tensors,
- * embedding (and so the tied head) and norms in bfloat16.
+ * A folder in Hugging Face's format, without a tokenizer: Linears in the W8A8 layout of compressed-tensors or in
+ * dotpool's W4A8, embedding (and so the tied head) and norms in bfloat16.
  */
 
 export interface SynthesizeOptions {
-  /** The same seed gives the same model, in this format and in GGUF. */
+  /** The same seed and bits give the same model, in this format and in GGUF. */
   seed: number
+  bits: Bits
   onProgress?: OnProgress | undefined
 }
 
 interface StoredTensor {
   name: string
-  dtype: 'I8' | 'BF16' | 'F32'
+  dtype: 'I8' | 'U8' | 'BF16' | 'F32'
   dims: number[]
   bytes: number
   pieces: () => Pieces
 }
 
 /**
- * Writes a random model of a shape: config.json and model.safetensors, into a folder that is created if missing.
+ * Writes a random model of a shape: config.json and model.safetensors, into a folder that is created if missing. A model
+ * of four bits may be written as W8A8, too.
  *
  * @throws Error of the file system, also where the files exist already
  */
 export async function synthesize(
   shape: ModelShape,
   folder: string,
-  { seed, onProgress }: SynthesizeOptions,
+  format: 'w8a8' | 'w4a8',
+  { seed, bits, onProgress }: SynthesizeOptions,
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const tensors = tensorsOf(shape).flatMap((tensor) => storedTensors(seed, tensor))
+  const tensors = tensorsOf(shape).flatMap((tensor) =>
+    storedTensors(seed, tensor, bits, format === 'w4a8' && isInt4(shape, tensor.name)),
+  )
   const header = safetensorsHeader(tensors)
   const total = header.length + tensors.reduce((sum, { bytes }) => sum + bytes, 0)
   const pieces = function* () {
@@ -43,10 +52,17 @@ export async function synthesize(
     for (const tensor of tensors) yield* tensor.pieces()
   }
   await writePieces(join(folder, 'model.safetensors'), pieces(), total, onProgress)
-  await writeFile(join(folder, 'config.json'), `${JSON.stringify(configOf(shape), null, 2)}\n`)
+  const quantization_config = format === 'w4a8' ? w4a8ConfigOf(shape) : w8a8Config([HEAD])
+  const config = { ...configOf(shape), quantization_config }
+  await writeFile(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`)
 }
 
-function storedTensors(seed: number, tensor: ShapeTensor): StoredTensor[] {
+function storedTensors(
+  seed: number,
+  tensor: ShapeTensor,
+  bits: Bits,
+  isPacked: boolean,
+): StoredTensor[] {
   const { kind, rows, columns } = tensor
   const name = `${tensor.name}.weight`
   const size = rows * columns
@@ -55,29 +71,52 @@ function storedTensors(seed: number, tensor: ShapeTensor): StoredTensor[] {
     return [{ name, dtype: 'BF16', dims: [columns], bytes: 2 * size, pieces }]
   }
   const dims = [rows, columns]
-  const scale = scaleOf(tensor).value
+  const scale = scaleOf(tensor, bits).value
   if (kind === 'embedding') {
-    const pieces = () => toBfloat16(drawPieces(seed, tensor), scale)
+    const pieces = () => toBfloat16(drawPieces(seed, tensor, bits), scale)
     return [{ name, dtype: 'BF16', dims, bytes: 2 * size, pieces }]
   }
+  const stored: StoredTensor = {
+    name: `${name}_scale`,
+    dtype: 'F32',
+    dims: [rows, 1],
+    bytes: 4 * rows,
+    pieces: () => [bytesOf(new Float32Array(rows).fill(scale))],
+  }
+  const draw = () => drawPieces(seed, tensor, bits)
+  if (!isPacked) {
+    const pieces = function* () {
+      for (const piece of draw()) yield bytesOf(piece)
+    }
+    return [stored, { name, dtype: 'I8', dims, bytes: size, pieces }]
+  }
+  const groups = columns / INT4_GROUP
   return [
+    stored,
     {
-      name: `${tensor.name}.weight_scale`,
-      dtype: 'F32',
-      dims: [rows, 1],
-      bytes: 4 * rows,
-      pieces: () => [bytesOf(new Float32Array(rows).fill(scale))],
+      name: `${name}_multiplier`,
+      dtype: 'I8',
+      dims: [rows, groups],
+      bytes: rows * groups,
+      pieces: () => [new Uint8Array(rows * groups).fill(1)],
     },
     {
       name,
-      dtype: 'I8',
-      dims,
-      bytes: size,
+      dtype: 'U8',
+      dims: [rows, columns / 2],
+      bytes: size / 2,
       pieces: function* () {
-        for (const piece of drawPieces(seed, tensor)) yield bytesOf(piece)
+        for (const piece of draw()) yield toNibbles(piece)
       },
     },
   ]
+}
+
+/** Two a byte, the first one low. */
+function toNibbles(values: Int8Array): Uint8Array {
+  return Uint8Array.from({ length: values.length / 2 }, (_, i) => {
+    return (values[2 * i] + INT4_OFFSET) | ((values[2 * i + 1] + INT4_OFFSET) << 4)
+  })
 }
 
 /** Stores exact bfloat16 values as bfloat16. */
@@ -112,7 +151,6 @@ function safetensorsHeader(tensors: readonly StoredTensor[]): Uint8Array {
 }
 
 function configOf(shape: ModelShape): object {
-  const integers = { num_bits: 8, type: 'int', symmetric: true }
   return {
     architectures: [shape.architecture],
     model_type: shape.architecture === 'Qwen3ForCausalLM' ? 'qwen3' : 'llama',
@@ -133,19 +171,11 @@ function configOf(shape: ModelShape): object {
     bos_token_id: shape.bosTokenId,
     eos_token_id: shape.eosTokenId,
     torch_dtype: 'bfloat16',
-    quantization_config: {
-      quant_method: 'compressed-tensors',
-      format: 'int-quantized',
-      quantization_status: 'compressed',
-      ignore: ['lm_head'],
-      config_groups: {
-        group_0: {
-          targets: ['Linear'],
-          weights: { ...integers, strategy: 'channel', dynamic: false },
-          input_activations: { ...integers, strategy: 'token', dynamic: true },
-          output_activations: null,
-        },
-      },
-    },
   }
+}
+
+function w4a8ConfigOf(shape: ModelShape): object {
+  const linears = tensorsOf(shape).filter(({ kind }) => kind === 'linear')
+  const bits = linears.map(({ name }): [string, number] => [name, isInt4(shape, name) ? 4 : 8])
+  return w4a8Config([HEAD], new Map(bits))
 }

@@ -88,7 +88,7 @@ function readModel(name: string): Subject {
   const shape = modelShapes.find((candidate) => candidate.name === name)
   if (shape === undefined) throw new InvalidArgumentError(`It is one of ${modelNames}.`)
   const { vocabSize } = shape
-  const path = async () => (await cachedModel(shape)).gguf
+  const path = async () => (await cachedModel(shape, 8)).q8_0
   return { name, vocabSize, isGguf: true, path }
 }
 

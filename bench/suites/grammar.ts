@@ -38,7 +38,7 @@ export const grammar: Suite = {
   async *run({ pool }) {
     const folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
     try {
-      await synthesize(shape, folder, { seed: 1 })
+      await synthesize(shape, folder, 'w8a8', { seed: 1, bits: 8 })
       const tokenizer = JSON.stringify(randomTokenizer(shape.vocabSize))
       await writeFile(join(folder, 'tokenizer.json'), tokenizer)
       using model = await Model.load(pool, folder, { maxContext: 1024 })

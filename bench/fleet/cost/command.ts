@@ -86,7 +86,7 @@ async function run(options: Options): Promise<void> {
 async function pathOf({ model }: Options): Promise<string> {
   // npm changes the folder of this process
   if (model !== undefined) return resolve(process.env.INIT_CWD ?? '.', model)
-  return (await cachedModel(modelShapes[0])).gguf
+  return (await cachedModel(modelShapes[0], 8)).q8_0
 }
 
 async function hasModel({ url }: ServeProcess): Promise<boolean> {

@@ -28,7 +28,7 @@ export async function checkAgreement(
     agreeing[name] = found[i].filter((token, j) => token === found[0][j]).length
     if (agreeing[name] < LEAST_AGREEMENT * prompts.length) {
       throw new Error(
-        `${name} continues ${agreeing[name]} of ${prompts.length} prompts as dotpool does`,
+        `${name} continues ${agreeing[name]} of ${prompts.length} prompts as ${contenders[0].name} does`,
       )
     }
   }

@@ -1,9 +1,8 @@
 import { open } from 'node:fs/promises'
-import type { CachedModel } from '../../../dist/bench/models/cache.js'
 import { delays } from '../../../dist/bench/suites/event-loop.js'
 import type { Summary } from '../../../dist/src/measure/samples.js'
 import { settle } from '../turns.js'
-import type { Contender, LoadedModel, Loader, Session } from './contender.js'
+import type { Contender, LoadedModel, Loader, ModelFiles, Session } from './contender.js'
 import { type ContenderName, runtimes } from './runtimes.js'
 
 /** The commands to a contender's process. It answers when its threads have gone to sleep. */
@@ -29,12 +28,12 @@ export function commandsOf(name: ContenderName) {
       return contender.version
     },
     /** Reads the file of weights while the system has it in memory; microseconds. */
-    async readWeights(files: CachedModel): Promise<number> {
+    async readWeights(files: ModelFiles): Promise<number> {
       await readThrough(contender.weights(files))
       return timed(() => readThrough(contender.weights(files)))
     },
     /** Loads a model, and runs it once, as files may be mapped and read only then; microseconds. */
-    async load(files: CachedModel): Promise<number> {
+    async load(files: ModelFiles): Promise<number> {
       const micros = await timed(async () => {
         model = await loader.load(files)
         session = await model.open(1, 8)

@@ -1,17 +1,27 @@
-import type { CachedModel } from '../../../dist/bench/models/cache.js'
+import type { Format } from '../../../dist/bench/models/cache.js'
+
+/** Where the model to run is, in the formats that it has. */
+export type ModelFiles = Readonly<Partial<Record<Format, string>>>
 
 /** A runtime that runs whole models. */
 export interface Contender {
   readonly name: string
   readonly version: string
   /** The file with the weights that it reads. */
-  weights(model: CachedModel): string
+  weights(model: ModelFiles): string
   /** Prepares to load models, and to run them with this many threads. */
   start(threads: number): Promise<Loader>
 }
 
+/** @throws Error unless it has that format */
+export function pathOf(model: ModelFiles, format: Format): string {
+  const path = model[format]
+  if (path === undefined) throw new Error(`the model is not there in ${format}`)
+  return path
+}
+
 export interface Loader {
-  load(model: CachedModel): Promise<LoadedModel>
+  load(model: ModelFiles): Promise<LoadedModel>
 }
 
 export interface LoadedModel {

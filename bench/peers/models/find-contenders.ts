@@ -1,9 +1,9 @@
 import type { Absence } from '../report.js'
 import { ContenderProcess } from './process.js'
-import { type ContenderName, runtimes } from './runtimes.js'
+import type { ContenderName } from './runtimes.js'
 
 /** Finds the contenders that run on this machine, and why others do not. */
-export async function findContenders(): Promise<{
+export async function findContenders(wanted: readonly ContenderName[]): Promise<{
   names: ContenderName[]
   versions: Record<string, string>
   absent: Absence[]
@@ -11,7 +11,7 @@ export async function findContenders(): Promise<{
   const names: ContenderName[] = []
   const versions: Record<string, string> = {}
   const absent: Absence[] = []
-  for (const name of Object.keys(runtimes) as ContenderName[]) {
+  for (const name of wanted) {
     try {
       const contender = await ContenderProcess.start(name, 1)
       names.push(name)

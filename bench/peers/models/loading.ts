@@ -1,5 +1,5 @@
-import type { CachedModel } from '../../../dist/bench/models/cache.js'
 import { type Summary, summarize } from '../../../dist/src/measure/samples.js'
+import type { ModelFiles } from './contender.js'
 import { ContenderProcess } from './process.js'
 import type { ContenderName } from './runtimes.js'
 
@@ -18,7 +18,7 @@ const LOADS = 5
 export async function loadAll(
   names: readonly ContenderName[],
   threads: number,
-  files: CachedModel,
+  files: ModelFiles,
 ): Promise<{ contenders: ContenderProcess[]; loading: Loading[] }> {
   const reads = names.map((): number[] => [])
   const loads = names.map((): number[] => [])

@@ -10,13 +10,16 @@ import { findContenders } from './find-contenders.js'
 import { readOptions } from './options.js'
 import type { ModelsReport } from './report.js'
 import { runModel } from './run.js'
+import { contenderNames } from './runtimes.js'
 import { ggufModel, syntheticModel } from './subject.js'
 import { formatTables } from './tables.js'
 
 const options = readOptions()
-const { names, versions, absent } = await findContenders()
+const { bits } = options
+const { names, versions, absent } = await findContenders(contenderNames[bits])
 for (const { name, why } of absent) console.log(`${name} ${why}`)
-if (!names.includes('dotpool')) throw new Error('without dotpool there is nothing to compare with')
+if (names[0] !== contenderNames[bits][0])
+  throw new Error('without dotpool there is nothing to compare with')
 
 const report: ModelsReport = {
   date: new Date().toISOString(),
@@ -28,7 +31,7 @@ const report: ModelsReport = {
   runs: [],
 }
 const subjects = [
-  ...options.shapes.map(syntheticModel),
+  ...options.shapes.map((shape) => syntheticModel(shape, bits)),
   ...(await Promise.all(options.ggufs.map(ggufModel))),
 ]
 for (const subject of subjects) {
@@ -41,9 +44,10 @@ for (const subject of subjects) {
 }
 
 await mkdir(options.out, { recursive: true })
-// so that a real model's results do not replace those of the shapes
+// so that results of one kind do not replace those of another
 const models = options.ggufs.map((file) => basename(file, '.gguf'))
-const name = [...models, resultsName(report)].join('-')
+const kind = bits === 4 ? ['four-bits'] : models
+const name = [...kind, resultsName(report)].join('-')
 await writeFile(join(options.out, `${name}.json`), formatReport(report))
 await writeFile(join(options.out, `${name}.md`), formatTables(report))
 

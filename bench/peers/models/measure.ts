@@ -1,4 +1,3 @@
-import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import { ROUNDS, type Round } from '../../../dist/bench/rounds.js'
 import { boundSpeed, type Speed } from '../../../dist/bench/speed.js'
 import type { Rooflines } from '../../../dist/src/measure/rooflines.js'
@@ -7,6 +6,7 @@ import { takeTurns } from '../turns.js'
 import type { ContenderProcess } from './process.js'
 import { randomPrompts } from './prompts.js'
 import { lengthOf, type Scenario } from './scenarios.js'
+import type { Subject } from './subject.js'
 
 /** The speed of one contender in one scenario. */
 export interface Result {
@@ -16,7 +16,7 @@ export interface Result {
   rate: Summary
   /** Its speed and the bound; undefined for too few rounds. */
   speed?: Speed
-  /** A rival's durations over those of dotpool, round by round; undefined for too few rounds. */
+  /** Durations over those of the first contender, round by round; undefined for too few rounds. */
   timesDotpool?: Summary
 }
 
@@ -28,7 +28,7 @@ export interface Result {
 export async function measure(
   contenders: readonly ContenderProcess[],
   scenario: Scenario,
-  shape: ModelShape,
+  { shape, bits }: Subject,
   rooflines: Rooflines,
   prompts: number,
 ): Promise<Result[]> {
@@ -57,7 +57,7 @@ export async function measure(
     scenario: scenario.name,
     rate: summarize(rounds[i].flatMap(({ micros }) => micros.map((time) => (tokens / time) * 1e6))),
     ...(enough && {
-      speed: boundSpeed(bound.unit, scenario.amount(shape), rounds[i], bound.name),
+      speed: boundSpeed(bound.unit, scenario.amount(shape, bits), rounds[i], bound.name),
     }),
     ...(enough && i > 0 && { timesDotpool: compare(rounds[i], rounds[0]) }),
   }))

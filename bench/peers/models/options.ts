@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Bits } from '../../../dist/bench/models/bits.js'
 import { type ModelShape, modelShapes } from '../../../dist/bench/models/shapes.js'
 import { usableThreads } from '../../../dist/src/cpus/usable.js'
 
 export interface Options {
   shapes: ModelShape[]
+  /** Of the weights of their Linears. */
+  bits: Bits
   /** Files of real models. */
   ggufs: string[]
   threadCounts: number[]
@@ -18,6 +21,7 @@ export interface Options {
 
 interface Flags {
   shape?: ModelShape[]
+  bits: string
   gguf?: string[]
   threads?: number[]
   prompts: number
@@ -33,6 +37,12 @@ const threadCounts = [...new Set([1, usableThreads()])]
 export const command = new Command('bench:models')
   .description('time whole models against those of other runtimes, taking turns')
   .option('--shape <name>', `one of ${shapeNames}; can be repeated (default: the first)`, addShape)
+  .addOption(
+    new Option('--bits <n>', 'of the weights of their Linears')
+      .choices(['8', '4'])
+      .default('8')
+      .conflicts('gguf'),
+  )
   .option('--gguf <file>', 'a real model instead, from this file; can be repeated', addFile)
   .option('--threads <n>', `can be repeated (default: ${threadCounts.join(', ')})`, addThreads)
   .option('--prompts <n>', 'how often a prompt is prefilled', readPrompts, LEAST_PROMPTS)
@@ -43,6 +53,7 @@ export function readOptions(): Options {
   const flags = command.parse().opts<Flags>()
   return {
     shapes: flags.shape ?? (flags.gguf === undefined ? modelShapes.slice(0, 1) : []),
+    bits: flags.bits === '4' ? 4 : 8,
     ggufs: flags.gguf ?? [],
     threadCounts: flags.threads ?? threadCounts,
     prompts: flags.prompts,

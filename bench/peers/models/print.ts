@@ -1,4 +1,3 @@
-import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import { count, digits, duration } from '../../../dist/src/measure/quantities.js'
 import type { Agreement } from './check.js'
 import type { Loading } from './loading.js'
@@ -9,10 +8,10 @@ import type { Run } from './report.js'
  * Lines are printed as they are measured, so columns have fixed widths.
  */
 
-const NAME = 22
+const NAME = 24
 const WHAT = 16
 
-export function printHead({ name }: ModelShape, threads: number): void {
+export function printHead(name: string, threads: number): void {
   console.log(`\n${name}, ${count(threads, 'thread')}`)
 }
 
@@ -38,7 +37,7 @@ export function printResult({ scenario, name, rate, speed, timesDotpool }: Resul
     cells.push(`, ${speed.bound.ratio.median.toFixed(2)} of ${speed.bound.name}`)
   }
   if (timesDotpool !== undefined)
-    cells.push(`, ${timesDotpool.median.toFixed(2)} times as long as dotpool`)
+    cells.push(`, ${timesDotpool.median.toFixed(2)} times as long as the first`)
   console.log(cells.join(''))
 }
 

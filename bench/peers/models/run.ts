@@ -21,7 +21,7 @@ import type { Subject } from './subject.js'
  */
 export async function runModel(
   names: readonly ContenderName[],
-  { shape, files, prompts: checked }: Subject,
+  subject: Subject,
   pool: Pool,
   prompts: number,
 ): Promise<Run> {
@@ -29,14 +29,15 @@ export async function runModel(
   if (native === null) throw new Error('the benchmark needs native kernels')
   const { threads } = pool
   const rooflines = new Rooflines(pool, native)
-  printHead(shape, threads)
+  const { name, shape, files, prompts: checked } = subject
+  printHead(name, threads)
   const { contenders, loading } = await loadAll(names, threads, await files())
   loading.forEach(printLoading)
   const agreement = await checkAgreement(contenders, checked)
   printAgreement(agreement)
 
   const run: Run = {
-    shape: shape.name,
+    shape: name,
     threads,
     rooflines: [],
     agreement,
@@ -45,7 +46,7 @@ export async function runModel(
     eventLoop: [],
   }
   for (const scenario of scenarios) {
-    const results = await measure(contenders, scenario, shape, rooflines, prompts)
+    const results = await measure(contenders, scenario, subject, rooflines, prompts)
     results.forEach(printResult)
     run.results.push(...results)
   }

@@ -1,3 +1,4 @@
+import { type Bits, weightBytes } from '../../../dist/bench/models/bits.js'
 import { kvCount, type ModelShape, weightCount } from '../../../dist/bench/models/shapes.js'
 import { ROUNDS } from '../../../dist/bench/rounds.js'
 
@@ -13,7 +14,7 @@ export interface Scenario {
   /** Timed decode steps of a sample; 0 where the sample times the prompt. */
   readonly steps: number
   /** The amount of one step or one prompt: bytes that it must read, or operations. */
-  amount(shape: ModelShape): number
+  amount(shape: ModelShape, bits: Bits): number
 }
 
 /** Steps of a sample, after one untimed step. */
@@ -53,7 +54,7 @@ function decode({ context, sequences }: { context: number; sequences: number }):
     prompt: context - GROWTH / 2,
     bound: 'read',
     steps: STEPS,
-    // a byte for each weight and two for each key and value, for every contender
-    amount: (shape) => weightCount(shape) + 2 * sequences * context * kvCount(shape),
+    // for every contender what dotpool has of weights, and two bytes for each key and value
+    amount: (shape, bits) => weightBytes(shape, bits) + 2 * sequences * context * kvCount(shape),
   }
 }

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { type CachedModel, cachedModel } from '../../../dist/bench/models/cache.js'
+import type { Bits } from '../../../dist/bench/models/bits.js'
+import { cachedModel } from '../../../dist/bench/models/cache.js'
 import type { ModelShape } from '../../../dist/bench/models/shapes.js'
 import { Checkpoint } from '../../../dist/src/index.js'
+import type { ModelFiles } from './contender.js'
 import { randomPrompts } from './prompts.js'
 
 /** How many prompts all must continue alike, and how long they are. */
@@ -11,17 +13,21 @@ const LENGTH = 64
 
 /** A model that all contenders run. */
 export interface Subject {
+  readonly name: string
   readonly shape: ModelShape
+  /** Of the weights of its Linears, as dotpool holds them. */
+  readonly bits: Bits
   /** Where it is for each contender. */
-  files(): Promise<CachedModel>
+  files(): Promise<ModelFiles>
   /** The prompts that all must continue alike. */
   readonly prompts: readonly number[][]
 }
 
 /** Random weights. */
-export function syntheticModel(shape: ModelShape): Subject {
+export function syntheticModel(shape: ModelShape, bits: Bits): Subject {
+  const name = bits === 8 ? shape.name : `${shape.name} in four bits`
   const prompts = randomPrompts(shape, PROMPTS, LENGTH)
-  return { shape, files: () => cachedModel(shape), prompts }
+  return { name, shape, bits, files: () => cachedModel(shape, bits), prompts }
 }
 
 /** Pieces of a text, because a real model is certain of the next token only within real text. */
@@ -52,6 +58,6 @@ export async function ggufModel(file: string): Promise<Subject> {
     bosTokenId: 0,
     eosTokenId: config.eosTokenIds[0] ?? 0,
   }
-  const files = async () => ({ folder: file, gguf: file })
-  return { shape, files, prompts: await textPrompts(checkpoint) }
+  const files = async () => ({ w8a8: file, q8_0: file })
+  return { name: shape.name, shape, bits: 8, files, prompts: await textPrompts(checkpoint) }
 }

@@ -58,7 +58,7 @@ function speeds({ results, loading }: Run): string {
     ]
   })
   return markdownTable(
-    [['', ...names, ...rivals.map((name) => `_time of ${name} over dotpool's_`)], ...rows],
+    [['', ...names, ...rivals.map((name) => `_time of ${name} over ${names[0]}'s_`)], ...rows],
     { align: ['l', ...[...names, ...rivals].map(() => 'r')] },
   )
 }

@@ -1,26 +1,33 @@
 import { join } from 'node:path'
 import { type LoadOptions, Model, Pool } from '../../../../dist/src/index.js'
 import { version } from '../../../../dist/src/version.js'
-import type { Contender, Session } from '../contender.js'
+import { type Contender, pathOf, type Session } from '../contender.js'
 
 /** This library. */
-export const dotpool = contender('dotpool')
+export const dotpool = contender('dotpool', 'w8a8')
 
 /** The same without outliers, to show their cost. */
-export const dotpoolWithoutOutliers = contender('dotpool, no outliers', { outliers: 0 })
+export const dotpoolWithoutOutliers = contender('dotpool, no outliers', 'w8a8', { outliers: 0 })
 
-function contender(name: string, options: LoadOptions = {}): Contender {
+export const dotpoolW4A8 = contender('dotpool, W4A8', 'w4a8')
+export const dotpoolW8A8 = contender('dotpool, W8A8', 'w8a8')
+
+function contender(name: string, format: 'w8a8' | 'w4a8', options: LoadOptions = {}): Contender {
   return {
     name,
     version,
-    weights: ({ folder }) => {
-      return folder.endsWith('.gguf') ? folder : join(folder, 'model.safetensors')
+    weights: (files) => {
+      const path = pathOf(files, format)
+      return path.endsWith('.gguf') ? path : join(path, 'model.safetensors')
     },
     start: async (threads) => {
       const pool = await Pool.create({ threads })
       return {
-        load: async ({ folder }) => {
-          const model = await Model.load(pool, folder, { ...options, quantize: 'w8a8' })
+        load: async (files) => {
+          const model = await Model.load(pool, pathOf(files, format), {
+            ...options,
+            quantize: format,
+          })
           return { open: async () => openSession(model) }
         },
       }

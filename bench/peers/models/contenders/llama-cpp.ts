@@ -6,38 +6,47 @@ import {
   LlamaLogLevel,
   type Token,
 } from 'node-llama-cpp'
-import type { Contender, Session } from '../contender.js'
+import type { GgufFormatName } from '../../../../dist/bench/models/gguf-blocks.js'
+import { type Contender, pathOf, type Session } from '../contender.js'
+
+const version = await getModuleVersion()
+
+export const llamaCpp = contender('node-llama-cpp', 'q8_0')
+export const llamaCppQ4 = contender('node-llama-cpp, Q4_0', 'q4_0')
+export const llamaCppQ4K = contender('node-llama-cpp, Q4_K_M', 'q4_k_m')
 
 /** llama.cpp on the CPU, its defaults except for the threads: float16 cache, flash attention where possible. */
-export const llamaCpp: Contender = {
-  name: 'node-llama-cpp',
-  version: await getModuleVersion(),
-  weights: ({ gguf }) => gguf,
-  start: async (threads) => {
-    const llama = await getLlama({
-      gpu: false,
-      build: 'never',
-      maxThreads: threads,
-      // it warns of a tokenizer without an end-of-sequence token
-      logLevel: LlamaLogLevel.error,
-    })
-    return {
-      load: async ({ gguf }) => {
-        const model = await llama.loadModel({ modelPath: gguf })
-        return {
-          open: async (sequences, length) =>
-            openSession(
-              await model.createContext({
-                sequences,
-                // it shifts a context that has no room for one more
-                contextSize: length + 2,
-                threads: { ideal: threads, min: threads },
-              }),
-            ),
-        }
-      },
-    }
-  },
+function contender(name: string, format: GgufFormatName): Contender {
+  return {
+    name,
+    version,
+    weights: (files) => pathOf(files, format),
+    start: async (threads) => {
+      const llama = await getLlama({
+        gpu: false,
+        build: 'never',
+        maxThreads: threads,
+        // it warns of a tokenizer without an end-of-sequence token
+        logLevel: LlamaLogLevel.error,
+      })
+      return {
+        load: async (files) => {
+          const model = await llama.loadModel({ modelPath: pathOf(files, format) })
+          return {
+            open: async (sequences, length) =>
+              openSession(
+                await model.createContext({
+                  sequences,
+                  // it shifts a context that has no room for one more
+                  contextSize: length + 2,
+                  threads: { ideal: threads, min: threads },
+                }),
+              ),
+          }
+        },
+      }
+    },
+  }
 }
 
 function openSession(context: LlamaContext): Session {
