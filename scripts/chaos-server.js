@@ -61,7 +61,7 @@ await restart()
 
 const { memory } = end
 const isEnough = memory !== undefined && memory.count >= ROUNDS_TO_TELL
-const [first, last] = isEnough ? [memory.first, memory.last] : []
+const samples = isEnough ? memory.tenths : undefined
 console.table({
   seed,
   rounds,
@@ -70,11 +70,11 @@ console.table({
   ...Object.fromEntries(
     Object.entries(end.logged).map(([message, count]) => [`logged: ${message}`, count]),
   ),
-  ...memoryLines(first, last),
+  ...memoryLines(samples),
   'descriptors left': end.descriptors.length - descriptors.length,
 })
 const found = [
-  ...growthProblems(first, last, GROWTH),
+  ...growthProblems(samples, GROWTH),
   ...leftProblems('descriptors', descriptors, end.descriptors),
   ...leftProblems('handles', resources, end.resources),
 ]

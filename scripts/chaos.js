@@ -53,7 +53,7 @@ while (now() - start < minutes * 60_000 && tally.unsettled === 0) {
 }
 
 const isEnough = memory !== undefined && memory.length >= ROUNDS_TO_TELL
-const [first, last] = isEnough ? [memory.first, memory.last] : []
+const samples = isEnough ? memory.tenths : undefined
 // a model that is disposed of does not wait for its text thread
 const deadline = now() + CLOSE_MILLIS
 while (openDescriptors().length > descriptors.length && now() < deadline) await setTimeout(10)
@@ -63,11 +63,11 @@ console.table({
   rounds,
   ...tally.counts(),
   ...countFaults(),
-  ...memoryLines(first, last),
+  ...memoryLines(samples),
   'descriptors left': open.length - descriptors.length,
 })
 const found = [
-  ...growthProblems(first, last, GROWTH),
+  ...growthProblems(samples, GROWTH),
   ...leftProblems('descriptors', descriptors, open),
 ]
 for (const problem of [...tally.problems, ...found]) console.error(problem)

@@ -1,20 +1,17 @@
-/** @import { Sample } from './memory.js' */
+/** @import { Samples } from './memory.js' */
 
 const megabytes = (/** @type {number | undefined} */ bytes) =>
   bytes && Number((bytes / 1e6).toFixed(1))
 
-/**
- * Memory in the first and the last tenth of the rounds, by lines of a table.
- *
- * @param {Sample | undefined} first
- * @param {Sample | undefined} last
- */
-export function memoryLines(first, last) {
+/** Memory in some tenths of the rounds, by lines of a table. */
+export function memoryLines(/** @type {Samples | undefined} */ samples) {
+  const { first, middle, last } = samples ?? {}
   return {
     'RSS, first tenth, MB': megabytes(first?.resident),
     'RSS, last tenth, MB': megabytes(last?.resident),
     'kept by koffi for ended threads, MB': megabytes(last?.koffi),
     'held, first tenth, MB': megabytes(first?.held),
+    'held, fifth tenth, MB': megabytes(middle?.held),
     'held, last tenth, MB': megabytes(last?.held),
     'buffers, first tenth, MB': megabytes(first?.buffers),
     'buffers, last tenth, MB': megabytes(last?.buffers),
@@ -22,22 +19,27 @@ export function memoryLines(first, last) {
 }
 
 /**
- * What has grown by more than a share of what is held. Says so where nothing can be told.
+ * What has grown by more than a share of what is held, and went on growing: what leaks does so, while heaps and compiled
+ * code grow until they fit. Says so where nothing can be told.
  *
- * @param {Sample | undefined} first
- * @param {Sample | undefined} last
+ * @param {Samples | undefined} samples
  * @param {number} most
  */
-export function growthProblems(first, last, most) {
-  if (first === undefined || last === undefined) {
+export function growthProblems(samples, most) {
+  if (samples === undefined) {
     console.log('memory growth: unknown on this system, or too few rounds to tell')
     return []
   }
-  const growths = /** @type {const} */ ([
-    ['held', (last.held - first.held) / first.held],
-    ['in buffers', (last.buffers - first.buffers) / first.held],
+  const { first, middle, last } = samples
+  const kinds = /** @type {const} */ ([
+    ['held', 'held'],
+    ['in buffers', 'buffers'],
   ])
-  return growths
-    .filter(([, growth]) => growth > most)
-    .map(([where, growth]) => `memory that is ${where} grew by ${(100 * growth).toFixed(1)} %`)
+  return kinds.flatMap(([where, key]) => {
+    const growth = (last[key] - first[key]) / first.held
+    const lately = (last[key] - middle[key]) / first.held
+    // of what a leak adds, half comes in the second half
+    if (growth <= most || lately <= most / 4) return []
+    return [`memory that is ${where} grew by ${(100 * growth).toFixed(1)} %`]
+  })
 }

@@ -7,6 +7,7 @@ import { prepareMallocBytes } from './malloc.js'
 import { settle } from './settle.js'
 
 /** @typedef {{ resident: number, koffi: number, held: number, buffers: number }} Sample all in bytes */
+/** @typedef {{ first: Sample, middle: Sample, last: Sample }} Samples means of the first, the fifth and the last tenth */
 
 /** What this process has open: files, sockets, pipes; nothing where the system does not tell. */
 export function openDescriptors() {
@@ -57,14 +58,9 @@ export class Memory {
     return this.#samples.length
   }
 
-  /** Means of the first tenth of the samples. */
-  get first() {
-    return this.#mean(0)
-  }
-
-  /** Means of the last tenth. */
-  get last() {
-    return this.#mean(9)
+  /** @returns {Samples} */
+  get tenths() {
+    return { first: this.#mean(0), middle: this.#mean(4), last: this.#mean(9) }
   }
 
   /** @returns {Sample} */

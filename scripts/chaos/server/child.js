@@ -37,7 +37,7 @@ const commands = {
     await memory?.sample()
     await settle()
     return {
-      memory: memory && { count: memory.length, first: memory.first, last: memory.last },
+      memory: memory && { count: memory.length, tenths: memory.tenths },
       descriptors: openDescriptors(),
       resources: process.getActiveResourcesInfo(),
       faults: countFaults(),

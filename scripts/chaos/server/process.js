@@ -2,13 +2,13 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** @typedef {import('../memory.js').Sample} Sample */
+/** @typedef {import('../memory.js').Samples} Samples */
 /** @typedef {{ running: number, waiting: number }} Stats */
 /**
  * What a server holds while it has nothing to do.
  *
  * @typedef {object} DrainedState
- * @property {{ count: number, first: Sample, last: Sample } | undefined} memory of all samples so far
+ * @property {{ count: number, tenths: Samples } | undefined} memory of all samples so far
  * @property {string[]} descriptors
  * @property {string[]} resources that keep its event loop alive
  * @property {Record<string, number>} faults
