@@ -7,7 +7,8 @@ export interface Contender {
   /**
    * Loads layers of one shape, too many for any cache.
    *
-   * @param first int8 [N, K], weights of the first layer; those of the others are random
+   * @param first int8 [N, K], weights of the first layer, of as many bits as the contender has; those of the others are
+   *   random
    */
   load(shape: Shape, first: Int8Array): Promise<Layers>
   /** Prepares one call of one Linear that a server would await, with rows float32 [M, K]. */

@@ -1,3 +1,4 @@
+import type { Bits } from '../../dist/bench/models/bits.js'
 import type { Pool } from '../../dist/src/index.js'
 import type { Contender } from './contender.js'
 import { dotpool } from './contenders/dotpool.js'
@@ -18,13 +19,15 @@ const absent: Absence[] = [
 /** Finds dotpool, every rival that runs on this machine, and why others do not. */
 export async function findContenders(
   pool: Pool,
+  bits: Bits,
 ): Promise<{ contenders: Contender[]; absent: Absence[] }> {
   const { threads } = pool
-  const contenders = [dotpool(pool)]
+  const contenders = [dotpool(pool, bits)]
   const missing: Absence[] = []
   for (const [name, start] of Object.entries(rivals)) {
+    if (bits === 4 && !hasFourBits.has(name)) continue
     try {
-      contenders.push(...(await start(threads)))
+      contenders.push(...(await start(threads, bits)))
     } catch (error) {
       missing.push({ name, why: `does not run here: ${firstLine(error)}` })
     }
@@ -33,14 +36,14 @@ export async function findContenders(
 }
 
 /** Loaded by import(), so that a rival whose binary does not load leaves the others running. */
-const rivals: Record<string, (threads: number) => Promise<Contender[]>> = {
-  'onnxruntime-node': async (threads) => {
+const rivals: Record<string, (threads: number, bits: Bits) => Promise<Contender[]>> = {
+  'onnxruntime-node': async (threads, bits) => {
     const { wholeRun } = await import('./contenders/onnxruntime/whole-run.js')
     const { runPerLinear } = await import('./contenders/onnxruntime/run-per-linear.js')
     return [
-      wholeRun(threads),
-      runPerLinear({ threads, spinning: true }),
-      runPerLinear({ threads, spinning: false }),
+      wholeRun(threads, bits),
+      runPerLinear({ threads, spinning: true }, bits),
+      runPerLinear({ threads, spinning: false }, bits),
     ]
   },
   'C, OpenMP': async (threads) => {
@@ -52,6 +55,9 @@ const rivals: Record<string, (threads: number) => Promise<Contender[]>> = {
     return [await tfjs()]
   },
 }
+
+/** Those of them that multiply by weights of four bits. */
+const hasFourBits: ReadonlySet<string> = new Set(['onnxruntime-node'])
 
 function firstLine(error: unknown): string {
   return String(error).split('\n', 1)[0]

@@ -26,7 +26,7 @@ await using pool = await Pool.create({ threads: options.threads })
 const native = chooseNative()
 if (native === null) throw new Error('the benchmark needs native kernels')
 const rooflines = new Rooflines(pool, native)
-const { contenders, absent } = await findContenders(pool)
+const { contenders, absent } = await findContenders(pool, options.bits)
 for (const { name, why } of absent) console.log(`${name} ${why}`)
 
 const { suites: _, ...head } = beginReport(pool)
@@ -40,7 +40,13 @@ const report: PeersReport = {
   results: [],
   eventLoop: [],
 }
-for await (const results of measure(contenders, rooflines, options.shapes, options.rowCounts)) {
+for await (const results of measure(
+  contenders,
+  rooflines,
+  options.bits,
+  options.shapes,
+  options.rowCounts,
+)) {
   results.forEach(printResult)
   report.results.push(...results)
 }
@@ -50,7 +56,8 @@ for await (const blocking of watchEventLoop(contenders, rooflines)) {
 }
 Object.assign(report, summarizeRooflines(rooflines, pool.isa))
 
-const name = resultsName(report)
+// so that results of one kind do not replace those of another
+const name = [...(options.bits === 4 ? ['four-bits'] : []), resultsName(report)].join('-')
 await mkdir(options.out, { recursive: true })
 await writeFile(join(options.out, `${name}.json`), formatReport(report))
 await writeFile(join(options.out, `${name}.md`), formatTables(report, `${name}.svg`))

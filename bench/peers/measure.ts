@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import type { Bits } from '../../dist/bench/models/bits.js'
 import type { Round } from '../../dist/bench/rounds.js'
 import type { Shape } from '../../dist/bench/runner.js'
 import { boundSpeed, type Speed, summarizeCalls } from '../../dist/bench/speed.js'
@@ -6,6 +7,7 @@ import type { Rooflines } from '../../dist/src/measure/rooflines.js'
 import { type Summary, summarize } from '../../dist/src/measure/samples.js'
 import { errorOf, exactRow, isWrong } from './check.js'
 import type { Contender, Layers, Way } from './contender.js'
+import { layerBytes, randomWeight } from './rotation.js'
 import { takeTurns } from './turns.js'
 
 /** The speed of one way to run a Linear. */
@@ -34,18 +36,19 @@ export interface Result {
 export async function* measure(
   contenders: readonly Contender[],
   rooflines: Rooflines,
+  bits: Bits,
   shapes: readonly Shape[],
   rowCounts: readonly number[],
 ): AsyncGenerator<Result[]> {
   for (const shape of shapes) {
-    const first = randomFillSync(new Int8Array(shape.n * shape.k))
+    const first = randomWeight(shape.n * shape.k, bits)
     const loaded: Layers[] = []
     for (const contender of contenders) loaded.push(await contender.load(shape, first))
     for (const m of rowCounts) {
       const x = randomRows(m, shape.k)
       const ways: Way[][] = []
       for (const layers of loaded) ways.push(await layers.take(x))
-      yield await measureWays(ways, rooflines, shape, m, exactRow(first, x, shape))
+      yield await measureWays(ways, rooflines, { bits, shape, m }, exactRow(first, x, shape))
     }
     for (const layers of loaded) await layers.close()
   }
@@ -58,8 +61,7 @@ export async function* measure(
 async function measureWays(
   ways: Way[][],
   rooflines: Rooflines,
-  shape: Shape,
-  m: number,
+  { bits, shape, m }: { bits: Bits; shape: Shape; m: number },
   exact: Float64Array,
 ): Promise<Result[]> {
   const all = ways.flat()
@@ -80,7 +82,7 @@ async function measureWays(
     m,
     error: errors[i],
     micros: summarizeCalls(rounds[i]),
-    speed: boundSpeed(bound.unit, amount(shape, m), rounds[i], bound.name),
+    speed: boundSpeed(bound.unit, amount(shape, bits, m), rounds[i], bound.name),
     timesFirst: summarize(rounds[i].map((round, j) => median(round) / median(rounds[0][j]))),
   }))
 }
@@ -90,9 +92,9 @@ export function randomRows(m: number, k: number): Float32Array {
   return new Float32Array(randomFillSync(new Int8Array(m * k)))
 }
 
-/** Bytes of weights, counted as one byte each for every contender, or operations. */
-function amount({ k, n }: Shape, m: number): number {
-  return m === 1 ? k * n : 2 * m * k * n
+/** Bytes of weights, counted for every contender as dotpool has them, or operations. */
+function amount(shape: Shape, bits: Bits, m: number): number {
+  return m === 1 ? layerBytes(shape, bits) : 2 * m * shape.k * shape.n
 }
 
 function median({ micros }: Round): number {

@@ -1,11 +1,14 @@
 import { fileURLToPath } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Bits } from '../../dist/bench/models/bits.js'
 import { type Shape, shapes } from '../../dist/bench/runner.js'
 import { threadsOption } from '../../dist/src/cli/options.js'
 
 export interface Options {
   threads: number
   shapes: Shape[]
+  /** Of weights. */
+  bits: Bits
   rowCounts: number[]
   /** The folder to write to. */
   out: string
@@ -15,6 +18,7 @@ interface Flags {
   threads: number
   shape?: Shape[]
   rows?: number[]
+  bits: string
   out: string
 }
 
@@ -26,6 +30,7 @@ export const command = new Command('bench:peers')
   .description('time Linears against those of other runtimes, taking turns')
   .addOption(threadsOption())
   .option('--shape <KxN>', `one of ${shapeNames}; can be repeated (default: all)`, addShape)
+  .addOption(new Option('--bits <n>', 'of weights').choices(['8', '4']).default('8'))
   .option('--rows <m>', `can be repeated (default: ${rowCounts.join(', ')})`, addRows)
   .option('--out <folder>', 'where to write', fileURLToPath(new URL('results', import.meta.url)))
 
@@ -35,6 +40,7 @@ export function readOptions(): Options {
   return {
     threads: flags.threads,
     shapes: flags.shape ?? shapes,
+    bits: flags.bits === '4' ? 4 : 8,
     rowCounts: flags.rows ?? rowCounts,
     out: flags.out,
   }

@@ -1,9 +1,22 @@
 import { randomFillSync } from 'node:crypto'
+import type { Bits } from '../../dist/bench/models/bits.js'
 import { ROTATION_BYTES, type Shape } from '../../dist/bench/runner.js'
 
-/** How many layers of a shape exceed every cache, with `bytes` of weights each. */
-export function rotationLength({ k, n }: Shape, bytes = k * n): number {
-  return Math.ceil(ROTATION_BYTES / bytes)
+/** Bytes of a layer's weights: in four bits with one more for each 32. */
+export function layerBytes({ k, n }: Shape, bits: Bits): number {
+  return k * n * (bits === 8 ? 1 : 17 / 32)
+}
+
+/** How many layers of a shape exceed every cache. */
+export function rotationLength(shape: Shape, bits: Bits): number {
+  return Math.ceil(ROTATION_BYTES / layerBytes(shape, bits))
+}
+
+/** Random weights: int8 [length], of 4 bits from -8 to 7. */
+export function randomWeight(length: number, bits: Bits): Int8Array {
+  const weight = randomFillSync(new Int8Array(length))
+  if (bits === 4) for (let i = 0; i < length; i++) weight[i] >>= 4
+  return weight
 }
 
 /**
@@ -12,15 +25,26 @@ export function rotationLength({ k, n }: Shape, bytes = k * n): number {
  *
  * @param first the first layer's
  */
-export function* rotationWeights(first: Int8Array, count: number): Generator<Int8Array> {
+export function* rotationWeights(
+  first: Int8Array,
+  count: number,
+  bits: Bits,
+): Generator<Int8Array> {
   yield first
-  for (let i = 1; i < count; i++) yield randomFillSync(new Int8Array(first.length))
+  for (let i = 1; i < count; i++) yield randomWeight(first.length, bits)
 }
 
 /** Returns one element after the other, again and again. */
 export function inTurns<T>(elements: readonly T[]): () => T {
   let turn = 0
   return () => elements[turn++ % elements.length]
+}
+
+/** Nibbles of values from -8 to 7, two a byte, the first one low, as values from 0 to 15. */
+export function toNibbles(values: Int8Array): Uint8Array {
+  return Uint8Array.from({ length: values.length / 2 }, (_, i) => {
+    return (values[2 * i] + 8) | ((values[2 * i + 1] + 8) << 4)
+  })
 }
 
 /** [N, K] to [K, N]. */

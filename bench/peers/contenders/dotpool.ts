@@ -1,13 +1,20 @@
+import type { Bits } from '../../../dist/bench/models/bits.js'
+import type { Shape } from '../../../dist/bench/runner.js'
 import { Linear, type Pool, type Tensor } from '../../../dist/src/index.js'
 import { timeAsync, timeSync } from '../../../dist/src/measure/samples.js'
+import { INT4_GROUP } from '../../../dist/src/reference/int4.js'
 import { version } from '../../../dist/src/version.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
-import { inTurns, rotationLength, rotationWeights } from '../rotation.js'
+import { inTurns, rotationLength, rotationWeights, toNibbles } from '../rotation.js'
 
 /** This library: blocking the main thread, and leaving its event loop free, one call at a time. */
-export function dotpool(pool: Pool): Contender {
-  const linearOf = (weight: Int8Array, { k, n }: { k: number; n: number }) =>
-    Linear.fromInt8(pool, weight, WEIGHT_SCALE, { inFeatures: k, outFeatures: n })
+export function dotpool(pool: Pool, bits: Bits): Contender {
+  const linearOf = (weight: Int8Array, { k, n }: Shape) => {
+    const shape = { inFeatures: k, outFeatures: n }
+    if (bits === 8) return Linear.fromInt8(pool, weight, WEIGHT_SCALE, shape)
+    const multipliers = new Int8Array(n * Math.ceil(k / INT4_GROUP)).fill(1)
+    return Linear.fromInt4(pool, { nibbles: toNibbles(weight), multipliers }, WEIGHT_SCALE, shape)
+  }
   const sharedRows = (rows: Float32Array, k: number): Tensor<'float32'> => {
     const x = pool.tensor('float32', [rows.length / k, k])
     x.data.set(rows)
@@ -19,7 +26,7 @@ export function dotpool(pool: Pool): Contender {
     load: async (shape, first) => {
       const { k, n } = shape
       const linears: Linear[] = []
-      for (const weight of rotationWeights(first, rotationLength(shape))) {
+      for (const weight of rotationWeights(first, rotationLength(shape, bits), bits)) {
         linears.push(await linearOf(weight, shape))
       }
       const next = inTurns(linears)

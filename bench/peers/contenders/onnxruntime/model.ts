@@ -1,19 +1,25 @@
 import { readFileSync } from 'node:fs'
 import protobuf from 'protobufjs'
+import type { Bits } from '../../../../dist/bench/models/bits.js'
 import type { Shape } from '../../../../dist/bench/runner.js'
 import { WEIGHT_SCALE } from '../../contender.js'
-import { transpose } from '../../rotation.js'
+import { toNibbles, transpose } from '../../rotation.js'
 
 /*
  * ONNX models made in memory: parallel Linears that all take the same rows.
  */
 
 /**
- * Operators that quantise rows and multiply them by 8-bit weights. onnxruntime turns the standard operators
- * DynamicQuantizeLinear, MatMulInteger, Cast and Mul into the first of these.
+ * Operators that quantise rows and multiply them by weights, by the bits of these. onnxruntime turns the standard
+ * operators DynamicQuantizeLinear, MatMulInteger, Cast and Mul into the first of these. The numbers are how many weights
+ * of a channel share a scale: of 8 bits 256 are the fastest of 32 to 256.
  */
-export const operators = ['DynamicQuantizeMatMul', 'MatMulNBits'] as const
-export type Operator = (typeof operators)[number]
+export const operators = {
+  8: ['DynamicQuantizeMatMul', 'MatMulNBits, 256'],
+  4: ['MatMulNBits, 32', 'MatMulNBits, 128'],
+} as const satisfies Record<Bits, readonly string[]>
+
+export type Operator = (typeof operators)[Bits][number]
 
 /** A model and the files that it refers to. */
 export interface Model {
@@ -25,7 +31,7 @@ export interface Model {
 interface Recipe {
   weight: { type: number; dims: number[] }
   /** Converts int8 [N, K] to the layout of `weight`. */
-  arrange(weight: Int8Array): Int8Array
+  arrange(weight: Int8Array): Int8Array | Uint8Array
   /** Tensors that all layers share. */
   constants: object[]
   /** y = x W^T */
@@ -34,9 +40,6 @@ interface Recipe {
 
 /** TensorProto.DataType */
 const Type = { float32: 1, uint8: 2, int8: 3, int64: 7 } as const
-
-/** MatMulNBits: this many weights of a channel share a scale. The fastest of 32, 64, 128 and 256. */
-const BLOCK = 256
 
 const ModelProto = protobuf
   .parse(readFileSync(new URL('onnx.proto', import.meta.url), 'utf8'))
@@ -49,21 +52,27 @@ const recipes: Record<Operator, (shape: Shape) => Recipe> = {
     constants: [tensor('scale', Type.float32, [shape.n], scales(shape.n))],
     nodes: (w, y) => [microsoftNode('DynamicQuantizeMatMul', ['x', w, 'scale'], [y])],
   }),
-  MatMulNBits: ({ k, n }) => ({
-    weight: { type: Type.uint8, dims: [n, k / BLOCK, BLOCK] },
-    arrange: (weight) => weight.map((value) => value ^ 0x80),
-    constants: [tensor('scale', Type.float32, [(n * k) / BLOCK], scales((n * k) / BLOCK))],
+  'MatMulNBits, 256': matMulNBits(8, 256),
+  'MatMulNBits, 32': matMulNBits(4, 32),
+  'MatMulNBits, 128': matMulNBits(4, 128),
+}
+
+function matMulNBits(bits: Bits, block: number): (shape: Shape) => Recipe {
+  return ({ k, n }) => ({
+    weight: { type: Type.uint8, dims: [n, k / block, (block * bits) / 8] },
+    arrange: (weight) => (bits === 8 ? weight.map((value) => value ^ 0x80) : toNibbles(weight)),
+    constants: [tensor('scale', Type.float32, [(n * k) / block], scales((n * k) / block))],
     nodes: (w, y) => [
       microsoftNode('MatMulNBits', ['x', w, 'scale'], [y], {
         K: k,
         N: n,
-        bits: 8,
-        block_size: BLOCK,
+        bits,
+        block_size: block,
         // int8: rows are quantised, too
         accuracy_level: 4,
       }),
     ],
-  }),
+  })
 }
 
 /**
@@ -89,7 +98,11 @@ export function linearsModel(
   for (const values of weights) {
     const layer = externalData.length
     const [w, y] = [`w${layer}`, `y${layer}`]
-    externalData.push({ path: w, data: bytesOf(layer === 0 ? arrange(values) : values) })
+    const random = values.subarray(
+      0,
+      weight.dims.reduce((product, dim) => product * dim),
+    )
+    externalData.push({ path: w, data: bytesOf(layer === 0 ? arrange(values) : random) })
     graph.initializer.push(externalTensor(w, weight.type, weight.dims))
     graph.node.push(...nodes(w, y))
     if (layer > 0) {

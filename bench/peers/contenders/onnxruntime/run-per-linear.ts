@@ -1,22 +1,23 @@
 import { env, type InferenceSession } from 'onnxruntime-node'
+import type { Bits } from '../../../../dist/bench/models/bits.js'
 import type { Shape } from '../../../../dist/bench/runner.js'
 import { timeAsync } from '../../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender } from '../../contender.js'
 import { inTurns, rotationLength, rotationWeights } from '../../rotation.js'
-import { linearsModel } from './model.js'
+import { linearsModel, operators } from './model.js'
 import { createSession, matrixOf, type SessionSettings } from './session.js'
 
 /** onnxruntime in place of single Linears of a program: each is a session of its own. */
-export function runPerLinear(settings: SessionSettings): Contender {
+export function runPerLinear(settings: SessionSettings, bits: Bits): Contender {
   const name = `onnxruntime, a run each${settings.spinning ? '' : ', no spinning'}`
   const sessionOf = (shape: Shape, weight: Int8Array) =>
-    createSession(linearsModel('DynamicQuantizeMatMul', shape, [weight]), settings)
+    createSession(linearsModel(operators[bits][0], shape, [weight]), settings)
   return {
     name: 'onnxruntime-node',
     version: String(env.versions.node),
     load: async (shape, first) => {
       const sessions: InferenceSession[] = []
-      for (const weight of rotationWeights(first, rotationLength(shape))) {
+      for (const weight of rotationWeights(first, rotationLength(shape, bits), bits)) {
         sessions.push(await sessionOf(shape, weight))
       }
       const next = inTurns(sessions)

@@ -1,4 +1,5 @@
 import { env, type InferenceSession } from 'onnxruntime-node'
+import type { Bits } from '../../../../dist/bench/models/bits.js'
 import { timeAsync } from '../../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender } from '../../contender.js'
 import { rotationLength, rotationWeights } from '../../rotation.js'
@@ -9,15 +10,15 @@ import { createSession, matrixOf } from './session.js'
 const TRIAL = { millis: 0, calls: 3 }
 
 /** onnxruntime at its best: all layers in one `session.run`, by the fastest operator for the shape and the rows. */
-export function wholeRun(threads: number): Contender {
+export function wholeRun(threads: number, bits: Bits): Contender {
   return {
     name: 'onnxruntime-node',
     version: String(env.versions.node),
     load: async (shape, first) => {
-      const layers = rotationLength(shape)
+      const layers = rotationLength(shape, bits)
       const sessions: { operator: Operator; session: InferenceSession }[] = []
-      for (const operator of operators) {
-        const model = linearsModel(operator, shape, rotationWeights(first, layers))
+      for (const operator of operators[bits]) {
+        const model = linearsModel(operator, shape, rotationWeights(first, layers, bits))
         const session = await createSession(model, { threads, spinning: true })
         sessions.push({ operator, session })
       }

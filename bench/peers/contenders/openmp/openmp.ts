@@ -27,7 +27,7 @@ export async function openmp(threads: number): Promise<Contender> {
     load: async (shape, first) => {
       const { k, n } = shape
       const child = new LinearProcess(
-        spawn(program, [k, n, rotationLength(shape), WEIGHT_SCALE].map(String), {
+        spawn(program, [k, n, rotationLength(shape, 8), WEIGHT_SCALE].map(String), {
           env: { ...process.env, OMP_NUM_THREADS: String(threads) },
           stdio: ['pipe', 'pipe', 'inherit'],
         }),
