@@ -36,6 +36,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
    * @param outFeatures N
    * @param inFeatures K
    * @param bias float32 [N], copied
+   * @param data the weights as {@link data} has them, where workers see them; referenced without a copy
    * @throws ArgumentError if an argument does not fit
    */
   constructor(
@@ -44,6 +45,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
     outFeatures: number,
     inFeatures: number,
     bias?: Float32Array | undefined,
+    data?: TensorData[T],
   ) {
     if (type !== 'float32' && type !== 'bfloat16') {
       throw new ArgumentError('type', "'float32' or 'bfloat16'", describe(type))
@@ -56,7 +58,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
     this.type = type
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
-    this.data = pool.memory.array(type, outFeatures * denseStride(inFeatures))
+    this.data = data ?? pool.memory.array(type, outFeatures * denseStride(inFeatures))
     if (bias !== undefined) {
       this.bias = pool.memory.array('float32', outFeatures)
       this.bias.set(bias)

@@ -95,10 +95,37 @@ function bytesOfTiles(type: WeightType, { inFeatures, outFeatures }: WeightShape
   return (type === 'int4' ? int4TileBytes : tileBytes)(outFeatures, inFeatures)
 }
 
+/** Sizes of what a {@link Weight} consists of: of its tiles in bytes, of all else in channels. */
+export function weightParts(
+  shape: WeightShape,
+  type: WeightType,
+): { tiles: number; channels: number } {
+  return { tiles: bytesOfTiles(type, shape), channels: paddedN(shape.outFeatures) }
+}
+
 /** The memory of a {@link Weight}, bytes. */
 export function weightBytes(shape: WeightShape, bias: boolean, type: WeightType = 'int8'): number {
-  const perChannel = bias ? 3 : 2
-  return bytesOfTiles(type, shape) + perChannel * 4 * paddedN(shape.outFeatures)
+  const { tiles, channels } = weightParts(shape, type)
+  return tiles + (bias ? 3 : 2) * 4 * channels
+}
+
+/** The arrays of a {@link Weight}, where workers see them. */
+export type WeightArrays = Pick<Weight, 'tiles' | 'colSum' | 'scale' | 'bias'>
+
+function newArrays(
+  { memory }: Pool,
+  { bias, ...shape }: LinearOptions,
+  type: WeightType,
+): WeightArrays {
+  const { tiles, channels } = weightParts(shape, type)
+  const biases = bias && memory.array('float32', channels)
+  if (bias !== undefined) biases?.set(bias)
+  return {
+    tiles: memory.array('int8', tiles),
+    colSum: memory.array('int32', channels),
+    scale: memory.array('float32', channels),
+    bias: biases,
+  }
 }
 
 /** Packed weights, and the scales and biases of the epilogue, in shared memory. Read-only once packed. */
@@ -119,23 +146,25 @@ export class Weight {
   /** Their addresses for C; 0 without a bias. */
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
-  /** Allocates memory for weights of this shape. */
+  /**
+   * Allocates memory for weights of this shape.
+   *
+   * @param arrays instead, if they are packed already
+   */
   constructor(
     pool: Pool,
-    { inFeatures, outFeatures, bias, outliers = 0 }: LinearOptions,
+    options: LinearOptions,
     type: WeightType = 'int8',
+    arrays: WeightArrays = newArrays(pool, options, type),
   ) {
     this.type = type
-    this.inFeatures = inFeatures
-    this.outFeatures = outFeatures
-    this.outliers = outliers
-    this.tiles = pool.memory.array('int8', bytesOfTiles(type, this))
-    this.colSum = pool.memory.array('int32', paddedN(outFeatures))
-    this.scale = pool.memory.array('float32', paddedN(outFeatures))
-    if (bias !== undefined) {
-      this.bias = pool.memory.array('float32', paddedN(outFeatures))
-      this.bias.set(bias)
-    }
+    this.inFeatures = options.inFeatures
+    this.outFeatures = options.outFeatures
+    this.outliers = options.outliers ?? 0
+    this.tiles = arrays.tiles
+    this.colSum = arrays.colSum
+    this.scale = arrays.scale
+    this.bias = arrays.bias
     this.addresses = {
       tiles: pool.addressOf(this.tiles),
       colSum: pool.addressOf(this.colSum),

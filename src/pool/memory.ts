@@ -68,6 +68,8 @@ export class Memory {
   /**
    * Tells that arrays of so many bytes are no longer referenced. V8 does not count shared memory when it decides whether
    * to collect garbage, so much of it could stay for hours.
+   *
+   * @param byteLength Infinity for what is to go at once, such as an open file
    */
   discard(byteLength: number): void {
     const before = this.#discardedBytes

@@ -1,0 +1,25 @@
+/** What keeps each mapping: the buffers of its views. */
+const mappings = new WeakMap<ArrayBuffer, FileMapping>()
+
+/**
+ * A file in memory, read-only: to write to it ends the process. It is unmapped once neither this object nor any buffer of
+ * {@link view} is referenced, as all other memory of weights is freed: so nobody can read it any more.
+ */
+export class FileMapping {
+  /** Of the file. */
+  readonly byteLength: number
+  readonly #bufferAt: (offset: number, byteLength: number) => ArrayBuffer
+
+  /** @param bufferAt makes a buffer over bytes of the mapping, which it does not keep */
+  constructor(byteLength: number, bufferAt: (offset: number, byteLength: number) => ArrayBuffer) {
+    this.byteLength = byteLength
+    this.#bufferAt = bufferAt
+  }
+
+  /** Bytes of the file, in a buffer of their own. Not the same ones twice: V8 wants one buffer for them at a time. */
+  view(offset: number, byteLength: number): Uint8Array<ArrayBuffer> {
+    const buffer = this.#bufferAt(offset, byteLength)
+    mappings.set(buffer, this)
+    return new Uint8Array(buffer)
+  }
+}
