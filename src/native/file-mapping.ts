@@ -8,17 +8,24 @@ const mappings = new WeakMap<ArrayBuffer, FileMapping>()
 export class FileMapping {
   /** Of the file. */
   readonly byteLength: number
-  readonly #bufferAt: (offset: number, byteLength: number) => ArrayBuffer
+  /** Of the first byte. */
+  readonly address: number
+  readonly #bufferAt: (address: number, byteLength: number) => ArrayBuffer
 
-  /** @param bufferAt makes a buffer over bytes of the mapping, which it does not keep */
-  constructor(byteLength: number, bufferAt: (offset: number, byteLength: number) => ArrayBuffer) {
+  /** @param bufferAt makes a buffer over memory of the mapping, which it does not keep */
+  constructor(
+    address: number,
+    byteLength: number,
+    bufferAt: (address: number, byteLength: number) => ArrayBuffer,
+  ) {
+    this.address = address
     this.byteLength = byteLength
     this.#bufferAt = bufferAt
   }
 
   /** Bytes of the file, in a buffer of their own. Not the same ones twice: V8 wants one buffer for them at a time. */
   view(offset: number, byteLength: number): Uint8Array<ArrayBuffer> {
-    const buffer = this.#bufferAt(offset, byteLength)
+    const buffer = this.#bufferAt(this.address + offset, byteLength)
     mappings.set(buffer, this)
     return new Uint8Array(buffer)
   }

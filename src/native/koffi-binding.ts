@@ -61,11 +61,10 @@ export function bindLibrary(path: string): Native {
       const words = new BigUint64Array(MappingLayout.words / 2)
       const problem: number = mapFile(path, words)
       if (problem !== 0) throw new Error(`cannot be mapped: ${systemErrorOf(problem)}`)
-      const base = Number(words[MappingLayout.address / 2])
-      const byteLength = Number(words[MappingLayout.bytes / 2])
-      const mapping = new FileMapping(byteLength, (offset, length) =>
-        api.view(base + offset, length),
+      const [start, byteLength] = [MappingLayout.address, MappingLayout.bytes].map((at) =>
+        Number(words[at / 2]),
       )
+      const mapping = new FileMapping(start, byteLength, (at, length) => api.view(at, length))
       unmapped.register(mapping, words)
       return mapping
     },

@@ -108,6 +108,14 @@ export class Memory {
   }
 }
 
+/** An array where workers see it, and where C finds it. */
+export interface Placed<A> {
+  /** 0 without native code. */
+  readonly address: number
+  /** Made when it is read first, where only C need know it: V8 collects garbage for every view of foreign memory. */
+  readonly array: A
+}
+
 /** The first `length` elements of `bytes`, as an array of the type. */
 export function viewAs<T extends TensorType>(
   type: T,

@@ -37,11 +37,23 @@ export interface PackedTied {
 
 export type PackedLinear = PackedWeight | PackedDense | PackedTied
 
+/** What parsing the files about text has found: the tokens, if there is a tokenizer. */
+export interface PackedTokens {
+  readonly bytes: Span
+  /** uint32 of each token. */
+  readonly ends: Span
+  readonly dropsFirstSpace: boolean
+  /** Null where there is no bound. */
+  readonly unitsPerToken: number | null
+}
+
 /** The header's JSON. */
 export interface HeaderJson {
   /** As config.json has it, with all end-of-sequence tokens. */
   readonly config: object
   readonly texts: Readonly<Partial<Record<keyof TextFiles, Span>>>
+  readonly hasTemplate: boolean
+  readonly tokens?: PackedTokens | undefined
   readonly embedding: PackedDense
   readonly norms: Readonly<Record<string, Span>>
   readonly linears: Readonly<Record<string, PackedLinear>>
@@ -54,6 +66,8 @@ export interface PackedHeader {
   readonly config: ModelConfig
   readonly configJson: object
   readonly texts: ReadonlyMap<keyof TextFiles, Span>
+  readonly hasTemplate: boolean
+  readonly tokens: PackedTokens | undefined
   readonly embedding: PackedDense
   readonly norms: ReadonlyMap<string, Span>
   readonly linears: ReadonlyMap<string, PackedLinear>
@@ -95,6 +109,8 @@ export function parseHeader(file: string, bytes: Uint8Array, dataBytes: number):
     config,
     configJson,
     texts: readTexts(fields.required('texts'), spans),
+    hasTemplate: fields.boolean('hasTemplate', false),
+    tokens: readTokens(fields.object('tokens'), spans),
     embedding: readDense(fields.required('embedding'), vocabulary, false, spans),
     norms: readNorms(fields.required('norms'), config, spans),
     linears: readLinears(fields.required('linears'), config, spans, file),
@@ -111,6 +127,17 @@ function readTexts(fields: Fields, spans: Spans): Map<keyof TextFiles, Span> {
     texts.set(name as keyof TextFiles, spans.read(fields, name, { most: limit }))
   }
   return texts
+}
+
+function readTokens(fields: Fields | undefined, spans: Spans): PackedTokens | undefined {
+  if (fields === undefined) return undefined
+  const most = textLimits['tokenizer.json']
+  return {
+    bytes: spans.read(fields, 'bytes', { most }),
+    ends: spans.read(fields, 'ends', { most }),
+    dropsFirstSpace: fields.boolean('dropsFirstSpace', false),
+    unitsPerToken: fields.optional('unitsPerToken') ?? null,
+  }
 }
 
 function readNorms(fields: Fields, config: ModelConfig, spans: Spans): Map<string, Span> {

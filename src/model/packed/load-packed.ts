@@ -39,7 +39,8 @@ export async function loadPacked(
   options.signal?.throwIfAborted()
   const arrays = new PackedArrays(pool, packed, options)
   const network = await toNetwork(pool, file, header, arrays, settings.outliers)
-  const texts = await Texts.open(textSourceOf(file, await packed.texts()))
+  const source = textSourceOf(file, await packed.texts())
+  const texts = await Texts.parsed(source, await packed.textContents())
   texts.endWith(pool)
   const { byteLength } = packed
   options.onProgress?.(byteLength, byteLength)
@@ -87,7 +88,9 @@ async function toNetwork(
   const vocabulary = { outFeatures: config.vocabSize, inFeatures: config.hiddenSize }
   const embedding = await toDense(pool, arrays, header.embedding, vocabulary)
   const norms = new Map<string, Float32Array>()
-  for (const [name, span] of header.norms) norms.set(name, await arrays.get('float32', span))
+  for (const [name, span] of header.norms) {
+    norms.set(name, (await arrays.get('float32', span)).array)
+  }
   const linears = new Map<string, ModelLinear>()
   for (const [name, packed] of header.linears) {
     const spec = specs.get(name) as LinearSpec
@@ -103,8 +106,8 @@ async function toDense(
   { outFeatures, inFeatures }: Pick<LinearSpec, 'outFeatures' | 'inFeatures'>,
 ): Promise<DenseWeight> {
   const biases = bias && (await arrays.get('float32', bias))
-  const values = await arrays.get(type, data)
-  return new DenseWeight(pool, type, outFeatures, inFeatures, biases, values)
+  const placed = await arrays.get(type, data)
+  return new DenseWeight(pool, type, outFeatures, inFeatures, biases?.array, placed)
 }
 
 async function toModelLinear(

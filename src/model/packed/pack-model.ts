@@ -13,7 +13,7 @@ import type { ModelLinear } from '../decoder/model-linear.js'
 import type { Network } from '../decoder/network.js'
 import { unlessMissing } from '../json/files.js'
 import type { Texts } from '../text/texts.js'
-import type { TextFiles } from '../text/thread/service.js'
+import type { TextContents, TextFiles } from '../text/thread/service.js'
 import {
   encodeHeader,
   type HeaderJson,
@@ -57,7 +57,10 @@ export async function packModel(
   const options = checkOptions(given, readOptions)
   const files = await texts.files()
   const plan = new ArrayPlan()
-  const header = planHeader(network, files, plan)
+  const header = {
+    ...planTexts(files, texts.contents, plan),
+    ...planWeights(network, plan),
+  }
   const config = await configOf(folder, network)
   await checkTarget(file)
   const target = resolve(file)
@@ -108,22 +111,33 @@ class ArrayPlan {
   }
 }
 
-function planHeader(
-  { embedding, norms, linears }: Network,
+function planTexts(
   texts: TextFiles,
+  { tokens, hasTemplate }: TextContents,
   plan: ArrayPlan,
-): Omit<HeaderJson, 'config' | 'checksum'> {
-  const files = Object.entries<Uint8Array | undefined>({ ...texts })
-  const addEach = <T extends ArrayBufferView>(arrays: Iterable<[string, T | undefined]>) =>
-    Object.fromEntries(
-      Array.from(arrays).flatMap(([name, array]) =>
-        array === undefined ? [] : [[name, plan.add(array)]],
-      ),
-    )
+): Pick<HeaderJson, 'texts' | 'hasTemplate' | 'tokens'> {
+  const files = Object.entries<Uint8Array | undefined>({ ...texts }).flatMap(([name, bytes]) =>
+    bytes === undefined ? [] : [[name, plan.add(bytes)]],
+  )
   return {
-    texts: addEach(files),
-    norms: addEach(norms),
+    texts: Object.fromEntries(files),
+    hasTemplate,
+    tokens: tokens && {
+      bytes: plan.add(tokens.bytes),
+      ends: plan.add(tokens.ends),
+      dropsFirstSpace: tokens.dropsFirstSpace,
+      unitsPerToken: tokens.unitsPerToken === Infinity ? null : tokens.unitsPerToken,
+    },
+  }
+}
+
+function planWeights(
+  { embedding, norms, linears }: Network,
+  plan: ArrayPlan,
+): Pick<HeaderJson, 'embedding' | 'norms' | 'linears'> {
+  return {
     embedding: planDense(embedding, plan),
+    norms: Object.fromEntries(Array.from(norms, ([name, norm]) => [name, plan.add(norm)])),
     linears: Object.fromEntries(
       Array.from(linears, ([name, linear]) => [name, planLinear(linear, embedding, plan)]),
     ),

@@ -1,6 +1,7 @@
 import { FormatError } from '../../errors.js'
+import { lazily } from '../../lazily.js'
 import type { FileMapping } from '../../native/file-mapping.js'
-import { viewAs } from '../../pool/memory.js'
+import { type Placed, viewAs } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import { arrayOf, type TensorData, type TensorType } from '../../tensor.js'
 import type { ReadOptions } from '../checkpoint/tensor-file.js'
@@ -29,12 +30,18 @@ export class PackedArrays {
   }
 
   /** Each is asked for once. */
-  async get<T extends TensorType>(type: T, span: Span): Promise<TensorData[T]> {
+  async get<T extends TensorType>(type: T, span: Span): Promise<Placed<TensorData[T]>> {
     const [offset, byteLength] = span
     const length = byteLength / arrayOf[type].BYTES_PER_ELEMENT
-    const { dataStart } = this.#packed
-    const mapped = this.#mapping?.view(dataStart + offset, byteLength)
-    return viewAs(type, mapped ?? (await this.#read(span)), length)
+    const mapping = this.#mapping
+    if (mapping === undefined) {
+      const array = viewAs(type, await this.#read(span), length)
+      return { address: this.#pool.addressOf(array), array }
+    }
+    const at = this.#packed.dataStart + offset
+    const placed = { address: mapping.address + at } as Placed<TensorData[T]>
+    lazily(placed, 'array', () => viewAs(type, mapping.view(at, byteLength), length))
+    return placed
   }
 
   async #read(span: Span): Promise<Uint8Array> {

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
 import { FormatError } from '../../errors.js'
 import type { ReadOptions } from '../checkpoint/tensor-file.js'
 import { isFile, openFile, readFully } from '../json/files.js'
-import type { TextFiles } from '../text/thread/service.js'
-import { type PackedHeader, parseHeader, type Span } from './header.js'
+import type { TextContents, TextFiles } from '../text/thread/service.js'
+import type { TokenTableData } from '../text/token-table.js'
+import { type PackedHeader, type PackedTokens, parseHeader, type Span } from './header.js'
 import { checkHeader, dataStart, hasMagic, PREAMBLE_BYTES, readPreamble } from './preamble.js'
 
 /** Read at a time, bytes. */
@@ -93,6 +95,29 @@ export class PackedFile {
       files.set(name, bytes)
     }
     return files
+  }
+
+  /** What parsing these files has found; for this thread alone. */
+  async textContents(): Promise<TextContents> {
+    const { texts, tokens, hasTemplate } = this.header
+    const template = texts.has('chat_template.jinja')
+      ? 'chat_template.jinja'
+      : 'tokenizer_config.json'
+    return {
+      tokens: tokens && (await this.#tokens(tokens)),
+      hasTemplate,
+      templateFile: join(this.file, template),
+      eosTokenIds: [],
+    }
+  }
+
+  async #tokens(tokens: PackedTokens): Promise<TokenTableData> {
+    const { dropsFirstSpace, unitsPerToken } = tokens
+    const bytes = new Uint8Array(tokens.bytes[1])
+    const ends = new Uint32Array(Math.floor(tokens.ends[1] / Uint32Array.BYTES_PER_ELEMENT))
+    await this.read(tokens.bytes, bytes)
+    await this.read(tokens.ends, new Uint8Array(ends.buffer))
+    return { bytes, ends, dropsFirstSpace, unitsPerToken: unitsPerToken ?? Infinity }
   }
 
   /**
