@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../include/dotpool.h"
 #include "tester.h"
 #include "tests.h"
 
