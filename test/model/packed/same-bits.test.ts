@@ -110,6 +110,22 @@ it('comes from GGUF, too', async () => {
   expectSameBits(await logitsOf(packed, ids), await logitsOf(model, ids))
 })
 
+it.each<[string, MadeCheckpoint, LoadOptions]>([
+  ['in int8', qwen2, { quantize: 'w8a8', skip: ['down_proj'] }],
+  ['in four bits', qwen3, { quantize: 'w4a8' }],
+  ['with a tied head in int8', tied, { quantize: 'w8a8' }],
+  ['with a tied head in float', tied, { quantize: 'w8a8', skip: ['lm_head'] }],
+])('can be saved as a checkpoint again: %s', async (_, made, options) => {
+  await using folder = await temporaryFolder()
+  await using pool = await Pool.create({ threads: 2 })
+  const file = await packMade(pool, folder.path, made, options)
+  using packed = await Model.load(pool, file)
+  const saved = join(folder.path, 'saved')
+  await packed.save(saved)
+  using model = await Model.load(pool, saved, { kv: 'bfloat16', skip: options.skip })
+  expectSameBits(await logitsOf(model, ids), await logitsOf(packed, ids))
+})
+
 it('can be quantised and packed again', async () => {
   await using folder = await temporaryFolder()
   await using pool = await Pool.create({ threads: 2 })
