@@ -93,5 +93,7 @@ export function bindLibrary(path: string): Native {
 
 /** What the system calls an error of C. */
 function systemErrorOf(problem: number): string {
-  return process.platform === 'win32' ? `system error ${problem}` : getSystemErrorName(-problem)
+  if (process.platform === 'win32') return `system error ${problem}`
+  const name = getSystemErrorName(-problem)
+  return name === 'EAGAIN' ? 'another process has locked it, to write to it' : name
 }

@@ -38,13 +38,18 @@ export async function loadPacked(
   if (options.verify) await packed.verify(options)
   options.signal?.throwIfAborted()
   const arrays = new PackedArrays(pool, packed, options)
-  const network = await toNetwork(pool, file, header, arrays, settings.outliers)
-  const source = textSourceOf(file, await packed.texts())
-  const texts = await Texts.parsed(source, await packed.textContents())
-  texts.endWith(pool)
-  const { byteLength } = packed
-  options.onProgress?.(byteLength, byteLength)
-  return { pool, network, ...settings, folder: file, texts, isMapped: arrays.isMapped }
+  try {
+    const network = await toNetwork(pool, file, header, arrays, settings.outliers)
+    const source = textSourceOf(file, await packed.texts())
+    const texts = await Texts.parsed(source, await packed.textContents())
+    texts.endWith(pool)
+    const { byteLength } = packed
+    options.onProgress?.(byteLength, byteLength)
+    return { pool, network, ...settings, folder: file, texts, isMapped: arrays.isMapped }
+  } catch (error) {
+    pool.memory.discard(Infinity)
+    throw error
+  }
 }
 
 /**

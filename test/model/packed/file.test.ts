@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
@@ -13,7 +13,7 @@ import { expectSameBits } from '../../support/reference.js'
 import { errorOf, until } from '../../support/threads.js'
 import { expectNothingOpen } from '../open-files.js'
 import { randomCheckpoint } from '../random-checkpoint.js'
-import { collect, fixture, logitsOf, temporaryFolder } from '../support.js'
+import { collect, expectFormatError, fixture, logitsOf, temporaryFolder } from '../support.js'
 import { mappingsOf, packMade } from './support.js'
 
 needLibrary()
@@ -104,6 +104,19 @@ describe.runIf(isLinux)('a mapped file', () => {
     )
     expect(await logitsOf(after, ids)).not.toEqual(logits)
   })
+})
+
+const hasFlock = isLinux && spawnSync('flock', ['--version']).status === 0
+
+it.runIf(hasFlock)('is refused while another process has it locked to write to it', async () => {
+  const script = ['-x', file, '-c', 'echo locked && cat']
+  const child = spawn('flock', script, { stdio: ['pipe', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  await expectFormatError(Model.load(pool, file), /another process has locked it/)
+  child.stdin.end()
+  await once(child, 'exit')
+  using _model = await Model.load(pool, file)
+  expect(spawnSync('flock', ['-n', '-x', file, 'true']).status).toBe(1)
 })
 
 describe('packing', () => {
