@@ -434,11 +434,11 @@ typedef struct dp_mapping {
 } dp_mapping;
 
 /*
- * Maps a whole regular file, read-only, in memory that all processes share which map it. `path` is UTF-8. The file stays
- * open and locked against writers until dp_unmap_file: on Windows for all, elsewhere for those who ask for a lock (flock).
- * Whoever shortens it all the same makes reads behind its new end fail, with a signal that ends the process. Returns 0, or
- * the errno: EINVAL for what is empty or no regular file, EWOULDBLOCK for one that a writer has locked, ENOTSUP where
- * files cannot be mapped; on Windows what GetLastError() says.
+ * Maps a whole file, read-only, in memory that all processes share which map it. `path` is UTF-8. The file stays open
+ * and locked against writers until dp_unmap_file: on Windows for all, elsewhere for those who ask for a lock (flock).
+ * Whoever shortens it all the same makes reads behind its new end fail, with a signal that ends the process. Returns 0,
+ * or the errno: EINVAL for an empty file, EWOULDBLOCK for one that a writer has locked, ENOTSUP where files cannot be
+ * mapped; on Windows what GetLastError() says.
  */
 DP_EXPORT int dp_map_file(const char *path, dp_mapping *mapping);
 
