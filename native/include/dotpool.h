@@ -426,6 +426,25 @@ DP_EXPORT uint64_t dp_region_row_stride(const dp_region *region, uint32_t k);
 /* Asks for huge pages in [address, address + bytes). Returns 0, or the errno. */
 DP_EXPORT int dp_advise_huge_pages(void *address, uint64_t bytes);
 
+/* A file in memory, for as long as it is mapped. */
+typedef struct dp_mapping {
+  uint64_t address; /* of the first byte, at the start of a page */
+  uint64_t bytes;   /* of the file */
+  uint64_t file;    /* what the system knows the open file by */
+} dp_mapping;
+
+/*
+ * Maps a whole file, read-only, in memory that all processes share which map it. `path` is UTF-8. The file stays open
+ * and locked against writers until dp_unmap_file: on Windows for all, elsewhere for those who ask for a lock (flock).
+ * Whoever shortens it all the same makes reads behind its new end fail, with a signal that ends the process. Returns 0,
+ * or the errno: EINVAL for an empty file, EWOULDBLOCK for one that a writer has locked, ENOTSUP where files cannot be
+ * mapped; on Windows what GetLastError() says.
+ */
+DP_EXPORT int dp_map_file(const char *path, dp_mapping *mapping);
+
+/* Unmaps a file of dp_map_file and closes it. Nobody may read it any more. */
+DP_EXPORT void dp_unmap_file(const dp_mapping *mapping);
+
 /* Lets the calling thread run on these CPUs only. Returns 0, or the errno: ENOSYS where there is no way. */
 DP_EXPORT int dp_pin_thread(const uint32_t *cpus, uint32_t count);
 

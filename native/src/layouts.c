@@ -223,3 +223,8 @@ OFFSET(dp_region, kernels, 200);
 OFFSET(dp_region, pace, 256);
 OFFSET(dp_region, workers, 448);
 OFFSET(dp_region, ring, 49792);
+
+SIZE(dp_mapping, 24);
+OFFSET(dp_mapping, address, 0);
+OFFSET(dp_mapping, bytes, 8);
+OFFSET(dp_mapping, file, 16);

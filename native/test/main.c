@@ -54,6 +54,7 @@ int main(void) {
   seed_random(seed);
 
   test_abi();
+  test_map_file();
   const char *isa;
   for (uint32_t i = 0; (isa = dp_isa_name(i)) != NULL; i++) {
     if (dp_isa_obstacle(i) != NULL) {

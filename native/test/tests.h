@@ -3,6 +3,7 @@
 #define DP_TESTS_H
 
 void test_abi(void);
+void test_map_file(void);
 void test_load_row(void);
 void test_quantize_row(void);
 void test_outliers(void);

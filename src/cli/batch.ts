@@ -54,7 +54,7 @@ export const batchCommand = new Command('batch')
   .addOption(
     new Option(
       '--model <[name=]path>',
-      'a checkpoint folder, or a GGUF file, and what requests call it; can be repeated',
+      'a checkpoint folder, a GGUF file or a packed model, and what requests call it; can be repeated',
     ).argParser(namedModel),
   )
   .option(

@@ -7,6 +7,7 @@ import { chatCommand } from './chat.js'
 import { doctorCommand } from './doctor.js'
 import { evalCommand } from './eval.js'
 import { generateCommand } from './generate.js'
+import { packCommand } from './pack.js'
 import { quantizeCommand } from './quantize.js'
 import { reportError } from './report-error.js'
 import { serveCommand } from './serve.js'
@@ -19,6 +20,7 @@ const program = new Command('dotpool')
   .addCommand(serveCommand)
   .addCommand(batchCommand)
   .addCommand(quantizeCommand)
+  .addCommand(packCommand)
   .addCommand(evalCommand)
   .addCommand(doctorCommand)
   .addCommand(benchCommand)

@@ -9,8 +9,8 @@ import { collect, number, threadsOption } from './options.js'
 
 /** The options of a command that runs a model. */
 export interface ModelFlags
-  extends Pick<LoadOptions, 'quantize' | 'skip' | 'outliers' | 'kv' | 'maxContext'> {
-  /** The checkpoint's folder, or a GGUF file. */
+  extends Pick<LoadOptions, 'quantize' | 'skip' | 'outliers' | 'kv' | 'maxContext' | 'verify'> {
+  /** The checkpoint's folder, or a GGUF file, or a packed model. */
   model: string
   threads: number
 }
@@ -19,7 +19,7 @@ export interface ModelFlags
 export function modelOption(): Option {
   return new Option(
     '--model <path>',
-    'a checkpoint folder in the Hugging Face layout, or a GGUF file',
+    'a checkpoint folder in the Hugging Face layout, a GGUF file, or what `dotpool pack` wrote',
   ).argParser(checkpointPath)
 }
 
@@ -53,14 +53,18 @@ export function runOptions(): Option[] {
       '--max-context <n>',
       'the most tokens of a sequence (default: what the model was trained for)',
     ).argParser(number),
+    new Option(
+      '--verify',
+      'compare the weights of a packed model with their checksum, which reads all of them',
+    ),
     threadsOption(),
   ]
 }
 
 /** Converts flags to the library's options. */
 export function toLoadOptions(flags: ModelFlags): LoadOptions {
-  const { quantize, skip, outliers, kv, maxContext } = flags
-  return { quantize, skip, outliers, kv, maxContext }
+  const { quantize, skip, outliers, kv, maxContext, verify } = flags
+  return { quantize, skip, outliers, kv, maxContext, verify }
 }
 
 /** Reads the path of a checkpoint. The library says what is wrong inside of it. */
@@ -69,6 +73,6 @@ export function checkpointPath(path: string): string {
   if (existsSync(path) && statSync(path).isFile()) return path
   const wrong = existsSync(path) ? 'It has no config.json.' : 'There is no such folder or file.'
   throw new InvalidArgumentError(
-    `${wrong} A checkpoint is a folder with config.json, tokenizer.json and safetensors, or a GGUF file.`,
+    `${wrong} A checkpoint is a folder with config.json, tokenizer.json and safetensors, a GGUF file, or a packed model.`,
   )
 }

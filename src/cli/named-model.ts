@@ -12,7 +12,7 @@ export interface NamedPath {
 export function namedModel(text: string, others: NamedPath[] = []): NamedPath[] {
   const at = text.indexOf('=')
   const path = checkpointPath(text.slice(at + 1))
-  const name = at > 0 ? text.slice(0, at) : basename(path, '.gguf')
+  const name = at > 0 ? text.slice(0, at) : basename(path).replace(/\.(gguf|dotpool)$/, '')
   if (others.some((other) => other.name === name)) {
     throw new InvalidArgumentError(`Another model is called ${name}; name this one by name=path.`)
   }

@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises'
 import { Argument, Command, Option } from 'commander'
 import { bytes, duration } from '../measure/quantities.js'
 import { Checkpoint } from '../model/checkpoint/checkpoint.js'
 import { checkEmpty } from '../model/checkpoint/save.js'
 import { readText } from '../model/json/files.js'
 import type { Model } from '../model/model.js'
+import { isPacked } from '../model/packed/packed-file.js'
 import { type QuantizeOptions, quantizeLinears } from '../model/replace.js'
 import { Pool } from '../pool/pool.js'
 import { interruptible } from './interrupt.js'
@@ -84,6 +86,7 @@ async function quantizeLoaded(
 }
 
 async function tensorBytes(folder: string): Promise<number> {
+  if (await isPacked(folder)) return (await stat(folder)).size
   await using checkpoint = await Checkpoint.open(folder)
   return checkpoint.dataBytes
 }

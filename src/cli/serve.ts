@@ -67,7 +67,7 @@ export const serveCommand = new Command('serve')
   .addOption(
     new Option(
       '--model <[name=]path>',
-      'a checkpoint folder, or a GGUF file, and what requests call it; can be repeated',
+      'a checkpoint folder, a GGUF file or a packed model, and what requests call it; can be repeated',
     ).argParser(namedModel),
   )
   .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')

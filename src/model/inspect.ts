@@ -7,7 +7,17 @@ import { denseTypeOf } from './checkpoint/stored-dense.js'
 import { freezeConfig, type ModelConfig } from './config/config.js'
 import { EMBEDDING, normSizes } from './config/parameters.js'
 import { maxPagesOf, pageBytesOf } from './decoder/page.js'
-import { type LoadOptions, loadOptions, type Plan, planModel } from './load.js'
+import {
+  type LoadOptions,
+  loadOptions,
+  type Plan,
+  planModel,
+  planRun,
+  type RunPlan,
+} from './load.js'
+import { quantizationOf } from './packed/header.js'
+import { checkFormats } from './packed/load-packed.js'
+import { isPacked, PackedFile } from './packed/packed-file.js'
 
 /** What a checkpoint takes once it is loaded. */
 export interface ModelInfo {
@@ -24,20 +34,28 @@ export interface ModelInfo {
 export async function inspectModel(folder: string, given: LoadOptions): Promise<ModelInfo> {
   checkPath('folder', folder)
   const options = checkOptions(given, loadOptions)
+  if (await isPacked(folder)) return await inspectPacked(folder, options)
   await using checkpoint = await Checkpoint.open(folder)
-  const { config } = checkpoint
   const plan = planModel(checkpoint, options)
-  const { maxContext, cacheType } = plan
-  const pageBytes = pageBytesOf(config, cacheType)
-  return {
-    config: freezeConfig(config),
-    maxContext,
-    parameterBytes: parameterBytes(checkpoint, plan),
-    kvBytes: maxPagesOf(maxContext, plan.kvBytes, pageBytes) * pageBytes,
-  }
+  return infoOf(checkpoint.config, plan, parameterBytes(checkpoint, plan))
 }
 
-/** What `loadParts` allocates. */
+async function inspectPacked(file: string, options: LoadOptions): Promise<ModelInfo> {
+  await using packed = await PackedFile.open(file)
+  const { header } = packed
+  checkFormats(file, header, options)
+  const plan = planRun(header.config, quantizationOf(header.linears.values()), options)
+  return infoOf(header.config, plan, packed.byteLength - packed.dataStart)
+}
+
+function infoOf(config: ModelConfig, plan: RunPlan, parameterBytes: number): ModelInfo {
+  const { maxContext, cacheType } = plan
+  const pageBytes = pageBytesOf(config, cacheType)
+  const kvBytes = maxPagesOf(maxContext, plan.kvBytes, pageBytes) * pageBytes
+  return { config: freezeConfig(config), maxContext, parameterBytes, kvBytes }
+}
+
+/** What `loadCheckpoint` allocates. */
 function parameterBytes(checkpoint: Checkpoint, { specs, formatOf }: Plan): number {
   const { config } = checkpoint
   const typeOf = (tensor: string) => denseTypeOf(checkpoint.dtype(tensor))

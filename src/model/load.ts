@@ -1,15 +1,8 @@
 import { freemem } from 'node:os'
-import {
-  ArgumentError,
-  checkBoolean,
-  checkInteger,
-  checkPath,
-  describe,
-  FormatError,
-} from '../errors.js'
+import { ArgumentError, checkBoolean, checkInteger, describe, FormatError } from '../errors.js'
 import { type CacheType, cacheTypes } from '../layouts/kv-page.js'
-import { checkOptions, type OptionNames } from '../options.js'
-import { checkPool, type Pool } from '../pool/pool.js'
+import type { OptionNames } from '../options.js'
+import type { Pool } from '../pool/pool.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { readDense } from './checkpoint/stored-dense.js'
@@ -22,6 +15,7 @@ import {
 } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
+import type { ModelConfig } from './config/config.js'
 import { defaultW4A8Format, type LinearFormat } from './config/linear-format.js'
 import {
   EMBEDDING,
@@ -41,9 +35,11 @@ import type { Texts } from './text/texts.js'
 
 /** What a model is made of. */
 export interface ModelParts extends DecoderParts {
-  /** The checkpoint's folder, or GGUF file. */
+  /** The checkpoint's folder, or GGUF file, or packed model. */
   readonly folder: string
   readonly texts: Texts
+  /** Whether its weights are a file that stays open while they are referenced. */
+  readonly isMapped: boolean
 }
 
 export interface LoadOptions extends ReadOptions, QueueOptions {
@@ -84,6 +80,11 @@ export interface LoadOptions extends ReadOptions, QueueOptions {
    * time others can tell what was asked before. True by default.
    */
   prefixCache?: boolean | undefined
+  /**
+   * Whether to compare the weights of a packed model with their checksum, which reads all of them. False by default: the
+   * header's checksum and the size of the file are always checked.
+   */
+  verify?: boolean | undefined
 }
 
 /** What may wait: more fails with a QueueFullError. */
@@ -117,22 +118,20 @@ export const loadOptions: OptionNames<LoadOptions> = {
   maxContext: true,
   kvBytes: true,
   prefixCache: checkBoolean,
+  verify: checkBoolean,
   ...queueOptions,
 }
 
 /**
- * What {@link Model.load} loads.
+ * Loads a checkpoint.
  *
- * @throws as it does
+ * @throws as `Model.load`
  */
-export async function loadParts(
+export async function loadCheckpoint(
   pool: Pool,
   folder: string,
-  given: LoadOptions,
+  options: LoadOptions,
 ): Promise<ModelParts> {
-  checkPool(pool)
-  checkPath('folder', folder)
-  const options = checkOptions(given, loadOptions)
   await using checkpoint = await Checkpoint.open(folder)
   const { config } = checkpoint
   const { specs, formatOf, outliers, ...settings } = planModel(checkpoint, options)
@@ -155,14 +154,18 @@ export async function loadParts(
   const network = { config, embedding, norms, linears }
   const texts = checkpoint.takeTexts()
   texts.endWith(pool)
-  return { pool, network, ...settings, folder, texts }
+  return { pool, network, ...settings, folder, texts, isMapped: false }
 }
 
 /** How a checkpoint runs. */
-export interface Plan {
+export interface Plan extends RunPlan {
   /** Every Linear by name. */
   readonly specs: ReadonlyMap<string, LinearSpec>
   readonly formatOf: (spec: LinearSpec) => LinearFormat
+}
+
+/** How a model runs, whatever the formats of its weights. */
+export interface RunPlan {
   /** Of all Linears that are quantised; by default each has its own. */
   readonly outliers: number | undefined
   readonly cacheType: CacheType
@@ -182,13 +185,27 @@ export function planModel(checkpoint: Checkpoint, options: LoadOptions): Plan {
   const specs = linearSpecs(config)
   const quantize = chooseQuantize(checkpoint, options)
   const formatOf = chooseFormats(checkpoint, specs, quantize, options.skip)
+  return { specs, formatOf, ...planRun(config, quantize, options) }
+}
+
+/**
+ * Decides what the options leave open of how a model runs.
+ *
+ * @param quantize how its Linears run
+ * @throws ArgumentError for one that is out of range
+ */
+export function planRun(
+  config: ModelConfig,
+  quantize: Quantization,
+  options: LoadOptions,
+): RunPlan {
   const cacheType = chooseCacheType(quantize, options)
   const maxContext = chooseContext(config.maxPositionEmbeddings, options)
   const { kvBytes = defaultKvBytes(), prefixCache = true, outliers } = options
   if (outliers !== undefined) checkOutliers(outliers)
   checkInteger('kvBytes', kvBytes, 1, Number.MAX_SAFE_INTEGER)
   const limits = toLimits(options)
-  return { specs, formatOf, outliers, cacheType, maxContext, kvBytes, prefixCache, limits }
+  return { outliers, cacheType, maxContext, kvBytes, prefixCache, limits }
 }
 
 /** A quarter of the memory that this process may still have. */

@@ -6,6 +6,7 @@ import { type AbortOptions, abortOptions, checkOptions } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { Tensor } from '../tensor.js'
 import type { SaveOptions } from './checkpoint/save.js'
+import type { ReadOptions } from './checkpoint/tensor-file.js'
 import { freezeConfig, type ModelConfig } from './config/config.js'
 import { Decoder } from './decoder/decoder.js'
 import type { ModelLinear } from './decoder/model-linear.js'
@@ -25,12 +26,13 @@ import { GrammarThread } from './grammar/thread/grammar-thread.js'
 import { inspectModel, type ModelInfo } from './inspect.js'
 import {
   type LoadOptions,
-  loadParts,
   type ModelParts,
   type QueueOptions,
   queueOptions,
   toLimits,
 } from './load.js'
+import { loadParts } from './load-parts.js'
+import { packModel } from './packed/pack-model.js'
 import { saveModel } from './save-model.js'
 import type { ChatTemplate } from './text/chat-template.js'
 import type { Texts } from './text/texts.js'
@@ -44,7 +46,7 @@ import type { Tokenizer } from './text/tokenizer.js'
 export class Model {
   readonly pool: Pool
   readonly config: ModelConfig
-  /** The checkpoint's folder, or GGUF file. */
+  /** The checkpoint's folder, or GGUF file, or packed model. */
   readonly folder: string
   /** The most tokens of one sequence, prompt and answer together. */
   readonly maxContext: number
@@ -52,6 +54,7 @@ export class Model {
   readonly decoder: Decoder
   readonly #texts: Texts
   readonly #grammars: GrammarThread
+  readonly #isMapped: boolean
 
   private constructor(parts: ModelParts) {
     this.pool = parts.pool
@@ -60,6 +63,7 @@ export class Model {
     this.maxContext = parts.maxContext
     this.decoder = new Decoder(parts, this)
     this.#texts = parts.texts
+    this.#isMapped = parts.isMapped
     const { vocabSize, eosTokenIds } = parts.network.config
     this.#grammars = new GrammarThread(
       () => ({ table: this.tokenizer.table, size: vocabSize, endTokens: eosTokenIds }),
@@ -71,10 +75,12 @@ export class Model {
 
   /**
    * Loads a checkpoint folder in the Hugging Face layout: config.json, tokenizer.json, and tensors in
-   * one safetensors file or several; or a GGUF file, the first where there are several. A float weight is quantised while it streams from disk, so that
-   * memory never holds more than the packed model and a few megabytes.
+   * one safetensors file or several; or a GGUF file, the first where there are several; or what {@link Model.pack} wrote. A float weight is quantised while it streams from disk, so that
+   * memory never holds more than the packed model and a few megabytes. A packed model is mapped, and keeps its file open
+   * until it is disposed of: its weights are read where they lie, by all processes that load it, and so must not be
+   * written to, nor the file be shortened meanwhile.
    *
-   * @param folder or GGUF file
+   * @param folder or GGUF file, or packed model
    * @param options `onProgress` counts bytes of weights
    * @throws FormatError naming file and tensor, ArgumentError, OutOfMemoryError, the signal's reason, what the pool
    *   throws; nothing stays allocated then
@@ -93,7 +99,7 @@ export class Model {
   /**
    * Tells what a checkpoint takes before it is loaded. No weight is read.
    *
-   * @param folder or GGUF file
+   * @param folder or GGUF file, or packed model
    * @param options as for {@link Model.load}
    * @throws FormatError, ArgumentError
    */
@@ -258,6 +264,21 @@ export class Model {
     await saveModel(this, folder, options)
   }
 
+  /**
+   * Writes the model as one file that holds its weights as they run, with everything else that it consists of.
+   * {@link Model.load} maps such a file, so that it loads in milliseconds and all processes of a machine share its memory.
+   * The file appears as a whole at the end, and is read-only. It may replace one of its kind.
+   *
+   * @param options `onProgress` counts bytes
+   * @throws ArgumentError for a file that cannot be created, or is there and no packed model; FormatError if the folder
+   *   that the model came from has changed; the signal's reason; the system's own error where it cannot write
+   */
+  async pack(file: string, options: ReadOptions = {}): Promise<void> {
+    this.decoder.check()
+    const { network } = this.decoder
+    await packModel({ folder: this.folder, network, texts: this.#texts }, file, options)
+  }
+
   /** Releases all weights. What is being generated is rejected with a DisposedError, as later calls. */
   dispose(): void {
     const { memory } = this.pool
@@ -266,7 +287,8 @@ export class Model {
     const reason = new DisposedError('the model')
     const whenEnded = Promise.all([this.#texts.end(reason), this.#grammars.end(reason)])
     // the error's stack keeps this model for as long as the threads have the error
-    void whenEnded.then(() => memory.discard(memoryBytes))
+    const discarded = this.#isMapped ? Infinity : memoryBytes
+    void whenEnded.then(() => memory.discard(discarded))
   }
 
   [Symbol.dispose](): void {

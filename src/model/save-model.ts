@@ -1,4 +1,5 @@
 import { checkPath } from '../errors.js'
+import type { DenseWeight } from '../ops/dense-weight.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
 import { int4Strides } from '../reference/int4.js'
@@ -10,6 +11,8 @@ import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import type { ModelConfig } from './config/config.js'
 import { EMBEDDING, type LinearSpec, linearSpecs } from './config/parameters.js'
 import type { ModelLinear } from './decoder/model-linear.js'
+import type { Network } from './decoder/network.js'
+import { isPacked } from './packed/packed-file.js'
 
 /** Unpacked at a time, bytes. */
 const CHUNK = 8 << 20
@@ -21,6 +24,8 @@ export interface SavedParts {
   readonly config: ModelConfig
   /** Its Linears, by name. */
   readonly linears: ReadonlyMap<string, ModelLinear>
+  /** @internal */
+  readonly decoder: { readonly network: Network }
 }
 
 /**
@@ -37,6 +42,7 @@ export async function saveModel(
 ): Promise<void> {
   checkPath('folder', folder)
   const options = checkOptions(given, saveOptions)
+  if (await isPacked(model.folder)) return await savePacked(model, folder, options)
   await using source = await Checkpoint.open(model.folder)
   const tensors: TensorSource[] = []
   const replaced = new Set<string>()
@@ -71,6 +77,57 @@ export async function saveModel(
   const content = { source: model.folder, config, ignore, tensors }
   const isW4A8 = [...bits.values()].includes(4)
   await saveCheckpoint(folder, { ...content, bits: isW4A8 ? bits : undefined }, options)
+}
+
+/** The same of a model that was packed: no checkpoint is needed, for all of it is in memory, floats as they run. */
+async function savePacked(model: SavedParts, folder: string, options: SaveOptions): Promise<void> {
+  const { embedding, norms } = model.decoder.network
+  const tensors: TensorSource[] = denseTensors(EMBEDDING, embedding)
+  const ignore: string[] = []
+  const bits = new Map<string, number>()
+  let isTied = false
+  for (const [name, norm] of norms) {
+    tensors.push(floatTensor(`${name}.weight`, norm))
+  }
+  for (const [name, linear] of model.linears) {
+    const weight = `${name}.weight`
+    if (linear instanceof Linear) {
+      const isInt4 = linear.weightType === 'int4'
+      const { bias } = linear.weight
+      tensors.push(...(isInt4 ? int4Tensors : int8Tensors)(weight, linear))
+      if (bias !== undefined) {
+        tensors.push(floatTensor(`${name}.bias`, bias.subarray(0, linear.outFeatures)))
+      }
+      bits.set(name, isInt4 ? 4 : 8)
+    } else {
+      ignore.push(name)
+      isTied ||= linear.weight === embedding
+      if (linear.weight !== embedding) tensors.push(...denseTensors(weight, linear.weight))
+    }
+  }
+  const isW4A8 = [...bits.values()].includes(4)
+  const content = {
+    source: model.folder,
+    config: { tie_word_embeddings: isTied },
+    ...{ ignore, tensors, bits: isW4A8 ? bits : undefined },
+  }
+  await saveCheckpoint(folder, content, options)
+}
+
+/** A float weight [N, K] `<name>.weight`, and its bias. */
+function denseTensors(name: string, weight: DenseWeight): TensorSource[] {
+  const { type, inFeatures: K, outFeatures: N, bias } = weight
+  function* chunks() {
+    for (const [first, last] of rowsAtATime(N, K)) yield bytesOf(weight.read(first, last))
+  }
+  const dtype = type === 'bfloat16' ? 'BF16' : 'F32'
+  const tensors: TensorSource[] = [{ name, dtype, dims: [N, K], chunks }]
+  if (bias !== undefined) tensors.push(floatTensor(name.replace(/weight$/, 'bias'), bias))
+  return tensors
+}
+
+function floatTensor(name: string, values: Float32Array): TensorSource {
+  return { name, dtype: 'F32', dims: [values.length], chunks: () => [bytesOf(values.slice())] }
 }
 
 /** Whether a Linear is what loading makes of its float weight. */
@@ -118,8 +175,7 @@ function* rowsAtATime(N: number, K: number): Generator<[first: number, last: num
 }
 
 function scaleTensor(name: string, scale: Float32Array): TensorSource {
-  const chunks = () => [bytesOf(scale.slice())]
-  return { name: `${name}_scale`, dtype: 'F32', dims: [scale.length, 1], chunks }
+  return { ...floatTensor(`${name}_scale`, scale), dims: [scale.length, 1] }
 }
 
 /** A weight [N, K] and its scales [N, 1]. */

@@ -1,3 +1,4 @@
+import type { FileMapping } from './file-mapping.js'
 import type * as wasm from './wasm-api.js'
 
 /*
@@ -57,6 +58,12 @@ export interface Native extends WorkerNative {
   regionInit(region: number, threads: number): void
   rowStride(region: number, k: number): number
   adviseHugePages(address: number, bytes: number): number
+  /**
+   * Maps a file, read-only, in memory that all processes share which map it; undefined where C cannot see such memory.
+   *
+   * @throws Error if the system refuses
+   */
+  mapFile(path: string): FileMapping | undefined
   progressBytes(threads: number): number
   publish(region: number, ops: number, progress: number, opCount: number, silent: number): number
   help(region: number, epoch: number, sliceNanos: number): number

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type koffi from 'koffi'
 import { listKernels, type Native } from './abi.js'
+import { FileMapping } from './file-mapping.js'
+import { MappingLayout } from './layout.js'
 
 /* The native library; the only file that knows koffi. */
 
@@ -23,6 +25,9 @@ export function bindLibrary(path: string): Native {
   const isaObstacle = library.func('const char *dp_isa_obstacle(uint32_t index)')
   const pinThread = library.func('int dp_pin_thread(const uint32_t *cpus, uint32_t count)')
   const selectIsa = library.func('int dp_select_isa(const char *name)')
+  const mapFile = library.func('int dp_map_file(const char *path, uint64_t *mapping)')
+  const unmapFile = library.func('void dp_unmap_file(const uint64_t *mapping)')
+  const unmapped = new FinalizationRegistry<BigUint64Array>((mapping) => unmapFile(mapping))
   const address = (view: ArrayBufferView) => Number(api.address(view))
   return {
     handle: { kind: 'library', path },
@@ -52,6 +57,17 @@ export function bindLibrary(path: string): Native {
     adviseHugePages: library.func(
       'int dp_advise_huge_pages(uint64_t address, uint64_t bytes)',
     ) as Native['adviseHugePages'],
+    mapFile: (path) => {
+      const words = new BigUint64Array(MappingLayout.words / 2)
+      const problem: number = mapFile(path, words)
+      if (problem !== 0) throw new Error(`cannot be mapped: ${systemErrorOf(problem)}`)
+      const [start, byteLength] = [MappingLayout.address, MappingLayout.bytes].map((at) =>
+        Number(words[at / 2]),
+      )
+      const mapping = new FileMapping(start, byteLength, (at, length) => api.view(at, length))
+      unmapped.register(mapping, words)
+      return mapping
+    },
     progressBytes: library.func(
       'uint64_t dp_progress_bytes(uint32_t threads)',
     ) as Native['progressBytes'],
@@ -73,4 +89,11 @@ export function bindLibrary(path: string): Native {
     ) as Native['helpBriefly'],
     retire: library.func('void dp_retire(uint64_t region, uint32_t index)') as Native['retire'],
   }
+}
+
+/** What the system calls an error of C. */
+function systemErrorOf(problem: number): string {
+  if (process.platform === 'win32') return `system error ${problem}`
+  const name = getSystemErrorName(-problem)
+  return name === 'EAGAIN' ? 'another process has locked it, to write to it' : name
 }

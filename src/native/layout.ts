@@ -275,6 +275,14 @@ export const RegionLayout = {
   ring: 12448,
 } as const
 
+/** dp_mapping */
+export const MappingLayout = {
+  words: 6,
+  address: 0,
+  bytes: 2,
+  file: 4,
+} as const
+
 const float = new Float32Array(1)
 const floatWord = new Uint32Array(float.buffer)
 

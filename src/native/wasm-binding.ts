@@ -82,6 +82,7 @@ export function bindWasm(module: wasm.Module): Native {
     regionInit: c.dp_region_init,
     rowStride: (region, k) => Number(c.dp_region_row_stride(region, k)),
     adviseHugePages: () => -1,
+    mapFile: () => undefined,
     progressBytes: (threads) => Number(c.dp_progress_bytes(threads)),
     publish: (...args) => c.dp_publish(...args) >>> 0,
     help: (region, epoch, sliceNanos) => c.dp_help(region, epoch, BigInt(sliceNanos)),

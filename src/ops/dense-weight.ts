@@ -1,4 +1,6 @@
 import { ArgumentError, checkInteger, describe } from '../errors.js'
+import { lazily } from '../lazily.js'
+import type { Placed } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import type { WeightShape } from '../reference/quantize.js'
 import { denseStride } from '../reference/sum16.js'
@@ -23,7 +25,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
   readonly inFeatures: number
   readonly outFeatures: number
   /** float32, or bfloat16 bits, [N, K padded to 16]. */
-  readonly data: TensorData[T]
+  declare readonly data: TensorData[T]
   /** float32 [N]. */
   readonly bias: Float32Array | undefined
   /** The addresses of the weights and the bias for C; 0 without a bias, or without native code. */
@@ -36,6 +38,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
    * @param outFeatures N
    * @param inFeatures K
    * @param bias float32 [N], copied
+   * @param data the weights as {@link data} has them, where workers see them; referenced without a copy
    * @throws ArgumentError if an argument does not fit
    */
   constructor(
@@ -44,6 +47,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
     outFeatures: number,
     inFeatures: number,
     bias?: Float32Array | undefined,
+    data?: Placed<TensorData[T]>,
   ) {
     if (type !== 'float32' && type !== 'bfloat16') {
       throw new ArgumentError('type', "'float32' or 'bfloat16'", describe(type))
@@ -56,18 +60,19 @@ export class DenseWeight<T extends DenseType = DenseType> {
     this.type = type
     this.inFeatures = inFeatures
     this.outFeatures = outFeatures
-    this.data = pool.memory.array(type, outFeatures * denseStride(inFeatures))
+    const placed = data ?? newData(pool, type, outFeatures * denseStride(inFeatures))
+    lazily(this, 'data', () => placed.array)
     if (bias !== undefined) {
       this.bias = pool.memory.array('float32', outFeatures)
       this.bias.set(bias)
     }
-    this.address = pool.addressOf(this.data)
+    this.address = placed.address
     this.biasAddress = this.bias === undefined ? 0 : pool.addressOf(this.bias)
   }
 
   /** The size of the weights, bytes. */
   get byteLength(): number {
-    return this.data.byteLength
+    return denseBytes(this.type, this)
   }
 
   /** Whether rows follow each other without padding. */
@@ -96,7 +101,7 @@ export class DenseWeight<T extends DenseType = DenseType> {
 
   /** The size of an element, bytes. */
   get bytesPerElement(): number {
-    return this.data.BYTES_PER_ELEMENT
+    return arrayOf[this.type].BYTES_PER_ELEMENT
   }
 
   /**
@@ -123,4 +128,9 @@ export class DenseWeight<T extends DenseType = DenseType> {
       this.data.set(values.subarray(row * K, (row + 1) * K), (firstRow + row) * stride)
     }
   }
+}
+
+function newData<T extends DenseType>(pool: Pool, type: T, length: number): Placed<TensorData[T]> {
+  const array = pool.memory.array(type, length)
+  return { address: pool.addressOf(array), array }
 }

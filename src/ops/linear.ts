@@ -29,6 +29,7 @@ import {
   type Int4Source,
   type LinearOptions,
   Weight,
+  type WeightArrays,
   type WeightSource,
   type WeightType,
   wholeInt4,
@@ -217,6 +218,16 @@ export class Linear {
     if (scale !== undefined) packed.scale.set(copyChannels('scale', scale, checked))
     await packed.pack(pool, source, checked)
     return new Linear(pool, packed)
+  }
+
+  /** @internal From weights that are packed already, referenced without a copy. */
+  static fromPacked(
+    pool: Pool,
+    options: LinearOptions,
+    type: WeightType,
+    arrays: WeightArrays,
+  ): Linear {
+    return new Linear(pool, new Weight(pool, checkLinearOptions(options), type, arrays))
   }
 
   /**

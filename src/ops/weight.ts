@@ -1,8 +1,9 @@
 import { ArgumentError, describe } from '../errors.js'
 import { NR, paddedK, paddedN, tileBytes, unpackTiles } from '../layouts/tiles.js'
+import { lazily } from '../lazily.js'
 import { OpKind } from '../native/layout.js'
 import type { Op } from '../native/op.js'
-import { CallMemory } from '../pool/memory.js'
+import { CallMemory, type Placed } from '../pool/memory.js'
 import type { Pool } from '../pool/pool.js'
 import type { Program } from '../pool/program.js'
 import { type Int4Weight, int4Strides } from '../reference/int4.js'
@@ -95,10 +96,42 @@ function bytesOfTiles(type: WeightType, { inFeatures, outFeatures }: WeightShape
   return (type === 'int4' ? int4TileBytes : tileBytes)(outFeatures, inFeatures)
 }
 
+/** Sizes of what a {@link Weight} consists of: of its tiles in bytes, of all else in channels. */
+export function weightParts(
+  shape: WeightShape,
+  type: WeightType,
+): { tiles: number; channels: number } {
+  return { tiles: bytesOfTiles(type, shape), channels: paddedN(shape.outFeatures) }
+}
+
 /** The memory of a {@link Weight}, bytes. */
 export function weightBytes(shape: WeightShape, bias: boolean, type: WeightType = 'int8'): number {
-  const perChannel = bias ? 3 : 2
-  return bytesOfTiles(type, shape) + perChannel * 4 * paddedN(shape.outFeatures)
+  const { tiles, channels } = weightParts(shape, type)
+  return tiles + (bias ? 3 : 2) * 4 * channels
+}
+
+/** The arrays of a {@link Weight}. */
+export interface WeightArrays {
+  readonly tiles: Placed<Int8Array>
+  readonly colSum: Placed<Int32Array>
+  readonly scale: Placed<Float32Array>
+  readonly bias: Placed<Float32Array> | undefined
+}
+
+function newArrays(pool: Pool, { bias, ...shape }: LinearOptions, type: WeightType): WeightArrays {
+  const { tiles, channels } = weightParts(shape, type)
+  const place = <T extends 'int8' | 'int32' | 'float32'>(type: T, length: number) => {
+    const array = pool.memory.array(type, length)
+    return { address: pool.addressOf(array), array }
+  }
+  const arrays = {
+    tiles: place('int8', tiles),
+    colSum: place('int32', channels),
+    scale: place('float32', channels),
+    bias: bias && place('float32', channels),
+  }
+  if (bias !== undefined) arrays.bias?.array.set(bias)
+  return arrays
 }
 
 /** Packed weights, and the scales and biases of the epilogue, in shared memory. Read-only once packed. */
@@ -109,44 +142,47 @@ export class Weight {
   /** The most outliers of a row of activations. */
   readonly outliers: number
   /** int8, 64c4 tiles; or the bytes of int4 ones, 64c8. */
-  readonly tiles: Int8Array
+  declare readonly tiles: Int8Array
   /** int32 [N, padded to 64]: sum over k of w[n, k]; of int4 weights, of the int8 ones that they stand for. */
-  readonly colSum: Int32Array
+  declare readonly colSum: Int32Array
   /** float32 [N, padded to 64]. */
-  readonly scale: Float32Array
+  declare readonly scale: Float32Array
   /** float32 [N, padded to 64]. */
-  readonly bias: Float32Array | undefined
+  declare readonly bias: Float32Array | undefined
   /** Their addresses for C; 0 without a bias. */
   readonly addresses: { tiles: number; colSum: number; scale: number; bias: number }
 
-  /** Allocates memory for weights of this shape. */
+  /**
+   * Allocates memory for weights of this shape.
+   *
+   * @param arrays instead, if they are packed already
+   */
   constructor(
     pool: Pool,
-    { inFeatures, outFeatures, bias, outliers = 0 }: LinearOptions,
+    options: LinearOptions,
     type: WeightType = 'int8',
+    arrays: WeightArrays = newArrays(pool, options, type),
   ) {
     this.type = type
-    this.inFeatures = inFeatures
-    this.outFeatures = outFeatures
-    this.outliers = outliers
-    this.tiles = pool.memory.array('int8', bytesOfTiles(type, this))
-    this.colSum = pool.memory.array('int32', paddedN(outFeatures))
-    this.scale = pool.memory.array('float32', paddedN(outFeatures))
-    if (bias !== undefined) {
-      this.bias = pool.memory.array('float32', paddedN(outFeatures))
-      this.bias.set(bias)
-    }
+    this.inFeatures = options.inFeatures
+    this.outFeatures = options.outFeatures
+    this.outliers = options.outliers ?? 0
+    const { tiles, colSum, scale, bias } = arrays
+    lazily(this, 'tiles', () => tiles.array)
+    lazily(this, 'colSum', () => colSum.array)
+    lazily(this, 'scale', () => scale.array)
+    lazily(this, 'bias', () => bias?.array)
     this.addresses = {
-      tiles: pool.addressOf(this.tiles),
-      colSum: pool.addressOf(this.colSum),
-      scale: pool.addressOf(this.scale),
-      bias: this.bias === undefined ? 0 : pool.addressOf(this.bias),
+      tiles: tiles.address,
+      colSum: colSum.address,
+      scale: scale.address,
+      bias: bias?.address ?? 0,
     }
   }
 
   /** The size of the packed weights, bytes. */
   get byteLength(): number {
-    return this.tiles.byteLength
+    return bytesOfTiles(this.type, this)
   }
 
   /** The weights of the channels [first, last): int8 [last - first, K], row-major, whatever they are stored as. */

@@ -68,6 +68,8 @@ export class Memory {
   /**
    * Tells that arrays of so many bytes are no longer referenced. V8 does not count shared memory when it decides whether
    * to collect garbage, so much of it could stay for hours.
+   *
+   * @param byteLength Infinity for what is to go at once, such as an open file
    */
   discard(byteLength: number): void {
     const before = this.#discardedBytes
@@ -104,6 +106,14 @@ export class Memory {
     if (blocks === undefined) this.#free.set(size, [block])
     else blocks.push(block)
   }
+}
+
+/** An array where workers see it, and where C finds it. */
+export interface Placed<A> {
+  /** 0 without native code. */
+  readonly address: number
+  /** Made when it is read first, where only C need know it: V8 collects garbage for every view of foreign memory. */
+  readonly array: A
 }
 
 /** The first `length` elements of `bytes`, as an array of the type. */

@@ -3,7 +3,17 @@ import { expect, test } from 'vitest'
 import { dotpool } from './run.js'
 
 const fixture = 'fixtures/qwen3-shakespeare-w8a8'
-const commands = ['generate', 'chat', 'serve', 'batch', 'quantize', 'eval', 'doctor', 'bench']
+const commands = [
+  'generate',
+  'chat',
+  'serve',
+  'batch',
+  'quantize',
+  'pack',
+  'eval',
+  'doctor',
+  'bench',
+]
 
 test.concurrent('--help lists the commands', async () => {
   const { code, stdout } = await dotpool(['--help'])
@@ -49,6 +59,8 @@ test.concurrent.each([
     'expected it and --tls-key, got only key',
   ],
   [['quantize', fixture], "error: missing required argument 'out'"],
+  [['pack', fixture], "error: missing required argument 'out'"],
+  [['pack', fixture, '/proc/model.dotpool'], 'file: expected a file that can be created'],
 ])('%j is a usage error', async (args, message) => {
   const { code, stderr } = await dotpool(args)
   expect(code).toBe(1)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { DisposedError } from '#src/errors.js'
 import { Decoder } from '#src/model/decoder/decoder.js'
-import { loadParts } from '#src/model/load.js'
+import { loadParts } from '#src/model/load-parts.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { randomCheckpoint } from './random-checkpoint.js'

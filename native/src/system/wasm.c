@@ -24,3 +24,7 @@ enum { ENOTSUP = 58 }; /* as WASI numbers it */
 int dp_advise_huge_pages(void *address, uint64_t bytes) { return ENOTSUP; }
 
 int dp_pin_thread(const uint32_t *cpus, uint32_t count) { return ENOTSUP; }
+
+int dp_map_file(const char *path, dp_mapping *mapping) { return ENOTSUP; }
+
+void dp_unmap_file(const dp_mapping *mapping) {}

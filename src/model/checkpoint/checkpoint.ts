@@ -16,6 +16,7 @@ import { EMBEDDING, HEAD_WEIGHT } from '../config/parameters.js'
 import { readConfig } from '../config/read-config.js'
 import { openGguf } from '../gguf/open.js'
 import { isFile } from '../json/files.js'
+import { isPacked } from '../packed/packed-file.js'
 import type { ChatTemplate } from '../text/chat-template.js'
 import { Texts } from '../text/texts.js'
 import { readTextSource } from '../text/thread/text-source.js'
@@ -60,6 +61,10 @@ export class Checkpoint {
    */
   static async open(folder: string): Promise<Checkpoint> {
     checkPath('folder', folder)
+    if (await isPacked(folder)) {
+      const problem = 'is a packed model, which Model.load takes, but not a checkpoint'
+      throw new FormatError(folder, problem)
+    }
     if (await isFile(folder)) return await Checkpoint.#openGguf(folder)
     const config = await readConfig(folder)
     const shards = await Shards.open(folder)

@@ -4,6 +4,7 @@ import { DisposedError } from '../../errors.js'
 import { parseConfig } from '../config/config.js'
 import { openGguf } from '../gguf/open.js'
 import { copyFile, FileLimit, ifThere, isFile, readJson } from '../json/files.js'
+import { isPacked, PackedFile } from '../packed/packed-file.js'
 import { Texts } from '../text/texts.js'
 
 /** The files of a checkpoint folder besides config.json and the tensors, if present. */
@@ -34,9 +35,23 @@ export interface Companions {
  * @throws FormatError if the config is not one that can be loaded
  */
 export async function readCompanions(source: string): Promise<Companions> {
-  const companions = (await isFile(source)) ? await ofGguf(source) : await ofFolder(source)
+  const companions = await ofSource(source)
   parseConfig(source, companions.config)
   return companions
+}
+
+async function ofSource(source: string): Promise<Companions> {
+  if (await isPacked(source)) return await ofPacked(source)
+  return (await isFile(source)) ? await ofGguf(source) : await ofFolder(source)
+}
+
+async function ofPacked(source: string): Promise<Companions> {
+  await using packed = await PackedFile.open(source)
+  const files = await packed.texts()
+  const writeTo = async (folder: string) => {
+    for (const [name, bytes] of files) await writeFile(join(folder, name), bytes, { flush: true })
+  }
+  return { config: packed.header.configJson, writeTo }
 }
 
 async function ofFolder(source: string): Promise<Companions> {

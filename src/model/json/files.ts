@@ -18,6 +18,8 @@ export const FileLimit = {
   config: 1_000_000,
   /** An index, or the header of a safetensors file: Llama 3.1 405B in W8A8 has 2,020 tensors of 130 bytes each. */
   tensorList: 1_000_000,
+  /** The header of a packed model has a config, and 300 bytes for each Linear: Llama 3.1 405B has 883 of them. */
+  packedHeader: 2_000_000,
   /** Gemma 3's tokenizer.json has 33.4 MB. */
   tokenizer: 67_000_000,
   /** Gemma 3's tokenizer_config.json has 1.2 MB. */

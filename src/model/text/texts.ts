@@ -17,6 +17,8 @@ export class Texts {
   readonly chatTemplate: ChatTemplate
   /** @internal Tokens that end a text, where the tokenizer's file names them. */
   readonly eosTokenIds: readonly number[]
+  /** @internal What was found when the files were parsed. */
+  readonly contents: TextContents
   readonly #service: TextService | undefined
 
   /** @internal @param service undefined where there is nothing to work on */
@@ -25,6 +27,7 @@ export class Texts {
     this.tokenizer = service && tokens && new Tokenizer(service, tokens)
     this.chatTemplate = new ChatTemplate(hasTemplate ? service : undefined, templateFile)
     this.eosTokenIds = eosTokenIds
+    this.contents = contents
     this.#service = service
   }
 
@@ -54,6 +57,17 @@ export class Texts {
     }
     const service = await startService(source)
     return new Texts(service, await service.call({ kind: 'contents' }))
+  }
+
+  /**
+   * @internal The same where it is known already what parsing finds: the thread parses on its own, and what is broken
+   * fails the calls that need it.
+   */
+  static async parsed(source: TextSource, contents: TextContents): Promise<Texts> {
+    if (isNothing(source)) return await Texts.open(source)
+    const service = await startService(source)
+    void service.call({ kind: 'contents' }).catch(() => {})
+    return new Texts(service, contents)
   }
 
   /**

@@ -10,7 +10,7 @@ const CONFIG = 'tokenizer_config.json'
 const TEMPLATE = 'chat_template.jinja'
 
 /** The most bytes that each may have. */
-const limits: Readonly<Record<keyof TextFiles, number>> = {
+export const textLimits: Readonly<Record<keyof TextFiles, number>> = {
   [TOKENIZER]: FileLimit.tokenizer,
   [CONFIG]: FileLimit.tokenizerConfig,
   [TEMPLATE]: FileLimit.chatTemplate,
@@ -51,13 +51,30 @@ export type TextSource =
 export async function readTextSource(folder: string): Promise<TextSource & { format: 'json' }> {
   const read = async (name: keyof TextFiles): Promise<SourceFile | undefined> => {
     const file = join(folder, name)
-    const bytes = await ifThere(readBytes(file, limits[name]))
+    const bytes = await ifThere(readBytes(file, textLimits[name]))
     return bytes && { file, bytes }
   }
   const tokenizer = await read(TOKENIZER)
   const config = (await read(CONFIG)) ?? { file: join(folder, CONFIG), bytes: undefined }
   const template = await read(TEMPLATE)
   return { format: 'json', tokenizer, config, template }
+}
+
+/**
+ * The same of files that have been read.
+ *
+ * @param folder of which errors say that they lie in it
+ */
+export function textSourceOf(
+  folder: string,
+  files: ReadonlyMap<keyof TextFiles, Uint8Array<SharedArrayBuffer>>,
+): TextSource & { format: 'json' } {
+  const get = (name: keyof TextFiles): SourceFile | undefined => {
+    const bytes = files.get(name)
+    return bytes && { file: join(folder, name), bytes }
+  }
+  const config = get(CONFIG) ?? { file: join(folder, CONFIG), bytes: undefined }
+  return { format: 'json', tokenizer: get(TOKENIZER), config, template: get(TEMPLATE) }
 }
 
 const fileNames: OptionNames<TextFiles> = { [TOKENIZER]: true, [CONFIG]: true, [TEMPLATE]: true }
@@ -79,8 +96,8 @@ export function copyTextSource(files: TextFiles): TextSource & { format: 'json' 
 
 function copyBytes(name: keyof TextFiles, given: unknown): Uint8Array<SharedArrayBuffer> {
   const bytes = viewOf(Uint8Array, given)
-  if (bytes === undefined || bytes.length > limits[name]) {
-    const expected = `a Uint8Array of at most ${limits[name]} bytes`
+  if (bytes === undefined || bytes.length > textLimits[name]) {
+    const expected = `a Uint8Array of at most ${textLimits[name]} bytes`
     throw new ArgumentError(`files['${name}']`, expected, describe(given))
   }
   const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
