@@ -292,7 +292,11 @@ describe('a config.json that is refused', () => {
       { quantization_config: { ...w8a8, quant_method: 'gptq' } },
       /quant_method "gptq"/,
     ],
-    ['format', { quantization_config: { ...w8a8, format: 'pack-quantized' } }, /"pack-quantized"/],
+    [
+      'format',
+      { quantization_config: { ...w8a8, format: 'float-quantized' } },
+      /format "float-quantized" is not supported, only "int-quantized", "pack-quantized"/,
+    ],
     ['4 bits', withGroup({ weights: { ...weights, num_bits: 4 } }), /group_0\.weights\.num_bits 4/],
     [
       'groups',

@@ -121,6 +121,11 @@ export class Checkpoint {
     })
   }
 
+  /** Whether there is such a tensor. */
+  has(name: string): boolean {
+    return this.#shards.has(this.#stored(name))
+  }
+
   /**
    * The file that holds a tensor.
    *

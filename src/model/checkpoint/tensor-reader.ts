@@ -1,3 +1,4 @@
+import { FormatError } from '../../errors.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ReadOptions } from './tensor-file.js'
 
@@ -42,6 +43,36 @@ export class TensorReader {
       counted = done
     }
     return await this.checkpoint.readFloat(name, dims, { signal: this.signal, onProgress })
+  }
+
+  /**
+   * Reads a whole tensor as the file stores it.
+   *
+   * @throws FormatError unless it is of one of the dtypes, and of shape `dims`
+   */
+  async readStored(
+    name: string,
+    dtypes: readonly string[],
+    dims: readonly number[],
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    this.checkDtype(name, dtypes)
+    this.checkpoint.checkShape(name, dims)
+    const bytes = new Uint8Array(this.checkpoint.entry(name).byteLength)
+    let read = 0
+    for await (const piece of this.checkpoint.chunks(name, this.signal)) {
+      bytes.set(piece, read)
+      read += piece.byteLength
+      this.#count(piece.byteLength)
+    }
+    return bytes
+  }
+
+  /** @throws FormatError unless the tensor is of one of the dtypes */
+  checkDtype(name: string, dtypes: readonly string[]): void {
+    const dtype = this.checkpoint.dtype(name)
+    if (dtypes.includes(dtype)) return
+    const problem = `tensor ${name}: dtype ${dtype} is not supported, only ${dtypes.join(', ')}`
+    throw new FormatError(this.checkpoint.fileOf(name), problem)
   }
 
   /** Tensors may be read concurrently. */
