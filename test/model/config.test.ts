@@ -289,8 +289,8 @@ describe('a config.json that is refused', () => {
     ['eos', { eos_token_id: 'end' }, /eos_token_id: expected a token id.*got "end"/],
     [
       'quantizer',
-      { quantization_config: { ...w8a8, quant_method: 'gptq' } },
-      /quant_method "gptq"/,
+      { quantization_config: { ...w8a8, quant_method: 'fp8' } },
+      /quant_method "fp8" is not supported, only "compressed-tensors", "gptq", "awq", "dotpool"/,
     ],
     [
       'format',

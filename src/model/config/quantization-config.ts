@@ -1,6 +1,12 @@
 import { INT4_GROUP } from '../../reference/int4.js'
 import type { Fields } from '../json/fields.js'
-import { checkActivations, type Packing, parsePackQuantized } from './packing.js'
+import {
+  checkActivations,
+  type Packing,
+  parseAwq,
+  parseGptq,
+  parsePackQuantized,
+} from './packing.js'
 
 /**
  * How a checkpoint's Linears run: `w8a8` for int8 weights with float32 scales, `w4a8` if some of them are in four bits.
@@ -26,20 +32,24 @@ export interface StoredQuantization {
 
 /**
  * Supports two formats of compressed-tensors, int8 weights per channel with dynamic int8 activations, and packed ones of
- * four bits; and dotpool's own `w4a8`.
+ * four bits; GPTQ and AWQ in four bits; and dotpool's own `w4a8`.
  *
  * @param fields of `quantization_config`, where there is one
  * @throws FormatError for any other scheme
  */
 export function parseQuantization(fields: Fields | undefined): StoredQuantization {
   if (fields === undefined) return { quantization: 'none', packing: undefined }
-  fields.only('quant_method', 'compressed-tensors', W4A8.quant_method)
-  if (fields.text('quant_method') === W4A8.quant_method) {
+  const { quant_method: own } = W4A8
+  fields.only('quant_method', 'compressed-tensors', 'gptq', 'awq', own)
+  const method = fields.text('quant_method')
+  if (method === own) {
     fields.only('format', W4A8.format)
     fields.only('version', W4A8.version)
     fields.only('group_size', W4A8.group_size)
     return { quantization: 'w4a8', packing: undefined }
   }
+  if (method === 'gptq') return { quantization: 'w4a8', packing: parseGptq(fields) }
+  if (method === 'awq') return { quantization: 'w4a8', packing: parseAwq(fields) }
   return parseCompressedTensors(fields)
 }
 

@@ -1,8 +1,16 @@
 import type { TensorReader } from '../checkpoint/tensor-reader.js'
 import type { LinearSpec } from '../config/parameters.js'
+import { openAwq } from './awq.js'
+import { openGptq } from './gptq.js'
 import type { GroupedWeight } from './grouped-weight.js'
 import { openPackQuantized } from './pack-quantized.js'
 import { packedTensors } from './packed-tensors.js'
+
+const openers = {
+  'compressed-tensors': openPackQuantized,
+  gptq: openGptq,
+  awq: openAwq,
+}
 
 /**
  * Opens a weight that another tool stored in four bits; undefined if it is stored otherwise.
@@ -17,5 +25,5 @@ export async function openGrouped(
   if (packing === undefined || packedTensors(reader.checkpoint, spec) === undefined) {
     return undefined
   }
-  return await openPackQuantized(reader, spec, packing)
+  return await openers[packing.method](reader, spec, packing)
 }

@@ -17,6 +17,8 @@ const namesOf: Readonly<Record<Packing['method'], PackedNames>> = {
     others: ['weight_scale'],
     optional: ['weight_zero_point', 'weight_g_idx', 'weight_shape'],
   },
+  gptq: { weight: 'qweight', others: ['qzeros', 'scales'], optional: ['g_idx', 'bias'] },
+  awq: { weight: 'qweight', others: ['qzeros', 'scales'], optional: ['bias'] },
 }
 
 /** The tensors of a Linear's weight that another tool packed in four bits; undefined if it is stored otherwise. */
@@ -26,14 +28,26 @@ export function packedTensors(checkpoint: Checkpoint, spec: LinearSpec): string[
   const { weight, others, optional } = namesOf[packing.method]
   const whole = (name: string) => `${spec.name}.${name}`
   if (!checkpoint.has(whole(weight))) return undefined
-  const present = optional.map(whole).filter((name) => checkpoint.has(name))
+  const present = optional
+    // the model's own bias is no part of the weight
+    .filter((name) => checkpoint.has(whole(name)) && !(name === 'bias' && spec.bias))
+    .map(whole)
   return [whole(weight), ...others.map(whole), ...present]
 }
 
-/** The columns of a matrix. Throws a FormatError if the tensor is missing or none. */
+/** The number of rows of a matrix. Throws a FormatError if the tensor is missing or none. */
+export function rowsOf(checkpoint: Checkpoint, name: string): number {
+  return sizesOf(checkpoint, name)[0]
+}
+
+/** The number of columns of a matrix. Throws a FormatError if the tensor is missing or none. */
 export function columnsOf(checkpoint: Checkpoint, name: string): number {
+  return sizesOf(checkpoint, name)[1]
+}
+
+function sizesOf(checkpoint: Checkpoint, name: string): readonly number[] {
   const { dims } = checkpoint.entry(name)
-  if (dims.length === 2) return dims[1]
+  if (dims.length === 2) return dims
   const problem = `tensor ${name}: expected a matrix, got shape [${dims}]`
   throw new FormatError(checkpoint.fileOf(name), problem)
 }
