@@ -212,6 +212,16 @@ export class Checkpoint {
   }
 
   /**
+   * @internal Reads the rows [firstRow, lastRow) of a matrix in the blocks that its entry names.
+   *
+   * @throws FormatError if there are none, or the file cannot be read; DisposedError after {@link Checkpoint.close}
+   */
+  async readBlocks(name: string, firstRow: number, lastRow: number): Promise<Uint8Array> {
+    const stored = this.#stored(name)
+    return await this.#shards.of(stored).readBlocks(stored, firstRow, lastRow)
+  }
+
+  /**
    * All bytes of a tensor in order, as the file stores them, in pieces of at most 16 MiB. A piece is valid until the
    * next one is requested.
    *

@@ -3,7 +3,7 @@ import type { Pool } from '../../pool/pool.js'
 import { checkInt4, decodeInt4Channel, int4Strides } from '../../reference/int4.js'
 import type { LinearSpec } from '../config/parameters.js'
 import { GroupedFloats } from '../packed/grouped-weight.js'
-import { openGrouped } from '../packed/open.js'
+import { openPacked } from '../packed/open.js'
 import { newInt4, type QuantizedInt4 } from '../quantization/int4-quantizer.js'
 import { multiplierOf, scaleOf, storedFormat } from './stored-format.js'
 import { StoredRows, scaleRows } from './stored-rows.js'
@@ -26,8 +26,8 @@ export async function openWeight(
   reader: TensorReader,
   spec: LinearSpec,
 ): Promise<StoredWeight> {
-  const grouped = await openGrouped(reader, spec)
-  if (grouped !== undefined) return unscaled(new GroupedFloats(grouped))
+  const packed = await openPacked(reader, spec)
+  if (packed !== undefined) return unscaled(new GroupedFloats(packed))
   const format = storedFormat(reader.checkpoint, spec)
   if (format === 'int4') return decoded(await readInt4(reader, spec), spec)
   const rows = new StoredRows(pool, reader, spec.weight, [spec.outFeatures, spec.inFeatures])

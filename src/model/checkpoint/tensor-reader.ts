@@ -35,6 +35,20 @@ export class TensorReader {
     this.#count(into.byteLength)
   }
 
+  /** See {@link Checkpoint.readBlocks}. The matrix must be of shape `dims`. */
+  async readBlocks(
+    name: string,
+    dims: readonly [number, number],
+    first: number,
+    last: number,
+  ): Promise<Uint8Array> {
+    this.checkpoint.checkShape(name, dims)
+    this.signal?.throwIfAborted()
+    const blocks = await this.checkpoint.readBlocks(name, first, last)
+    this.#count((this.checkpoint.entry(name).byteLength / dims[0]) * (last - first))
+    return blocks
+  }
+
   /** See {@link Checkpoint.readFloat}. */
   async readFloat(name: string, dims: readonly number[]): Promise<Float32Array> {
     let counted = 0

@@ -5,6 +5,7 @@ import { openGptq } from './gptq.js'
 import type { GroupedWeight } from './grouped-weight.js'
 import { openPackQuantized } from './pack-quantized.js'
 import { packedTensors } from './packed-tensors.js'
+import { openQ4_0 } from './q4-0.js'
 
 const openers = {
   'compressed-tensors': openPackQuantized,
@@ -13,11 +14,12 @@ const openers = {
 }
 
 /**
- * Opens a weight that another tool stored in four bits; undefined if it is stored otherwise.
+ * Opens a weight that another tool packed in four bits, as the checkpoint's config says; undefined if it is stored
+ * otherwise.
  *
  * @throws FormatError if a tensor is missing, of another shape or dtype, or contradicts the others
  */
-export async function openGrouped(
+export async function openPacked(
   reader: TensorReader,
   spec: LinearSpec,
 ): Promise<GroupedWeight | undefined> {
@@ -26,4 +28,18 @@ export async function openGrouped(
     return undefined
   }
   return await openers[packing.method](reader, spec, packing)
+}
+
+/**
+ * Opens a weight in four bits with a scale for each group of inputs: one that another tool packed, or in GGUF's Q4_0.
+ *
+ * @throws as {@link openPacked}
+ */
+export async function openGrouped(
+  reader: TensorReader,
+  spec: LinearSpec,
+): Promise<GroupedWeight | undefined> {
+  const packed = await openPacked(reader, spec)
+  if (packed !== undefined) return packed
+  return reader.checkpoint.entry(spec.weight).blocks === 'Q4_0' ? openQ4_0(reader, spec) : undefined
 }

@@ -24,8 +24,10 @@ export interface WeightKind {
   symmetric?: boolean
   /** Inputs are in groups at random. */
   ordered?: boolean
-  /** Scales are multiples, 1 to 16, of one of the channel. */
+  /** Scales are multiples, 1 to 15, of one of the channel. */
   multiples?: boolean
+  /** Scales are of either sign. */
+  signed?: boolean
   dtype?: 'F16' | 'BF16'
   seed: number
 }
@@ -33,11 +35,12 @@ export interface WeightKind {
 export function makeWeight(N: number, K: number, kind: WeightKind): MadeWeight {
   const random = randomNumbers(kind.seed)
   const integer = (below: number) => Math.floor(random() * below)
+  const sign = () => (kind.signed && random() < 0.5 ? -1 : 1)
   const size = kind.size ?? K
   const groups = Math.ceil(K / size)
   const table = (columns: number, value: (n: number) => number) =>
     Array.from({ length: N }, (_, n) => Array.from({ length: columns }, () => value(n)))
-  const largest = Array.from({ length: N }, () => scaleBits(kind.dtype, random))
+  const unit = Array.from({ length: N }, () => scaleBits(kind.dtype, random))
   return {
     N,
     K,
@@ -47,11 +50,11 @@ export function makeWeight(N: number, K: number, kind: WeightKind): MadeWeight {
     ),
     u: table(K, () => integer(16)),
     zeros: table(groups, () => (kind.symmetric ? 8 : integer(16))),
-    // a product with an integer up to 16 has 16 bits, because the last ones are zero
+    // a product with an integer below 16 has 16 bits, because the last ones are zero
     scales: table(groups, (n) =>
       kind.multiples
-        ? largest[n] * (1 + integer(16))
-        : widen(kind.dtype, scaleBits16(kind.dtype, random)),
+        ? sign() * unit[n] * (1 + integer(15))
+        : sign() * widen(kind.dtype, scaleBits16(kind.dtype, random)),
     ),
   }
 }
