@@ -8,8 +8,8 @@ import { int32Of, PER_WORD, transpose } from './words.js'
  * turned to nibbles [N, K], which take as much memory as in the file.
  */
 
-/** Bytes of rows that are read together. */
-const BLOCK_BYTES = 1 << 20
+/** Bytes of rows that are read together: few enough to stay in a cache while they are transposed. */
+const BLOCK_BYTES = 1 << 18
 
 /** Rows [first, first + count) of a matrix of int32. */
 export interface RowBlock {

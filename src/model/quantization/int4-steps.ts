@@ -16,45 +16,38 @@ const MULTIPLE_STEP = 1 / 8
 /** How often scale and multiples are fitted to each other. */
 const FITS = 2
 
-/** A scale, and what it costs. */
-export interface StepFit {
-  /** float32 */
-  readonly scale: number
-  readonly error: number
-}
-
 /**
  * Finds multiples of one scale that are near the steps.
  *
  * @param steps s [G], finite
  * @param energies e [G]; steps of groups without energy do not matter
  * @param multipliers receives m, int8 [G], none 0
+ * @returns the scale, float32
  */
 export function fitSteps(
   steps: Float32Array,
   energies: Float64Array,
   multipliers: Int8Array,
-): StepFit {
-  let largest = 0
-  for (let g = 0; g < steps.length; g++) {
-    if (energies[g] > 0) largest = Math.max(largest, Math.abs(steps[g]))
-  }
+): number {
+  const largest = steps.reduce(
+    (most, step, g) => (energies[g] > 0 ? Math.max(most, Math.abs(step)) : most),
+    0,
+  )
   // a channel of zeros is exact with any scale
-  let best = { scale: 1, error: Number.POSITIVE_INFINITY }
-  if (largest > 0) {
-    for (let multiple = 1; multiple <= MOST_MULTIPLE; multiple += MULTIPLE_STEP) {
-      let scale = Math.fround(largest / multiple)
-      for (let fit = 0; fit <= FITS && scale > 0; fit++) {
-        const { error, fitted } = costOf(steps, energies, scale, best.error)
-        if (error >= best.error) break
-        best = { scale, error }
-        scale = fitted
-      }
-      if (best.error === 0) break
+  let best = 1
+  let bound = largest > 0 ? Number.POSITIVE_INFINITY : 0
+  for (let multiple = 1; multiple <= MOST_MULTIPLE && bound > 0; multiple += MULTIPLE_STEP) {
+    let scale = Math.fround(largest / multiple)
+    for (let fit = 0; fit <= FITS && scale > 0; fit++) {
+      const { error, fitted } = costOf(steps, energies, scale, bound)
+      if (error >= bound) break
+      bound = error
+      best = scale
+      scale = fitted
     }
   }
-  for (let g = 0; g < steps.length; g++) multipliers[g] = multipleOf(steps[g], best.scale)
-  return largest > 0 ? best : { scale: 1, error: 0 }
+  for (let g = 0; g < steps.length; g++) multipliers[g] = multiplierNear(steps[g] / best)
+  return best
 }
 
 /** The error of a scale with the nearest multiples, and the scale that is best for these. Stops above the bound. */
@@ -66,7 +59,7 @@ function costOf(
 ): { error: number; fitted: number } {
   let [error, product, square] = [0, 0, 0]
   for (let g = 0; g < steps.length && error < bound; g++) {
-    const m = multipleOf(steps[g], scale)
+    const m = multiplierNear(steps[g] / scale)
     const difference = steps[g] - scale * m
     error += energies[g] * difference * difference
     product += energies[g] * steps[g] * m
@@ -75,9 +68,9 @@ function costOf(
   return { error, fitted: Math.fround(product / square) }
 }
 
-/** The nearest multiplier that may be. */
-function multipleOf(step: number, scale: number): number {
-  const nearest = Math.round(step / scale)
-  if (nearest === 0) return step < 0 ? -1 : 1
+/** The nearest multiplier to a real number, but none is 0. */
+export function multiplierNear(multiple: number): number {
+  const nearest = Math.round(multiple)
+  if (nearest === 0) return multiple < 0 ? -1 : 1
   return Math.min(MOST_MULTIPLIER, Math.max(LEAST_MULTIPLIER, nearest))
 }

@@ -64,10 +64,10 @@ describe('a weight has the floats of its definition, whatever its shape and grou
   })
 
   it('of many rows, which are read in several blocks', async () => {
-    const weight = makeWeight(512, 2064, { size: 129, dtype: 'F16', seed: 2 })
-    await expectUnpacked(gptqConfig(129), packGptq('x', weight), weight)
-    const wide = makeWeight(1024, 2500, { size: 125, dtype: 'F16', seed: 3 })
-    await expectUnpacked(awqConfig(125), packAwq('x', wide), wide)
+    const weight = makeWeight(512, 1040, { size: 130, dtype: 'F16', seed: 2 })
+    await expectUnpacked(gptqConfig(130), packGptq('x', weight), weight)
+    const wide = makeWeight(512, 1100, { size: 110, dtype: 'F16', seed: 3 })
+    await expectUnpacked(awqConfig(110), packAwq('x', wide), wide)
   })
 })
 
