@@ -23,7 +23,7 @@ interface QuantizeFlags extends Pick<QuantizeOptions, 'quantize' | 'bits'> {
 
 export const quantizeCommand = new Command('quantize')
   .description(
-    'quantise a float checkpoint to int8 (W8A8, compressed-tensors), or most of it to four bits a weight (W4A8)',
+    'quantise a checkpoint to int8 (W8A8, compressed-tensors), or most of it to four bits a weight (W4A8)',
   )
   .addArgument(
     new Argument('<in>', 'the checkpoint, a folder or a GGUF file').argParser(checkpointPath),

@@ -17,7 +17,7 @@ export async function fingerprintOf(
   const { network, cacheType } = decoder
   const { embedding, norms, linears } = network
   // how weights are stored says nothing of what they are
-  const { quantization, ...config } = network.config
+  const { quantization, packing, ...config } = network.config
   const digest = new Digest(signal)
   digest.note({ version, config, cacheType })
   await digest.addDense('embedding', embedding)

@@ -4,8 +4,9 @@ import { weightBytes } from '../ops/weight.js'
 import { checkOptions } from '../options.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { denseTypeOf } from './checkpoint/stored-dense.js'
+import { storedFormat } from './checkpoint/stored-format.js'
 import { freezeConfig, type ModelConfig } from './config/config.js'
-import { EMBEDDING, normSizes } from './config/parameters.js'
+import { EMBEDDING, type LinearSpec, normSizes } from './config/parameters.js'
 import { maxPagesOf, pageBytesOf } from './decoder/page.js'
 import {
   type LoadOptions,
@@ -59,6 +60,8 @@ function infoOf(config: ModelConfig, plan: RunPlan, parameterBytes: number): Mod
 function parameterBytes(checkpoint: Checkpoint, { specs, formatOf }: Plan): number {
   const { config } = checkpoint
   const typeOf = (tensor: string) => denseTypeOf(checkpoint.dtype(tensor))
+  const typeOfLinear = (spec: LinearSpec) =>
+    storedFormat(checkpoint, spec) === 'packed' ? 'float32' : typeOf(spec.weight)
   const embedding = { outFeatures: config.vocabSize, inFeatures: config.hiddenSize }
   let bytes = denseBytes(typeOf(EMBEDDING), embedding)
   for (const size of normSizes(config).values()) bytes += size * Float32Array.BYTES_PER_ELEMENT
@@ -66,7 +69,7 @@ function parameterBytes(checkpoint: Checkpoint, { specs, formatOf }: Plan): numb
     const format = formatOf(spec)
     if (format !== 'float') bytes += weightBytes(spec, spec.bias, format)
     // a tied head is the embedding
-    else if (spec.weight !== EMBEDDING) bytes += denseBytes(typeOf(spec.weight), spec, spec.bias)
+    else if (spec.weight !== EMBEDDING) bytes += denseBytes(typeOfLinear(spec), spec, spec.bias)
   }
   return bytes
 }

@@ -6,13 +6,8 @@ import type { Pool } from '../pool/pool.js'
 import { checkOutliers } from '../reference/quantize.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { readDense } from './checkpoint/stored-dense.js'
-import {
-  storedFormat,
-  tensorsOf,
-  toFloatLinear,
-  toInt4Linear,
-  toLinear,
-} from './checkpoint/stored-linear.js'
+import { storedFormat, tensorsOf } from './checkpoint/stored-format.js'
+import { toFloatLinear, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import type { ModelConfig } from './config/config.js'
@@ -46,8 +41,8 @@ export interface LoadOptions extends ReadOptions, QueueOptions {
   /**
    * `w8a8` runs Linears in int8, `w4a8` most of them in four bits a weight, `none` in float32 with weights as the
    * checkpoint has them. By default as the checkpoint is stored. Under `w4a8` every `v_proj`, the `down_proj` of the last
-   * layer and the head stay in int8, where a checkpoint does not say otherwise. What is stored in four bits stays so,
-   * for it is an encoding of int8.
+   * layer and the head stay in int8, where a checkpoint does not say otherwise. What dotpool stored in four bits is an
+   * encoding of int8, so that `w8a8` has the same bits from it, and more memory to read.
    */
   quantize?: Quantization | undefined
   /**
@@ -251,8 +246,8 @@ function chooseFormats(
         ? config.quantization !== 'none' && stored === 'float' && spec.name !== HEAD
         : skipped(spec.name) !== undefined
     if (isFloat) return 'float'
-    if (stored === 'int4') return 'int4'
     if (quantize === 'w8a8') return 'int8'
+    if (stored === 'int4' || stored === 'packed') return 'int4'
     // a checkpoint with some Linears in four bits has chosen for all
     if (stored === 'int8' && config.quantization === 'w4a8') return 'int8'
     return defaultW4A8Format(spec.name, config)

@@ -8,7 +8,8 @@ import { calibrate, calibrationWindows } from './calibration/calibrate.js'
 import { measureHarms } from './calibration/harm.js'
 import { measureMoments } from './calibration/moments.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
-import { storedFormat, tensorsOf, toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
+import { storedFormat, tensorsOf } from './checkpoint/stored-format.js'
+import { toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { defaultW4A8Format } from './config/linear-format.js'
@@ -247,9 +248,9 @@ export async function replaceLinears(
   const reader = new TensorReader(state, tensors, checked)
   await using quantizer = new Int4Quantizer(model.pool.threads)
   const linears = await makeEach(rest, (spec) =>
-    storedFormat(state, spec) === 'int4'
-      ? toInt4Linear(model.pool, reader, spec, outliersOf(spec), quantizer)
-      : toLinear(model.pool, reader, spec, outliersOf(spec)),
+    storedFormat(state, spec) === 'int8'
+      ? toLinear(model.pool, reader, spec, outliersOf(spec))
+      : toInt4Linear(model.pool, reader, spec, outliersOf(spec), quantizer),
   )
   model.decoder.setLinears(linears)
   return { replaced: [...linears.keys()], skipped }

@@ -1,11 +1,13 @@
 import { checkPath } from '../errors.js'
 import type { DenseWeight } from '../ops/dense-weight.js'
+import { FloatLinear } from '../ops/float-linear.js'
 import { Linear } from '../ops/linear.js'
 import { checkOptions } from '../options.js'
 import { int4Strides } from '../reference/int4.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { type SaveOptions, saveCheckpoint, saveOptions } from './checkpoint/save.js'
-import { storedFormat, toLinear } from './checkpoint/stored-linear.js'
+import { storedFormat, weightTensors } from './checkpoint/stored-format.js'
+import { toLinear } from './checkpoint/stored-linear.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import { storedTensor, type TensorSource } from './checkpoint/tensor-source.js'
 import type { ModelConfig } from './config/config.js'
@@ -52,18 +54,26 @@ export async function saveModel(
   for (const spec of linearSpecs(model.config).values()) {
     const linear = model.linears.get(spec.name)
     const isTied = spec.weight === EMBEDDING
+    const stored = storedFormat(source, spec)
+    const name = `${spec.name}.weight`
+    const replace = (...replacing: TensorSource[]) => {
+      tensors.push(...replacing)
+      for (const tensor of isTied ? [name] : weightTensors(source, spec)) replaced.add(tensor)
+    }
     if (
       linear instanceof Linear &&
       !(isTied && (await isAsLoaded(linear, source, spec, options)))
     ) {
-      const name = `${spec.name}.weight`
       const isInt4 = linear.weightType === 'int4'
-      tensors.push(...(isInt4 ? int4Tensors : int8Tensors)(name, linear))
-      for (const suffix of ['', '_scale', '_multiplier']) replaced.add(name + suffix)
+      replace(...(isInt4 ? int4Tensors : int8Tensors)(name, linear))
       if (isTied) config.tie_word_embeddings = false
       bits.set(spec.name, isInt4 ? 4 : 8)
-    } else if (storedFormat(source, spec) === 'float') {
+    } else if (stored !== 'int8') {
       ignore.push(spec.name)
+      // a checkpoint of another scheme cannot have it as it is
+      if (stored !== 'float' && linear instanceof FloatLinear) {
+        replace(matrixTensor(name, linear.weight))
+      }
     }
   }
   if (config.tie_word_embeddings === false) {
@@ -116,14 +126,19 @@ async function savePacked(model: SavedParts, folder: string, options: SaveOption
 
 /** A float weight [N, K] `<name>.weight`, and its bias. */
 function denseTensors(name: string, weight: DenseWeight): TensorSource[] {
-  const { type, inFeatures: K, outFeatures: N, bias } = weight
+  const { bias } = weight
+  const tensors = [matrixTensor(name, weight)]
+  if (bias !== undefined) tensors.push(floatTensor(name.replace(/weight$/, 'bias'), bias))
+  return tensors
+}
+
+/** A weight [N, K] of floats. */
+function matrixTensor(name: string, weight: DenseWeight): TensorSource {
+  const { inFeatures: K, outFeatures: N, type } = weight
   function* chunks() {
     for (const [first, last] of rowsAtATime(N, K)) yield bytesOf(weight.read(first, last))
   }
-  const dtype = type === 'bfloat16' ? 'BF16' : 'F32'
-  const tensors: TensorSource[] = [{ name, dtype, dims: [N, K], chunks }]
-  if (bias !== undefined) tensors.push(floatTensor(name.replace(/weight$/, 'bias'), bias))
-  return tensors
+  return { name, dtype: type === 'float32' ? 'F32' : 'BF16', dims: [N, K], chunks }
 }
 
 function floatTensor(name: string, values: Float32Array): TensorSource {

@@ -13,6 +13,10 @@ export const INT4_GROUP = 32
 /** What is taken off a nibble before it is multiplied. */
 export const INT4_OFFSET = 8
 
+/** The largest multipliers of either sign with which every level of -8 to 7 stays in int8. */
+export const MOST_MULTIPLIER = 16
+export const LEAST_MULTIPLIER = -15
+
 /** Weights int8 [N, K] as w8[n, k] = (u[n, k] - 8) * m[n, k / 32]. */
 export interface Int4Weight {
   /**
@@ -72,8 +76,7 @@ export function checkInt4({ nibbles, multipliers }: Int4Weight, shape: WeightSha
         const got = `0 of output channel ${n}, k = ${k0}`
         throw new ArgumentError('multipliers', 'integers other than 0', got)
       }
-      // levels of -8 to 7 fit all of these
-      if (m >= -15 && m <= 16) continue
+      if (m >= LEAST_MULTIPLIER && m <= MOST_MULTIPLIER) continue
       const bad = findOverflow(nibbles, n * stride.nibbles, m, k0, Math.min(k0 + INT4_GROUP, K))
       if (bad === undefined) continue
       const level = levelAt(nibbles, n * stride.nibbles, bad)

@@ -84,6 +84,13 @@ test.concurrent('--quantize w4a8 writes four bits a weight', async () => {
   ]
   expect(b.code).toBe(0)
   expect(b.stdout).toBe(a.stdout)
+
+  // and back to plain int8, which is exact
+  const plain = join(folder.path, 'plain')
+  const converted = await dotpool(['quantize', target, plain, '--quantize', 'w8a8'])
+  expect(converted.stderr).toBe('')
+  expect(await dtypes(plain, [down, up, value])).toEqual(['I8', 'I8', 'I8'])
+  expect((await dotpool([...text, plain])).stdout).toBe(a.stdout)
 })
 
 test.concurrent('--bits keeps to a budget, and prints harms measured on the text', async () => {

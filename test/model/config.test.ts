@@ -289,10 +289,14 @@ describe('a config.json that is refused', () => {
     ['eos', { eos_token_id: 'end' }, /eos_token_id: expected a token id.*got "end"/],
     [
       'quantizer',
-      { quantization_config: { ...w8a8, quant_method: 'gptq' } },
-      /quant_method "gptq"/,
+      { quantization_config: { ...w8a8, quant_method: 'fp8' } },
+      /quant_method "fp8" is not supported, only "compressed-tensors", "gptq", "awq", "dotpool"/,
     ],
-    ['format', { quantization_config: { ...w8a8, format: 'pack-quantized' } }, /"pack-quantized"/],
+    [
+      'format',
+      { quantization_config: { ...w8a8, format: 'float-quantized' } },
+      /format "float-quantized" is not supported, only "int-quantized", "pack-quantized"/,
+    ],
     ['4 bits', withGroup({ weights: { ...weights, num_bits: 4 } }), /group_0\.weights\.num_bits 4/],
     [
       'groups',

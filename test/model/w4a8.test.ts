@@ -184,14 +184,20 @@ describe('a w4a8 model after save and load', () => {
     expectSameBits(await logitsOf(copy, ids), await logitsOf(model, ids))
   })
 
-  it('stays in four bits as w8a8, and becomes float as none', async () => {
+  it('becomes int8 of the same bits as w8a8, saved too, and float as none', async () => {
     await using folder = await temporaryFolder()
     await writeCheckpoint(folder.path, config, tensors)
     using model = await Model.load(pool, folder.path, { quantize: 'w4a8' })
     const saved = join(folder.path, 'saved')
     await model.save(saved)
     using int8 = await Model.load(pool, saved, { quantize: 'w8a8' })
-    expect(bitsOf(int8)).toEqual(bitsOf(model))
+    expect(kindsOf(int8, 8).length).toBe(15)
+    expectSameBits(await logitsOf(int8, ids), await logitsOf(model, ids))
+    const plain = join(folder.path, 'plain')
+    await int8.save(plain)
+    using again = await Model.load(pool, plain)
+    expect(again.config.quantization).toBe('w8a8')
+    expectSameBits(await logitsOf(again, ids), await logitsOf(model, ids))
     using float = await Model.load(pool, saved, { quantize: 'none' })
     expect(kindsOf(float, 32).length).toBe(15)
     expect(relativeError(await logitsOf(model, ids), await logitsOf(float, ids))).toBeLessThan(0.03)
@@ -200,6 +206,19 @@ describe('a w4a8 model after save and load', () => {
     await replaceLinears(replaced, state, { skip: [] })
     expectSameBits(await logitsOf(replaced, ids), await logitsOf(model, ids))
   })
+})
+
+it('is saved with floats where Linears are loaded so', async () => {
+  await using folder = await temporaryFolder()
+  await writeCheckpoint(folder.path, config, tensors)
+  using model = await Model.load(pool, folder.path, { quantize: 'w4a8' })
+  const [saved, mixed] = [join(folder.path, 'saved'), join(folder.path, 'mixed')]
+  await model.save(saved)
+  using some = await Model.load(pool, saved, { skip: ['up_proj'] })
+  await some.save(mixed)
+  using again = await Model.load(pool, mixed)
+  expect(bitsOf(again)).toEqual(bitsOf(some))
+  expectSameBits(await logitsOf(again, ids), await logitsOf(some, ids))
 })
 
 describe('a broken w4a8 checkpoint', () => {

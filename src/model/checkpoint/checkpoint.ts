@@ -126,6 +126,11 @@ export class Checkpoint {
     })
   }
 
+  /** Whether there is such a tensor. */
+  has(name: string): boolean {
+    return this.#shards.has(this.#stored(name))
+  }
+
   /**
    * The file that holds a tensor.
    *
@@ -209,6 +214,16 @@ export class Checkpoint {
     const stored = this.#stored(name)
     await this.#shards.of(stored).readBytes(stored, firstRow * rowBytes, bytes, { signal })
     checkLength('into', bytes, expected)
+  }
+
+  /**
+   * @internal Reads the rows [firstRow, lastRow) of a matrix in the blocks that its entry names.
+   *
+   * @throws FormatError if there are none, or the file cannot be read; DisposedError after {@link Checkpoint.close}
+   */
+  async readBlocks(name: string, firstRow: number, lastRow: number): Promise<Uint8Array> {
+    const stored = this.#stored(name)
+    return await this.#shards.of(stored).readBlocks(stored, firstRow, lastRow)
   }
 
   /**

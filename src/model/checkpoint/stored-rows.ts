@@ -74,9 +74,7 @@ export class StoredRows implements WeightSource {
     const rows = await this.read(first, last)
     if (rows instanceof Float32Array) return rows
     if (rows instanceof Uint16Array) return bf16ToFloat32(rows)
-    const columns = this.#dims[1]
-    const factor = (i: number) => scale?.[first + Math.floor(i / columns)] ?? 1
-    return Float32Array.from(rows, (q, i) => q * factor(i))
+    return scaleRows(rows, this.#dims[1], scale?.subarray(first))
   }
 
   /** Releases the buffers. */
@@ -91,4 +89,9 @@ export class StoredRows implements WeightSource {
     else this.#buffers.reverse()
     return this.#buffers[1] ?? this.#buffers[0]
   }
+}
+
+/** float32 rows[i, k] * scale[i] */
+export function scaleRows(rows: Int8Array, columns: number, scale?: Float32Array): Float32Array {
+  return Float32Array.from(rows, (q, i) => q * (scale?.[Math.floor(i / columns)] ?? 1))
 }

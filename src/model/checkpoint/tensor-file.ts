@@ -43,6 +43,8 @@ export interface TensorEntry {
   readonly dims: readonly number[]
   /** Of all its elements. */
   readonly byteLength: number
+  /** The type of the blocks that are dequantised to `dtype`, if it is stored so, e.g. `Q4_0`. */
+  readonly blocks?: string | undefined
 }
 
 /** An open file of tensors with a valid header. Tensors are read on request. */
@@ -133,6 +135,15 @@ export abstract class TensorFile<Entry extends TensorEntry = TensorEntry> {
     into: Uint8Array,
     options?: ReadOptions,
   ): Promise<void>
+
+  /**
+   * Reads rows of a matrix that is stored in blocks, as they are.
+   *
+   * @throws FormatError if it is not, or the file has shrunk; DisposedError after {@link close}
+   */
+  async readBlocks(name: string, _firstRow: number, _lastRow: number): Promise<Uint8Array> {
+    throw new FormatError(this.file, `tensor ${name} is not stored in blocks`)
+  }
 
   async close(): Promise<void> {
     this.#closed = true

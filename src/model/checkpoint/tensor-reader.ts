@@ -1,3 +1,4 @@
+import { FormatError } from '../../errors.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { ReadOptions } from './tensor-file.js'
 
@@ -34,6 +35,20 @@ export class TensorReader {
     this.#count(into.byteLength)
   }
 
+  /** See {@link Checkpoint.readBlocks}. The matrix must be of shape `dims`. */
+  async readBlocks(
+    name: string,
+    dims: readonly [number, number],
+    first: number,
+    last: number,
+  ): Promise<Uint8Array> {
+    this.checkpoint.checkShape(name, dims)
+    this.signal?.throwIfAborted()
+    const blocks = await this.checkpoint.readBlocks(name, first, last)
+    this.#count((this.checkpoint.entry(name).byteLength / dims[0]) * (last - first))
+    return blocks
+  }
+
   /** See {@link Checkpoint.readFloat}. */
   async readFloat(name: string, dims: readonly number[]): Promise<Float32Array> {
     let counted = 0
@@ -42,6 +57,36 @@ export class TensorReader {
       counted = done
     }
     return await this.checkpoint.readFloat(name, dims, { signal: this.signal, onProgress })
+  }
+
+  /**
+   * Reads a whole tensor as the file stores it.
+   *
+   * @throws FormatError unless it is of one of the dtypes, and of shape `dims`
+   */
+  async readStored(
+    name: string,
+    dtypes: readonly string[],
+    dims: readonly number[],
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    this.checkDtype(name, dtypes)
+    this.checkpoint.checkShape(name, dims)
+    const bytes = new Uint8Array(this.checkpoint.entry(name).byteLength)
+    let read = 0
+    for await (const piece of this.checkpoint.chunks(name, this.signal)) {
+      bytes.set(piece, read)
+      read += piece.byteLength
+      this.#count(piece.byteLength)
+    }
+    return bytes
+  }
+
+  /** @throws FormatError unless the tensor is of one of the dtypes */
+  checkDtype(name: string, dtypes: readonly string[]): void {
+    const dtype = this.checkpoint.dtype(name)
+    if (dtypes.includes(dtype)) return
+    const problem = `tensor ${name}: dtype ${dtype} is not supported, only ${dtypes.join(', ')}`
+    throw new FormatError(this.checkpoint.fileOf(name), problem)
   }
 
   /** Tensors may be read concurrently. */

@@ -1,6 +1,7 @@
 import { FormatError } from '../../errors.js'
 import { MAX_K } from '../../native/layout.js'
 import { Fields, show } from '../json/fields.js'
+import type { Packing } from './packing.js'
 import { parseQuantization, type Quantization } from './quantization-config.js'
 import { contextLength, parseRope, type RopeConfig } from './rope-config.js'
 
@@ -47,6 +48,8 @@ export interface ModelConfig {
   /** End-of-sequence tokens. */
   readonly eosTokenIds: readonly number[]
   readonly quantization: Quantization
+  /** Where another tool packed the Linears in four bits, how. */
+  readonly packing: Packing | undefined
 }
 
 /**
@@ -87,7 +90,7 @@ export function parseConfig(file: string, json: unknown): ModelConfig {
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
     ...parseBiases(fields, architecture),
     eosTokenIds: fields.tokenIds('eos_token_id'),
-    quantization: parseQuantization(fields.object('quantization_config')),
+    ...parseQuantization(fields.object('quantization_config')),
   }
   if (config.numAttentionHeads % config.numKeyValueHeads !== 0) {
     throw new FormatError(

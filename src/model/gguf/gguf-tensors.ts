@@ -63,18 +63,37 @@ export class GgufTensors extends TensorFile<Entry> {
     }
   }
 
+  override async readBlocks(name: string, firstRow: number, lastRow: number): Promise<Uint8Array> {
+    const entry = this.openEntry(name)
+    if (entry.blocks === undefined) return await super.readBlocks(name, firstRow, lastRow)
+    const { headDim } = entry
+    const first = Math.floor(firstRow / headDim) * headDim
+    const rows = await this.#readStored(entry, first, Math.ceil(lastRow / headDim) * headDim)
+    const rowBytes = storedRowBytes(entry)
+    return rows.subarray((firstRow - first) * rowBytes, (lastRow - first) * rowBytes)
+  }
+
   /** Rows [first, last) as `dtype`; whole heads where the file permutes them. */
   async #readRows(entry: Entry, first: number, last: number): Promise<Uint8Array> {
-    const { type, begin, rowLength, headDim } = entry
-    const storedRow = (rowLength / type.blockSize) * type.blockBytes
-    const stored = new Uint8Array((last - first) * storedRow)
-    await readFully(this.file, this.handle, stored, begin + first * storedRow)
-    const ordered = headDim === 1 ? stored : halvesFromPairs(stored, storedRow, headDim)
-    if (type.dequantize === undefined) return ordered
+    const { type, rowLength } = entry
+    const stored = await this.#readStored(entry, first, last)
+    if (type.dequantize === undefined) return stored
     const values = new Float32Array((last - first) * rowLength)
-    type.dequantize(ordered, values)
+    type.dequantize(stored, values)
     return new Uint8Array(values.buffer)
   }
+
+  /** The same rows in Hugging Face's order, but as the file stores each. */
+  async #readStored(entry: Entry, first: number, last: number): Promise<Uint8Array> {
+    const rowBytes = storedRowBytes(entry)
+    const stored = new Uint8Array((last - first) * rowBytes)
+    await readFully(this.file, this.handle, stored, entry.begin + first * rowBytes)
+    return entry.headDim === 1 ? stored : halvesFromPairs(stored, rowBytes, entry.headDim)
+  }
+}
+
+function storedRowBytes({ type, rowLength }: Entry): number {
+  return (rowLength / type.blockSize) * type.blockBytes
 }
 
 const itemSizes = { F32: 4, F16: 2, BF16: 2 }
@@ -90,7 +109,8 @@ function toEntry(file: string, name: string, tensor: GgufTensor, headDim: number
     throw new FormatError(file, `tensor ${name}: ${problem}`)
   }
   const byteLength = elements * itemSizes[type.dtype]
-  return { dtype: type.dtype, dims, byteLength, type, begin, rowLength, headDim }
+  const blocks = type.dequantize === undefined ? undefined : type.name
+  return { dtype: type.dtype, dims, byteLength, blocks, type, begin, rowLength, headDim }
 }
 
 /** Row 2i + h of each head becomes row i + h D/2. */

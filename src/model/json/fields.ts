@@ -105,6 +105,12 @@ export class Fields {
     throw new FormatError(this.#file, `${this.#name(key)} ${show(value)} is not supported${hint}`)
   }
 
+  /** @throws FormatError for an object that is there and not empty */
+  empty(key: string): void {
+    if (Object.keys(this.object(key)?.values ?? {}).length === 0) return
+    throw new FormatError(this.#file, `${this.#name(key)} is not supported`)
+  }
+
   #name(key: string): string {
     return this.#path === '' ? key : `${this.#path}.${key}`
   }

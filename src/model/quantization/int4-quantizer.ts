@@ -1,7 +1,9 @@
 import type { WeightSource } from '../../ops/weight.js'
-import { ScriptEngine } from '../../pool/script.js'
+import { ScriptEngine, type Task } from '../../pool/script.js'
 import { type Int4Weight, int4Strides } from '../../reference/int4.js'
 import { notFinite, type WeightShape } from '../../reference/quantize.js'
+import type { GroupedWeight } from '../grouped/grouped-weight.js'
+import { int4Regrouping, type RegroupTask, regroupShare } from './int4-regroup.js'
 import { type Int4Task, int4Quantizing, quantizeInt4Share } from './int4-share.js'
 
 /** How much of the source one task quantises, bytes. */
@@ -49,28 +51,64 @@ export class Int4Quantizer {
     moments?: Float64Array | undefined,
     signal?: AbortSignal | undefined,
   ): Promise<QuantizedInt4> {
+    const { inFeatures: K } = shape
+    const argsOf = async (first: number, last: number) => {
+      const weight = (await source.read(first, last)) as Float32Array | Uint16Array
+      return { weight, stride: K, inFeatures: K, moments } satisfies Partial<Int4Task>
+    }
+    const task = { module: int4Quantizing, run: quantizeInt4Share }
+    return await this.#runChunks(task, argsOf, source.bytesPerElement, shape, signal)
+  }
+
+  /**
+   * Gives integer multipliers to a weight in four bits with float scales, while it is read: keeps its levels where only
+   * scales have to be rounded, as far as that errs less than quantising its floats does.
+   *
+   * @throws ArgumentError for a scale that is not finite; else as {@link quantize}
+   */
+  async regroup(
+    weight: GroupedWeight,
+    shape: WeightShape,
+    signal?: AbortSignal | undefined,
+  ): Promise<QuantizedInt4> {
+    const argsOf = async (first: number, last: number) => {
+      const rows = await weight.read(first, last)
+      return { ...rows, groupOf: weight.groupOf } satisfies Partial<RegroupTask>
+    }
+    return await this.#runChunks(
+      { module: int4Regrouping, run: regroupShare },
+      argsOf,
+      1,
+      shape,
+      signal,
+    )
+  }
+
+  /** Runs a task on some channels after the others, each as large as a chunk may be. */
+  async #runChunks(
+    task: Omit<Task, 'args'>,
+    argsOf: (first: number, last: number) => Promise<object>,
+    bytesPerElement: number,
+    shape: WeightShape,
+    signal: AbortSignal | undefined,
+  ): Promise<QuantizedInt4> {
     const { inFeatures: K, outFeatures: N } = shape
     const quantized = newInt4(shape)
     const stride = int4Strides(K)
-    const rows = Math.max(1, Math.floor(CHUNK_BYTES / (K * source.bytesPerElement)))
+    const rows = Math.max(1, Math.floor(CHUNK_BYTES / (K * bytesPerElement)))
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
-      const weight = (await source.read(first, last)) as Float32Array | Uint16Array
       const args = {
-        weight,
-        stride: K,
-        inFeatures: K,
-        moments,
+        ...(await argsOf(first, last)),
         nibbles: quantized.nibbles.subarray(first * stride.nibbles, last * stride.nibbles),
         multipliers: quantized.multipliers.subarray(
           first * stride.multipliers,
           last * stride.multipliers,
         ),
         scale: quantized.scale.subarray(first, last),
-      } satisfies Partial<Int4Task>
-      const task = { module: int4Quantizing, run: quantizeInt4Share, args }
+      }
       this.#engine ??= new ScriptEngine(this.#threads)
-      const fault = await this.#engine.runTasks(() => [task], signal)
+      const fault = await this.#engine.runTasks(() => [{ ...task, args }], signal)
       if (fault > 0) throw notFinite('weight', first + fault - 1)
     }
     return quantized

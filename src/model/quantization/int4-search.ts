@@ -1,4 +1,11 @@
-import { INT4_GROUP, INT4_OFFSET, type Int4Weight, int4Strides } from '../../reference/int4.js'
+import {
+  INT4_GROUP,
+  INT4_OFFSET,
+  type Int4Weight,
+  int4Strides,
+  LEAST_MULTIPLIER,
+  MOST_MULTIPLIER,
+} from '../../reference/int4.js'
 
 /*
  * Weights w[K] of an output channel as s * v[k] * m[k / 32], v in -8..7, m an integer and s a float32, so that
@@ -11,10 +18,6 @@ import { INT4_GROUP, INT4_OFFSET, type Int4Weight, int4Strides } from '../../ref
  * for which the largest of these steps is a multiple; each group takes the multiple of the scale that suits it best,
  * next to its own step. At last the scale is fitted to the levels by least squares, and the groups to it, in turn.
  */
-
-/** The largest multiplier of either sign with which every level stays in int8. */
-const MAX_POSITIVE = 16
-const MAX_NEGATIVE = 15
 
 /** The share of the mean of h that is added to each: calibration has seen some tokens, and others will come. */
 const DAMPING = 0.01
@@ -75,7 +78,7 @@ export class Int4Search {
     const absmax = w.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
     if (!Number.isFinite(absmax)) return Number.NaN
     const largest = this.#searchGroups(w)
-    let scale = Math.fround(Math.max(absmax, ABSMAX_FLOOR) / 7 / MAX_POSITIVE)
+    let scale = Math.fround(Math.max(absmax, ABSMAX_FLOOR) / 7 / MOST_MULTIPLIER)
     let error = this.#choosePlainly(w, scale)
     for (const multiple of MULTIPLES) {
       const tried = Math.fround(largest / multiple)
@@ -135,7 +138,7 @@ export class Int4Search {
       let absmax = 0
       for (let k = from; k < to; k++) absmax = Math.max(absmax, Math.abs(w[k]))
       const least = Math.ceil(absmax / 7 / scale)
-      this.#multipliers[group] = Math.min(MAX_POSITIVE, Math.max(1, least))
+      this.#multipliers[group] = Math.min(MOST_MULTIPLIER, Math.max(1, least))
       sum += errorOf(w, this.#importance, from, to, scale * this.#multipliers[group])
     }
     return sum
@@ -158,7 +161,7 @@ export class Int4Search {
       for (const sign of [better, 1 - better]) {
         // with a multiple of the scale this sign is hardly better than with its own step
         if (errors[2 * group + sign] >= least) continue
-        const most = sign === 0 ? MAX_POSITIVE : MAX_NEGATIVE
+        const most = sign === 0 ? MOST_MULTIPLIER : -LEAST_MULTIPLIER
         const exact = Math.abs(this.#steps[2 * group + sign]) / scale
         const below = Math.min(most, Math.max(1, Math.floor(exact)))
         for (let m = below; m <= Math.min(most, below + 1); m++) {
