@@ -39,6 +39,7 @@ export { Checkpoint } from './model/checkpoint/checkpoint.js'
 export type { SaveOptions } from './model/checkpoint/save.js'
 export type { ReadOptions, TensorEntry } from './model/checkpoint/tensor-file.js'
 export type { Architecture, ModelConfig } from './model/config/config.js'
+export type { Packing } from './model/config/packing.js'
 export type { Quantization } from './model/config/quantization-config.js'
 export type {
   DefaultRope,

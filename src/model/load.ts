@@ -42,7 +42,8 @@ export interface LoadOptions extends ReadOptions, QueueOptions {
    * `w8a8` runs Linears in int8, `w4a8` most of them in four bits a weight, `none` in float32 with weights as the
    * checkpoint has them. By default as the checkpoint is stored. Under `w4a8` every `v_proj`, the `down_proj` of the last
    * layer and the head stay in int8, where a checkpoint does not say otherwise. What dotpool stored in four bits is an
-   * encoding of int8, so that `w8a8` has the same bits from it, and more memory to read.
+   * encoding of int8, so that `w8a8` has the same bits from it, and more memory to read. What another tool stored in four
+   * bits is quantised from its floats under `w8a8`.
    */
   quantize?: Quantization | undefined
   /**
