@@ -22,7 +22,7 @@
   DP_IF_BUILT(isa, static const dp_s4_kernels s4_##isa = { \
                        .gemv = dp_gemv_s4_1x64c8_##gemv_isa, .gemm = dp_gemm_s4_##tile##_##isa, __VA_ARGS__};)
 #include "isas.h"
-static const dp_s4_kernels s4_none;
+static const dp_s4_kernels s4_none __attribute__((unused)); /* where each ISA has its own */
 
 #define DP_ASSIGN(isa, type, name) .name = dp_##name##_##isa,
 

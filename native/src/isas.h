@@ -56,9 +56,10 @@ DP_LIST_ISA(scalar, scalar, scalar, 1, scalar, 1x64c4_scalar, 1x64c4_scalar, non
 #if defined(__wasm__)
 DP_LIST_GEMM(6x8c4, wasmrelaxed, .mr = 6, .unit = 1)
 DP_LIST_GEMM(4x4c4, wasm, .mr = 4, .unit = 1)
-DP_LIST_S4(4x8c8, wasmrelaxed, wasmrelaxed, .mr = 4, .most = 4)
+DP_LIST_S4(3x8c8, wasmrelaxed, wasmrelaxed, .mr = 3, .most = 3)
+DP_LIST_S4(3x4c8, wasm, wasm, .mr = 3, .most = 3)
 DP_LIST_ISA(wasmrelaxed, wasm, wasmrelaxed, 1, wasmrelaxed, 6x8c4_wasmrelaxed, 6x8c4_wasmrelaxed, wasmrelaxed,-mrelaxed-simd)
-DP_LIST_ISA(wasm, wasm, wasm, 2, wasm, 4x4c4_wasm, 4x4c4_wasm, none,)
+DP_LIST_ISA(wasm, wasm, wasm, 2, wasm, 4x4c4_wasm, 4x4c4_wasm, wasm,)
 #endif
 
 #undef DP_LIST_GEMM

@@ -1,14 +1,12 @@
 /*
  * nibbles_relaxed128.h: weights of four bits as factors of the relaxed dot product. Nibbles have less than the seven bits
- * of its second operand, so that activations are its first one, signed, whatever the engine makes of an eighth bit. The
- * sums of a group start at -8 * sum x, so that (u - 8) * x is what they add up to: at most 32 * 8 * 127 = 32512, a word.
+ * of its second operand, so that activations are its first one, signed, whatever the engine makes of an eighth bit.
  */
 #ifndef DP_NIBBLES_RELAXED128_H
 #define DP_NIBBLES_RELAXED128_H
 
+#include "nibbles128.h"
 #include "relaxed128.h"
-
-enum { DP_S4_TURN = 8 }; /* groups of which activations are made ready at once: 8.5 KiB of a block's weights */
 
 /* A row's activations of a turn. */
 typedef struct dp_signed_row {
@@ -26,23 +24,12 @@ DP_INLINE void dp_sign_row(const uint8_t *x, size_t groups, dp_signed_row *row) 
       wasm_v128_store(row->x + g * DP_S4_GROUP + i, signed_x);
       sums = dp_dot(sums, eights, signed_x);
     }
-    sums = wasm_i32x4_add(sums, wasm_i32x4_shuffle(sums, sums, 2, 3, 0, 1));
-    row->start[g] = -(wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1));
+    row->start[g] = dp_minus_sum(sums);
   }
 }
 
 /* Low nibbles of 16 bytes, and high ones: V8 has to mask what it shifts as bytes, too, but makes the mask anew. */
 DP_INLINE v128_t dp_low_nibbles(v128_t bytes) { return wasm_v128_and(bytes, wasm_i8x16_const_splat(15)); }
 DP_INLINE v128_t dp_high_nibbles(v128_t bytes) { return dp_low_nibbles(wasm_u16x8_shr(bytes, 4)); }
-
-/* acc += sum * m of four channels; m: eight multipliers as words, of which these are the first or the last. */
-DP_INLINE void dp_add_products(int32_t *acc, v128_t sum, v128_t m_in_words) {
-  wasm_v128_store(acc, wasm_i32x4_add(wasm_v128_load(acc), wasm_i32x4_dot_i16x8(sum, m_in_words)));
-}
-
-/* The multipliers of eight channels as words, and of four each as a word below a zero, whatever a sum has above its word. */
-DP_INLINE v128_t dp_multipliers(const uint8_t *m) { return wasm_i16x8_load8x8(m); }
-DP_INLINE v128_t dp_first_four(v128_t m) { return wasm_u32x4_extend_low_u16x8(m); }
-DP_INLINE v128_t dp_last_four(v128_t m) { return wasm_u32x4_extend_high_u16x8(m); }
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * gemm_s4_4x8c8_wasmrelaxed.c: up to four rows times a block of four bits, eight channels at a time: eight registers of
- * sums, four of weights, one of activations, of the fifteen that engines on x86 have to give. The channels take turns
- * as in gemm_s8_6x8c4_wasmrelaxed.c.
+ * gemm_s4_3x8c8_wasmrelaxed.c: up to three rows times a block of four bits, eight channels at a time: six registers of
+ * sums, four of weights, and one of activations for each row, of which quads are taken only when they are multiplied,
+ * since V8 does all loads first. The channels take turns as in gemm_s8_6x8c4_wasmrelaxed.c.
  */
 #include <string.h>
 
 #include "../kernel_table.h"
 #include "nibbles_relaxed128.h"
 
-enum { MR = 4, CHANNELS = 8 };
+enum { MR = 3, CHANNELS = 8 };
 
 /* acc += group g of a turn */
 DP_INLINE void add_group(const dp_signed_row *row, size_t g, const int rows, const uint8_t *m, const uint8_t *pair,
@@ -46,7 +46,7 @@ DP_INLINE void turn(const dp_signed_row *row, const int rows, const uint8_t *w, 
 
 #define CALL(n) turn(row, n, w, count, acc)
 
-void dp_gemm_s4_4x8c8_wasmrelaxed(const void *xq, size_t stride, uint32_t rows, const uint8_t *w, size_t groups,
+void dp_gemm_s4_3x8c8_wasmrelaxed(const void *xq, size_t stride, uint32_t rows, const uint8_t *w, size_t groups,
                                   int32_t *acc) {
   const uint8_t *x = xq;
   memset(acc, 0, rows * DP_NR * sizeof *acc);
@@ -54,7 +54,7 @@ void dp_gemm_s4_4x8c8_wasmrelaxed(const void *xq, size_t stride, uint32_t rows, 
     const size_t count = groups - g < DP_S4_TURN ? groups - g : DP_S4_TURN;
     dp_signed_row row[MR];
     for (uint32_t m = 0; m < rows; m++) dp_sign_row(x + m * stride, count, &row[m]);
-    DP_SWITCH_4(rows, CALL)
+    DP_SWITCH_3(rows, CALL)
     w += count * DP_S4_GROUP_BYTES;
   }
 }
