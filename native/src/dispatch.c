@@ -18,11 +18,11 @@
 
 #define DP_LIST_GEMM(tile, isa, ...) \
   DP_IF_BUILT(isa, static const dp_gemm_tile tile_##tile##_##isa = {.run = dp_gemm_s8_##tile##_##isa, __VA_ARGS__};)
-#define DP_LIST_S4(tile, isa, ...)                         \
+#define DP_LIST_S4(tile, isa, gemv_isa, ...)               \
   DP_IF_BUILT(isa, static const dp_s4_kernels s4_##isa = { \
-                       .gemv = dp_gemv_s4_1x64c8_##isa, .gemm = dp_gemm_s4_##tile##_##isa, __VA_ARGS__};)
+                       .gemv = dp_gemv_s4_1x64c8_##gemv_isa, .gemm = dp_gemm_s4_##tile##_##isa, __VA_ARGS__};)
 #include "isas.h"
-static const dp_s4_kernels s4_none;
+static const dp_s4_kernels s4_none __attribute__((unused)); /* where each ISA has its own */
 
 #define DP_ASSIGN(isa, type, name) .name = dp_##name##_##isa,
 

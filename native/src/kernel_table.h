@@ -302,8 +302,8 @@ typedef struct dp_kernels {
 } dp_kernels;
 
 #define DP_LIST_GEMM(tile, isa, ...) dp_gemm_fn dp_gemm_s8_##tile##_##isa;
-#define DP_LIST_S4(tile, isa, ...)       \
-  dp_gemv_s4_fn dp_gemv_s4_1x64c8_##isa; \
+#define DP_LIST_S4(tile, isa, gemv, ...)  \
+  dp_gemv_s4_fn dp_gemv_s4_1x64c8_##gemv; \
   dp_gemm_s4_fn dp_gemm_s4_##tile##_##isa;
 #define DP_LIST_ISA(isa, rows, activations, bytes, gemv, gemm, few, s4, ...) \
   dp_obstacle_fn dp_obstacle_##isa;                                          \

@@ -1,6 +1,6 @@
 /**
  * @typedef {{ isa: string, gemv: string, gemm: string, few: string }} Isa kernels by their tile and ISA
- * @typedef {{ isas: Isa[], gemms: string[], fours: { tile: string, isa: string }[] }} List
+ * @typedef {{ isas: Isa[], gemms: string[], fours: { tile: string, isa: string, gemv: string }[] }} List
  */
 
 /** What native/src/isas.h lists. @returns {List} */
@@ -12,7 +12,7 @@ export function readList(/** @type {string} */ source) {
   return {
     isas: lines('DP_LIST_ISA').map(([isa, , , , gemv, gemm, few]) => ({ isa, gemv, gemm, few })),
     gemms: lines('DP_LIST_GEMM').map(([tile, isa]) => `${tile}_${isa}`),
-    fours: lines('DP_LIST_S4').map(([tile, isa]) => ({ tile, isa })),
+    fours: lines('DP_LIST_S4').map(([tile, isa, gemv]) => ({ tile, isa, gemv })),
   }
 }
 
@@ -33,7 +33,7 @@ export function misnamed(files, { isas, gemms, fours }) {
   const listed = [
     ...gemms.map((kernel) => `gemm_s8_${kernel}.c`),
     ...isas.map(({ gemv }) => `gemv_s8_1x64c4_${gemv}.c`),
-    ...fours.map(({ isa }) => `gemv_s4_1x64c8_${isa}.c`),
+    ...fours.map(({ gemv }) => `gemv_s4_1x64c8_${gemv}.c`),
     ...fours.map(({ tile, isa }) => `gemm_s4_${tile}_${isa}.c`),
   ]
   const grammar = new RegExp(`^(${KINDS})_(${names.join('|')})\\.c$`)

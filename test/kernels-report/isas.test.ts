@@ -4,7 +4,7 @@ import { misnamed, readList, writeTiles } from '../../scripts/kernels/isas.js'
 const list = readList(`
 DP_LIST_GEMM(6x16c4, wide, .mr = 6, .unit = 1)
 DP_LIST_GEMM(1x64c4, plain, .mr = 1, .unit = 1)
-DP_LIST_S4(2x16c8, wide, .mr = 2, .most = 9)
+DP_LIST_S4(2x16c8, wide, wide, .mr = 2, .most = 9)
 DP_LIST_ISA(wide, plain, plain, 1, plain, 6x16c4_wide, 1x64c4_plain, wide,-mwide,-mwider)
 DP_LIST_ISA(plain, plain, plain, 1, plain, 1x64c4_plain, 1x64c4_plain, none,)
 `)

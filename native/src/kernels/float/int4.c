@@ -2,39 +2,45 @@
 #include <string.h>
 
 #include "../../kernel_table.h"
+#include "../../registers.h"
 #include "per_isa.h"
 
 /* A quad of a column; the compiler cuts these into the registers that the ISA has. */
 enum { COLUMN_BYTES = DP_COLUMN * DP_KR };
 typedef uint8_t bytes __attribute__((vector_size(COLUMN_BYTES)));
 typedef uint16_t words __attribute__((vector_size(COLUMN_BYTES)));
-typedef uint32_t lanes __attribute__((vector_size(COLUMN_BYTES)));
-typedef int32_t signed_lanes __attribute__((vector_size(COLUMN_BYTES)));
-typedef int8_t multipliers __attribute__((vector_size(DP_COLUMN)));
 
-/* u * m + offset in each byte, modulo 2^8; words: m in both words of a channel. */
+/* u * m + offset in each byte, modulo 2^8 */
 static inline bytes decode_bytes(words u, words m, bytes offset) {
+#ifdef __aarch64__ /* has a multiply of bytes */
+  return (bytes)u * (bytes)m + offset;
+#else
   /* the lower byte of a word, then the upper one, whose product leaves the lower byte zero */
   const words products = (((u & 0x00ff) * m) & 0x00ff) | ((u & 0xff00) * m);
   return (bytes)products + offset;
+#endif
+}
+
+/* A column's multipliers, each in all bytes of its channel. */
+static inline words spread(const uint8_t *multipliers) {
+  uint32_t lanes[DP_COLUMN];
+  DP_ROLLED for (int c = 0; c < DP_COLUMN; c++) lanes[c] = multipliers[c] * 0x01010101u;
+  words m;
+  memcpy(&m, lanes, sizeof m);
+  return m;
 }
 
 void DP_PER_ISA(dp_decode_s4)(const uint8_t *w, size_t groups, uint32_t first, uint32_t columns, int8_t *tiles) {
   for (; groups > 0; groups--, w += DP_S4_GROUP_BYTES, tiles += DP_S4_QUADS * DP_QUAD_BYTES) {
     for (uint32_t c = first; c < first + columns; c++) {
-      multipliers packed;
-      memcpy(&packed, w + c * DP_COLUMN, sizeof packed);
-      const lanes m = (lanes) __builtin_convertvector(packed, signed_lanes);
-      const words m_words = (words)((m & 0xffff) | m << 16);
-      lanes offset = (0 - m * DP_S4_OFFSET) & 0xff;
-      offset |= offset << 8;
-      offset |= offset << 16;
+      const words m = spread(w + c * DP_COLUMN);
+      const bytes offset = 0 - (bytes)(m << 3 & 0xf8f8);
       for (uint32_t pair = 0; pair < DP_S4_PAIRS; pair++) {
         words nibbles;
         memcpy(&nibbles, w + DP_NR + pair * DP_QUAD_BYTES + c * COLUMN_BYTES, sizeof nibbles);
         const bytes quads[] = {
-            decode_bytes(nibbles & 0x0f0f, m_words, (bytes)offset),
-            decode_bytes(nibbles >> 4 & 0x0f0f, m_words, (bytes)offset),
+            decode_bytes(nibbles & 0x0f0f, m, offset),
+            decode_bytes(nibbles >> 4 & 0x0f0f, m, offset),
         };
         for (uint32_t i = 0; i < 2; i++) {
           memcpy(tiles + (2 * pair + i) * DP_QUAD_BYTES + c * COLUMN_BYTES, &quads[i], sizeof quads[i]);
