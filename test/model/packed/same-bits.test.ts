@@ -10,6 +10,8 @@ import { gguf } from '../../support/gguf.js'
 import { createPool, isas } from '../../support/isas.js'
 import { expectSameBits } from '../../support/reference.js'
 import { toGguf } from '../gguf/make.js'
+import { packQuantized, packQuantizedConfig } from '../grouped/pack-quantized.js'
+import { packedCheckpoint } from '../grouped/packed-checkpoint.js'
 import { type MadeCheckpoint, randomCheckpoint } from '../random-checkpoint.js'
 import { collect, fixture, logitsOf, temporaryFolder, writeCheckpoint } from '../support.js'
 import { packMade } from './support.js'
@@ -18,6 +20,12 @@ const ids = Array.from({ length: 40 }, (_, i) => (i * 7) % 53)
 const llama = randomCheckpoint('LlamaForCausalLM')
 const tied = randomCheckpoint('LlamaForCausalLM', { tie_word_embeddings: true })
 const qwen2 = randomCheckpoint('Qwen2ForCausalLM', {}, { biases: true })
+const kind = { size: 32, symmetric: true, seed: 1 }
+const { packed: packQuantizedLlama } = packedCheckpoint(
+  packQuantizedConfig(32),
+  kind,
+  (name, weight) => packQuantized(name, weight, kind),
+)
 const qwen3 = randomCheckpoint('Qwen3ForCausalLM', {}, { headNorms: true })
 
 async function expectSameModel(pool: Pool, made: MadeCheckpoint, options: LoadOptions) {
@@ -38,6 +46,7 @@ describe('a packed model gives the same bits', () => {
     ['in float', qwen2, { quantize: 'none' }],
     ['in float, tied', tied, { quantize: 'none' }],
     ['in int8, tied', tied, { quantize: 'w8a8' }],
+    ['of four bits by another tool', packQuantizedLlama, {}],
     ['in int8 but for a tied head', tied, { quantize: 'w8a8', skip: ['lm_head'] }],
   ])('%s', async (_, made, options) => {
     await using pool = await Pool.create({ threads: 2 })
