@@ -2,9 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HEAD } from '../../src/model/config/parameters.js'
 import { w4a8Config, w8a8Config } from '../../src/model/config/quantization-config.js'
-import { INT4_GROUP, INT4_OFFSET } from '../../src/reference/int4.js'
+import { INT4_GROUP } from '../../src/reference/int4.js'
 import { type Bits, isInt4 } from './bits.js'
 import { drawNorm, drawPieces, scaleOf } from './draw.js'
+import { toNibbles } from './nibbles.js'
 import type { ModelShape } from './shapes.js'
 import { type ShapeTensor, tensorsOf } from './tensors.js'
 import { bytesOf, type OnProgress, type Pieces, writePieces } from './write.js'
@@ -110,13 +111,6 @@ function storedTensors(
       },
     },
   ]
-}
-
-/** Two a byte, the first one low. */
-function toNibbles(values: Int8Array): Uint8Array {
-  return Uint8Array.from({ length: values.length / 2 }, (_, i) => {
-    return (values[2 * i] + INT4_OFFSET) | ((values[2 * i + 1] + INT4_OFFSET) << 4)
-  })
 }
 
 /** Stores exact bfloat16 values as bfloat16. */

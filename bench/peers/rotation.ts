@@ -40,13 +40,6 @@ export function inTurns<T>(elements: readonly T[]): () => T {
   return () => elements[turn++ % elements.length]
 }
 
-/** Nibbles of values from -8 to 7, two a byte, the first one low, as values from 0 to 15. */
-export function toNibbles(values: Int8Array): Uint8Array {
-  return Uint8Array.from({ length: values.length / 2 }, (_, i) => {
-    return (values[2 * i] + 8) | ((values[2 * i + 1] + 8) << 4)
-  })
-}
-
 /** [N, K] to [K, N]. */
 export function transpose(weight: Int8Array, { k, n }: Shape): Int8Array {
   const transposed = new Int8Array(weight.length)

@@ -1,11 +1,12 @@
 import type { Bits } from '../../../dist/bench/models/bits.js'
+import { toNibbles } from '../../../dist/bench/models/nibbles.js'
 import type { Shape } from '../../../dist/bench/runner.js'
 import { Linear, type Pool, type Tensor } from '../../../dist/src/index.js'
 import { timeAsync, timeSync } from '../../../dist/src/measure/samples.js'
 import { INT4_GROUP } from '../../../dist/src/reference/int4.js'
 import { version } from '../../../dist/src/version.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
-import { inTurns, rotationLength, rotationWeights, toNibbles } from '../rotation.js'
+import { inTurns, rotationLength, rotationWeights } from '../rotation.js'
 
 /** This library: blocking the main thread, and leaving its event loop free, one call at a time. */
 export function dotpool(pool: Pool, bits: Bits): Contender {

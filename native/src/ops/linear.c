@@ -300,7 +300,7 @@ static void run_piece_s8(const dp_place *place, const gemm_shape *shape, const g
   }
 }
 
-/* `tiles`: all of the block, decoded, which takes a third of the time; or NULL. */
+/* `tiles`: all of the block, decoded, where nothing is left to unpack; or NULL. */
 static void add_rows_outliers_s4(const dp_place *place, const char *xq, uint64_t rows, const uint8_t *w,
                                  const int8_t *tiles, int32_t *acc) {
   const size_t stride = dp_row_stride(place->kernels, place->op->linear.input.k);

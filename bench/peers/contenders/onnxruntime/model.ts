@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import protobuf from 'protobufjs'
 import type { Bits } from '../../../../dist/bench/models/bits.js'
+import { toNibbles } from '../../../../dist/bench/models/nibbles.js'
 import type { Shape } from '../../../../dist/bench/runner.js'
 import { WEIGHT_SCALE } from '../../contender.js'
-import { toNibbles, transpose } from '../../rotation.js'
+import { transpose } from '../../rotation.js'
 
 /*
  * ONNX models made in memory: parallel Linears that all take the same rows.
