@@ -23,8 +23,10 @@
  */
 typedef float dp_quantize_row_fn(const void *x, size_t k, float least, void *xq);
 
+#define DP_HIGH 128 /* what one of an outlier's `high` stands for */
+
 /*
- * An element of a row whose integer a byte does not hold: that is 128 * high more than what stands in the row,
+ * An element of a row whose integer a byte does not hold: that is DP_HIGH * high more than what stands in the row,
  * high = -127 .. 127 but never 0.
  */
 typedef struct dp_outlier {

@@ -42,6 +42,8 @@ DP_INLINE void add_group(const dp_signed_row *row, size_t g, const int rows, con
                          int32_t *acc) {
   const __m512i fifteens = _mm512_set1_epi8(15);
   __m512i sum[MR][2];
+  /* sums of groups before stay in memory: the compiler would keep them in registers that there are not */
+  __asm__ volatile("" ::: "memory");
   DP_UNROLL for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = _mm512_set1_epi32(row[m].start[g]);
   if (half == 0) _mm_prefetch(w + AHEAD, _MM_HINT_T0);
   const uint8_t *line = w + DP_NR + half * HALF * DP_KR;

@@ -2,49 +2,53 @@
 #include <string.h>
 
 #include "../../kernel_table.h"
-#include "../../registers.h"
+#include "multipliers.h"
 #include "per_isa.h"
 
-/* A quad of a column; the compiler cuts these into the registers that the ISA has. */
-enum { COLUMN_BYTES = DP_COLUMN * DP_KR };
-typedef uint8_t bytes __attribute__((vector_size(COLUMN_BYTES)));
-typedef uint16_t words __attribute__((vector_size(COLUMN_BYTES)));
+typedef uint8_t bytes __attribute__((vector_size(DP_VECTOR_BYTES)));
+typedef uint16_t words __attribute__((vector_size(DP_VECTOR_BYTES)));
 
-/* u * m + offset in each byte, modulo 2^8 */
-static inline bytes decode_bytes(words u, words m, bytes offset) {
-#ifdef __aarch64__ /* has a multiply of bytes */
-  return (bytes)u * (bytes)m + offset;
+/*
+ * (u - 8) * m in each byte. Where there is no multiply of bytes, two in a word at once: 128 is added, so that products
+ * are 0 to 255 and the upper byte gets its own alone.
+ */
+static inline bytes decode_bytes(words u, words m, words offset) {
+#ifdef __aarch64__
+  return (bytes)u * (bytes)m + (bytes)offset;
 #else
-  /* the lower byte of a word, then the upper one, whose product leaves the lower byte zero */
-  const words products = (((u & 0x00ff) * m) & 0x00ff) | ((u & 0xff00) * m);
-  return (bytes)products + offset;
+  return (bytes)((u * m + offset) ^ 0x8080);
 #endif
 }
 
-/* A column's multipliers, each in all bytes of its channel. */
-static inline words spread(const uint8_t *multipliers) {
-  uint32_t lanes[DP_COLUMN];
-  DP_ROLLED for (int c = 0; c < DP_COLUMN; c++) lanes[c] = multipliers[c] * 0x01010101u;
-  words m;
-  memcpy(&m, lanes, sizeof m);
-  return m;
+/* What decode_bytes adds. */
+static inline words offset_of(words m) {
+#ifdef __aarch64__
+  return 0 - (m << 3 & 0xf8f8);
+#else
+  return 0x8080 - 0x0808 * m;
+#endif
+}
+
+/* Each channel's multiplier in all that decode_bytes multiplies of it. */
+static inline words spread(dp_lanes m) {
+#ifdef __aarch64__
+  return (words)((m & 0xff) * 0x01010101);
+#else
+  return (words)((m & 0xffff) | m << 16);
+#endif
 }
 
 void DP_PER_ISA(dp_decode_s4)(const uint8_t *w, size_t groups, uint32_t first, uint32_t columns, int8_t *tiles) {
+  const uint32_t from = first * DP_COLUMN_REGISTERS, to = from + columns * DP_COLUMN_REGISTERS;
   for (; groups > 0; groups--, w += DP_S4_GROUP_BYTES, tiles += DP_S4_QUADS * DP_QUAD_BYTES) {
-    for (uint32_t c = first; c < first + columns; c++) {
-      const words m = spread(w + c * DP_COLUMN);
-      const bytes offset = 0 - (bytes)(m << 3 & 0xf8f8);
-      for (uint32_t pair = 0; pair < DP_S4_PAIRS; pair++) {
-        words nibbles;
-        memcpy(&nibbles, w + DP_NR + pair * DP_QUAD_BYTES + c * COLUMN_BYTES, sizeof nibbles);
-        const bytes quads[] = {
-            decode_bytes(nibbles & 0x0f0f, m, offset),
-            decode_bytes(nibbles >> 4 & 0x0f0f, m, offset),
-        };
-        for (uint32_t i = 0; i < 2; i++) {
-          memcpy(tiles + (2 * pair + i) * DP_QUAD_BYTES + c * COLUMN_BYTES, &quads[i], sizeof quads[i]);
-        }
+    for (uint32_t r = from; r < to; r++) {
+      const words m = spread(dp_multipliers_at(w + r * DP_PART_LANES)), offset = offset_of(m);
+      const uint8_t *nibbles_at = w + DP_NR + r * DP_VECTOR_BYTES;
+      bytes *quad = (void *)(tiles + r * DP_VECTOR_BYTES);
+      for (int pair = 0; pair < DP_S4_PAIRS; pair++) {
+        const words nibbles = *(const words *)(const void *)(nibbles_at + pair * DP_QUAD_BYTES);
+        quad[(2 * pair) * DP_QUAD_BYTES / DP_VECTOR_BYTES] = decode_bytes(nibbles & 0x0f0f, m, offset);
+        quad[(2 * pair + 1) * DP_QUAD_BYTES / DP_VECTOR_BYTES] = decode_bytes(nibbles >> 4 & 0x0f0f, m, offset);
       }
     }
   }

@@ -1,12 +1,11 @@
 /*
- * outliers.c: the few elements of a row that are many times as large as the rest. A row's step is set by the rest;
+ * split_outliers.c: the few elements of a row that are many times as large as the rest. A row's step is set by the rest;
  * outliers get the integers that they need, 15 bits with the sign, and are multiplied once more for what passes a
  * byte: q = low + 128 * high, sum q w = sum low w + 128 * sum high w. See DP_MAX_OUTLIERS in dotpool.h.
  */
 #include <string.h>
 
 #include "../../kernel_table.h"
-#include "../../registers.h"
 #include "../../rounding.h"
 #include "magnitude.h"
 #include "per_isa.h"
@@ -16,9 +15,8 @@ enum {
   STRETCH = 64, /* elements that are looked at together */
   GROUP_VECTORS = GROUPS / DP_PART_LANES,
   STRETCH_VECTORS = 2 * GROUP_VECTORS,
-  ROOM = 64,  /* for large elements */
-  HIGH = 128, /* what one of `high` stands for */
-  MOST_INTEGER = 127 * HIGH,
+  ROOM = 64, /* for large elements */
+  MOST_INTEGER = 127 * DP_HIGH,
 };
 
 /* Elements above a bound, in the order of their places: the bits of their magnitudes. */
@@ -111,7 +109,7 @@ static void find_largest(const float *x, size_t k, uint32_t most, large_elements
 
 /* An outlier is at most 128 times as large as the rest is taken to be. */
 static float largest_of_rest(const large_elements *large, uint32_t largest) {
-  const float rest = dp_float_from_bits(large->bound), least = dp_float_from_bits(largest) / HIGH;
+  const float rest = dp_float_from_bits(large->bound), least = dp_float_from_bits(largest) / DP_HIGH;
   const float a = rest > least ? rest : least;
   return a > DP_ABSMAX_FLOOR ? a : DP_ABSMAX_FLOOR;
 }
@@ -139,81 +137,10 @@ float DP_PER_ISA(dp_split_outliers)(float *x, size_t k, uint32_t most, dp_outlie
     const uint32_t place = large.place[i];
     int32_t q = (int32_t)dp_round(x[place] * inverse);
     q = q > MOST_INTEGER ? MOST_INTEGER : q < -MOST_INTEGER ? -MOST_INTEGER : q;
-    const int32_t high = (q + HIGH / 2) >> 7;
+    const int32_t high = (q + DP_HIGH / 2) >> 7;
     /* which quantises to the low part again: |low| <= 64, and rounding is far from half a step */
-    x[place] = (float)(q - high * HIGH) * step;
+    x[place] = (float)(q - high * DP_HIGH) * step;
     append(outliers, place, high);
   }
   return a;
-}
-
-typedef int32_t lanes __attribute__((vector_size(DP_VECTOR_BYTES)));
-enum { LANES = DP_VECTOR_BYTES / sizeof(int32_t), MOST_SUMS = 8 /* vectors, that they stay in registers */ };
-
-/* sum[n] + |high| * w[n, k]; quads: where w[n, k] is one of the four bytes of lane n. */
-static inline lanes add_product(lanes sum, dp_outlier outlier, lanes quads) {
-#if defined(__AVX512VNNI__)
-  return (lanes)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32((int32_t)outlier.magnitude), (__m512i)quads);
-#elif defined(__AVX2__)
-  /* nothing saturates: of the two products that are added one is zero */
-  const __m256i products = _mm256_maddubs_epi16(_mm256_set1_epi32((int32_t)outlier.magnitude), (__m256i)quads);
-  return sum + (lanes)_mm256_madd_epi16(products, _mm256_set1_epi16(1));
-#else
-  /* the byte is brought up, then down with its sign */
-  const int at = outlier.k % DP_KR * 8;
-  return sum + (quads << (24 - at) >> 24) * (int32_t)(outlier.magnitude >> at);
-#endif
-}
-
-/*
- * dp_add_outliers for `vectors` vectors of channels. How many are negative no CPU could predict, so there is one loop:
- * -w = ~w + 1, and the ones, which are the same in every channel, are summed beside.
- */
-DP_INLINE void add_to(int32_t *acc, uint32_t vectors, const dp_outliers *outliers, const int8_t *w) {
-  lanes sum[MOST_SUMS] = {{0}}, ones = {0};
-  for (uint32_t i = 0; i < outliers->count; i++) {
-    const lanes *quads = (const void *)(w + outliers->at[i].k / DP_KR * DP_QUAD_BYTES);
-    const lanes flipped = (lanes){0} - (i < outliers->negative);
-    ones = add_product(ones, outliers->at[i], flipped);
-    for (uint32_t v = 0; v < vectors; v++) sum[v] = add_product(sum[v], outliers->at[i], quads[v] ^ flipped);
-  }
-  /* sums may wrap on the way, which signed numbers must not */
-  for (uint32_t v = 0; v < vectors; v++) ((dp_words *)(void *)acc)[v] += (dp_words)((sum[v] - ones) * HIGH);
-}
-
-void DP_PER_ISA(dp_add_outliers)(const dp_outliers *outliers, const int8_t *w, uint32_t columns, int32_t *acc) {
-  enum {
-    COLUMN = DP_COLUMN / LANES, /* vectors */
-    MOST = MOST_SUMS / COLUMN < DP_COLUMNS ? MOST_SUMS / COLUMN : DP_COLUMNS,
-  };
-  uint32_t c = 0;
-  for (; c + MOST <= columns; c += MOST) {
-    add_to(acc + c * DP_COLUMN, MOST * COLUMN, outliers, w + c * DP_COLUMN * DP_KR);
-  }
-  for (; c < columns; c++) add_to(acc + c * DP_COLUMN, COLUMN, outliers, w + c * DP_COLUMN * DP_KR);
-}
-
-/* Sixteen channels; the compiler cuts this into the registers that the ISA has. */
-typedef int32_t column_lanes __attribute__((vector_size(DP_COLUMN * sizeof(int32_t))));
-typedef int8_t column_bytes __attribute__((vector_size(DP_COLUMN)));
-
-void DP_PER_ISA(dp_add_outliers_s4)(const dp_outliers *outliers, const uint8_t *w, uint32_t first, uint32_t columns,
-                                    int32_t *acc) {
-  for (uint32_t c = 0; c < columns; c++, acc += DP_COLUMN) {
-    column_lanes sum = {0};
-    for (uint32_t i = 0; i < outliers->count; i++) {
-      const uint32_t k = outliers->at[i].k, quad = k / DP_KR % DP_S4_QUADS;
-      const uint8_t *group = w + k / DP_S4_GROUP * DP_S4_GROUP_BYTES;
-      const uint8_t *pair = group + DP_NR + quad / 2 * DP_QUAD_BYTES;
-      column_bytes multipliers;
-      column_lanes nibbles;
-      memcpy(&multipliers, group + (first + c) * sizeof multipliers, sizeof multipliers);
-      memcpy(&nibbles, pair + (first + c) * sizeof nibbles, sizeof nibbles);
-      const int at = (int)(k % DP_KR * 8 + quad % 2 * 4);
-      const column_lanes levels = (nibbles >> at & 15) - DP_S4_OFFSET;
-      sum += levels * (__builtin_convertvector(multipliers, column_lanes) * dp_outlier_high(outliers, i));
-    }
-    /* sums may wrap on the way, which signed numbers must not */
-    for (uint32_t n = 0; n < DP_COLUMN; n++) acc[n] = (int32_t)((uint32_t)acc[n] + (uint32_t)sum[n] * HIGH);
-  }
 }
