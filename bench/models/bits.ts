@@ -11,10 +11,13 @@ export function isInt4({ layers }: ModelShape, name: string): boolean {
 }
 
 /** Bytes of what every token is multiplied by: of all Linears and the head, as W8A8, or W4A8, holds them. */
-export function weightBytes(shape: ModelShape, bits: Bits): number {
-  if (bits === 8) return weightCount(shape)
+export function weightBytes(shape: ModelShape, bits: Bits, headBits: Bits): number {
   const inFourBits = tensorsOf(shape)
-    .filter(({ kind, name }) => kind === 'linear' && isInt4(shape, name))
+    .filter(({ kind, name }) =>
+      kind === 'embedding'
+        ? headBits === 4
+        : kind === 'linear' && bits === 4 && isInt4(shape, name),
+    )
     .reduce((sum, { rows, columns }) => sum + rows * columns, 0)
   // a byte for two, and one for 32
   return weightCount(shape) - inFourBits * (1 - 17 / 32)

@@ -10,12 +10,12 @@ import { type QuantizeOptions, quantizeLinears } from '../model/replace.js'
 import { Pool } from '../pool/pool.js'
 import { interruptible } from './interrupt.js'
 import { loadModel } from './load-model.js'
-import { checkpointPath } from './model-options.js'
+import { checkpointPath, headOption } from './model-options.js'
 import { collect, number, threadsOption } from './options.js'
 import { withProgressBar } from './progress.js'
 import { presentWidths } from './width-table.js'
 
-interface QuantizeFlags extends Pick<QuantizeOptions, 'quantize' | 'bits'> {
+interface QuantizeFlags extends Pick<QuantizeOptions, 'quantize' | 'head' | 'bits'> {
   calibrate?: string
   skip?: string[]
   threads: number
@@ -35,6 +35,7 @@ export const quantizeCommand = new Command('quantize')
       'w8a8, or w4a8 for four bits a weight but for every v_proj, the last down_proj and the head (default: w8a8)',
     ).choices(['w8a8', 'w4a8']),
   )
+  .addOption(headOption())
   .option(
     '--bits <n>',
     'w4a8 with at most this many bits a weight, on average over all Linears but the head, from 4.25 on: those that four bits harm most get eight; with --calibrate the harm is measured',
@@ -48,15 +49,17 @@ export const quantizeCommand = new Command('quantize')
   .addOption(threadsOption())
   .action((source: string, target: string, flags: QuantizeFlags) =>
     interruptible(async (signal) => {
-      const { calibrate, bits, skip, threads } = flags
+      const { calibrate, bits, head, skip, threads } = flags
       const quantize = flags.quantize ?? (bits === undefined ? 'w8a8' : 'w4a8')
       await checkEmpty(target)
       const text = calibrate === undefined ? undefined : await readText(calibrate)
       await using pool = await Pool.create({ threads })
       const isLoadedFloat = text !== undefined || bits !== undefined
-      const scheme = isLoadedFloat ? 'none' : quantize
-      using model = await loadModel(pool, source, { quantize: scheme, skip, signal })
-      if (isLoadedFloat) await quantizeLoaded(model, text, { quantize, bits, skip, signal })
+      using model = await loadModel(pool, source, {
+        ...(isLoadedFloat ? { quantize: 'none' } : { quantize, head }),
+        ...{ skip, signal },
+      })
+      if (isLoadedFloat) await quantizeLoaded(model, text, { quantize, head, bits, skip, signal })
       await withProgressBar('saving', (onProgress) => model.save(target, { signal, onProgress }))
       const [before, after] = [await tensorBytes(source), await tensorBytes(target)]
       const elapsed = duration(performance.now() * 1e3)

@@ -1,6 +1,7 @@
 import { freemem } from 'node:os'
 import { ArgumentError, checkBoolean, checkInteger, describe, FormatError } from '../errors.js'
 import { type CacheType, cacheTypes } from '../layouts/kv-page.js'
+import type { WeightType } from '../ops/weight.js'
 import type { OptionNames } from '../options.js'
 import type { Pool } from '../pool/pool.js'
 import { checkOutliers } from '../reference/quantize.js'
@@ -11,7 +12,7 @@ import { toFloatLinear, toInt4Linear, toLinear } from './checkpoint/stored-linea
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
 import type { ModelConfig } from './config/config.js'
-import { defaultW4A8Format, type LinearFormat } from './config/linear-format.js'
+import { checkHead, defaultW4A8Format, type LinearFormat } from './config/linear-format.js'
 import {
   EMBEDDING,
   HEAD,
@@ -46,6 +47,11 @@ export interface LoadOptions extends ReadOptions, QueueOptions {
    * bits is quantised from its floats under `w8a8`.
    */
   quantize?: Quantization | undefined
+  /**
+   * The head's weights under `w4a8`: `int4` makes every token faster where the vocabulary is large, and less true. By
+   * default as the checkpoint is stored, and `int8` where that is float.
+   */
+  head?: WeightType | undefined
   /**
    * Linears that stay float under `w8a8` and `w4a8`, such as `lm_head`. By default those that a quantised
    * checkpoint stores as floats, but not the head, which is the largest of all.
@@ -108,6 +114,7 @@ export function toLimits({ maxQueue = 1024, maxQueuedTokens }: QueueOptions): Qu
 export const loadOptions: OptionNames<LoadOptions> = {
   ...readOptions,
   quantize: true,
+  head: true,
   skip: true,
   kv: true,
   outliers: true,
@@ -180,7 +187,7 @@ export function planModel(checkpoint: Checkpoint, options: LoadOptions): Plan {
   const { config } = checkpoint
   const specs = linearSpecs(config)
   const quantize = chooseQuantize(checkpoint, options)
-  const formatOf = chooseFormats(checkpoint, specs, quantize, options.skip)
+  const formatOf = chooseFormats(checkpoint, specs, quantize, options)
   return { specs, formatOf, ...planRun(config, quantize, options) }
 }
 
@@ -235,8 +242,9 @@ function chooseFormats(
   checkpoint: Checkpoint,
   specs: ReadonlyMap<string, LinearSpec>,
   quantize: Quantization,
-  skip: Skip | undefined,
+  { skip, head }: LoadOptions,
 ): (spec: LinearSpec) => LinearFormat {
+  checkHead(head, quantize)
   if (quantize === 'none') return () => 'float'
   const { config } = checkpoint
   const skipped = skip && skipMatcher(skip, [...specs.keys()])
@@ -248,6 +256,7 @@ function chooseFormats(
         : skipped(spec.name) !== undefined
     if (isFloat) return 'float'
     if (quantize === 'w8a8') return 'int8'
+    if (spec.name === HEAD && head !== undefined) return head
     if (stored === 'int4' || stored === 'packed') return 'int4'
     // a checkpoint with some Linears in four bits has chosen for all
     if (stored === 'int8' && config.quantization === 'w4a8') return 'int8'

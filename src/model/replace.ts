@@ -12,7 +12,7 @@ import { storedFormat, tensorsOf } from './checkpoint/stored-format.js'
 import { toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
 import { type ReadOptions, readOptions } from './checkpoint/tensor-file.js'
 import { TensorReader } from './checkpoint/tensor-reader.js'
-import { defaultW4A8Format } from './config/linear-format.js'
+import { checkHead, defaultW4A8Format } from './config/linear-format.js'
 import { HEAD, linearSpecs } from './config/parameters.js'
 import type { Quantization } from './config/quantization-config.js'
 import { defaultSkip, type Skip, skipMatcher } from './config/skip.js'
@@ -47,9 +47,10 @@ export interface QuantizeOptions extends ReplaceOptions {
   calibration?: ArrayLike<number> | undefined
   /** `w4a8` for most Linears in four bits a weight, as for {@link Model.load}; `w8a8` by default. */
   quantize?: Exclude<Quantization, 'none'> | undefined
+  /** The head's weights under `w4a8`; `int8` by default. */
+  head?: WeightType | undefined
   /**
-   * Under `w4a8` the most bits a weight, on average over the Linears that are quantised but for the head, which stays in
-   * int8: those that four bits would do most harm get eight. With a calibration the harm of each Linear is measured on
+   * Under `w4a8` the most bits a weight, on average over the Linears that are quantised but for the head: those that four bits would do most harm get eight. With a calibration the harm of each Linear is measured on
    * its first tokens, as the KL divergence of the model with that Linear alone in four bits from the float model.
    * Without one it is estimated by what is known of other models. From 4.25 on, which is all in four bits.
    */
@@ -60,6 +61,7 @@ const quantizeOptions: OptionNames<QuantizeOptions> = {
   ...replaceOptions,
   calibration: true,
   quantize: true,
+  head: true,
   bits: true,
 }
 
@@ -158,11 +160,12 @@ export async function quantizeLinears(
   return { replaced: [...linears.keys()], skipped, calibrationTokens, widths }
 }
 
-/** @throws ArgumentError for an unknown scheme, or a budget that does not go with it */
-function checkWidths({ quantize = 'w8a8', bits }: QuantizeOptions): void {
+/** @throws ArgumentError for an unknown scheme, or a budget or a head that do not go with it */
+function checkWidths({ quantize = 'w8a8', head, bits }: QuantizeOptions): void {
   if (quantize !== 'w8a8' && quantize !== 'w4a8') {
     throw new ArgumentError('quantize', "'w8a8' or 'w4a8'", describe(quantize))
   }
+  checkHead(head, quantize)
   if (bits === undefined) return
   if (quantize === 'w8a8') {
     throw new ArgumentError('bits', "none without `quantize: 'w4a8'`", describe(bits))
@@ -190,15 +193,15 @@ interface FormatChoice {
   readonly harms: ReadonlyMap<string, number>
 }
 
-/** Chooses which Linears get four bits, by the budget if there is one. The head stays in int8. */
+/** Chooses which Linears get four bits, by the budget if there is one; the head as the options say. */
 async function chooseFormats(
   { model, floats, toInt4, windows, count, signal }: QuantizeTask,
-  { quantize, bits }: QuantizeOptions,
+  { quantize, head = 'int8', bits }: QuantizeOptions,
 ): Promise<FormatChoice> {
   const { config } = model
   if (quantize !== 'w4a8') return { formatOf: () => 'int8', harms: new Map() }
   if (bits === undefined) {
-    return { formatOf: (name) => defaultW4A8Format(name, config), harms: new Map() }
+    return { formatOf: (name) => defaultW4A8Format(name, config, head), harms: new Map() }
   }
   const layers = new Map([...floats].filter(([name]) => name !== HEAD))
   const sizeOf = ({ inFeatures, outFeatures }: FloatLinear) => inFeatures * outFeatures
@@ -213,7 +216,8 @@ async function chooseFormats(
     const size = sizeOf(linear)
     return { name, size, harm: harms.get(name) ?? size * harmOfWeight(name, config) }
   })
-  const int8 = spendBits(candidates, bits).add(HEAD)
+  const int8 = spendBits(candidates, bits)
+  if (head === 'int8') int8.add(HEAD)
   return { formatOf: (name) => (int8.has(name) ? 'int8' : 'int4'), harms }
 }
 

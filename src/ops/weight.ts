@@ -92,6 +92,8 @@ export interface LinearOptions extends WeightShape {
 /** How weights are stored: in eight bits each, or in four and a multiplier for each output channel and 32 k. */
 export type WeightType = 'int8' | 'int4'
 
+export const weightTypes: readonly WeightType[] = ['int8', 'int4']
+
 function bytesOfTiles(type: WeightType, { inFeatures, outFeatures }: WeightShape): number {
   return (type === 'int4' ? int4TileBytes : tileBytes)(outFeatures, inFeatures)
 }

@@ -125,8 +125,10 @@ describe.each(['Qwen3ForCausalLM', 'LlamaForCausalLM'] as const)(
         .flatMap(({ name }) => [`${name}.weight`, `${name}.weight_multiplier`])
         .filter((name) => checkpoint.names.includes(name))
         .reduce((sum, name) => sum + checkpoint.entry(name).byteLength, 0)
-      expect(weightBytes(shape, 4)).toBe(bytes + shape.vocabSize * shape.hiddenSize)
-      expect(weightBytes(shape, 8)).toBe(weightCount(shape))
+      const head = shape.vocabSize * shape.hiddenSize
+      expect(weightBytes(shape, 4, 8)).toBe(bytes + head)
+      expect(weightBytes(shape, 4, 4)).toBe(bytes + (head * 17) / 32)
+      expect(weightBytes(shape, 8, 8)).toBe(weightCount(shape))
     })
   },
 )

@@ -71,17 +71,16 @@ test.concurrent('--calibrate calibrates on a text, and prints how much of it was
 test.concurrent('--quantize w4a8 writes four bits a weight', async () => {
   const target = join(folder.path, 'w4a8')
   const value = 'model.layers.0.self_attn.v_proj.weight'
-  const { code, stdout, stderr } = await dotpool(['quantize', floats, target, '--quantize', 'w4a8'])
+  const fourBits = ['--quantize', 'w4a8', '--head', 'int4']
+  const { code, stdout, stderr } = await dotpool(['quantize', floats, target, ...fourBits])
   expect(stderr).toBe('')
   expect(code).toBe(0)
   expect(stdout).toMatch(/ before, .* now, in .*\nfour bits by groups of 32, /)
-  expect(await dtypes(target, [down, up, value])).toEqual(['U8', 'U8', 'I8'])
+  const linears = [down, up, value, 'lm_head.weight']
+  expect(await dtypes(target, linears)).toEqual(['U8', 'U8', 'I8', 'U8'])
 
   const text = ['generate', 'ROMEO:', '--max-tokens', '8', '--temperature', '0', '--model']
-  const [a, b] = [
-    await dotpool([...text, floats, '--quantize', 'w4a8']),
-    await dotpool([...text, target]),
-  ]
+  const [a, b] = [await dotpool([...text, floats, ...fourBits]), await dotpool([...text, target])]
   expect(b.code).toBe(0)
   expect(b.stdout).toBe(a.stdout)
 
@@ -89,7 +88,7 @@ test.concurrent('--quantize w4a8 writes four bits a weight', async () => {
   const plain = join(folder.path, 'plain')
   const converted = await dotpool(['quantize', target, plain, '--quantize', 'w8a8'])
   expect(converted.stderr).toBe('')
-  expect(await dtypes(plain, [down, up, value])).toEqual(['I8', 'I8', 'I8'])
+  expect(await dtypes(plain, linears)).toEqual(['I8', 'I8', 'I8', 'I8'])
   expect((await dotpool([...text, plain])).stdout).toBe(a.stdout)
 })
 

@@ -26,6 +26,7 @@ it.each<[keyof typeof made | 'fixture', object]>([
   ['tied', { quantize: 'w8a8', skip: ['lm_head'], kvBytes: 1 }],
   ['biased', { quantize: 'w4a8', kvBytes: 1 }],
   ['tied', { quantize: 'w4a8', skip: ['o_proj'], kvBytes: 1 }],
+  ['tied', { quantize: 'w4a8', head: 'int4', kvBytes: 1 }],
   ['fixture', { quantize: 'w4a8', kvBytes: 5e6 }],
   ['fixture', { kvBytes: 5e6 }],
   ['fixture', { quantize: 'none', kvBytes: 5e6 }],

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import {
+  ArgumentError,
   compareModels,
   Linear,
   Model,
@@ -66,6 +67,43 @@ describe('a model loaded as w4a8', () => {
     expect(kindsOf(skipping, 32).length).toBe(6)
   })
 
+  it.each([false, true])('holds the head as asked for, tied: %s', async (isTied) => {
+    const made = isTied
+      ? randomCheckpoint('LlamaForCausalLM', { tie_word_embeddings: true })
+      : { config, tensors }
+    await using folder = await temporaryFolder()
+    await writeCheckpoint(folder.path, made.config, made.tensors)
+    using model = await Model.load(pool, folder.path, { quantize: 'w4a8', head: 'int4' })
+    expect(kindsOf(model, 8)).toEqual(sensitive.slice(0, 3))
+    using int8 = await Model.load(pool, folder.path, { quantize: 'w4a8', head: 'int8' })
+    expect(kindsOf(int8, 8)).toEqual(sensitive)
+
+    // what is stored is what is loaded again, unless it is asked for otherwise
+    const saved = join(folder.path, 'saved')
+    await model.save(saved)
+    using again = await Model.load(pool, saved)
+    expect(bitsOf(again)).toEqual(bitsOf(model))
+    expectSameBits(await logitsOf(again, ids), await logitsOf(model, ids))
+    using decoded = await Model.load(pool, saved, { head: 'int8' })
+    expect(kindsOf(decoded, 8)).toEqual(sensitive)
+    expectSameBits(await logitsOf(decoded, ids), await logitsOf(model, ids))
+    const kept = join(folder.path, 'kept')
+    await int8.save(kept)
+    using narrowed = await Model.load(pool, kept, { head: 'int4' })
+    expect(bitsOf(narrowed)).toEqual(bitsOf(model))
+  })
+
+  it('refuses a head of another kind, or beside Linears that are not in four bits', async () => {
+    const load = (options: LoadOptions) => expect(loadMade(pool, config, tensors, options)).rejects
+    await load({ quantize: 'w4a8', head: 'int2' as 'int4' }).toThrow(
+      'head: expected one of int8, int4',
+    )
+    await load({ quantize: 'w8a8', head: 'int4' }).toThrow(
+      "head: expected none without `quantize: 'w4a8'`",
+    )
+    await load({ head: 'int8' }).toThrow(ArgumentError)
+  })
+
   it('holds what quantizeInt4 returns', async () => {
     using model = await loadMade(pool, config, tensors, { quantize: 'w4a8' })
     const name = 'model.layers.0.mlp.up_proj'
@@ -96,8 +134,20 @@ describe('quantizeLinears to four bits', () => {
     using loaded = await loadMade(pool, config, tensors, { quantize: 'w4a8' })
     expectSameBits(await logitsOf(model, ids), await logitsOf(loaded, ids))
     expect(widths.length).toBe(15)
+    using headless = await load()
+    await quantizeLinears(headless, { quantize: 'w4a8', skip: [], head: 'int4' })
+    expect(kindsOf(headless, 8)).toEqual(sensitive.slice(0, 3))
     for (const { name, bits, harm } of widths) {
       expect([name, Math.floor(bits), harm]).toEqual([name, bitsOf(model)[name], undefined])
+    }
+  })
+
+  it('quantises the head beside a budget', async () => {
+    for (const text of [undefined, calibration]) {
+      using model = await load()
+      const options = { quantize: 'w4a8', skip: [], head: 'int4', calibration: text } as const
+      await quantizeLinears(model, { ...options, bits: 8 })
+      expect(kindsOf(model, 4)).toEqual(['lm_head'])
     }
   })
 
@@ -150,6 +200,7 @@ describe('quantizeLinears to four bits', () => {
       expect(quantizeLinears(model, options)).rejects
     await fails({ quantize: 'w4a8', bits: 4 }).toThrow('bits: expected a number of at least 4.25')
     await fails({ quantize: 'w4a8', bits: Number.NaN }).toThrow('bits: expected a number')
+    await fails({ head: 'int4' }).toThrow("head: expected none without `quantize: 'w4a8'`")
     await fails({ bits: 5 }).toThrow("bits: expected none without `quantize: 'w4a8'`")
     await fails({ quantize: 'none' as 'w8a8' }).toThrow("quantize: expected 'w8a8' or 'w4a8'")
   })

@@ -8,9 +8,10 @@ import {
   tensor2d,
   version_core as version,
 } from '@tensorflow/tfjs-core'
+import { ROTATION_BYTES } from '../../../dist/bench/runner.js'
 import { timeSync } from '../../../dist/src/measure/samples.js'
 import { BUDGET, type Contender, WEIGHT_SCALE } from '../contender.js'
-import { inTurns, rotationLength, rotationWeights, transpose } from '../rotation.js'
+import { inTurns, rotationWeights, transpose } from '../rotation.js'
 
 /** TensorFlow.js in WebAssembly: float32 and a single thread, the only ones that it offers in Node.js. */
 export async function tfjs(): Promise<Contender> {
@@ -23,9 +24,9 @@ export async function tfjs(): Promise<Contender> {
     load: async (shape, first) => {
       const { k, n } = shape
       // float32, and packed once more, they fill the 2 GiB that it can address
-      const count = rotationLength(shape, 2 * k * n * Float32Array.BYTES_PER_ELEMENT)
+      const count = Math.ceil(ROTATION_BYTES / (2 * k * n * Float32Array.BYTES_PER_ELEMENT))
       const weights: Tensor2D[] = []
-      for (const values of rotationWeights(first, count)) {
+      for (const values of rotationWeights(first, count, 8)) {
         const inOrder = weights.length === 0 ? transpose(values, shape) : values
         weights.push(
           tensor2d(

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import type { Bits } from '../../../dist/bench/models/bits.js'
 import { delays } from '../../../dist/bench/suites/event-loop.js'
 import type { Summary } from '../../../dist/src/measure/samples.js'
 import { settle } from '../turns.js'
@@ -21,11 +22,12 @@ export function commandsOf(name: ContenderName) {
   let model: LoadedModel
   let session: Session
   return {
-    /** Starts the contender; returns its version. */
-    async start(threads: number): Promise<string> {
+    /** Starts the contender; returns what it is. */
+    async start(threads: number): Promise<{ version: string; headBits: Bits }> {
       contender = await runtimes[name]()
       loader = await contender.start(threads)
-      return contender.version
+      const { version, headBits = 8 } = contender
+      return { version, headBits }
     },
     /** Reads the file of weights while the system has it in memory; microseconds. */
     async readWeights(files: ModelFiles): Promise<number> {

@@ -1,3 +1,4 @@
+import type { Bits } from '../../../dist/bench/models/bits.js'
 import type { Format } from '../../../dist/bench/models/cache.js'
 
 /** Where the model to run is, in the formats that it has. */
@@ -7,6 +8,8 @@ export type ModelFiles = Readonly<Partial<Record<Format, string>>>
 export interface Contender {
   readonly name: string
   readonly version: string
+  /** Of each of the head's weights, as dotpool holds them; 8 by default. */
+  readonly headBits?: Bits
   /** The file with the weights that it reads. */
   weights(model: ModelFiles): string
   /** Prepares to load models, and to run them with this many threads. */

@@ -52,12 +52,12 @@ export async function measure(
 
   const tokens = steps > 0 ? sequences : sequences * prompt
   const enough = rounds[0].length >= ROUNDS
-  return contenders.map(({ name }, i) => ({
+  return contenders.map(({ name, headBits }, i) => ({
     name,
     scenario: scenario.name,
     rate: summarize(rounds[i].flatMap(({ micros }) => micros.map((time) => (tokens / time) * 1e6))),
     ...(enough && {
-      speed: boundSpeed(bound.unit, scenario.amount(shape, bits), rounds[i], bound.name),
+      speed: boundSpeed(bound.unit, scenario.amount(shape, bits, headBits), rounds[i], bound.name),
     }),
     ...(enough && i > 0 && { timesDotpool: compare(rounds[i], rounds[0]) }),
   }))

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type BirpcReturn, createBirpc } from 'birpc'
+import type { Bits } from '../../../dist/bench/models/bits.js'
 import type { Commands } from './commands.js'
 import type { ContenderName } from './runtimes.js'
 
@@ -9,17 +10,20 @@ import type { ContenderName } from './runtimes.js'
 export class ContenderProcess {
   readonly name: ContenderName
   readonly version: string
+  /** Of each of the head's weights, as dotpool holds them. */
+  readonly headBits: Bits
   readonly commands: BirpcReturn<Commands>
   readonly #child: ChildProcess
 
   private constructor(
     name: ContenderName,
-    version: string,
+    { version, headBits }: { version: string; headBits: Bits },
     commands: BirpcReturn<Commands>,
     child: ChildProcess,
   ) {
     this.name = name
     this.version = version
+    this.headBits = headBits
     this.commands = commands
     this.#child = child
   }

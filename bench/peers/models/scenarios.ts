@@ -14,7 +14,7 @@ export interface Scenario {
   /** Timed decode steps of a sample; 0 where the sample times the prompt. */
   readonly steps: number
   /** The amount of one step or one prompt: bytes that it must read, or operations. */
-  amount(shape: ModelShape, bits: Bits): number
+  amount(shape: ModelShape, bits: Bits, headBits: Bits): number
 }
 
 /** Steps of a sample, after one untimed step. */
@@ -55,6 +55,7 @@ function decode({ context, sequences }: { context: number; sequences: number }):
     bound: 'read',
     steps: STEPS,
     // for every contender what dotpool has of weights, and two bytes for each key and value
-    amount: (shape, bits) => weightBytes(shape, bits) + 2 * sequences * context * kvCount(shape),
+    amount: (shape, bits, headBits) =>
+      weightBytes(shape, bits, headBits) + 2 * sequences * context * kvCount(shape),
   }
 }

@@ -3,7 +3,8 @@ import { DenseWeight } from '../../ops/dense-weight.js'
 import { FloatLinear } from '../../ops/float-linear.js'
 import { Linear } from '../../ops/linear.js'
 import type { Pool } from '../../pool/pool.js'
-import { type LinearSpec, linearSpecs } from '../config/parameters.js'
+import { checkHead } from '../config/linear-format.js'
+import { HEAD, type LinearSpec, linearSpecs } from '../config/parameters.js'
 import { quantizations } from '../config/quantization-config.js'
 import { skipMatcher } from '../config/skip.js'
 import { defaultOutliers, type ModelLinear } from '../decoder/model-linear.js'
@@ -60,7 +61,7 @@ export async function loadPacked(
 export function checkFormats(
   file: string,
   { linears }: PackedHeader,
-  { quantize, skip }: LoadOptions,
+  { quantize, head, skip }: LoadOptions,
 ): void {
   const packed = quantizationOf(linears.values())
   if (quantize !== undefined && !quantizations.includes(quantize)) {
@@ -69,6 +70,12 @@ export function checkFormats(
   if (quantize !== undefined && quantize !== packed) {
     const expected = `'${packed}', as ${file} is packed; pack the checkpoint anew for another`
     throw new ArgumentError('quantize', expected, describe(quantize))
+  }
+  checkHead(head, packed)
+  const packedHead = linears.get(HEAD)?.type
+  if (head !== undefined && head !== packedHead) {
+    const expected = `'${packedHead}', as ${file} is packed; pack the checkpoint anew for another`
+    throw new ArgumentError('head', expected, describe(head))
   }
   if (skip === undefined || packed === 'none') return
   const skipped = skipMatcher(skip, [...linears.keys()])

@@ -42,7 +42,7 @@ async function expectSameModel(pool: Pool, made: MadeCheckpoint, options: LoadOp
 describe('a packed model gives the same bits', () => {
   it.each<[string, MadeCheckpoint, LoadOptions]>([
     ['in int8', qwen2, { quantize: 'w8a8' }],
-    ['in four bits', qwen3, { quantize: 'w4a8' }],
+    ['in four bits', qwen3, { quantize: 'w4a8', head: 'int4' }],
     ['in float', qwen2, { quantize: 'none' }],
     ['in float, tied', tied, { quantize: 'none' }],
     ['in int8, tied', tied, { quantize: 'w8a8' }],
@@ -166,6 +166,17 @@ describe('options of loading', () => {
     }
     using model = await Model.load(pool, file, options)
     expect(String(model.linears.get('lm_head'))).toContain('float32')
+  })
+
+  it('are refused for another head', async () => {
+    await using folder = await temporaryFolder()
+    await using pool = await Pool.create({ threads: 1 })
+    const file = await packMade(pool, folder.path, llama, { quantize: 'w4a8', head: 'int4' })
+    using model = await Model.load(pool, file, { head: 'int4' })
+    expect(String(model.linears.get('lm_head'))).toContain('int4')
+    await expect(Model.load(pool, file, { head: 'int8' })).rejects.toThrow(
+      /head: expected 'int4', as .* is packed/,
+    )
   })
 
   it('that concern activations and the cache work', async () => {

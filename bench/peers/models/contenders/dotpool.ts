@@ -10,6 +10,11 @@ export const dotpool = contender('dotpool', 'w8a8')
 export const dotpoolWithoutOutliers = contender('dotpool, no outliers', 'w8a8', { outliers: 0 })
 
 export const dotpoolW4A8 = contender('dotpool, W4A8', 'w4a8')
+/** Its head has other numbers than those of the rest, the nearest that four bits hold. */
+export const dotpoolW4A8Int4Head: Contender = {
+  ...contender('dotpool, W4A8, head in int4', 'w4a8', { head: 'int4' }),
+  headBits: 4,
+}
 export const dotpoolW8A8 = contender('dotpool, W8A8', 'w8a8')
 
 function contender(name: string, format: 'w8a8' | 'w4a8', options: LoadOptions = {}): Contender {
