@@ -16,6 +16,16 @@ static inline const int8_t *dp_line_ahead(const int8_t *ahead, size_t q) {
 }
 
 /*
+ * The line to ask for where `line` is read, for who reads memory in order: of the sixteen kilobytes that come next, lines
+ * of four pages in turn, as above.
+ */
+static inline const void *dp_line_after(const void *line) {
+  const uintptr_t at = (uintptr_t)line, four_pages = 4 * DP_AHEAD_PAGE;
+  const uintptr_t page = at / 64 % 4, within = at / 256 % 64;
+  return (const void *)(at / four_pages * four_pages + four_pages + page * DP_AHEAD_PAGE + within * 64);
+}
+
+/*
  * What the panels of a turn ask for, each for its part, evenly: lines that come faster than memory gives them
  * would keep the loads behind them waiting.
  */

@@ -3,22 +3,21 @@
  * gemv_s8_1x64c4_avx512vnni.c is.
  */
 #include "../kernel_table.h"
+#include "ahead.h"
 #include "nibbles512.h"
-
-enum { AHEAD = 4096 };
 
 /* acc += a group's sums, times their multipliers */
 DP_INLINE void add_group(__m512i *acc, const int8_t *x, const int32_t *start, const uint8_t *w, uint32_t first,
                          const int columns) {
   const __m512i fifteens = _mm512_set1_epi8(15);
   __m512i sum[DP_COLUMNS];
-  _mm_prefetch(w + AHEAD, _MM_HINT_T0);
+  _mm_prefetch(dp_line_after(w), _MM_HINT_T0);
   DP_UNROLL for (int c = 0; c < columns; c++) sum[c] = _mm512_set1_epi32(*start);
   DP_UNROLL for (int pair = 0; pair < DP_S4_PAIRS; pair++, x += 2 * DP_KR) {
     const uint8_t *line = w + DP_NR + pair * DP_QUAD_BYTES + first * 64;
     const __m512i x0 = dp_broadcast_quad((const uint8_t *)x), x1 = dp_broadcast_quad((const uint8_t *)x + DP_KR);
     DP_UNROLL for (int c = 0; c < columns; c++, line += 64) {
-      _mm_prefetch(line + AHEAD, _MM_HINT_T0);
+      _mm_prefetch(dp_line_after(line), _MM_HINT_T0);
       const __m512i nibbles = _mm512_load_si512(line);
       DP_VPDPBUSD(sum[c], _mm512_and_si512(nibbles, fifteens), x0);
       DP_VPDPBUSD(sum[c], _mm512_and_si512(_mm512_srli_epi16(nibbles, 4), fifteens), x1);

@@ -1,12 +1,10 @@
 /*
- * gemv_s8_1x64c4_avx512vnni.c: one row times up to a block. Bound by memory: what counts is that
- * loads are always under way, so it asks for lines well ahead of the hardware's own prefetching.
+ * gemv_s8_1x64c4_avx512vnni.c: one row times up to a block. Bound by memory: what counts is that loads are always under
+ * way, so it asks for lines well ahead, in an order that has the hardware ask for more.
  */
 #include "../kernel_table.h"
+#include "ahead.h"
 #include "vnni512.h"
-
-/* How far ahead, bytes: about the bandwidth of one core times the latency of memory. */
-enum { AHEAD = 4096 };
 
 DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads, const int columns, const int32_t *col_sum,
                     int32_t *acc) {
@@ -21,8 +19,8 @@ DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads, const int c
     __m512i x0 = dp_broadcast_quad(x + q * DP_KR), x1 = dp_broadcast_quad(x + (q + 1) * DP_KR);
     DP_UNROLL for (int c = 0; c < columns; c++) {
       const int8_t *line = w + q * DP_QUAD_BYTES + c * 64;
-      _mm_prefetch(line + AHEAD, _MM_HINT_T0);
-      _mm_prefetch(line + AHEAD + DP_QUAD_BYTES, _MM_HINT_T0);
+      _mm_prefetch(dp_line_after(line), _MM_HINT_T0);
+      _mm_prefetch(dp_line_after(line + DP_QUAD_BYTES), _MM_HINT_T0);
       DP_VPDPBUSD(even[c], x0, _mm512_load_si512(line));
       DP_VPDPBUSD(odd[c], x1, _mm512_load_si512(line + DP_QUAD_BYTES));
     }
