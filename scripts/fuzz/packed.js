@@ -98,9 +98,21 @@ export const packedModel = {
     const end = PREAMBLE_BYTES + readPreamble(FILE, preamble, bytes.length)
     const header = bytes.subarray(PREAMBLE_BYTES, end)
     checkHeader(FILE, preamble, header)
-    parseHeader(FILE, header, bytes.length - dataStart(header.length))
+    const dataBytes = bytes.length - dataStart(header.length)
+    const { config, configJson, ...arrays } = parseHeader(FILE, header, dataBytes)
+    for (const [offset, length] of spansIn(arrays)) {
+      const lies = offset >= 0 && length >= 0 && offset + length <= dataBytes
+      if (!lies) throw new Error(`${length} bytes at ${offset} of ${dataBytes} were accepted`)
+    }
     return [() => use(bytes)]
   },
+}
+
+/** @param {unknown} value @returns {number[][]} where the arrays lie that are in it */
+function spansIn(value) {
+  if (value instanceof Map) return [...value.values()].flatMap(spansIn)
+  if (typeof value !== 'object' || value === null) return []
+  return Array.isArray(value) ? [value] : Object.values(value).flatMap(spansIn)
 }
 
 /** @param {Uint8Array} bytes */
