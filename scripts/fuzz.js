@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { DotpoolError } from '../dist/src/errors.js'
 import { config } from './fuzz/config.js'
 import { gguf } from './fuzz/gguf.js'
+import { packedModel } from './fuzz/packed.js'
 import { safetensors } from './fuzz/safetensors.js'
 import { template } from './fuzz/template.js'
 import { tokenizer } from './fuzz/tokenizer.js'
@@ -13,7 +14,7 @@ import { Random } from './random.js'
 
 /** @typedef {import('./fuzz/target.js').Target} Target */
 
-const targets = [safetensors, config, tokenizer, template, gguf]
+const targets = [safetensors, config, tokenizer, template, gguf, packedModel]
 const LIMIT_SECONDS = 20
 const MOST_FAILURES = 20
 

@@ -304,11 +304,6 @@ const calls: Record<string, Call> = {
     call: (name) => checkpoint.fileOf(name),
     args: [() => 'model.norm.weight'],
   },
-  'Texts.fromFiles': {
-    call: async (files) => await (await Texts.fromFiles(files)).close(),
-    args: [{ 'chat_template.jinja': () => new TextEncoder().encode('{{ messages }}') }],
-  },
-  'Model.fingerprint': { call: (options) => model.fingerprint(options), args: [aborts] },
   'Tokenizer.encode': {
     call: (text, options) => model.tokenizer.encode(text, options),
     args: [() => 'text', { addSpecialTokens: () => false }],
@@ -343,11 +338,16 @@ const calls: Record<string, Call> = {
     call: compareModels,
     args: [ofModel, ofFloats, tokens, { window: () => 3, ...reads }],
   },
-  compareLinears: { call: compareLinears, args: [ofModel, ofFloats, tokens, reads] },
 }
 
 /** Functions that run long when their arguments are valid, or that change state. */
 const slowCalls: Record<string, Call> = {
+  'Texts.fromFiles': {
+    call: async (files) => await (await Texts.fromFiles(files)).close(),
+    args: [{ 'chat_template.jinja': () => new TextEncoder().encode('{{ messages }}') }],
+  },
+  'Model.fingerprint': { call: (options) => model.fingerprint(options), args: [aborts] },
+  compareLinears: { call: compareLinears, args: [ofModel, ofFloats, tokens, reads] },
   'Pool.create': {
     call: async (options) => await (await Pool.create(options)).close(),
     args: [

@@ -1,19 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { findWasm } from '#src/native/library.js'
 import { nativeLibrary } from '#src/native/load.js'
+import { declared } from '../support/exports.js'
 
-/* Checks what the native library exports and imports, as binutils list it. */
+/* Checks what the native library exports and imports, as binutils list it; for Windows, where it is packed. */
 
 const path = nativeLibrary()?.path ?? ''
 const tools = ['nm', 'readelf'].every((tool) => spawnSync(tool, ['--version']).status === 0)
 const skipped = path === '' || process.platform !== 'linux' || !tools
 const why = skipped ? ' (skipped: it takes a library, Linux, nm and readelf)' : ''
-
-const header = readFileSync(new URL('../../native/include/dotpool.h', import.meta.url), 'utf8')
-const declared = [...header.matchAll(/^DP_EXPORT.*?\b(dp_\w+)\(/gm)].map(([, name]) => name).sort()
 
 const list = (tool: string, ...args: string[]) =>
   execFileSync(tool, [...args, path], { encoding: 'utf8' })
@@ -39,38 +36,6 @@ describe.skipIf(skipped)(`the native library${why}`, () => {
       return version === null ? [] : [Number(version[1])]
     })
     expect(Math.max(0, ...minors)).toBeLessThanOrEqual(28)
-  })
-})
-
-const native = fileURLToPath(new URL('../../native', import.meta.url))
-const mingw = 'x86_64-w64-mingw32'
-const crosses = ['gcc', 'objdump'].every(
-  (tool) => spawnSync(`${mingw}-${tool}`, ['--version']).status === 0,
-)
-
-const noCross = crosses ? '' : ` (skipped: it takes ${mingw}-gcc and its binutils)`
-
-describe.skipIf(!crosses)(`the native library for Windows${noCross}`, () => {
-  let text: string
-
-  // in a folder of its own, since the tests of another file may build the package meanwhile
-  beforeAll(() => {
-    const settings = [`CC=${mingw}-gcc`, 'BUILD=build/symbols-win32-x64', 'CFLAGS=-O3 -s']
-    execFileSync('make', ['-C', native, '--silent', '-j2', ...settings])
-    const file = `${native}/build/symbols-win32-x64/libdotpool.dll`
-    text = execFileSync(`${mingw}-objdump`, ['-p', file], { encoding: 'utf8' })
-  }, 300_000)
-
-  it('exports the functions of its header and nothing else', () => {
-    const [, names = ''] = text.split('[Ordinal/Name Pointer] Table')
-    const exported = [...names.matchAll(/^\s*\[.*\s(\w+)$/gm)].map(([, name]) => name)
-    expect(exported.sort()).toEqual(declared)
-  })
-
-  it('links against the libraries of Windows only', () => {
-    const needed = [...text.matchAll(/DLL Name: (.*)/g)].map(([, name]) => name)
-    expect(needed).toContain('KERNEL32.dll')
-    for (const name of needed) expect(name).toMatch(/^(KERNEL32|msvcrt|api-ms-win-crt-.*)\.dll$/)
   })
 })
 

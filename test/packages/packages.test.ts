@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findWasm } from '#src/native/library.js'
 import { loadWasm } from '#src/native/load.js'
 import { version } from '#src/version.js'
+import { declared } from '../support/exports.js'
 import { packages, serveRegistry } from './registry.js'
 
 /*
@@ -176,6 +177,20 @@ describe.skipIf(!online)(`the published package${skipped}`, () => {
     expect(wineNode(foreign, 'app.mjs')).toEqual(native)
     const { native: found } = JSON.parse(wineNode(foreign, doctor, 'doctor', '--json'))
     expect(found).toMatchObject({ library: { origin: '@dotpool/win32-x64' }, problem: null })
+  })
+
+  it("has a library for Windows that exports its header's functions, and needs only Windows", async ({
+    skip,
+  }) => {
+    const library = join(packages, 'win32-x64/libdotpool.dll')
+    skip(!existsSync(library), 'no compiler for Windows')
+    const { stdout } = await run('x86_64-w64-mingw32-objdump', ['-p', library])
+    const [, names = ''] = stdout.split('[Ordinal/Name Pointer] Table')
+    const exported = [...names.matchAll(/^\s*\[.*\s(\w+)$/gm)].map(([, name]) => name)
+    expect(exported.sort()).toEqual(declared)
+    const needed = [...stdout.matchAll(/DLL Name: (.*)/g)].map(([, name]) => name)
+    expect(needed).toContain('KERNEL32.dll')
+    for (const name of needed) expect(name).toMatch(/^(KERNEL32|msvcrt|api-ms-win-crt-.*)\.dll$/)
   })
 
   it('runs as WebAssembly where there is no library, and doctor says why', async () => {
