@@ -25,6 +25,13 @@ static inline const void *dp_line_after(const void *line) {
   return (const void *)(at / four_pages * four_pages + four_pages + page * DP_AHEAD_PAGE + within * 64);
 }
 
+enum { DP_PAGES_IN_TURN = 0 };
+
+/* Where `line` is read, what lies `ahead` bytes on, or pages in turn. */
+static inline const void *dp_asked_for(const void *line, size_t ahead) {
+  return ahead == DP_PAGES_IN_TURN ? dp_line_after(line) : (const char *)line + ahead;
+}
+
 /*
  * What the panels of a turn ask for, each for its part, evenly: lines that come faster than memory gives them
  * would keep the loads behind them waiting.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../kernel_table.h"
+#include "ahead.h"
 #include "nibbles256.h"
 
 /* sum[c] += two quads of x * w, words. In assembly, with the load, for the reasons given in sign256.h. */
@@ -33,7 +34,7 @@ DP_INLINE void add_columns(const int8_t *x, int32_t start, const uint8_t *m, con
   DP_UNROLL for (int r = 0; r < registers; r++) sum[r] = _mm256_set1_epi32(start);
   DP_UNROLL for (int pair = 0; pair < DP_S4_PAIRS; pair++, x += 2 * DP_KR, pairs += DP_QUAD_BYTES) {
     const __m256i x0 = dp_broadcast(x), x1 = dp_broadcast(x + DP_KR);
-    DP_UNROLL for (int c = 0; c < columns; c++) _mm_prefetch(pairs + ahead + c * 64, _MM_HINT_T0);
+    DP_UNROLL for (int c = 0; c < columns; c++) _mm_prefetch(dp_asked_for(pairs + c * 64, ahead), _MM_HINT_T0);
     DP_UNROLL for (int r = 0; r < registers; r++) { DOT_AT(sum[r], x0, x1, pairs + r * 32, fifteens); }
   }
   DP_UNROLL for (int r = 0; r < registers; r++) {
@@ -45,7 +46,7 @@ DP_INLINE void add_columns(const int8_t *x, int32_t start, const uint8_t *m, con
 DP_INLINE void add_group(const int8_t *x, const uint8_t *w, uint32_t first, const int columns, int32_t *acc,
                          const size_t ahead) {
   const int32_t start = dp_group_start(x);
-  _mm_prefetch(w + ahead, _MM_HINT_T0);
+  _mm_prefetch(dp_asked_for(w, ahead), _MM_HINT_T0);
   DP_UNROLL for (int c = 0; c < columns; c += 2) {
     const uint8_t *m = w + (first + c) * DP_COLUMN, *pairs = w + DP_NR + (first + c) * 64;
     add_columns(x, start, m, pairs, columns - c < 2 ? 1 : 2, acc + c * DP_COLUMN, ahead);
@@ -68,7 +69,7 @@ DP_INLINE void gemv(const int8_t *x, const uint8_t *w, size_t groups, uint32_t f
 }
 
 #define BY_STRETCHES(n) gemv(xq, w, groups, first, n, acc, 4, DP_S4_GROUP_BYTES)
-#define IN_ORDER(n) gemv(xq, w, groups, first, n, acc, 1, 4096)
+#define IN_ORDER(n) gemv(xq, w, groups, first, n, acc, 1, DP_PAGES_IN_TURN)
 
 void dp_gemv_s4_1x64c8_avx2(const void *xq, const uint8_t *w, size_t groups, uint32_t first, uint32_t columns,
                             int32_t *acc) {

@@ -4,12 +4,13 @@
  * requests only disturb it; Intel's cores want one stream, and to be asked well ahead.
  */
 #include "../kernel_table.h"
+#include "ahead.h"
 #include "sign256.h"
 
 /* sum += x * w, one quad; asks for what lies `ahead` bytes on. */
 DP_INLINE void add_quad(__m256i *sum, const int registers, const int8_t *x, const int8_t *w, const size_t ahead) {
   const __m256i xq = dp_broadcast(x), ones = _mm256_set1_epi16(1);
-  DP_UNROLL for (int c = 0; c < registers / DP_REGISTERS; c++) _mm_prefetch(w + ahead + c * 64, _MM_HINT_T0);
+  DP_UNROLL for (int c = 0; c < registers / DP_REGISTERS; c++) _mm_prefetch(dp_asked_for(w + c * 64, ahead), _MM_HINT_T0);
   DP_UNROLL for (int r = 0; r < registers; r++) DP_DOT_AT(sum[r], xq, w + r * 32, ones);
 }
 
@@ -32,7 +33,7 @@ DP_INLINE void gemv(const int8_t *x, const int8_t *w, size_t quads, const int co
 }
 
 #define BY_STRETCHES(n) gemv(xq, w, quads, n, acc, 4, DP_QUAD_BYTES)
-#define IN_ORDER(n) gemv(xq, w, quads, n, acc, 1, 4096)
+#define IN_ORDER(n) gemv(xq, w, quads, n, acc, 1, DP_PAGES_IN_TURN)
 
 void dp_gemv_s8_1x64c4_avx2(const void *xq, const int8_t *w, size_t quads, uint32_t columns, const int32_t *col_sum,
                             int32_t *acc) {
