@@ -34,9 +34,6 @@ const MULTIPLES = [16, 15, 14, 13, 12, 11, 10, 9, 17, 18, 8, 7, 6, 5, 4, 3, 2, 1
 /** How often scale and groups are fitted to each other. */
 const FITS = 3
 
-/** How many weights are added up between looks at the bound. */
-const PIECE = 8
-
 /** Adding and subtracting this rounds a float64 to an integer, ties to even. */
 const ROUNDER = 1.5 * 2 ** 52
 
@@ -117,7 +114,7 @@ export class Int4Search {
       for (const reach of REACHES) {
         for (let at = positive; at <= negative; at++) {
           const step = (at === positive ? absmax : -absmax) / reach
-          const error = errorOf(w, this.#importance, from, to, step, errors[at])
+          const error = errorOf(w, this.#importance, from, to, step)
           if (error >= errors[at]) continue
           errors[at] = error
           steps[at] = step
@@ -142,8 +139,7 @@ export class Int4Search {
       for (let k = from; k < to; k++) absmax = Math.max(absmax, Math.abs(w[k]))
       const least = Math.ceil(absmax / 7 / scale)
       this.#multipliers[group] = Math.min(MOST_MULTIPLIER, Math.max(1, least))
-      const step = scale * this.#multipliers[group]
-      sum += errorOf(w, this.#importance, from, to, step, Number.POSITIVE_INFINITY)
+      sum += errorOf(w, this.#importance, from, to, scale * this.#multipliers[group])
     }
     return sum
   }
@@ -170,7 +166,7 @@ export class Int4Search {
         const below = Math.min(most, Math.max(1, Math.floor(exact)))
         for (let m = below; m <= Math.min(most, below + 1); m++) {
           const multiplier = sign === 0 ? m : -m
-          const error = errorOf(w, this.#importance, from, to, scale * multiplier, least)
+          const error = errorOf(w, this.#importance, from, to, scale * multiplier)
           if (error >= least) continue
           least = error
           this.#tried[group] = multiplier
@@ -195,30 +191,17 @@ export class Int4Search {
   }
 }
 
-/**
- * sum_k h[k] (w[k] - step v[k])^2 over [from, to), with the nearest levels. A sum that reaches the bound may end early:
- * most candidates are far worse than the best.
- */
-function errorOf(
-  w: Float32Array,
-  h: Float64Array,
-  from: number,
-  to: number,
-  step: number,
-  bound: number,
-): number {
+/** sum_k h[k] (w[k] - step v[k])^2 over [from, to), with the nearest levels. */
+function errorOf(w: Float32Array, h: Float64Array, from: number, to: number, step: number): number {
   const inverse = 1 / step
   let sum = 0
-  for (let first = from; first < to && !(sum >= bound); first += PIECE) {
-    const last = Math.min(first + PIECE, to)
-    for (let k = first; k < last; k++) {
-      const value = w[k]
-      let v = value * inverse + ROUNDER - ROUNDER
-      if (v > 7) v = 7
-      else if (v < -8) v = -8
-      const error = value - v * step
-      sum += h[k] * error * error
-    }
+  for (let k = from; k < to; k++) {
+    const value = w[k]
+    let v = value * inverse + ROUNDER - ROUNDER
+    if (v > 7) v = 7
+    else if (v < -8) v = -8
+    const error = value - v * step
+    sum += h[k] * error * error
   }
   return sum
 }
