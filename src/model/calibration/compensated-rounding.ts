@@ -106,7 +106,7 @@ export interface RoundTask extends Share {
 }
 
 /** Output channels that are rounded together, so that one read of R's elements serves all of them. */
-const CHANNELS = 4
+const CHANNELS = 8
 
 /** q, scale = round(weight); keeps plain rounding for a channel where its loss is lower. */
 export function roundShare(task: RoundTask): number {
@@ -132,7 +132,7 @@ export function roundShare(task: RoundTask): number {
   return 0
 }
 
-/** Some output channels with sorted inputs, rounded in both ways side by side. */
+/** Some output channels with sorted inputs, rounded with compensation, and plainly where that loses less. */
 class Rows {
   readonly #factor: Factor
   readonly #int4: { weight: Int4Weight; search: Int4Search } | undefined
@@ -141,10 +141,10 @@ class Rows {
   readonly #steps: Float64Array[]
   readonly #plain: Int8Array[]
   readonly #compensated: Int8Array[]
-  /** Errors of both: [K][way][channel]. */
+  /** Of one way at a time: [K][channel]. */
   readonly #errors: Float64Array
-  /** [way][channel] */
-  readonly #losses = new Float64Array(2 * CHANNELS)
+  readonly #plainLosses = new Float64Array(CHANNELS)
+  readonly #losses = new Float64Array(CHANNELS)
 
   /** @param int4 receives the multipliers, if weights are rounded to four bits */
   constructor(factor: Factor, int4: Int4Weight | undefined) {
@@ -156,20 +156,13 @@ class Rows {
     this.#weights = each(() => new Float32Array(K))
     this.#plain = each(() => new Int8Array(K))
     this.#compensated = each(() => new Int8Array(K))
-    this.#errors = new Float64Array(K * 2 * CHANNELS)
+    this.#errors = new Float64Array(K * CHANNELS)
   }
 
   /** Loads the weights of output channel n; returns their scale, or NaN where they are not all finite. */
   set(channel: number, n: number, weight: Float32Array): number {
-    const { order } = this.#factor
-    const steps = this.#steps[channel]
-    const scale = this.#roundPlainly(channel, n, weight)
     this.#weights[channel].set(weight)
-    for (const [i, k] of order.entries()) {
-      const error = weight[k] - steps[k] * this.#plain[channel][k]
-      this.#errors[(2 * i + 1) * CHANNELS + channel] = error
-    }
-    return scale
+    return this.#roundPlainly(channel, n, weight)
   }
 
   #roundPlainly(channel: number, n: number, weight: Float32Array): number {
@@ -189,31 +182,55 @@ class Rows {
 
   /** The result for a channel after {@link round}. */
   get(channel: number): Int8Array {
-    const losses = this.#losses
-    const isBetter = losses[channel] <= losses[CHANNELS + channel]
+    const isBetter = this.#losses[channel] <= this.#plainLosses[channel]
     return isBetter ? this.#compensated[channel] : this.#plain[channel]
   }
 
   round(): void {
+    this.#compensate()
+    this.#measurePlain()
+  }
+
+  #compensate(): void {
     const { r, d, order } = this.#factor
     const roundTo = this.#int4 === undefined ? roundWeight : nearestLevel
     const errors = this.#errors
     const losses = this.#losses.fill(0)
     const K = d.length
-    const sums = new Float64Array(2 * CHANNELS)
+    const sums = new Float64Array(CHANNELS)
     for (let i = K - 1; i >= 0; i--) {
-      addProducts(r, i * K + i + 1, errors, 2 * CHANNELS * (i + 1), sums.fill(0))
-      const at = 2 * CHANNELS * i
+      addProducts(r, i * K + i + 1, errors, CHANNELS * (i + 1), sums.fill(0))
       const k = order[i]
       for (let channel = 0; channel < CHANNELS; channel++) {
         const [w, step] = [this.#weights[channel][k], this.#steps[channel][k]]
         const rounded = roundTo(w + sums[channel], step)
+        const error = w - step * rounded
         this.#compensated[channel][k] = rounded
-        errors[at + channel] = w - step * rounded
+        errors[CHANNELS * i + channel] = error
+        losses[channel] += d[i] * (error + sums[channel]) ** 2
       }
-      for (let row = 0; row < losses.length; row++) {
-        losses[row] += d[i] * (errors[at + row] + sums[row]) ** 2
+    }
+  }
+
+  /** Adds up the losses of plain rounding, only until each is at least that of the other way: they never fall. */
+  #measurePlain(): void {
+    const { r, d, order } = this.#factor
+    const errors = this.#errors
+    const losses = this.#plainLosses.fill(0)
+    const K = d.length
+    const sums = new Float64Array(CHANNELS)
+    for (let i = K - 1; i >= 0; i--) {
+      addProducts(r, i * K + i + 1, errors, CHANNELS * (i + 1), sums.fill(0))
+      const k = order[i]
+      let areAllWorse = true
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        const step = this.#steps[channel][k]
+        const error = this.#weights[channel][k] - step * this.#plain[channel][k]
+        errors[CHANNELS * i + channel] = error
+        losses[channel] += d[i] * (error + sums[channel]) ** 2
+        if (!(losses[channel] >= this.#losses[channel])) areAllWorse = false
       }
+      if (areAllWorse) return
     }
   }
 }
