@@ -283,6 +283,9 @@ typedef struct dp_sample_params {
   uint32_t padding;
 } dp_sample_params;
 
+/* Instead of a distance to ask ahead: four pages in turn, see kernels/ahead.h. */
+#define DP_PAGES_IN_TURN 1
+
 /* READ: the sum of x, by `streams` streams, asking `ahead` bytes ahead. PEAK: multiplies. CLOCK: additions. */
 typedef struct dp_roofline_params {
   uint64_t x;     /* READ: `pieces` MiB */

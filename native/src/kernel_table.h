@@ -206,7 +206,7 @@ typedef int dp_quantize_pack_block_fn(const void *w, dp_type type, uint32_t chan
 /* In which order memory is read. */
 typedef struct dp_read_order {
   uint32_t streams; /* 1: line after line; 4: a line of each quarter in turn */
-  uint32_t ahead;   /* asks for what lies so many bytes on; 0: does not ask */
+  uint32_t ahead;   /* asks for what lies so many bytes on, or DP_PAGES_IN_TURN; 0: does not ask */
 } dp_read_order;
 
 /* Sum of the 64-bit words of bytes (a multiple of 256, 64-byte aligned), as fast as memory gives them. */

@@ -7,7 +7,7 @@
 
 void test_rooflines(void) {
   const dp_kernels *kernels = dp_active_kernels();
-  const dp_read_order orders[] = {{1, 0}, {1, 4096}, {4, 0}, {4, 512}};
+  const dp_read_order orders[] = {{1, 0}, {1, 4096}, {1, DP_PAGES_IN_TURN}, {4, 0}, {4, 512}};
   for (size_t bytes = 256; bytes <= 4096; bytes += 256) {
     block x = make_input(bytes, 64);
     uint64_t *words = x.at, sum = 0;

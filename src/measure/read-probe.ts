@@ -1,5 +1,5 @@
 import type { Native } from '../native/abi.js'
-import { OpKind } from '../native/layout.js'
+import { OpKind, PAGES_IN_TURN } from '../native/layout.js'
 import type { Op } from '../native/op.js'
 import type { Program } from '../pool/program.js'
 
@@ -12,7 +12,7 @@ export const COUNT_BYTES = 8
 /** The order in which memory is read: dp_read_order in C. */
 interface ReadOrder {
   streams: 1 | 4
-  /** Bytes. */
+  /** Bytes, or `PAGES_IN_TURN`. */
   ahead: number
 }
 
@@ -21,6 +21,7 @@ const readOrders: readonly ReadOrder[] = [
   { streams: 1, ahead: 0 },
   { streams: 1, ahead: 1024 },
   { streams: 1, ahead: 4096 },
+  { streams: 1, ahead: PAGES_IN_TURN },
   { streams: 4, ahead: 0 },
   { streams: 4, ahead: 512 },
   { streams: 4, ahead: 2048 },

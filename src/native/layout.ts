@@ -23,6 +23,8 @@ export const PENALISED = 2147483648
 
 export const BAD_ROW = 2147483648
 
+export const PAGES_IN_TURN = 1
+
 /** dp_type */
 export const Type = {
   float32: 0,

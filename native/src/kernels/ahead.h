@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../../include/dotpool.h"
+
 enum { DP_AHEAD_PAGE = 4096 };
 
 /*
@@ -25,9 +27,7 @@ static inline const void *dp_line_after(const void *line) {
   return (const void *)(at / four_pages * four_pages + four_pages + page * DP_AHEAD_PAGE + within * 64);
 }
 
-enum { DP_PAGES_IN_TURN = 0 };
-
-/* Where `line` is read, what lies `ahead` bytes on, or pages in turn. */
+/* The line to ask for where `line` is read, `ahead` bytes on, or DP_PAGES_IN_TURN. */
 static inline const void *dp_asked_for(const void *line, size_t ahead) {
   return ahead == DP_PAGES_IN_TURN ? dp_line_after(line) : (const char *)line + ahead;
 }

@@ -1,12 +1,13 @@
 /*
  * read.c: sum of all 64-bit words of x, as fast as memory gives them. Which order is fastest differs between
- * CPUs: some follow one stream and want to be asked far ahead, some are slowed down by that and read four
- * places at once faster than one. So both are the caller's to choose.
+ * CPUs: some follow one stream and want to be asked far ahead, some of several pages, some are slowed down by that and
+ * read four places at once faster than one. So both are the caller's to choose.
  */
 #include <string.h>
 
 #include "../../kernel_table.h"
 #include "../../registers.h"
+#include "../ahead.h"
 #include "per_isa.h"
 
 #if defined(__AVX512F__)
@@ -31,7 +32,7 @@ DP_INLINE words read_lines(const char *x, size_t turns, size_t step, size_t span
   for (; turns > 0; turns--, x += step) {
     DP_UNROLL for (int l = 0; l < LINES; l++) {
       const char *line = x + l * span;
-      if (asks) __builtin_prefetch(line + ahead);
+      if (asks) __builtin_prefetch(dp_asked_for(line, ahead));
       DP_UNROLL for (int p = 0; p < PARTS; p++) sum[l] += *(const words *)(const void *)(line + p * BYTES);
     }
   }
@@ -42,8 +43,9 @@ uint64_t DP_PER_ISA(dp_read)(const void *x, size_t bytes, dp_read_order order) {
   const size_t turns = bytes / (LINES * LINE);
   const size_t step = order.streams == 1 ? LINES * LINE : LINE;
   const size_t span = order.streams == 1 ? LINE : bytes / LINES;
-  const words sum =
-      order.ahead == 0 ? read_lines(x, turns, step, span, 0, 0) : read_lines(x, turns, step, span, 1, order.ahead);
+  const words sum = order.ahead == 0                  ? read_lines(x, turns, step, span, 0, 0)
+                    : order.ahead == DP_PAGES_IN_TURN ? read_lines(x, turns, step, span, 1, DP_PAGES_IN_TURN)
+                                                      : read_lines(x, turns, step, span, 1, order.ahead);
   uint64_t each[BYTES / sizeof(uint64_t)], total = 0;
   memcpy(each, &sum, sizeof each);
   for (size_t i = 0; i < sizeof each / sizeof *each; i++) total += each[i];
