@@ -12,12 +12,16 @@ export const dotpoolWithoutOutliers = contender('dotpool, no outliers', 'w8a8', 
 export const dotpoolW4A8 = contender('dotpool, W4A8', 'w4a8')
 /** Its head has other numbers than those of the rest, the nearest that four bits hold. */
 export const dotpoolW4A8Int4Head: Contender = {
-  ...contender('dotpool, W4A8, head in int4', 'w4a8', { head: 'int4' }),
+  ...contender('dotpool, W4A8, head in int4', 'w4a8-int4-head'),
   headBits: 4,
 }
 export const dotpoolW8A8 = contender('dotpool, W8A8', 'w8a8')
 
-function contender(name: string, format: 'w8a8' | 'w4a8', options: LoadOptions = {}): Contender {
+function contender(
+  name: string,
+  format: 'w8a8' | 'w4a8' | 'w4a8-int4-head',
+  options: LoadOptions = {},
+): Contender {
   return {
     name,
     version,
@@ -31,7 +35,7 @@ function contender(name: string, format: 'w8a8' | 'w4a8', options: LoadOptions =
         load: async (files) => {
           const model = await Model.load(pool, pathOf(files, format), {
             ...options,
-            quantize: format,
+            quantize: format === 'w8a8' ? 'w8a8' : 'w4a8',
           })
           return { open: async () => openSession(model) }
         },
