@@ -8,7 +8,7 @@ import type { Run } from './report.js'
  * Lines are printed as they are measured, so columns have fixed widths.
  */
 
-const NAME = 24
+const NAME = 28
 const WHAT = 16
 
 export function printHead(name: string, threads: number): void {

@@ -23,7 +23,7 @@ static inline bytes decode_bytes(words u, words m, words offset) {
 /* What decode_bytes adds. */
 static inline words offset_of(words m) {
 #ifdef __aarch64__
-  return 0 - (m << 3 & 0xf8f8);
+  return (words)(0 - (bytes)(m << 3 & 0xf8f8));
 #else
   return 0x8080 - 0x0808 * m;
 #endif
