@@ -138,7 +138,10 @@ test.each<[string, LoadOptions, LoadOptions]>([
 
 test.each([
   ['quantise=none', '--against: expected quantize, got the unknown option quantise'],
-  ['max-context=9', '--against: expected one of float, model, quantize, head, skip, outliers, kv, got'],
+  [
+    'max-context=9',
+    '--against: expected one of float, model, quantize, head, skip, outliers, kv, got',
+  ],
   ['', '--against: expected'],
   ['kv', 'Write kv=VALUE.'],
   ['kv=int8,', '--against: expected'],
