@@ -52,7 +52,8 @@ export interface QuantizeOptions extends ReplaceOptions {
   /**
    * Under `w4a8` the most bits a weight, on average over the Linears that are quantised but for the head: those that four
    * bits would do most harm get eight. With a calibration the harm of each Linear is measured on its first tokens,
-   * as the KL divergence of the model with that Linear alone in four bits from the float model. Without one it is estimated by what is known of other models. From 4.25 on, which is all in four bits.
+   * as the KL divergence of the model with that Linear alone in four bits from the float model. Without one it is
+   * estimated by what is known of other models. From 4.25 on, which is all in four bits.
    */
   bits?: number | undefined
 }
