@@ -8,13 +8,16 @@ export function expectNothingOpen(): Disposable {
   return { [Symbol.dispose]: () => expect(openFiles()).toEqual(before) }
 }
 
-/** Lists the files in temporary folders that this process has open; threads open and close others meanwhile. */
+/**
+ * Lists the files in temporary folders that this process has open; threads open and close others meanwhile, and this
+ * project's own, which may lie in such a folder, too.
+ */
 function openFiles(): string[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
       const file = readlinkSync(`/proc/self/fd/${fd}`)
-      return file.startsWith(tmpdir()) ? [file] : []
+      return file.startsWith(tmpdir()) && !file.startsWith(process.cwd()) ? [file] : []
     } catch {
       return [] // the descriptor that listed it is closed
     }
