@@ -27,9 +27,14 @@ static inline const void *dp_line_after(const void *line) {
   return (const void *)(at / four_pages * four_pages + four_pages + page * DP_AHEAD_PAGE + within * 64);
 }
 
-/* The line to ask for where `line` is read, `ahead` bytes on, or DP_PAGES_IN_TURN. */
-static inline const void *dp_asked_for(const void *line, size_t ahead) {
-  return ahead == DP_PAGES_IN_TURN ? dp_line_after(line) : (const char *)line + ahead;
+/* The same for the line of column c from `first` on, that of the first column read of a quad, which has one in each page. */
+static inline const void *dp_column_after(const void *first, int c) {
+  return (const char *)dp_line_after(first) + c * DP_AHEAD_PAGE;
+}
+
+/* The same, or, where `ahead` is not DP_PAGES_IN_TURN, what lies so many bytes on. */
+static inline const void *dp_asked_for(const void *first, int c, size_t ahead) {
+  return ahead == DP_PAGES_IN_TURN ? dp_column_after(first, c) : (const char *)first + c * 64 + ahead;
 }
 
 /*

@@ -8,7 +8,7 @@
 
 #include "../kernel_table.h"
 #include "ahead.h"
-#include "nibbles256.h"
+#include "nibbles_madd256.h"
 
 enum {
   MR = 6,

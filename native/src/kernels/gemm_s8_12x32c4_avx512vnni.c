@@ -20,8 +20,8 @@ DP_INLINE void turn(const uint8_t *x, size_t stride, const int rows, const int8_
     sum[m][1] = _mm512_load_si512(acc + m * DP_NR + DP_COLUMN);
   }
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
-    _mm_prefetch(dp_line_after(w), _MM_HINT_T0);
-    _mm_prefetch(dp_line_after(w + 64), _MM_HINT_T0);
+    _mm_prefetch(dp_column_after(w, 0), _MM_HINT_T0);
+    _mm_prefetch(dp_column_after(w, 1), _MM_HINT_T0);
     __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
     DP_UNROLL for (int m = 0; m < rows; m++) {
       __m512i xm = dp_broadcast_quad(x + m * stride);

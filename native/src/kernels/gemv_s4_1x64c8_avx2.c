@@ -6,7 +6,7 @@
 
 #include "../kernel_table.h"
 #include "ahead.h"
-#include "nibbles256.h"
+#include "nibbles_madd256.h"
 
 /* sum[c] += two quads of x * w, words. In assembly, with the load, for the reasons given in sign256.h. */
 #define DOT_AT(sum, x0, x1, at, fifteens)                                              \
@@ -34,7 +34,7 @@ DP_INLINE void add_columns(const int8_t *x, int32_t start, const uint8_t *m, con
   DP_UNROLL for (int r = 0; r < registers; r++) sum[r] = _mm256_set1_epi32(start);
   DP_UNROLL for (int pair = 0; pair < DP_S4_PAIRS; pair++, x += 2 * DP_KR, pairs += DP_QUAD_BYTES) {
     const __m256i x0 = dp_broadcast(x), x1 = dp_broadcast(x + DP_KR);
-    DP_UNROLL for (int c = 0; c < columns; c++) _mm_prefetch(dp_asked_for(pairs + c * 64, ahead), _MM_HINT_T0);
+    DP_UNROLL for (int c = 0; c < columns; c++) _mm_prefetch(dp_asked_for(pairs + c * 64, 0, ahead), _MM_HINT_T0);
     DP_UNROLL for (int r = 0; r < registers; r++) { DOT_AT(sum[r], x0, x1, pairs + r * 32, fifteens); }
   }
   DP_UNROLL for (int r = 0; r < registers; r++) {
@@ -46,7 +46,7 @@ DP_INLINE void add_columns(const int8_t *x, int32_t start, const uint8_t *m, con
 DP_INLINE void add_group(const int8_t *x, const uint8_t *w, uint32_t first, const int columns, int32_t *acc,
                          const size_t ahead) {
   const int32_t start = dp_group_start(x);
-  _mm_prefetch(dp_asked_for(w, ahead), _MM_HINT_T0);
+  _mm_prefetch(dp_asked_for(w, 0, ahead), _MM_HINT_T0);
   DP_UNROLL for (int c = 0; c < columns; c += 2) {
     const uint8_t *m = w + (first + c) * DP_COLUMN, *pairs = w + DP_NR + (first + c) * 64;
     add_columns(x, start, m, pairs, columns - c < 2 ? 1 : 2, acc + c * DP_COLUMN, ahead);

@@ -10,8 +10,7 @@
 /* sum += x * w, one quad; asks for what lies `ahead` bytes on. */
 DP_INLINE void add_quad(__m256i *sum, const int registers, const int8_t *x, const int8_t *w, const size_t ahead) {
   const __m256i xq = dp_broadcast(x), ones = _mm256_set1_epi16(1);
-  DP_UNROLL for (int c = 0; c < registers / DP_REGISTERS; c++)
-      _mm_prefetch(dp_asked_for(w + c * 64, ahead), _MM_HINT_T0);
+  DP_UNROLL for (int c = 0; c < registers / DP_REGISTERS; c++) _mm_prefetch(dp_asked_for(w, c, ahead), _MM_HINT_T0);
   DP_UNROLL for (int r = 0; r < registers; r++) DP_DOT_AT(sum[r], xq, w + r * 32, ones);
 }
 

@@ -19,8 +19,8 @@ DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads, const int c
     __m512i x0 = dp_broadcast_quad(x + q * DP_KR), x1 = dp_broadcast_quad(x + (q + 1) * DP_KR);
     DP_UNROLL for (int c = 0; c < columns; c++) {
       const int8_t *line = w + q * DP_QUAD_BYTES + c * 64;
-      _mm_prefetch(dp_line_after(line), _MM_HINT_T0);
-      _mm_prefetch(dp_line_after(line + DP_QUAD_BYTES), _MM_HINT_T0);
+      _mm_prefetch(dp_column_after(w + q * DP_QUAD_BYTES, c), _MM_HINT_T0);
+      _mm_prefetch(dp_column_after(w + (q + 1) * DP_QUAD_BYTES, c), _MM_HINT_T0);
       DP_VPDPBUSD(even[c], x0, _mm512_load_si512(line));
       DP_VPDPBUSD(odd[c], x1, _mm512_load_si512(line + DP_QUAD_BYTES));
     }

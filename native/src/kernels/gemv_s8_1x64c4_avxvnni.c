@@ -13,7 +13,7 @@ DP_INLINE void gemv(const uint8_t *x, const int8_t *w, size_t quads, const int c
   DP_UNROLL for (int r = 0; r < registers; r++) sum[r] = dp_offset(col_sum + r * DP_LANES);
   for (size_t q = 0; q < quads; q++, x += DP_KR, w += DP_QUAD_BYTES) {
     __m256i xq = dp_broadcast(x);
-    DP_UNROLL for (int c = 0; c < columns; c++) _mm_prefetch(dp_line_after(w + c * 64), _MM_HINT_T0);
+    DP_UNROLL for (int c = 0; c < columns; c++) _mm_prefetch(dp_column_after(w, c), _MM_HINT_T0);
     DP_UNROLL for (int r = 0; r < registers; r++) DP_VPDPBUSD_AT(sum[r], xq, w + r * 32);
   }
   DP_UNROLL for (int r = 0; r < registers; r++) dp_store(acc + r * DP_LANES, sum[r]);

@@ -32,7 +32,7 @@ DP_INLINE words read_lines(const char *x, size_t turns, size_t step, size_t span
   for (; turns > 0; turns--, x += step) {
     DP_UNROLL for (int l = 0; l < LINES; l++) {
       const char *line = x + l * span;
-      if (asks) __builtin_prefetch(dp_asked_for(line, ahead));
+      if (asks) __builtin_prefetch(dp_asked_for(line, 0, ahead));
       DP_UNROLL for (int p = 0; p < PARTS; p++) sum[l] += *(const words *)(const void *)(line + p * BYTES);
     }
   }
