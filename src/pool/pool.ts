@@ -31,7 +31,7 @@ export interface PoolOptions {
   /**
    * How long a worker spins for the next call before it sleeps, microseconds. Default 50. Where the workers leave a
    * core to the calling thread, its event loop polls 20 times as long for a result; where they do not, the thread runs
-   * work in the place of one of them while it waits, for about 100 us in each turn of its event loop.
+   * work in the place of one of them while it waits, for about 250 us in each turn of its event loop.
    */
   spinMicros?: number | undefined
   /**
