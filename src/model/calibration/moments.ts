@@ -32,7 +32,7 @@ export async function measureMoments(
     before = linear
     if (isCounted) return
     for (let first = 0; first < x.length; first += K) {
-      for (let k = 0; k < K; k++) sums[k] += x[first + k] ** 2
+      for (let k = 0; k < K; k++) sums[k] += x[first + k] * x[first + k]
     }
   }
   await model.decoder.trace(windows, visit, signal)
