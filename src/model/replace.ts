@@ -214,7 +214,7 @@ async function chooseFormats(
   let harms: ReadonlyMap<string, number> = new Map()
   if (windows.length > 0) {
     // the moments matter: some inputs are hundreds of times as large as others
-    const moments = await measureMoments(model, layers, windows.slice(0, 4), signal)
+    const moments = await measureMoments(model, layers, windows, signal)
     const weighted = (linear: FloatLinear, name: string) => toInt4(linear, name, moments.get(name))
     harms = await measureHarms(model, layers, weighted, windows[0], count, signal)
   }

@@ -71,8 +71,7 @@ static uint64_t search_cost(const dp_op *op, const dp_kernels *kernels, uint32_t
   return (uint64_t)op->search.k * 2048;
 }
 
-const dp_op_type dp_op_search_s4 = {
-    .pieces = search_pieces, .cost = search_cost, .run = run_search, .grain = 1};
+const dp_op_type dp_op_search_s4 = {.pieces = search_pieces, .cost = search_cost, .run = run_search, .grain = 1};
 
 _Static_assert(DP_MAX_K % DP_S4_GROUP == 0 && sizeof(dp_s4_steps) <= DP_S4_GROUP * sizeof(uint16_t),
                "the scratch of floats and of halves holds a padded row and the steps of its groups");

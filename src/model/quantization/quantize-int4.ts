@@ -25,7 +25,7 @@ const quantizeInt4Options: OptionNames<QuantizeInt4Options> = {
 
 /**
  * Quantises weights to four bits each, with a multiplier for every output channel and 32 k and a scale for every channel:
- * the errors' squares, weighted with the moments, are searched to be least. It takes some microseconds for 32 weights,
+ * the errors' squares, weighted with the moments, are searched to be least. It takes tens of microseconds for 32 weights,
  * on the calling thread.
  *
  * @param w float32 or bfloat16 [N, K], row-major as in `nn.Linear`

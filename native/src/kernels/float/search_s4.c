@@ -127,7 +127,7 @@ static float choose(const search *s, float scale, float bound, int8_t *multiplie
       if (!(steps->error[sign] < least)) continue;
       const int most = sign == 0 ? MOST : -LEAST;
       const float exact = (sign == 0 ? steps->step[0] : -steps->step[1]) / scale;
-      const int below = exact < 1 ? 1 : exact > (float)most ? most : (int)exact;
+      const int below = exact<1 ? 1 : exact>(float) most ? most : (int)exact;
       for (int m = below; m <= below + 1 && m <= most; m++) {
         const int multiplier = sign == 0 ? m : -m;
         const float error = error_of(s, group, scale * (float)multiplier);
