@@ -64,7 +64,8 @@ typedef enum dp_op_kind {
   DP_OP_GATE = 18,           /* y[M, K] = activation(x[M, K]) * u[M, K] */
   DP_OP_CLOCK = 19,          /* additions that wait for each other, one a cycle: the clock */
   DP_OP_PACK_S4 = 20,        /* tiles, colSum = pack(w[N, K] int4) */
-  DP_OP_KINDS = 21,
+  DP_OP_SEARCH_S4 = 21,      /* u, m, scale of int4 weights near w[N, K] */
+  DP_OP_KINDS = 22,
 } dp_op_kind;
 
 /* Flags of an op; any of them, or 0. */
@@ -224,6 +225,17 @@ typedef struct dp_pack_params {
   uint32_t padding;
 } dp_pack_params;
 
+/* SEARCH_S4: (u - 8) * m * scale[N] ~ w[N, K], the errors' squares, weighted by input, searched to be small */
+typedef struct dp_search_params {
+  uint64_t w;           /* w_type [N, stride], of which the first K of a row count */
+  uint64_t importance;  /* float32 [K padded to 32 with zeros]: how much each input counts */
+  uint64_t nibbles;     /* u: uint8 [N, ceil(K / 2)] */
+  uint64_t multipliers; /* m: int8 [N, ceil(K / 32)] */
+  uint64_t scale;       /* float32 [N] */
+  uint32_t n, k, stride;
+  uint32_t w_type; /* dp_type: float32 or bfloat16 */
+} dp_search_params;
+
 /* DENSE: y[M, N] = x[M, K] . float(w[N, K]) + bias */
 typedef struct dp_dense_params {
   uint64_t x;    /* float32 [M, K], or a table of rows */
@@ -308,6 +320,7 @@ typedef struct dp_op {
     dp_quantize_params quantize;
     dp_linear_params linear;
     dp_pack_params pack;
+    dp_search_params search;
     dp_dense_params dense;
     dp_embed_params embed;
     dp_norm_params norm;

@@ -195,6 +195,21 @@ typedef void dp_pack_block_fn(const int8_t *w, size_t stride, uint32_t channels,
 typedef void dp_pack_s4_fn(const uint8_t *nibbles, const int8_t *multipliers, uint32_t channels, size_t k,
                            uint8_t *tiles, int32_t *col_sum);
 
+/* What the search of four bits knows of a group: its best real steps, one of either sign, and their errors. */
+typedef struct dp_s4_steps {
+  float step[2], error[2];
+  float absmax;
+  int8_t tried; /* the multiplier for the scale that is tried */
+} dp_s4_steps;
+
+/*
+ * Searches levels and multipliers for one output channel; returns its scale, or NaN, and nothing else, where a weight is
+ * not finite. x: its weights, float32 [K], which are used up, and h, how much each input counts, both padded to whole
+ * groups with zeros. steps: scratch [groups]. nibbles: [ceil(K / 2)].
+ */
+typedef float dp_search_s4_fn(float *x, const float *h, size_t k, dp_s4_steps *steps, int8_t *multipliers,
+                              uint8_t *nibbles);
+
 /*
  * s[n] = max(absmax_k, 1e-8) / 127; tiles = pack(clamp(rne(w[n, k] / s[n]), -128, 127)).
  * w: float32 or bfloat16 [channels, K], contiguous. col_sum, w_scale: [64].
@@ -279,6 +294,7 @@ typedef struct dp_s4_kernels {
   X(isa, pack_block, pack_block_transposed_s8) /* of transpose(w), where w is int8 [K, N] */ \
   X(isa, quantize_pack_block, quantize_pack_block)                                           \
   X(isa, pack_s4, pack_block_s4)                                                             \
+  X(isa, search_s4, search_s4)                                                               \
   X(isa, embed, embed)                                                                       \
   X(isa, rms_norm, rms_norm)                                                                 \
   X(isa, dense, dense_f32)                                                                   \

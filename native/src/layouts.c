@@ -93,6 +93,17 @@ OFFSET(dp_pack_params, n, 40);
 OFFSET(dp_pack_params, k, 44);
 OFFSET(dp_pack_params, w_type, 48);
 
+SIZE(dp_search_params, 56);
+OFFSET(dp_search_params, w, 0);
+OFFSET(dp_search_params, importance, 8);
+OFFSET(dp_search_params, nibbles, 16);
+OFFSET(dp_search_params, multipliers, 24);
+OFFSET(dp_search_params, scale, 32);
+OFFSET(dp_search_params, n, 40);
+OFFSET(dp_search_params, k, 44);
+OFFSET(dp_search_params, stride, 48);
+OFFSET(dp_search_params, w_type, 52);
+
 SIZE(dp_dense_params, 48);
 OFFSET(dp_dense_params, x, 0);
 OFFSET(dp_dense_params, w, 8);
@@ -156,6 +167,7 @@ OFFSET(dp_op, m, 8);
 OFFSET(dp_op, quantize, 16);
 OFFSET(dp_op, linear, 16);
 OFFSET(dp_op, pack, 16);
+OFFSET(dp_op, search, 16);
 OFFSET(dp_op, dense, 16);
 OFFSET(dp_op, embed, 16);
 OFFSET(dp_op, norm, 16);

@@ -14,6 +14,7 @@ static const dp_op_type *const types[] = {
     [DP_OP_QUANTIZE_PACK] = &dp_op_pack,
     [DP_OP_PACK_TRANSPOSED] = &dp_op_pack,
     [DP_OP_PACK_S4] = &dp_op_pack,
+    [DP_OP_SEARCH_S4] = &dp_op_search_s4,
     [DP_OP_READ] = &dp_op_read,
     [DP_OP_PEAK] = &dp_op_peak,
     [DP_OP_MEET] = &dp_op_meet,

@@ -31,6 +31,7 @@ static void test_kernels(void) {
   test_pack();
   test_quantize_pack();
   test_int4();
+  test_search();
   test_gate();
   test_float_dot();
   test_attention();

@@ -14,6 +14,7 @@ void test_epilogue(void);
 void test_pack(void);
 void test_quantize_pack(void);
 void test_int4(void);
+void test_search(void);
 void test_gate(void);
 void test_float_dot(void);
 void test_attention(void);

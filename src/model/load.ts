@@ -144,7 +144,7 @@ export async function loadCheckpoint(
   const reader = new TensorReader(checkpoint, [...tensors], options)
   const norms = await readNorms(pool, reader)
   const embedding = await readDense(pool, reader, EMBEDDING, [config.vocabSize, config.hiddenSize])
-  await using quantizer = new Int4Quantizer(pool.threads)
+  await using quantizer = new Int4Quantizer(pool)
   const linears = await makeEach<LinearSpec, ModelLinear>(specs, (spec) => {
     const tied = spec.weight === EMBEDDING ? embedding : undefined
     const format = formatOf(spec)

@@ -7,6 +7,7 @@ import { checkOutliers } from '../reference/quantize.js'
 import { calibrate, calibrationWindows } from './calibration/calibrate.js'
 import { measureHarms } from './calibration/harm.js'
 import { measureMoments } from './calibration/moments.js'
+import type { Int4Steps } from './calibration/solver.js'
 import { Checkpoint } from './checkpoint/checkpoint.js'
 import { storedFormat, tensorsOf } from './checkpoint/stored-format.js'
 import { toInt4Linear, toLinear } from './checkpoint/stored-linear.js'
@@ -132,21 +133,25 @@ export async function quantizeLinears(
     const { inFeatures, outFeatures, bias } = weight
     return { inFeatures, outFeatures, bias, outliers: outliersOf(weight), signal }
   }
-  await using quantizer = new Int4Quantizer(model.pool.threads)
-  const toInt4 = async (float: FloatLinear, moments?: Float64Array) => {
+  await using quantizer = new Int4Quantizer(model.pool)
+  const steps = new Map<string, Int4Steps>()
+  const toInt4 = async (float: FloatLinear, name: string, moments?: Float64Array) => {
     const { weight } = float
     const { scale, ...int4 } = await quantizer.quantize(weight, weight, moments, signal)
+    if (moments !== undefined) steps.set(name, { multipliers: int4.multipliers, scale })
     return await Linear.fromInt4(model.pool, int4, scale, optionsOf(float))
   }
   const task = { model, floats, toInt4, windows, count, signal }
   const { harms, formatOf } = await chooseFormats(task, checked)
+  const stepsOf = async ({ weight }: FloatLinear, name: string, moments: Float64Array) =>
+    steps.get(name) ?? (await quantizer.quantize(weight, weight, moments, signal))
   const linears =
     windows.length > 0
-      ? await calibrate(model, floats, windows, optionsOf, formatOf, count, signal)
+      ? await calibrate(model, floats, windows, optionsOf, formatOf, stepsOf, count, signal)
       : await makeEach(floats, async (float, name) => {
           const linear =
             formatOf(name) === 'int4'
-              ? await toInt4(float)
+              ? await toInt4(float, name)
               : await Linear.fromSource(model.pool, float.weight, undefined, optionsOf(float))
           count(float)
           return linear
@@ -180,7 +185,7 @@ interface QuantizeTask {
   readonly model: Model
   readonly floats: ReadonlyMap<string, FloatLinear>
   /** Makes one in four bits. */
-  readonly toInt4: (linear: FloatLinear, moments?: Float64Array) => Promise<Linear>
+  readonly toInt4: (linear: FloatLinear, name: string, moments?: Float64Array) => Promise<Linear>
   /** Of the calibration; none without one. */
   readonly windows: readonly Uint32Array[]
   /** Called after the harm of each was measured. */
@@ -210,7 +215,7 @@ async function chooseFormats(
   if (windows.length > 0) {
     // the moments matter: some inputs are hundreds of times as large as others
     const moments = await measureMoments(model, layers, windows, signal)
-    const weighted = (linear: FloatLinear, name: string) => toInt4(linear, moments.get(name))
+    const weighted = (linear: FloatLinear, name: string) => toInt4(linear, name, moments.get(name))
     harms = await measureHarms(model, layers, weighted, windows[0], count, signal)
   }
   const candidates = [...layers].map(([name, linear]) => {
@@ -251,7 +256,7 @@ export async function replaceLinears(
   const tensors = [...rest.values()].flatMap((spec) => tensorsOf(state, spec))
   const outliersOf = chooseOutliers(model, rest, checked)
   const reader = new TensorReader(state, tensors, checked)
-  await using quantizer = new Int4Quantizer(model.pool.threads)
+  await using quantizer = new Int4Quantizer(model.pool)
   const linears = await makeEach(rest, (spec) =>
     storedFormat(state, spec) === 'int8'
       ? toLinear(model.pool, reader, spec, outliersOf(spec))

@@ -15,6 +15,7 @@ import {
   writeQuantizeParams,
   writeRooflineParams,
   writeSampleParams,
+  writeSearchParams,
 } from './layout.js'
 import type { Op } from './op.js'
 
@@ -78,6 +79,19 @@ export function encodeOp(native: Native, words: Uint32Array, at: number, op: Op)
         scale: addressOf(op.scale),
         n: op.n,
         k: op.k,
+        wType: Type[op.wType],
+      })
+      break
+    case OpKind.searchS4:
+      writeSearchParams(words, to, {
+        w: addressOf(op.w),
+        importance: addressOf(op.importance),
+        nibbles: addressOf(op.nibbles),
+        multipliers: addressOf(op.multipliers),
+        scale: addressOf(op.scale),
+        n: op.n,
+        k: op.k,
+        stride: op.stride,
         wType: Type[op.wType],
       })
       break

@@ -57,6 +57,7 @@ export const OpKind = {
   gate: 18,
   clock: 19,
   packS4: 20,
+  searchS4: 21,
 } as const
 
 /** dp_op_flags */
@@ -193,6 +194,7 @@ export const OpLayout = {
   quantize: 4,
   linear: 4,
   pack: 4,
+  search: 4,
   dense: 4,
   embed: 4,
   norm: 4,
@@ -412,6 +414,31 @@ export function writePackParams(words: Uint32Array, at: number, params: PackPara
   words[at + 10] = params.n
   words[at + 11] = params.k
   words[at + 12] = params.wType
+}
+
+/** SEARCH_S4: (u - 8) * m * scale[N] ~ w[N, K], the errors' squares, weighted by input, searched to be small */
+export interface SearchParams {
+  w: number
+  importance: number
+  nibbles: number
+  multipliers: number
+  scale: number
+  n: number
+  k: number
+  stride: number
+  wType: number
+}
+
+export function writeSearchParams(words: Uint32Array, at: number, params: SearchParams): void {
+  writeAddress(words, at, params.w)
+  writeAddress(words, at + 2, params.importance)
+  writeAddress(words, at + 4, params.nibbles)
+  writeAddress(words, at + 6, params.multipliers)
+  writeAddress(words, at + 8, params.scale)
+  words[at + 10] = params.n
+  words[at + 11] = params.k
+  words[at + 12] = params.stride
+  words[at + 13] = params.wType
 }
 
 /** DENSE: y[M, N] = x[M, K] . float(w[N, K]) + bias */

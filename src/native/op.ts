@@ -9,6 +9,7 @@ export type Op =
   | QuantizeOp
   | LinearOp
   | PackOp
+  | SearchOp
   | DenseOp
   | EmbedOp
   | NormOp
@@ -87,6 +88,24 @@ export interface PackOp extends OpOf<'pack' | 'packTransposed' | 'quantizePack' 
   colSum: Int32Array
   /** Written where w is float. */
   scale: Float32Array | null
+  n: number
+  k: number
+}
+
+/** (u - 8) * m * scale[N] ~ w[N, K], u, m and scale searched so that they err little. */
+export interface SearchOp extends OpOf<'searchS4'> {
+  /** [N, stride]; the first K of a row count. */
+  w: Floats
+  stride: number
+  wType: keyof typeof Type
+  /** How much each input counts: float32 [K padded to 32 with zeros]. */
+  importance: Float32Array
+  /** u: uint8 [N, ceil(K / 2)] */
+  nibbles: Uint8Array
+  /** m: int8 [N, ceil(K / 32)] */
+  multipliers: Int8Array
+  /** float32 [N] */
+  scale: Float32Array
   n: number
   k: number
 }

@@ -50,7 +50,7 @@ export class ScriptEngine implements Engine {
   constructor(threads: number) {
     if (threadsModule === import.meta.url) {
       const remedy =
-        'leave dotpool out of the bundle, or set `nativeLibrary`, and neither calibrate nor quantise to four bits'
+        'leave dotpool out of the bundle, or set `nativeLibrary`, and neither calibrate nor load four bits of other tools'
       throw new ArgumentError(
         'dotpool',
         `files that worker threads can load; ${remedy}`,

@@ -104,10 +104,13 @@ export function unpackInt4(
     for (let g = 0; g < stride.multipliers; g++) {
       multipliers[(n - first) * stride.multipliers + g] = tiles[multiplierIndex(n, g, K)]
     }
-    for (let k = 0; k < stride.nibbles * 2; k++) {
+    const row = (n - first) * stride.nibbles
+    for (let k = 0; k < stride.nibbles * 2; k += PAIR / 2) {
       const [index, bit] = nibbleAt(n, k, K)
-      const u = (tiles[index] >> bit) & 15
-      nibbles[(n - first) * stride.nibbles + (k >> 1)] |= u << ((k & 1) * 4)
+      for (let i = 0; i < PAIR / 2 && k + i < stride.nibbles * 2; i += 2) {
+        const low = (tiles[index + i] >> bit) & 15
+        nibbles[row + ((k + i) >> 1)] = low | (((tiles[index + i + 1] >> bit) & 15) << 4)
+      }
     }
   }
   return { nibbles, multipliers }

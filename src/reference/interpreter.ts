@@ -22,6 +22,7 @@ import { quantizeRow } from './quantize.js'
 import { rmsNormShare } from './rms-norm.js'
 import { rotateShare } from './rotate.js'
 import { sampleShare } from './sample.js'
+import { searchInt4Share } from './search-int4.js'
 import { channelsOf, rangeOf, type Share } from './share.js'
 
 /*
@@ -57,6 +58,12 @@ export function runOp({ op, part, parts }: OpTask): number {
       return pack(op, share)
     case OpKind.packS4:
       return packInt4(op, share)
+    case OpKind.searchS4: {
+      const { w: weight, k: inFeatures, n, stride, importance, nibbles, multipliers } = op
+      const scale = op.scale.subarray(0, n)
+      const task = { weight, stride, inFeatures, importance, nibbles, multipliers, scale }
+      return searchInt4Share({ ...share, ...task })
+    }
     case OpKind.dense: {
       const { inFeatures, outFeatures, data: weight, bias } = op.weight
       const x = op.x.subarray(0, op.m * inFeatures)

@@ -10,7 +10,7 @@ import { newArray, readFloats, Tensor } from '../tensor.js'
  */
 
 /** The least value that counts as absmax, so that a row of zeros has a scale. */
-const ABSMAX_FLOOR = Math.fround(1e-8)
+export const ABSMAX_FLOOR = Math.fround(1e-8)
 
 /** Adding and subtracting this rounds a float32 below 2^22 to an integer, ties to even. */
 const ROUNDER = 1.5 * 2 ** 23

@@ -154,7 +154,7 @@ async function traceOf(model: Model, tokens: number[]): Promise<LinearTrace[]> {
 async function traceAll(model: Model, windows: Uint32Array[]): Promise<LinearTrace[]> {
   const traces: LinearTrace[] = []
   await model.decoder.trace(windows, async (linear) => {
-    traces.push(linear)
+    traces.push({ ...linear, x: Float32Array.from(linear.x), y: Float32Array.from(linear.y) })
   })
   return traces
 }

@@ -26,7 +26,7 @@ typedef struct dp_op_type {
 extern const dp_op_type dp_op_gemv, dp_op_quantize, dp_op_gemm, dp_op_float; /* linear.c */
 extern const dp_op_type dp_op_rotate, dp_op_attend, dp_op_merge;             /* attention.c */
 extern const dp_op_type dp_op_gate;                                          /* gate.c */
-extern const dp_op_type dp_op_pack;                                          /* pack.c */
+extern const dp_op_type dp_op_pack, dp_op_search_s4;                         /* pack.c */
 extern const dp_op_type dp_op_read, dp_op_peak, dp_op_clock;                 /* roofline.c */
 extern const dp_op_type dp_op_meet, dp_op_empty;                             /* roofline.c */
 extern const dp_op_type dp_op_embed, dp_op_norm, dp_op_dense, dp_op_sample;  /* token.c */

@@ -1,4 +1,6 @@
-/* pack.c: weights into tiles. */
+/* pack.c: weights into tiles, and into four bits. */
+#include <string.h>
+
 #include "op.h"
 
 /* ---- packing: w[N, K] -> tiles, col_sum (, scale); pieces are blocks -------------------------- */
@@ -43,3 +45,33 @@ static uint64_t pack_cost(const dp_op *op, const dp_kernels *kernels, uint32_t t
 }
 
 const dp_op_type dp_op_pack = {.pieces = pack_pieces, .cost = pack_cost, .run = run_pack, .grain = 1};
+
+/* ---- SEARCH_S4: w[N, K], importance[K] -> nibbles, multipliers, scale; pieces are channels ------ */
+
+static uint64_t run_search(const dp_place *place, uint64_t first, uint64_t last) {
+  const dp_search_params *p = &place->op->search;
+  const size_t groups = dp_s4_groups(p->k), bytes = p->stride * dp_type_bytes(p->w_type);
+  float *x = dp_scratch_floats(place), *scale = POINTER(float, p->scale);
+  dp_s4_steps *steps = (void *)dp_scratch_halves(place);
+  for (uint64_t n = first; n < last; n++) {
+    place->kernels->embed(POINTER(const char, p->w) + n * bytes, (dp_type)p->w_type, p->k, x);
+    memset(x + p->k, 0, (groups * DP_S4_GROUP - p->k) * sizeof *x);
+    scale[n] = place->kernels->search_s4(x, POINTER(const float, p->importance), p->k, steps,
+                                         POINTER(int8_t, p->multipliers) + n * groups,
+                                         POINTER(uint8_t, p->nibbles) + n * ((p->k + 1) / 2));
+    if (scale[n] != scale[n]) dp_note_fault(place, (uint32_t)n + 1);
+  }
+  return 0;
+}
+
+static uint64_t search_pieces(const dp_op *op, const dp_kernels *kernels, uint32_t threads) { return op->search.n; }
+
+/* A weight is rounded some seventy times. */
+static uint64_t search_cost(const dp_op *op, const dp_kernels *kernels, uint32_t threads) {
+  return (uint64_t)op->search.k * 2048;
+}
+
+const dp_op_type dp_op_search_s4 = {.pieces = search_pieces, .cost = search_cost, .run = run_search, .grain = 1};
+
+_Static_assert(DP_MAX_K % DP_S4_GROUP == 0 && sizeof(dp_s4_steps) <= DP_S4_GROUP * sizeof(uint16_t),
+               "the scratch of floats and of halves holds a padded row and the steps of its groups");

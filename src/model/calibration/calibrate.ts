@@ -4,9 +4,9 @@ import { Linear } from '../../ops/linear.js'
 import type { LinearOptions, WeightType } from '../../ops/weight.js'
 import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
-import type { Factor } from './compensated-rounding.js'
+import type { Factor } from './factor.js'
 import { Hessian } from './hessian.js'
-import { Solver } from './solver.js'
+import { type Int4Steps, Solver } from './solver.js'
 
 /** The most calibration tokens for each input of the widest Linear. */
 const TOKENS_PER_INPUT = 2
@@ -47,6 +47,7 @@ export function calibrationWindows(
  * @param windows from {@link calibrationWindows}
  * @param optionsOf returns the options of each quantised Linear
  * @param formatOf returns what each becomes
+ * @param stepsOf searches multipliers and scales of one in four bits, given the mean squares of its inputs
  * @param onLinear called after each Linear
  * @throws NotANumberError, ArgumentError for a weight that is not finite, the signal's reason, errors of the pool
  */
@@ -56,12 +57,19 @@ export async function calibrate(
   windows: readonly Uint32Array[],
   optionsOf: (linear: FloatLinear) => LinearOptions,
   formatOf: (name: string) => WeightType,
+  stepsOf: (linear: FloatLinear, name: string, moments: Float64Array) => Promise<Int4Steps>,
   onLinear: (linear: FloatLinear) => void,
   signal?: AbortSignal,
 ): Promise<Map<string, Linear>> {
   const linears = new Map<string, Linear>()
-  await using solver = new Solver(model.pool.threads)
+  await using solver = new Solver(model.pool)
   const hessians = new Map<string, Hessian>()
+  /** Those of the block before, which are used again. */
+  const spare: Hessian[] = []
+  const takeHessian = (inFeatures: number): Hessian => {
+    const index = spare.findIndex((hessian) => hessian.inFeatures === inFeatures)
+    return index < 0 ? new Hessian(model.pool, inFeatures) : spare.splice(index, 1)[0]
+  }
   let factor: Factor
   let before: LinearTrace | undefined
   const visit = async (linear: LinearTrace) => {
@@ -70,7 +78,7 @@ export async function calibrate(
     if (float === undefined) return
     if (before?.window !== window || before.input !== input) {
       checkFinite(linear, float.inFeatures)
-      const hessian = hessians.get(input) ?? new Hessian(model.pool, float.inFeatures)
+      const hessian = hessians.get(input) ?? takeHessian(float.inFeatures)
       hessians.set(input, hessian)
       await hessian.add(x, signal)
     }
@@ -78,10 +86,15 @@ export async function calibrate(
     if (window < windows.length - 1) return
     const hessian = hessians.get(input)
     // Linears that share an input are adjacent
-    if (hessian !== undefined) factor = await solver.factor(hessian, signal)
+    if (hessian !== undefined) {
+      factor = await solver.factor(hessian, signal)
+      hessian.clear()
+      spare.push(hessian)
+    }
     hessians.delete(input)
     if (formatOf(name) === 'int4') {
-      const { scale, ...weight } = await solver.roundInt4(float.weight, factor, signal)
+      const steps = await stepsOf(float, name, factor.moments)
+      const { scale, ...weight } = await solver.roundInt4(float.weight, factor, steps, signal)
       linears.set(name, await Linear.fromInt4(model.pool, weight, scale, optionsOf(float)))
     } else {
       const { q, scale } = await solver.round(float.weight, factor, signal)
@@ -100,6 +113,8 @@ export async function calibrate(
 
 /** @throws NotANumberError */
 function checkFinite({ name, x }: LinearTrace, inFeatures: number): void {
-  const bad = x.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0) throw new NotANumberError(`inputs of ${name}`, Math.floor(bad / inFeatures))
+  for (let i = 0; i < x.length; i++) {
+    if (Number.isFinite(x[i])) continue
+    throw new NotANumberError(`inputs of ${name}`, Math.floor(i / inFeatures))
+  }
 }

@@ -2,11 +2,14 @@ import { setImmediate } from 'node:timers/promises'
 import { NotANumberError } from '../../errors.js'
 import type { FloatLinear } from '../../ops/float-linear.js'
 import type { Linear } from '../../ops/linear.js'
-import { divergence } from '../evaluation/divergence.js'
 import type { Model } from '../model.js'
+import { Predictions } from './predictions.js'
 
 /** The most tokens that run once for each Linear. */
-const TOKENS = 128
+const TOKENS = 64
+
+/** Rows of logits that are compared between the event loop's turns: a millisecond or two. */
+const ROWS = 8
 
 /**
  * Measures what four bits do to each Linear of a float model: the mean KL divergence of the next token's predictions with
@@ -16,10 +19,10 @@ const TOKENS = 128
  * @param toInt4 makes one in four bits; it is disposed of afterwards
  * @param tokens the first of them are run
  * @param onLinear called after each
- * @throws NotANumberError, the signal's reason, errors of the pool; the model is then as it was
+ * @throws NotANumberError, the signal's reason, errors of the pool
  */
 export async function measureHarms(
-  model: Model,
+  { decoder, config: { vocabSize } }: Model,
   floats: ReadonlyMap<string, FloatLinear>,
   toInt4: (linear: FloatLinear, name: string) => Promise<Linear>,
   tokens: Uint32Array,
@@ -27,55 +30,47 @@ export async function measureHarms(
   signal: AbortSignal | undefined,
 ): Promise<Map<string, number>> {
   const harms = new Map<string, number>()
-  const text = tokens.subarray(0, TOKENS)
-  const expected = await logitsOf(model, text, signal)
-  for (const [name, float] of floats) {
-    using int4 = await toInt4(float, name)
-    const logits = await withLinear(model, name, int4, () => logitsOf(model, text, signal))
-    harms.set(name, await meanDivergence(logits, expected, model.config.vocabSize))
-    signal?.throwIfAborted()
-    onLinear(float)
-  }
+  const expected = new Predictions(vocabSize)
+  await decoder.runForks(
+    tokens.subarray(0, TOKENS),
+    async ({ names, run }) => {
+      if (expected.rows === 0) await addRows(expected, await run(), vocabSize)
+      for (const name of names) {
+        const float = floats.get(name)
+        if (float === undefined) continue
+        using linear = await toInt4(float, name)
+        harms.set(name, await meanDivergence(expected, await run({ name, linear }), vocabSize))
+        signal?.throwIfAborted()
+        onLinear(float)
+      }
+    },
+    signal,
+  )
   return harms
 }
 
-async function logitsOf(
-  { decoder }: Model,
-  tokens: Uint32Array,
-  signal: AbortSignal | undefined,
-): Promise<Float32Array> {
-  return await decoder.logits(tokens, { from: 0, goesOn: false, signal })
-}
-
-/** Runs with another Linear of the model in place of its own. */
-async function withLinear<T>(
-  { decoder }: Model,
-  name: string,
-  linear: Linear,
-  run: () => Promise<T>,
-): Promise<T> {
-  const own = decoder.exchangeLinear(name, linear)
-  try {
-    return await run()
-  } finally {
-    decoder.exchangeLinear(name, own)
+async function addRows(
+  expected: Predictions,
+  logits: Float32Array,
+  vocabSize: number,
+): Promise<void> {
+  for (let from = 0; from < logits.length; from += vocabSize) {
+    expected.add(logits.subarray(from, from + vocabSize))
+    await setImmediate()
   }
 }
 
 async function meanDivergence(
+  expected: Predictions,
   logits: Float32Array,
-  expected: Float32Array,
   vocabSize: number,
 ): Promise<number> {
-  const rows = logits.length / vocabSize
   let sum = 0
-  for (let row = 0; row < rows; row++) {
-    const rowOf = (matrix: Float32Array) => matrix.subarray(row * vocabSize, (row + 1) * vocabSize)
-    const { kl } = divergence(rowOf(logits), rowOf(expected))
+  for (let row = 0; row < expected.rows; row++) {
+    const kl = expected.divergence(row, logits.subarray(row * vocabSize, (row + 1) * vocabSize))
     if (Number.isNaN(kl)) throw new NotANumberError('logits', row)
     sum += kl
-    // a row takes a millisecond or two, so other work gets its turn between rows
-    await setImmediate()
+    if (row % ROWS === 0) await setImmediate()
   }
-  return sum / rows
+  return sum / expected.rows
 }

@@ -2,12 +2,15 @@ import type { FloatLinear } from '../../ops/float-linear.js'
 import type { LinearTrace } from '../decoder/trace.js'
 import type { Model } from '../model.js'
 
+/** About how many tokens run: the mean squares of more of them tell the search of multipliers nothing new. */
+const TOKENS = 1024
+
 /**
- * The sums of the squares of each Linear's inputs while the model runs some text: float64 [K] by name, in memory that
- * all threads see.
+ * The sums of the squares of each Linear's inputs while the model runs some text, of which the beginning is enough:
+ * float64 [K] by name, in memory that all threads see.
  *
  * @param floats Linears of the model
- * @param windows from `calibrationWindows`
+ * @param windows from `calibrationWindows`, at least one
  * @throws the signal's reason, errors of the pool
  */
 export async function measureMoments(
@@ -32,9 +35,10 @@ export async function measureMoments(
     before = linear
     if (isCounted) return
     for (let first = 0; first < x.length; first += K) {
-      for (let k = 0; k < K; k++) sums[k] += x[first + k] ** 2
+      for (let k = 0; k < K; k++) sums[k] += x[first + k] * x[first + k]
     }
   }
-  await model.decoder.trace(windows, visit, signal)
+  const first = windows.slice(0, Math.ceil(TOKENS / windows[0].length))
+  await model.decoder.trace(first, visit, signal)
   return moments
 }

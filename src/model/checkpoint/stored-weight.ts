@@ -4,7 +4,7 @@ import { checkInt4, decodeInt4Channel, int4Strides } from '../../reference/int4.
 import type { LinearSpec } from '../config/parameters.js'
 import { GroupedFloats } from '../grouped/grouped-weight.js'
 import { openPacked } from '../grouped/open.js'
-import { newInt4, type QuantizedInt4 } from '../quantization/int4-quantizer.js'
+import type { QuantizedInt4 } from '../quantization/int4-quantizer.js'
 import { multiplierOf, scaleOf, storedFormat } from './stored-format.js'
 import { StoredRows, scaleRows } from './stored-rows.js'
 import type { TensorReader } from './tensor-reader.js'
@@ -81,9 +81,9 @@ function decoded({ scale, ...weight }: QuantizedInt4, spec: LinearSpec): StoredW
  */
 export async function readInt4(reader: TensorReader, spec: LinearSpec): Promise<QuantizedInt4> {
   const N = spec.outFeatures
-  const weight = newInt4(spec)
   const stride = int4Strides(spec.inFeatures)
-  const { nibbles, multipliers } = weight
+  const nibbles = new Uint8Array(new SharedArrayBuffer(N * stride.nibbles))
+  const multipliers = new Int8Array(new SharedArrayBuffer(N * stride.multipliers))
   reader.checkDtype(multiplierOf(spec), ['I8'])
   await reader.readRows(spec.weight, [N, stride.nibbles], 0, N, nibbles)
   const bytes = new Uint8Array(multipliers.buffer)

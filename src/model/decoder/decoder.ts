@@ -9,6 +9,7 @@ import { type CacheType, PAGE } from '../../layouts/kv-page.js'
 import type { Pool } from '../../pool/pool.js'
 import { newArray } from '../../tensor.js'
 import type { ModelConfig } from '../config/config.js'
+import { type Fork, runForks } from './forks.js'
 import type { ModelLinear } from './model-linear.js'
 import type { Network } from './network.js'
 import { maxPagesOf, PagePool, pageBytesOf } from './page.js'
@@ -17,8 +18,8 @@ import type { Request } from './request.js'
 import { type LogitsOptions, LogitsRequest, ScoreRequest } from './result-request.js'
 import { type ModelStats, type QueueLimits, Scheduler } from './scheduler.js'
 import { Sequence } from './sequence.js'
-import { makeContext, makeSteps, type Step } from './step.js'
-import { type LinearTrace, trace } from './trace.js'
+import { makeContext, makeSteps, type Step, type StepContext } from './step.js'
+import { type LinearTrace, type TracedWindow, trace } from './trace.js'
 import { mostOutputs } from './workspace.js'
 
 /** What a decoder is made of. */
@@ -136,19 +137,39 @@ export class Decoder {
     visit: (linear: LinearTrace) => Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
+    await this.#withWindows(windows, (context, traced) => trace(context, traced, visit, signal))
+  }
+
+  /** Runs tokens through block by block, at most {@link mostTraced}, and shows where they could go on otherwise. */
+  async runForks(
+    tokens: Uint32Array,
+    visit: (fork: Fork) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#withWindows([tokens], (context, [window]) =>
+      runForks(context, window, visit, signal),
+    )
+  }
+
+  /** Runs with memory of its own, beside the KV cache, for as long as this takes. */
+  async #withWindows(
+    windows: readonly Uint32Array[],
+    run: (context: StepContext, traced: readonly TracedWindow[]) => Promise<void>,
+  ): Promise<void> {
     this.check()
     const { pool, network, cacheType } = this.#parts
     const longest = Math.max(...windows.map(({ length }) => length))
     const context = makeContext(pool, network, cacheType, longest)
-    // beside the KV cache, for as long as this takes
     const pages = new PagePool(pool, this.#pageBytes, Infinity)
     const sequences = windows.map((tokens) => new Sequence(pool, pages, [...tokens], tokens.length))
     try {
       for (const [i, { length }] of windows.entries()) {
         if (!sequences[i].reserve(length)) throw new OutOfMemoryError(this.#pageBytes, undefined)
       }
-      const traced = windows.map((tokens, i) => ({ sequence: sequences[i], tokens }))
-      await trace(context, traced, visit, signal)
+      await run(
+        context,
+        windows.map((tokens, i) => ({ sequence: sequences[i], tokens })),
+      )
     } finally {
       for (const sequence of sequences) sequence.release()
     }

@@ -99,6 +99,11 @@ export class OpWriter implements StepWriter {
     this.#push(multiplyOp(rows, isOne ? 1 : 2, weight, y, flags), extent)
   }
 
+  /** x = silu(x) * up, rows of k elements. */
+  gate(x: Float32Array, up: Float32Array, k: number): void {
+    this.#push({ kind: OpKind.gate, m: 0, x, ...gateOf(up), y: x, type: 'float32', k }, 'rows')
+  }
+
   attend(layer: number): void {
     const op = { m: 0, rows: this.#batch.sequenceRows, layer: this.#attention.layers[layer] }
     this.#push({ kind: OpKind.rotate, ...op }, 'rows')
@@ -142,8 +147,7 @@ export class OpWriter implements StepWriter {
 
   /** What a float multiplication needs: x, or silu(x) * up in its place. */
   #gated({ x, up }: { x: Float32Array; up?: Float32Array }, k: number): Float32Array {
-    if (up === undefined) return x
-    this.#push({ kind: OpKind.gate, m: 0, x, ...gateOf(up), y: x, type: 'float32', k }, 'rows')
+    if (up !== undefined) this.gate(x, up, k)
     return x
   }
 

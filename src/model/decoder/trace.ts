@@ -1,6 +1,7 @@
 import { PAGE } from '../../layouts/kv-page.js'
+import { OpKind } from '../../native/layout.js'
+import { FloatLinear } from '../../ops/float-linear.js'
 import type { Program } from '../../pool/program.js'
-import { applyGate } from '../../reference/gate.js'
 import { AttentionTable } from './attention-table.js'
 import { Batch } from './batch.js'
 import { type Source, type StepWriter, writeForward } from './forward.js'
@@ -9,7 +10,10 @@ import { OpWriter } from './op-writer.js'
 import type { Sequence } from './sequence.js'
 import { checkRows, type StepContext } from './step.js'
 
-/** What went into a Linear, float32 [rows, inFeatures], and what came out, float32 [rows, outFeatures]. */
+/**
+ * What went into a Linear, float32 [rows, inFeatures], and what came out, float32 [rows, outFeatures]: good until the next
+ * runs.
+ */
 export interface LinearTrace {
   readonly name: string
   /** Which of the windows it is for. */
@@ -120,16 +124,25 @@ class TraceWriter implements StepWriter {
   multiply(name: string, source: Source, y: Float32Array): void {
     const { network, workspace } = this.#context
     const input = 'normed' in source ? this.#norm : name
+    if ('up' in source && source.up !== undefined) {
+      const { x, up } = source
+      this.#push((writer) => writer.gate(x, up, network.config.intermediateSize))
+    }
     this.#do(async () => {
       const linear = network.linears.get(name) as ModelLinear
-      const size = this.#batch.rows * linear.inFeatures
-      const x = ('normed' in source ? workspace.normed : source.x).slice(0, size)
-      if ('up' in source && source.up !== undefined) {
-        applyGate('silu', x, source.up.slice(0, size), x)
+      const { rows } = this.#batch
+      const x = 'normed' in source ? workspace.normed : source.x
+      const shown = {
+        x: x.subarray(0, rows * linear.inFeatures),
+        y: y.subarray(0, rows * linear.outFeatures),
       }
-      const result = await linear.forward(x, { signal: this.#signal })
-      y.set(result)
-      await this.#visit({ name, input, x, y: result })
+      if (linear instanceof FloatLinear) {
+        const op = { kind: OpKind.dense, m: rows, x, weight: linear.weight, y } as const
+        await this.#context.pool.run({ ops: () => [op] }, this.#signal)
+      } else {
+        await linear.forward(shown.x, { out: shown.y, signal: this.#signal })
+      }
+      await this.#visit({ name, input, ...shown })
     })
   }
 
@@ -145,13 +158,13 @@ class TraceWriter implements StepWriter {
     this.blocks.at(-1)?.push(action)
   }
 
-  #push(write: (writer: StepWriter) => void): void {
+  #push(write: (writer: OpWriter) => void): void {
     this.#do(async () => {
       checkRows(await this.#context.pool.run(this.#program(write), this.#signal))
     })
   }
 
-  #program(write: (writer: StepWriter) => void): Program {
+  #program(write: (writer: OpWriter) => void): Program {
     const { network, workspace } = this.#context
     const batch = this.#batch
     // where no Linear is int8, norms leave their rows as they are

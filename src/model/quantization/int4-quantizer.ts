@@ -1,41 +1,47 @@
+import { OpKind } from '../../native/layout.js'
+import type { DenseType } from '../../ops/dense-weight.js'
 import type { WeightSource } from '../../ops/weight.js'
-import { ScriptEngine, type Task } from '../../pool/script.js'
-import { type Int4Weight, int4Strides } from '../../reference/int4.js'
+import { CallMemory } from '../../pool/memory.js'
+import type { Pool } from '../../pool/pool.js'
+import { runToEnd } from '../../pool/run-to-end.js'
+import { ScriptEngine } from '../../pool/script.js'
+import { INT4_GROUP, type Int4Weight, int4Strides } from '../../reference/int4.js'
+import { importanceOf } from '../../reference/int4-search.js'
 import { notFinite, type WeightShape } from '../../reference/quantize.js'
 import type { GroupedWeight } from '../grouped/grouped-weight.js'
 import { int4Regrouping, type RegroupTask, regroupShare } from './int4-regroup.js'
-import { type Int4Task, int4Quantizing, quantizeInt4Share } from './int4-share.js'
 
-/** How much of the source one task quantises, bytes. */
+/** How much of the source is quantised at a time, bytes. */
 const CHUNK_BYTES = 4 << 20
 
-/** Weights in four bits and their scales, in shared memory. */
+/** Weights in four bits and their scales, where the pool's workers see them. */
 export interface QuantizedInt4 extends Int4Weight {
   /** float32 [N] */
   readonly scale: Float32Array
 }
 
 /** Allocates for weights of this shape. */
-export function newInt4(shape: WeightShape): QuantizedInt4 {
+function newInt4({ memory }: Pool, shape: WeightShape): QuantizedInt4 {
   const N = shape.outFeatures
   const stride = int4Strides(shape.inFeatures)
   return {
-    nibbles: new Uint8Array(new SharedArrayBuffer(N * stride.nibbles)),
-    multipliers: new Int8Array(new SharedArrayBuffer(N * stride.multipliers)),
-    scale: new Float32Array(new SharedArrayBuffer(4 * N)),
+    nibbles: memory.bytes(N * stride.nibbles),
+    multipliers: memory.array('int8', N * stride.multipliers),
+    scale: memory.array('float32', N),
   }
 }
 
 /**
- * Quantises weights to four bits, in TypeScript on threads of its own, while the event loop is free. Output channels are
- * independent, so results do not depend on the number of threads, which start when they are first needed.
+ * Quantises weights to four bits: floats by the pool, others in TypeScript on threads of its own, which start when they
+ * are first needed, so that the event loop is free. Output channels are independent, so results do not depend on the
+ * number of threads.
  */
 export class Int4Quantizer {
-  readonly #threads: number
+  readonly #pool: Pool
   #engine: ScriptEngine | undefined
 
-  constructor(threads: number) {
-    this.#threads = threads
+  constructor(pool: Pool) {
+    this.#pool = pool
   }
 
   /**
@@ -51,13 +57,32 @@ export class Int4Quantizer {
     moments?: Float64Array | undefined,
     signal?: AbortSignal | undefined,
   ): Promise<QuantizedInt4> {
-    const { inFeatures: K } = shape
-    const argsOf = async (first: number, last: number) => {
-      const weight = (await source.read(first, last)) as Float32Array | Uint16Array
-      return { weight, stride: K, inFeatures: K, moments } satisfies Partial<Int4Task>
-    }
-    const task = { module: int4Quantizing, run: quantizeInt4Share }
-    return await this.#runChunks(task, argsOf, source.bytesPerElement, shape, signal)
+    const { inFeatures: k } = shape
+    const { memory } = this.#pool
+    const importance = memory.array('float32', int4Strides(k).multipliers * INT4_GROUP)
+    importance.set(importanceOf(k, moments))
+    return await this.#runChunks(source.bytesPerElement, shape, async (first, quantized) => {
+      const n = quantized.scale.length
+      const rows = (await source.read(first, first + n)) as Float32Array | Uint16Array
+      const wType = rows instanceof Float32Array ? 'float32' : 'bfloat16'
+      const call = new CallMemory(memory)
+      const w = call.place<DenseType>(wType, rows)
+      const op = {
+        kind: OpKind.searchS4,
+        w,
+        wType,
+        stride: k,
+        importance,
+        ...quantized,
+        n,
+        k,
+      } as const
+      try {
+        return await runToEnd(this.#pool, [op], signal)
+      } finally {
+        call.release()
+      }
+    })
   }
 
   /**
@@ -71,44 +96,39 @@ export class Int4Quantizer {
     shape: WeightShape,
     signal?: AbortSignal | undefined,
   ): Promise<QuantizedInt4> {
-    const argsOf = async (first: number, last: number) => {
-      const rows = await weight.read(first, last)
-      return { ...rows, groupOf: weight.groupOf } satisfies Partial<RegroupTask>
-    }
-    return await this.#runChunks(
-      { module: int4Regrouping, run: regroupShare },
-      argsOf,
-      1,
-      shape,
-      signal,
-    )
+    return await this.#runChunks(1, shape, async (first, quantized) => {
+      const rows = await weight.read(first, first + quantized.scale.length)
+      const args = { ...rows, ...quantized, groupOf: weight.groupOf } satisfies Partial<RegroupTask>
+      this.#engine ??= new ScriptEngine(this.#pool.threads)
+      const task = { module: int4Regrouping, run: regroupShare, args }
+      return await this.#engine.runTasks(() => [task], signal)
+    })
   }
 
-  /** Runs a task on some channels after the others, each as large as a chunk may be. */
+  /**
+   * Quantises some channels after the others, each time as many as a chunk may have.
+   *
+   * @param run quantises channels from the first on; returns 0, or 1 + one that is not finite
+   */
   async #runChunks(
-    task: Omit<Task, 'args'>,
-    argsOf: (first: number, last: number) => Promise<object>,
     bytesPerElement: number,
     shape: WeightShape,
-    signal: AbortSignal | undefined,
+    run: (first: number, quantized: QuantizedInt4) => Promise<number>,
   ): Promise<QuantizedInt4> {
     const { inFeatures: K, outFeatures: N } = shape
-    const quantized = newInt4(shape)
+    const quantized = newInt4(this.#pool, shape)
     const stride = int4Strides(K)
     const rows = Math.max(1, Math.floor(CHUNK_BYTES / (K * bytesPerElement)))
     for (let first = 0; first < N; first += rows) {
       const last = Math.min(first + rows, N)
-      const args = {
-        ...(await argsOf(first, last)),
+      const fault = await run(first, {
         nibbles: quantized.nibbles.subarray(first * stride.nibbles, last * stride.nibbles),
         multipliers: quantized.multipliers.subarray(
           first * stride.multipliers,
           last * stride.multipliers,
         ),
         scale: quantized.scale.subarray(first, last),
-      }
-      this.#engine ??= new ScriptEngine(this.#threads)
-      const fault = await this.#engine.runTasks(() => [{ ...task, args }], signal)
+      })
       if (fault > 0) throw notFinite('weight', first + fault - 1)
     }
     return quantized

@@ -1,8 +1,9 @@
 import { INT4_GROUP, type Int4Weight, int4Strides } from '../../reference/int4.js'
+import { Int4Search, importanceOf, packLevels } from '../../reference/int4-search.js'
 import { rangeOf, type Share } from '../../reference/share.js'
 import type { GroupedRows } from '../grouped/grouped-weight.js'
-import { Int4Search, nearestLevel, packLevels } from './int4-search.js'
 import { fitSteps, multiplierNear } from './int4-steps.js'
+import { nearestLevel } from './nearest-level.js'
 
 /** This module, for workers to import. */
 export const int4Regrouping = import.meta.url
@@ -33,7 +34,7 @@ export function regroupShare(task: RegroupTask): number {
   const [from, to] = rangeOf(task, scale.length)
   const K = groupOf.length
   const groups = scales.length / scale.length
-  const blocks = int4Strides(K).multipliers
+  const { multipliers: blocks, nibbles: bytes } = int4Strides(K)
   const channel = new ChannelRegroup(groupOf, groups)
   for (let n = from; n < to; n++) {
     const v = levels.subarray(n * K, (n + 1) * K)
@@ -41,7 +42,7 @@ export function regroupShare(task: RegroupTask): number {
     const m = multipliers.subarray(n * blocks, (n + 1) * blocks)
     scale[n] = channel.regroup(v, steps, m)
     if (Number.isNaN(scale[n])) return n + 1
-    packLevels(task, n, channel.levels)
+    packLevels(channel.levels, task.nibbles.subarray(n * bytes, (n + 1) * bytes))
   }
   return 0
 }
@@ -68,7 +69,7 @@ class ChannelRegroup {
     this.#energies = new Float64Array(groups)
     this.#largest = new Float64Array(groups)
     this.#multipliers = new Int8Array(groups)
-    this.#search = new Int4Search(groupOf.length)
+    this.#search = new Int4Search(groupOf.length, importanceOf(groupOf.length, undefined))
   }
 
   /**

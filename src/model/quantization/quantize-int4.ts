@@ -3,10 +3,11 @@ import { ArgumentError, checkInteger, describe } from '../../errors.js'
 import { MAX_K } from '../../native/layout.js'
 import { checkOptions, type OptionNames } from '../../options.js'
 import { type Int4Weight, int4Strides } from '../../reference/int4.js'
+import { importanceOf } from '../../reference/int4-search.js'
 import { notFinite, type WeightShape } from '../../reference/quantize.js'
+import { searchInt4Share } from '../../reference/search-int4.js'
 import { newArray, readFloats, type Tensor } from '../../tensor.js'
 import { viewOf } from '../../views.js'
-import { quantizeInt4Share } from './int4-share.js'
 
 export interface QuantizeInt4Options extends WeightShape {
   /**
@@ -24,7 +25,7 @@ const quantizeInt4Options: OptionNames<QuantizeInt4Options> = {
 
 /**
  * Quantises weights to four bits each, with a multiplier for every output channel and 32 k and a scale for every channel:
- * the errors' squares, weighted with the moments, are searched to be least. It takes some microseconds for 32 weights,
+ * the errors' squares, weighted with the moments, are searched to be least. It takes tens of microseconds for 32 weights,
  * on the calling thread.
  *
  * @param w float32 or bfloat16 [N, K], row-major as in `nn.Linear`
@@ -51,8 +52,9 @@ export function quantizeInt4(
   }
   const scale = newArray(Float32Array, N)
   const floats = elements instanceof Float32Array ? elements : bf16ToFloat32(elements)
-  const task = { ...weight, weight: floats, stride: K, inFeatures: K, moments, scale }
-  const fault = quantizeInt4Share({ ...task, part: 0, parts: 1 })
+  const importance = importanceOf(K, moments)
+  const task = { ...weight, weight: floats, stride: K, inFeatures: K, importance, scale }
+  const fault = searchInt4Share({ ...task, part: 0, parts: 1 })
   if (fault > 0) throw notFinite('w', fault - 1)
   return { weight, scale }
 }
