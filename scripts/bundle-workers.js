@@ -8,30 +8,38 @@ const dist = fileURLToPath(new URL('../dist/src/', import.meta.url))
 const options = {
   absWorkingDir: dist,
   bundle: true,
+  outdir: '.',
+  outbase: '.',
   platform: 'node',
   target: 'node20',
-  packages: 'external',
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',
 }
 
-// CommonJS, which Piscina tries first. The module itself stays, for users' bundles.
+// What Piscina runs, beside the modules themselves. It is CommonJS because Piscina tries that first. Of other packages, which
+// CommonJS cannot all load, it needs only koffi.
 await build({
   ...options,
-  entryPoints: ['pool/worker.js'],
-  outfile: 'pool/worker.cjs',
+  external: ['koffi'],
+  entryPoints: [
+    'pool/worker.js',
+    'reference/interpreter.js',
+    'model/calibration/compensated-rounding.js',
+    'model/quantization/int4-regroup.js',
+    'model/quantization/int4-share.js',
+  ],
   format: 'cjs',
+  outExtension: { '.js': '.cjs' },
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href" },
 })
 
-// in place, because users' bundles have files of these names
+// In place of the modules, for users' bundles have files of these names.
 await build({
   ...options,
+  packages: 'external',
   entryPoints: ['model/text/thread/text-worker.js', 'model/grammar/thread/grammar-worker.js'],
-  outdir: '.',
-  outbase: '.',
   format: 'esm',
   allowOverwrite: true,
 })

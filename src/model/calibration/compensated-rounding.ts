@@ -23,8 +23,8 @@ import { Int4Search, nearestLevel, packLevels } from '../quantization/int4-searc
  * Both functions run one share of an op, on threads that run TypeScript, and return 0, or 1 + the index of a fault.
  */
 
-/** This module, for workers to import. */
-export const compensatedRounding = import.meta.url
+/** This module bundled, for threads to load. */
+export const compensatedRounding = new URL('./compensated-rounding.cjs', import.meta.url).href
 
 /** The share of the mean of H[k, k] that is added to each: calibration has seen some tokens, and others will come. */
 const DAMPING = 0.01

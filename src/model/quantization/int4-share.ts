@@ -3,8 +3,8 @@ import { type Int4Weight, int4Strides } from '../../reference/int4.js'
 import { rangeOf, type Share } from '../../reference/share.js'
 import { Int4Search, packLevels } from './int4-search.js'
 
-/** This module, for workers to import. */
-export const int4Quantizing = import.meta.url
+/** This module bundled, for threads to load. */
+export const int4Quantizing = new URL('./int4-share.cjs', import.meta.url).href
 
 /** Weights to quantise, on threads that run TypeScript. */
 export interface Int4Task extends Share, Int4Weight {
