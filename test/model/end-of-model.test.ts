@@ -6,7 +6,7 @@ import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
 import { afterPrograms, errorOf } from '../support/threads.js'
-import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+import { collect, expectSameLogits, fixture, loadFixture, readIds, trace } from './support.js'
 
 needLibrary()
 
@@ -58,7 +58,7 @@ describe('pool.close()', () => {
 describe('model.dispose()', () => {
   it.each([0, 1, 2, 5])('after %i steps rejects all work of the model', async (steps) => {
     await using pool = await Pool.create({ threads: 2 })
-    const [model, other] = [await Model.load(pool, fixture), await Model.load(pool, fixture)]
+    const [model, other] = [await Model.load(pool, fixture), await loadFixture(pool)]
     const work = workOf(model)
     const prompt = text.slice(0, 10)
     const unharmed = trace(other, prompt, { maxTokens: 40 })

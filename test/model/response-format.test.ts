@@ -61,7 +61,7 @@ describe('a text with a format', () => {
   it('has it where it ends, and is cut off by maxTokens only', async () => {
     const isValid = new Ajv2020().compile(person)
     let ended = 0
-    for (let seed = 0; seed < (isSlow ? 2 : 6); seed++) {
+    for (let seed = 0; seed < (isSlow ? 2 : 3); seed++) {
       const run = { sampling: sampling(seed), responseFormat: json, maxTokens: isSlow ? 20 : 90 }
       const { text, finishReason } = await generate(run)
       if (finishReason === 'stop') {
@@ -83,7 +83,7 @@ describe('a text with a format', () => {
         if (finishReason === 'stop') expect(validate(schema, text)).toBeUndefined()
         else expect(finishReason).toBe('length')
       }),
-      { numRuns: isSlow ? 2 : 25 },
+      { numRuns: isSlow ? 2 : 10 },
     )
   })
 
