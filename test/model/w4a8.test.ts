@@ -102,8 +102,9 @@ describe('a model loaded as w4a8', () => {
     await load({ head: 'int8' }).toThrow(ArgumentError)
   })
 
-  it('holds what quantizeInt4 returns', async () => {
-    using model = await loadMade(pool, config, tensors, { quantize: 'w4a8' })
+  it('holds what quantizeInt4 returns, however many threads quantise', async () => {
+    await using wide = await Pool.create({ threads: 3 })
+    using model = await loadMade(wide, config, tensors, { quantize: 'w4a8' })
     const name = 'model.layers.0.mlp.up_proj'
     const { data } = tensors[`${name}.weight`]
     const floats = new Float32Array(data.slice().buffer)

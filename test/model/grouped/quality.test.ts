@@ -63,7 +63,7 @@ async function halfFixture(): Promise<Record<'float' | 'packed', MadeCheckpoint>
 }
 
 it('costs little to run groups with float scales in integers', async () => {
-  await using pool = await Pool.create({ threads: 2 })
+  await using pool = await Pool.create({ threads: 1 })
   const made = await halfFixture()
   using float = await load(pool, made.float, { quantize: 'none' })
   using exact = await load(pool, made.packed, { quantize: 'none' })
