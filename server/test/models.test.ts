@@ -1,7 +1,7 @@
 import { Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ModelLoader, ModelStore } from '#server/index.js'
-import { shallowFixture } from './shallow-fixture.js'
+import { shallowFixture } from '../../test/support/shallow-fixture.js'
 import { openable, post, scripted, start } from './support.js'
 
 let pool: Pool

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type LoadOptions, Model, type Pool } from 'dotpool'
 import OpenAI from 'openai'
 import { createServer, type ServerOptions } from '#server/index.js'
-import { shallowFixture } from './shallow-fixture.js'
+import { shallowFixture } from '../../test/support/shallow-fixture.js'
 
 export const fixture = fileURLToPath(
   new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url),
@@ -26,7 +26,7 @@ const chatTemplate = `
 {{- 'ASSISTANT:' + ('<think>\n' if enable_thinking else '') }}
 {%- endif %}`
 
-/** A small model of one layer with a chat template. */
+/** A small model of two layers with a chat template. */
 export async function loadModel(
   pool: Pool,
   options: LoadOptions = {},

@@ -6,7 +6,7 @@ import type { ModelCatalog } from '#server/index.js'
 import { createApp } from '#server/server.js'
 import { toSettings } from '#server/settings.js'
 import { eventsOf } from '../openapi.js'
-import { shallowFixture } from '../shallow-fixture.js'
+import { shallowFixture } from '../../../test/support/shallow-fixture.js'
 import { collect, loadModel, post, start, type TestServer } from '../support.js'
 import {
   type Fleet,
