@@ -5,8 +5,8 @@ import { addWorkerRoutes } from '#server/fleet/worker/routes.js'
 import type { ModelCatalog } from '#server/index.js'
 import { createApp } from '#server/server.js'
 import { toSettings } from '#server/settings.js'
-import { eventsOf } from '../openapi.js'
 import { shallowFixture } from '../../../test/support/shallow-fixture.js'
+import { eventsOf } from '../openapi.js'
 import { collect, loadModel, post, start, type TestServer } from '../support.js'
 import {
   type Fleet,
