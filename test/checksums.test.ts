@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { FusedMlp, intMatmul, Linear, Model, type Pool, Tensor } from 'dotpool'
+import { FusedMlp, intMatmul, Linear, type Pool, Tensor } from 'dotpool'
 import { describe, expect, it } from 'vitest'
-import { fixture } from './model/support.js'
+import { loadFixture } from './model/support.js'
 import { createPool, isas } from './support/isas.js'
 import { randomNumbers } from './support/random.js'
 
@@ -71,15 +71,15 @@ const cases: Record<Case, (pool: Pool) => Promise<ArrayBufferView>> = {
       .data
   },
   'logits of a model without outliers': async (pool) => {
-    using model = await Model.load(pool, fixture, { outliers: 0 })
+    using model = await loadFixture(pool, { outliers: 0 })
     return (await model.logits([5, 17, 300, 42, 7, 7, 1999])).data
   },
   'logits of a model': async (pool) => {
-    using model = await Model.load(pool, fixture)
+    using model = await loadFixture(pool)
     return (await model.logits([5, 17, 300, 42, 7, 7, 1999])).data
   },
   'tokens drawn by top-p': async (pool) => {
-    using model = await Model.load(pool, fixture, { kv: 'int8' })
+    using model = await loadFixture(pool, { kv: 'int8' })
     const ids: number[] = []
     const options = { maxTokens: 6, sampling: { temperature: 0.9, topP: 0.9, seed: 11 } }
     for await (const id of model.generateTokens([5, 17, 300], { ...options, ignoreEnd: true })) {

@@ -1,13 +1,14 @@
 import { Model, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ModelLoader, ModelStore } from '#server/index.js'
-import { fixture, openable, post, scripted, start } from './support.js'
+import { shallowFixture } from '../../test/support/shallow-fixture.js'
+import { openable, post, scripted, start } from './support.js'
 
 let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture, { kvBytes: 1 })
+  model = await Model.load(pool, shallowFixture(), { kvBytes: 1 })
 })
 afterAll(async () => await pool.close())
 
@@ -91,7 +92,7 @@ describe('models that do not fit all at once', () => {
   })
 
   it('keep their metrics: no counter goes down', async () => {
-    const load = () => Model.load(pool, fixture, { kvBytes: 1 })
+    const load = () => Model.load(pool, shallowFixture(), { kvBytes: 1 })
     const loader = { bytes: 10, maxContext: 1024, load }
     await using server = await start(await storeOf({ a: loader, b: loader }))
     const complete = async (name: string) => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type LoadOptions, Model, type Pool } from 'dotpool'
 import OpenAI from 'openai'
 import { createServer, type ServerOptions } from '#server/index.js'
+import { shallowFixture } from '../../test/support/shallow-fixture.js'
 
 export const fixture = fileURLToPath(
   new URL('../../fixtures/qwen3-shakespeare-w8a8', import.meta.url),
@@ -25,7 +26,7 @@ const chatTemplate = `
 {{- 'ASSISTANT:' + ('<think>\n' if enable_thinking else '') }}
 {%- endif %}`
 
-/** A small model with a chat template. */
+/** A small model of two layers with a chat template. */
 export async function loadModel(
   pool: Pool,
   options: LoadOptions = {},
@@ -33,7 +34,7 @@ export async function loadModel(
 ): Promise<Model> {
   const folder = await mkdtemp(join(tmpdir(), 'dotpool-'))
   try {
-    await cp(fixture, folder, { recursive: true })
+    await cp(shallowFixture(), folder, { recursive: true })
     const config = { chat_template: template }
     await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config))
     return await Model.load(pool, folder, options)

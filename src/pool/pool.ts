@@ -91,7 +91,7 @@ export class Pool {
     const { threads = usableThreads(cpus) } = checked
     checkInteger('threads', threads, 1, MAX_WORKERS)
     checkInteger('spinMicros', spinMicros, 0, 1_000_000)
-    const workerUrl = checkWorkerUrl(checked.workerUrl ?? new URL('./worker.js', import.meta.url))
+    const workerUrl = checkWorkerUrl(checked.workerUrl ?? new URL('./worker.cjs', import.meta.url))
     const native = chooseNative(nativeLibrary)
     const engine =
       native === null

@@ -13,7 +13,7 @@ import { WorkerReports } from './worker-reports.js'
 
 /** A TypeScript function that runs on all workers, each of which does its share. */
 export interface Task {
-  /** URL of the module that exports `run` under its own name. */
+  /** URL of the bundle that exports `run` under its own name. */
   module: string
   /** Does its share; returns 0, or 1 + the index of what is wrong with the input, or BAD_ROW + a row. */
   // biome-ignore lint/suspicious/noExplicitAny: every function has arguments of its own

@@ -29,8 +29,8 @@ import { channelsOf, rangeOf, type Share } from './share.js'
  * Runs the ops that C runs, in TypeScript: what serves where no native library loads. The same bits, much slower.
  */
 
-/** This module, for workers to import. */
-export const interpreter = import.meta.url
+/** This module bundled, for threads to load. */
+export const interpreter = new URL('./interpreter.cjs', import.meta.url).href
 
 export interface OpTask extends Share {
   op: Op

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 import { afterPrograms, errorOf } from '../support/threads.js'
 import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
 
@@ -17,7 +18,7 @@ beforeAll(async () => {
 // a fresh model for every test, whose prefix cache is empty
 beforeEach(async () => {
   model?.dispose()
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => await pool.close())
 

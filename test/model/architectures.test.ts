@@ -104,7 +104,7 @@ it('a decoder of any shape gives the logits of a plain one', async () => {
       const options = { frequencies: plainFrequencies(2 * half, 10_000), windows }
       expect(await errorOf(checkpoint, options)).toBeLessThan(2e-5)
     }),
-    { numRuns: 15 },
+    { numRuns: 8 },
   )
 })
 

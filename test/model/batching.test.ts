@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
-import { collect, fixture, loadFixture, qwen3Prompts, readIds } from './support.js'
+import { collect, fixture, loadShallow, qwen3Prompts, readIds } from './support.js'
 
 needLibrary()
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 // a fresh model for every test, whose prefix cache is empty
 beforeEach(async () => {
   model?.dispose()
-  model = await loadFixture(pool)
+  model = await loadShallow(pool)
 })
 afterAll(async () => await pool.close())
 
@@ -30,7 +30,7 @@ describe('concurrent requests', () => {
     for (const prompt of prompts) alone.push(await ids(prompt, 30))
     const before = model.stats()
     expect(before.steps).toBe(8 * 30)
-    using fresh = await loadFixture(pool)
+    using fresh = await loadShallow(pool)
     const together = await Promise.all(
       prompts.map((prompt) =>
         collect(fresh.generateTokens(prompt, { maxTokens: 30, ignoreEnd: true })),
@@ -72,7 +72,7 @@ describe('concurrent requests', () => {
   })
 
   it('can be more than a step has rows', async () => {
-    using tiny = await loadFixture(pool, { maxContext: 8 })
+    using tiny = await loadShallow(pool, { maxContext: 8 })
     const prompts = Array.from({ length: 600 }, (_, i) => [5 + i])
     const write = (prompt: number[]) =>
       collect(tiny.generateTokens(prompt, { maxTokens: 3, ignoreEnd: true }))

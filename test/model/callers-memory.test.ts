@@ -1,7 +1,8 @@
 import { compareLinears, compareModels, Model, NoTokenError, Pool } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Any } from '../support/public-api.js'
-import { collect, fixture } from './support.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
+import { collect } from './support.js'
 
 /*
  * Callers may change tokens and options after a call has returned, although most calls read them later, when nothing
@@ -13,8 +14,8 @@ let model: Model
 let other: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
-  other = await Model.load(pool, fixture, { outliers: 0 })
+  model = await Model.load(pool, shallowFixture())
+  other = await Model.load(pool, shallowFixture(), { outliers: 0 })
 })
 afterAll(async () => await pool.close())
 
@@ -89,7 +90,7 @@ describe('the arrays that a model computes with', () => {
     for (const change of changes) expect(change).toThrow(TypeError)
     const linears = model.linears as Map<string, unknown>
     linears.set('lm_head', linears.get('model.layers.0.self_attn.q_proj'))
-    const fresh = await Model.load(pool, fixture)
+    const fresh = await Model.load(pool, shallowFixture())
     expect((await fresh.logits(tokens)).data).toEqual(expected)
     expect((await model.logits([...tokens, 9])).data.subarray(0, expected.length)).toEqual(expected)
   })

@@ -7,7 +7,7 @@ import {
 } from '#src/model/decoder/generate-request.js'
 import { TokenSampler } from '#src/model/generation/sampler.js'
 import { needLibrary } from '../support/isas.js'
-import { fixture } from './support.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 
 needLibrary()
 
@@ -20,7 +20,7 @@ let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => {
   model.dispose()

@@ -6,12 +6,13 @@ import { HiddenStateRequest } from '#src/model/decoder/result-request.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { createPool, needLibrary } from '../support/isas.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 import { plainFrequencies, plainState } from './plain-decoder.js'
 import { randomCheckpoint } from './random-checkpoint.js'
 import {
   collect,
   fixture,
-  loadFixture,
+  loadShallow,
   readIds,
   readJson,
   relativeError,
@@ -25,7 +26,7 @@ let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => {
   model.dispose()
@@ -86,7 +87,7 @@ describe('an embedding', () => {
 
   it('is of the token that the tokenizer ends a text with', async () => {
     await using folder = await temporaryFolder()
-    await cp(fixture, folder.path, { recursive: true })
+    await cp(shallowFixture(), folder.path, { recursive: true })
     const tokenizer = readJson(join(fixture, 'tokenizer.json'))
     const end = { id: '<|endoftext|>', type_id: 0 }
     const template = {
@@ -105,7 +106,7 @@ describe('an embedding', () => {
   })
 
   it('has the same bits alone, in a batch, beside other requests and in TypeScript', async () => {
-    using fresh = await loadFixture(pool, { prefixCache: false })
+    using fresh = await loadShallow(pool, { prefixCache: false })
     const alone: Float32Array[] = []
     for (const tokens of texts) alone.push(...(await fresh.embed([tokens])))
     const others = [0, 1].map((i) =>
@@ -117,7 +118,7 @@ describe('an embedding', () => {
     expect(fresh.stats().steps - before).toBeLessThan(texts.length)
     await Promise.all([...others, scored])
     await using plain = await createPool('typescript', { threads: 1 })
-    using slow = await Model.load(plain, fixture)
+    using slow = await Model.load(plain, shallowFixture())
     expect(await slow.embed(texts.slice(0, 2))).toEqual(alone.slice(0, 2))
   })
 })
@@ -139,7 +140,7 @@ it('a checkpoint of a decoder alone has names without a prefix, and no head', as
 
 describe('texts to embed', () => {
   it('share the prefixes that earlier ones have computed', async () => {
-    using fresh = await loadFixture(pool)
+    using fresh = await loadShallow(pool)
     const [first] = await fresh.embed([text.slice(0, 40)])
     const { tokens } = fresh.stats()
     expect(await fresh.embed([text.slice(0, 40)])).toEqual([first])
@@ -149,7 +150,7 @@ describe('texts to embed', () => {
   it('wait for memory one by one, and get the same', async () => {
     const { cacheBytes } = model
     const maxContext = 128
-    using small = await loadFixture(pool, {
+    using small = await loadShallow(pool, {
       ...{ maxContext, maxQueue: 1, kvBytes: 3 * 64 * cacheBytes, prefixCache: false },
     })
     const long = [0, 1, 2, 3].map((i) => text.slice(i, i + maxContext - 10 * i))
@@ -163,13 +164,13 @@ describe('texts to embed', () => {
   })
 
   it('takes all texts of a call, or none, where the tokens that wait are bounded', async () => {
-    using bounded = await loadFixture(pool, { maxQueuedTokens: 1, prefixCache: false })
+    using bounded = await loadShallow(pool, { maxQueuedTokens: 1, prefixCache: false })
     expect(await bounded.embed(texts)).toEqual(await model.embed(texts))
   })
 
   it('are refused where the queue is full', async () => {
     const { cacheBytes } = model
-    using small = await loadFixture(pool, { maxContext: 64, maxQueue: 0, kvBytes: 64 * cacheBytes })
+    using small = await loadShallow(pool, { maxContext: 64, maxQueue: 0, kvBytes: 64 * cacheBytes })
     const busy = collect(small.generateTokens([1], { maxTokens: 20, ignoreEnd: true }))
     await expect(small.embed(texts)).rejects.toThrow(QueueFullError)
     await busy
@@ -184,7 +185,7 @@ describe('texts to embed', () => {
     controller.abort(reason)
     await expect(embedding).rejects.toBe(reason)
     expect(model.stats()).toMatchObject({ running: 0, waiting: 0 })
-    const gone = await loadFixture(pool)
+    const gone = await loadShallow(pool)
     const last = gone.embed(texts)
     gone.dispose()
     await expect(last).rejects.toThrow(DisposedError)

@@ -5,8 +5,9 @@ import { Model } from '#src/model/model.js'
 import { Linear } from '#src/ops/linear.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 import { afterPrograms, errorOf } from '../support/threads.js'
-import { collect, expectSameLogits, fixture, readIds, trace } from './support.js'
+import { collect, expectSameLogits, fixture, loadShallow, readIds, trace } from './support.js'
 
 needLibrary()
 
@@ -35,7 +36,7 @@ function begun(pool: Pool, steps: number): Promise<void> {
 describe('pool.close()', () => {
   it.each([0, 1, 2, 5])('after %i steps rejects all work of a model', async (steps) => {
     const pool = await Pool.create({ threads: 2 })
-    const model = await Model.load(pool, fixture)
+    const model = await Model.load(pool, shallowFixture())
     const work = workOf(model)
     await begun(pool, steps)
     await pool.close()
@@ -47,7 +48,7 @@ describe('pool.close()', () => {
 
   it("by a request's consumer ends the request", async () => {
     const pool = await Pool.create({ threads: 1 })
-    const model = await Model.load(pool, fixture)
+    const model = await Model.load(pool, shallowFixture())
     const run = async () => {
       for await (const _ of model.generate('O')) void pool.close()
     }
@@ -58,7 +59,7 @@ describe('pool.close()', () => {
 describe('model.dispose()', () => {
   it.each([0, 1, 2, 5])('after %i steps rejects all work of the model', async (steps) => {
     await using pool = await Pool.create({ threads: 2 })
-    const [model, other] = [await Model.load(pool, fixture), await Model.load(pool, fixture)]
+    const [model, other] = [await Model.load(pool, shallowFixture()), await loadShallow(pool)]
     const work = workOf(model)
     const prompt = text.slice(0, 10)
     const unharmed = trace(other, prompt, { maxTokens: 40 })
@@ -71,7 +72,7 @@ describe('model.dispose()', () => {
 
   it("by a request's consumer ends the request", async () => {
     await using pool = await Pool.create({ threads: 1 })
-    const model = await Model.load(pool, fixture)
+    const model = await Model.load(pool, shallowFixture())
     const given: number[] = []
     const run = async () => {
       for await (const id of model.generateTokens([5], endless)) {
@@ -87,7 +88,7 @@ describe('model.dispose()', () => {
     await using pool = await Pool.create({ threads: 1 })
     let late: Model
     {
-      using model = await Model.load(pool, fixture)
+      using model = await Model.load(pool, shallowFixture())
       late = model
     }
     await expect(late.logits([1])).rejects.toThrow(DisposedError)
@@ -97,7 +98,7 @@ describe('model.dispose()', () => {
 describe('a request that its consumer leaves early', () => {
   it('ends, and costs no more steps', async () => {
     await using pool = await Pool.create({ threads: 2 })
-    using model = await Model.load(pool, fixture)
+    using model = await Model.load(pool, shallowFixture())
     for await (const _ of model.generate('O', endless)) break
     // the speculative step, and any step after it, would come before this one
     const shape = { inFeatures: 4, outFeatures: 3 }
@@ -116,7 +117,7 @@ describe('a request that its consumer leaves early', () => {
 
   it('leaves other requests alone', async () => {
     await using pool = await Pool.create({ threads: 2 })
-    using model = await Model.load(pool, fixture)
+    using model = await Model.load(pool, shallowFixture())
     const prompt = text.slice(0, 70)
     const whole = trace(model, prompt, { maxTokens: 60 })
     for (let i = 0; i < 10; i++) {

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { DisposedError } from '#src/errors.js'
 import { Decoder } from '#src/model/decoder/decoder.js'
@@ -18,7 +19,18 @@ const made = {
   tied: randomCheckpoint('LlamaForCausalLM', { tie_word_embeddings: true }),
 }
 
-it.each<[keyof typeof made | 'fixture', object]>([
+/** Where that checkpoint is: as it was made, or saved in int8. */
+async function pathOf(name: keyof typeof made | 'saved' | 'fixture', folder: string) {
+  if (name === 'fixture') return fixture
+  const { config, tensors } = made[name === 'saved' ? 'biased' : name]
+  await writeCheckpoint(folder, config, tensors)
+  if (name !== 'saved') return folder
+  using model = await Model.load(pool, folder, { quantize: 'w8a8' })
+  await model.save(join(folder, 'saved'))
+  return join(folder, 'saved')
+}
+
+it.each<[Parameters<typeof pathOf>[0], object]>([
   ['biased', { quantize: 'w8a8', kvBytes: 1 }],
   ['biased', { quantize: 'none', kvBytes: 1e5 }],
   ['tied', { quantize: 'w8a8', maxContext: 200, kvBytes: 1 }],
@@ -27,13 +39,12 @@ it.each<[keyof typeof made | 'fixture', object]>([
   ['biased', { quantize: 'w4a8', kvBytes: 1 }],
   ['tied', { quantize: 'w4a8', skip: ['o_proj'], kvBytes: 1 }],
   ['tied', { quantize: 'w4a8', head: 'int4', kvBytes: 1 }],
-  ['fixture', { quantize: 'w4a8', kvBytes: 5e6 }],
+  ['saved', { quantize: 'w4a8', kvBytes: 1 }],
   ['fixture', { kvBytes: 5e6 }],
   ['fixture', { quantize: 'none', kvBytes: 5e6 }],
 ])('tells what a checkpoint will take of memory: %s, %o', async (name, options) => {
   await using folder = await temporaryFolder()
-  const path = name === 'fixture' ? fixture : folder.path
-  if (name !== 'fixture') await writeCheckpoint(path, made[name].config, made[name].tensors)
+  const path = await pathOf(name, folder.path)
   const info = await Model.inspect(path, options)
 
   let allocated = 0

@@ -19,7 +19,8 @@ describe('a model of which Linears have weights of four bits', () => {
   let four: Model
   let eight: Model
   beforeAll(async () => {
-    pool = await Pool.create({ threads: 2 })
+    // results do not depend on it, and to quantise starts as many threads as the pool has
+    pool = await Pool.create({ threads: 1 })
     four = await Model.load(pool, fixture)
     eight = await Model.load(pool, fixture)
     const fours = new Map<string, ModelLinear>()

@@ -7,7 +7,7 @@ import type { LoadOptions } from '#src/model/load.js'
 import type { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
-import { collect, expectSameLogits, fixture, loadFixture, readIds, trace } from './support.js'
+import { collect, expectSameLogits, fixture, loadShallow, readIds, trace } from './support.js'
 
 needLibrary()
 
@@ -25,7 +25,7 @@ describe.each<LoadOptions>([{ kv: 'bfloat16' }, { kv: 'int8' }])(
     let model: Model
     beforeEach(async () => {
       model?.dispose()
-      model = await loadFixture(pool, options)
+      model = await loadShallow(pool, options)
     })
 
     /** Generates some tokens; returns how many tokens were computed for it. */
@@ -160,7 +160,7 @@ describe('PagePool', () => {
 describe('prefixCache', () => {
   /** Tokens that run for each prompt and one token more, for the first time and once more. */
   const costs = async (options: LoadOptions, prompts: number[][]) => {
-    using model = await loadFixture(pool, options)
+    using model = await loadShallow(pool, options)
     const ran: number[] = []
     for (const prompt of [...prompts, ...prompts]) {
       const before = model.stats().tokens
@@ -178,7 +178,7 @@ describe('prefixCache', () => {
   })
 
   it('keeps what the budget has room for', async () => {
-    using model = await loadFixture(pool)
+    using model = await loadShallow(pool)
     const page = model.cacheBytes * 64
     // of 128 tokens: two pages
     const options = { maxContext: 128, kvBytes: 2 * page }

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LogitsProcessor } from '#src/model/decoder/generate-request.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { collect, fixture, logitsOf, qwen3Prompts, trace } from './support.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
+import { collect, logitsOf, qwen3Prompts, trace } from './support.js'
 
 let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => await pool.close())
 

@@ -7,12 +7,14 @@ import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
+import { expectSameBits } from '../support/reference.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 import { errorOf } from '../support/threads.js'
 import {
   collect,
   fixture,
-  loadFixture,
   loadMade,
+  loadShallow,
   logitsOf,
   readIds,
   tinyConfig,
@@ -24,7 +26,7 @@ let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => {
   model.dispose()
@@ -63,7 +65,7 @@ describe('the result of a generation', () => {
     expect(await reasonOf({})).toBe('length')
     const { text } = await model.generate(prompt, { maxTokens: 40 }).result
     expect(await reasonOf({ stop: [text.slice(10, 14)] })).toBe('stop')
-    using half = await Model.load(pool, fixture, { maxContext: 20 })
+    using half = await Model.load(pool, shallowFixture(), { maxContext: 20 })
     expect((await half.generate(prompt, { maxTokens: 40 }).result).finishReason).toBe('context')
     expect((await half.generate(prompt).result).finishReason).toBe('context')
   })
@@ -94,7 +96,7 @@ describe('the result of a generation', () => {
   })
 
   it('counts tokens, also those that an earlier request had computed', async () => {
-    using fresh = await Model.load(pool, fixture)
+    using fresh = await Model.load(pool, shallowFixture())
     const promptTokens = fresh.tokenizer.encode(prompt).length
     const usageOf = async () => (await fresh.generate(prompt, { maxTokens: 5 }).result).usage
     expect(await usageOf()).toEqual({ promptTokens, cachedTokens: 0, completionTokens: 5 })
@@ -139,7 +141,7 @@ describe('the result of a generation', () => {
     await expect(model.generate(prompt, { processors }).result).rejects.toBe(reason)
     await expect(collect(model.generate(prompt, { processors }))).rejects.toBe(reason)
     await expect(model.generate('').result).rejects.toMatchObject({ argument: 'prompt' })
-    using gone = await Model.load(pool, fixture)
+    using gone = await Model.load(pool, shallowFixture())
     const run = gone.generate(prompt, { maxTokens: 500 })
     await run.next()
     gone.dispose()
@@ -243,7 +245,7 @@ describe('the memory of the KV cache', () => {
   /** A model with room for so many pages of 64 tokens, of which a sequence needs three at most. */
   async function loadSmall(pages: number, more: LoadOptions = {}): Promise<Model> {
     const { cacheBytes } = model
-    return await loadFixture(pool, { maxContext: 192, kvBytes: pages * 64 * cacheBytes, ...more })
+    return await loadShallow(pool, { maxContext: 192, kvBytes: pages * 64 * cacheBytes, ...more })
   }
 
   it('that is spent makes later requests wait, and all get the tokens they would get alone', async () => {
@@ -263,10 +265,12 @@ describe('the memory of the KV cache', () => {
   it('that is spent does not touch scores and logits', async () => {
     using small = await loadSmall(3)
     const window = text.slice(0, 190)
-    const expected = [await small.nll(window, { window: 190 }), await small.logits(window)]
+    const nll = await small.nll(window, { window: 190 })
+    const logits = await logitsOf(small, window)
     const busy = [1, 2, 3].map((i) => collect(small.generateTokens(text.slice(i, 100), options)))
-    const got = await Promise.all([small.nll(window, { window: 190 }), small.logits(window)])
-    expect(got).toEqual(expected)
+    const got = await Promise.all([small.nll(window, { window: 190 }), logitsOf(small, window)])
+    expect(got[0]).toBe(nll)
+    expectSameBits(got[1], logits)
     await Promise.all(busy)
   })
 
@@ -297,7 +301,7 @@ describe('the memory of the KV cache', () => {
   })
 
   it('refuses requests while more than maxQueuedTokens of prompts wait, though there is memory', async () => {
-    using roomy = await loadFixture(pool, { maxQueuedTokens: 300, prefixCache: false })
+    using roomy = await loadShallow(pool, { maxQueuedTokens: 300, prefixCache: false })
     const refusedOf = async (lengths: number[], group?: object) => {
       const calls = lengths.map((length) => {
         return collect(roomy.generateTokens(text.slice(0, length), { maxTokens: 2, group }))
@@ -351,7 +355,7 @@ describe('the memory of the KV cache', () => {
     ['maxQueuedTokens', { maxQueuedTokens: 0.5 }],
     ['prefixCache', { prefixCache: 1 as unknown as boolean }],
   ])('refuses a bad %s: %o', async (argument, options) => {
-    await expect(loadFixture(pool, options)).rejects.toMatchObject({ argument })
+    await expect(loadShallow(pool, options)).rejects.toMatchObject({ argument })
   })
 })
 

@@ -13,14 +13,15 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { runScript } from '../support/child.js'
 import { isas } from '../support/isas.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 import { schemas, validate } from './grammar/schemas.js'
-import { collect, fixture } from './support.js'
+import { collect } from './support.js'
 
 let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => {
   model.dispose()
@@ -61,7 +62,7 @@ describe('a text with a format', () => {
   it('has it where it ends, and is cut off by maxTokens only', async () => {
     const isValid = new Ajv2020().compile(person)
     let ended = 0
-    for (let seed = 0; seed < (isSlow ? 2 : 6); seed++) {
+    for (let seed = 0; seed < (isSlow ? 2 : 3); seed++) {
       const run = { sampling: sampling(seed), responseFormat: json, maxTokens: isSlow ? 20 : 90 }
       const { text, finishReason } = await generate(run)
       if (finishReason === 'stop') {
@@ -83,7 +84,7 @@ describe('a text with a format', () => {
         if (finishReason === 'stop') expect(validate(schema, text)).toBeUndefined()
         else expect(finishReason).toBe('length')
       }),
-      { numRuns: isSlow ? 2 : 25 },
+      { numRuns: isSlow ? 2 : 10 },
     )
   })
 
@@ -115,7 +116,10 @@ describe('a text with a format', () => {
 
   it('is the same where pages are short, so that it is computed anew', async () => {
     const { kvPageBytes } = model.stats()
-    const short = await Model.load(pool, fixture, { kvBytes: 3 * kvPageBytes, maxContext: 80 })
+    const short = await Model.load(pool, shallowFixture(), {
+      kvBytes: 3 * kvPageBytes,
+      maxContext: 80,
+    })
     onTestFinished(() => short.dispose())
     const options = (seed: number) => ({
       maxTokens: isSlow ? 8 : 70,
@@ -217,7 +221,7 @@ describe('a format', () => {
   })
 
   it('ends with its model', async () => {
-    const own = await Model.load(pool, fixture)
+    const own = await Model.load(pool, shallowFixture())
     const run = own.generate(prompt, { responseFormat: { type: 'json_object' }, maxTokens: 500 })
     const ended = errorOf(() => collect(run))
     await run.next().catch(() => {})
@@ -237,7 +241,7 @@ describe('the thread that follows texts', () => {
   }
 
   it('is replaced where it dies, and the text goes on', async () => {
-    const own = await Model.load(pool, fixture)
+    const own = await Model.load(pool, shallowFixture())
     onTestFinished(() => own.dispose())
     await own.tokenizer.encodeAsync('')
     const expected = await generate({ responseFormat: json, sampling: sampling(2), maxTokens })
@@ -253,7 +257,7 @@ describe('the thread that follows texts', () => {
   })
 
   it('lets a text fail whose thread dies again and again', async () => {
-    const own = await Model.load(pool, fixture)
+    const own = await Model.load(pool, shallowFixture())
     onTestFinished(() => own.dispose())
     await own.tokenizer.encodeAsync('')
     const kill = (worker: Worker) => void worker.terminate()
@@ -267,7 +271,7 @@ describe('the thread that follows texts', () => {
     const { code } = await runScript(`
       import { Model, Pool } from 'dotpool'
       const pool = await Pool.create({ threads: 1 })
-      const model = await Model.load(pool, ${JSON.stringify(fixture)})
+      const model = await Model.load(pool, ${JSON.stringify(shallowFixture())})
       const responseFormat = { type: 'choice', choices: ['yes', 'no'] }
       const { text } = await model.generate('a', { responseFormat }).result
       if (text !== 'yes' && text !== 'no') process.exitCode = 1

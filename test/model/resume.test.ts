@@ -4,13 +4,13 @@ import { ArgumentError } from '#src/errors.js'
 import type { GenerateOptions } from '#src/model/generation/generate.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { fixture } from './support.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 
 let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => await pool.close())
 

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type GenerateTokensOptions, Model, Pool, WorkerDiedError } from 'dotpool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { needLibrary } from '../support/isas.js'
-import { fixture } from './support.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 
 needLibrary()
 
@@ -15,7 +15,7 @@ let pool: Pool
 let model: Model
 beforeAll(async () => {
   pool = await Pool.create({ threads: 2 })
-  model = await Model.load(pool, fixture)
+  model = await Model.load(pool, shallowFixture())
 })
 afterAll(async () => {
   model.dispose()

@@ -18,7 +18,7 @@ import type { ModelParts } from '#src/model/load.js'
 import { loadParts } from '#src/model/load-parts.js'
 import { Pool } from '#src/pool/pool.js'
 import { needLibrary } from '../support/isas.js'
-import { fixture } from './support.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 
 needLibrary()
 
@@ -51,7 +51,7 @@ describe('a step in which a worker dies', () => {
 
   let parts: ModelParts
   beforeAll(async () => {
-    parts = await loadParts(pool, fixture, {})
+    parts = await loadParts(pool, shallowFixture(), {})
   })
 
   /** The tokens sampled with several seeds, where workers die `runs` and `samples` times at each. */

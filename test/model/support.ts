@@ -11,6 +11,7 @@ import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
 import type { Pool } from '#src/pool/pool.js'
 import { expectSameBits } from '../support/reference.js'
+import { shallowFixture } from '../support/shallow-fixture.js'
 
 /** The checkpoint that comes with the project, W8A8. */
 export const fixture = fileURLToPath(
@@ -225,10 +226,19 @@ export async function loadMade(
 }
 
 /** Loads the fixture without its tokenizer, for tests of tokens. */
-export async function loadFixture(pool: Pool, options: LoadOptions = {}): Promise<Model> {
+export function loadFixture(pool: Pool, options: LoadOptions = {}): Promise<Model> {
+  return loadTokenless(pool, fixture, options)
+}
+
+/** Loads the first two layers of the fixture, without its tokenizer. */
+export function loadShallow(pool: Pool, options: LoadOptions = {}): Promise<Model> {
+  return loadTokenless(pool, shallowFixture(), options)
+}
+
+async function loadTokenless(pool: Pool, from: string, options: LoadOptions): Promise<Model> {
   await using folder = await temporaryFolder()
   for (const file of ['config.json', 'model.safetensors']) {
-    await symlink(join(fixture, file), join(folder.path, file))
+    await symlink(join(from, file), join(folder.path, file))
   }
   return await Model.load(pool, folder.path, options)
 }

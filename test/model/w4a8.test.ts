@@ -17,11 +17,8 @@ import { expectSameBits } from '../support/reference.js'
 import { randomCheckpoint } from './random-checkpoint.js'
 import {
   expectFormatError,
-  fixture,
-  loadFixture,
   loadMade,
   logitsOf,
-  readIds,
   readJson,
   relativeError,
   temporaryFolder,
@@ -30,7 +27,8 @@ import {
 
 let pool: Pool
 beforeAll(async () => {
-  pool = await Pool.create({ threads: 2 })
+  // results do not depend on it, and to quantise starts as many threads as the pool has
+  pool = await Pool.create({ threads: 1 })
 })
 afterAll(async () => await pool.close())
 
@@ -104,8 +102,9 @@ describe('a model loaded as w4a8', () => {
     await load({ head: 'int8' }).toThrow(ArgumentError)
   })
 
-  it('holds what quantizeInt4 returns', async () => {
-    using model = await loadMade(pool, config, tensors, { quantize: 'w4a8' })
+  it('holds what quantizeInt4 returns, however many threads quantise', async () => {
+    await using wide = await Pool.create({ threads: 3 })
+    using model = await loadMade(wide, config, tensors, { quantize: 'w4a8' })
     const name = 'model.layers.0.mlp.up_proj'
     const { data } = tensors[`${name}.weight`]
     const floats = new Float32Array(data.slice().buffer)
@@ -113,15 +112,6 @@ describe('a model loaded as w4a8', () => {
     const linear = model.linears.get(name) as Linear
     expectSameBits(linear.scale, scale)
     expect(linear.unpackInt4()).toEqual(weight)
-  })
-
-  it('predicts nearly what float does, from int8 weights too', async () => {
-    using model = await loadFixture(pool, { quantize: 'w4a8' })
-    using float = await loadFixture(pool, { quantize: 'none' })
-    const text = readIds(join(fixture, 'val_ids.u16')).subarray(0, 200)
-    const { kl, sameBest } = await compareModels(model, float, text)
-    expect(kl.mean).toBeLessThan(0.05)
-    expect(sameBest).toBeGreaterThan(0.85)
   })
 })
 

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { compareModels } from '#src/model/evaluation/compare.js'
 import { Model } from '#src/model/model.js'
 import { Pool } from '#src/pool/pool.js'
-import { fixture, readIds, readJson } from '../model/support.js'
+import { fixture, loadFixture, readIds, readJson } from '../model/support.js'
 import { needLibrary } from '../support/isas.js'
 
 needLibrary()
@@ -21,3 +22,13 @@ it.each([
     expect(Math.abs(nll / nll_fp32 - 1)).toBeLessThan(2e-3)
   },
 )
+
+it('four bits predict nearly what float does, from int8 weights too', async () => {
+  await using pool = await Pool.create({ threads: 2 })
+  using model = await loadFixture(pool, { quantize: 'w4a8' })
+  using float = await loadFixture(pool, { quantize: 'none' })
+  const text = readIds(join(fixture, 'val_ids.u16')).subarray(0, 200)
+  const { kl, sameBest } = await compareModels(model, float, text)
+  expect(kl.mean).toBeLessThan(0.05)
+  expect(sameBest).toBeGreaterThan(0.85)
+})

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { generate } from 'selfsigned'
 import { it } from 'vitest'
 
 /** Whether tests that need a NATS server can run. */
@@ -91,4 +92,27 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/**
+ * A server that is encrypted and asks for a certificate.
+ *
+ * @param folder for what it needs
+ * @returns with the files of a client that it knows
+ */
+export async function startEncrypted(
+  folder: string,
+): Promise<{ nats: NatsServer; tls: { ca: string; cert: string; key: string } }> {
+  const { cert, private: key } = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+    ],
+  })
+  const files = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+  await writeFile(files.cert, cert)
+  await writeFile(files.key, key)
+  const args = ['--tlscert', files.cert, '--tlskey', files.key, '--tlscacert', files.cert]
+  const nats = await NatsServer.start('--tls', '--tlsverify', ...args)
+  return { nats, tls: { ca: files.cert, ...files } }
 }

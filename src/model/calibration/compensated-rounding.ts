@@ -28,8 +28,8 @@ import { BLOCK, type Factor } from './factor.js'
  * The functions run one share of an op, on threads that run TypeScript, and return 0, or 1 + the index of a fault.
  */
 
-/** This module, for workers to import. */
-export const compensatedRounding = import.meta.url
+/** This module bundled, for threads to load. */
+export const compensatedRounding = new URL('./compensated-rounding.cjs', import.meta.url).href
 
 /** Some output channels C, in memory that all threads see; inputs are sorted. */
 export interface Channels {

@@ -93,5 +93,11 @@ export class StoredRows implements WeightSource {
 
 /** float32 rows[i, k] * scale[i] */
 export function scaleRows(rows: Int8Array, columns: number, scale?: Float32Array): Float32Array {
-  return Float32Array.from(rows, (q, i) => q * (scale?.[Math.floor(i / columns)] ?? 1))
+  const scaled = new Float32Array(rows)
+  if (scale === undefined) return scaled
+  for (let start = 0, i = 0; start < scaled.length; start += columns, i++) {
+    const s = scale[i]
+    for (let k = start; k < start + columns; k++) scaled[k] *= s
+  }
+  return scaled
 }

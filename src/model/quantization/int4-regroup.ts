@@ -5,8 +5,8 @@ import type { GroupedRows } from '../grouped/grouped-weight.js'
 import { fitSteps, multiplierNear } from './int4-steps.js'
 import { nearestLevel } from './nearest-level.js'
 
-/** This module, for workers to import. */
-export const int4Regrouping = import.meta.url
+/** This module bundled, for threads to load. */
+export const int4Regrouping = new URL('./int4-regroup.cjs', import.meta.url).href
 
 /**
  * The error that a channel may have before it is quantised anew too, which takes several times as long: the sum of squares

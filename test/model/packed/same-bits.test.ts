@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ArgumentError } from '#src/errors.js'
 import type { LoadOptions } from '#src/model/load.js'
 import { Model } from '#src/model/model.js'
@@ -15,6 +15,12 @@ import { packedCheckpoint } from '../grouped/packed-checkpoint.js'
 import { type MadeCheckpoint, randomCheckpoint } from '../random-checkpoint.js'
 import { collect, fixture, logitsOf, temporaryFolder, writeCheckpoint } from '../support.js'
 import { packMade } from './support.js'
+
+let pool: Pool
+beforeAll(async () => {
+  pool = await Pool.create({ threads: 2 })
+})
+afterAll(async () => await pool.close())
 
 const ids = Array.from({ length: 40 }, (_, i) => (i * 7) % 53)
 const llama = randomCheckpoint('LlamaForCausalLM')
@@ -49,12 +55,11 @@ describe('a packed model gives the same bits', () => {
     ['of four bits by another tool', packQuantizedLlama, {}],
     ['in int8 but for a tied head', tied, { quantize: 'w8a8', skip: ['lm_head'] }],
   ])('%s', async (_, made, options) => {
-    await using pool = await Pool.create({ threads: 2 })
     await expectSameModel(pool, made, options)
   })
 
   it.each(isas)('in four bits and float, with biases, on %s', async (isa) => {
-    await using pool = await createPool(isa, { threads: 2 })
+    await using pool = await createPool(isa, { threads: 1 })
     await expectSameModel(pool, qwen2, { quantize: 'w4a8', skip: ['lm_head', 'o_proj'] })
   })
 })
@@ -73,7 +78,6 @@ it('is the same file on every ISA', async () => {
 
 it('has the texts of its checkpoint', async () => {
   await using folder = await temporaryFolder()
-  await using pool = await Pool.create({ threads: 2 })
   using model = await Model.load(pool, fixture)
   const file = join(folder.path, 'model.dotpool')
   const progress: [number, number][] = []
@@ -94,7 +98,6 @@ it('has the texts of its checkpoint', async () => {
 
 it('writes conversations by the template of its checkpoint', async () => {
   await using folder = await temporaryFolder()
-  await using pool = await Pool.create({ threads: 1 })
   const { config, tensors } = llama
   await writeCheckpoint(folder.path, config, tensors)
   const template = '{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}'
@@ -108,7 +111,6 @@ it('writes conversations by the template of its checkpoint', async () => {
 
 it('comes from GGUF, too', async () => {
   await using folder = await temporaryFolder()
-  await using pool = await Pool.create({ threads: 2 })
   const { fields, tensors } = toGguf(llama)
   const source = join(folder.path, 'model.gguf')
   await writeFile(source, gguf(fields, tensors))
@@ -126,7 +128,6 @@ it.each<[string, MadeCheckpoint, LoadOptions]>([
   ['with a tied head in float', tied, { quantize: 'w8a8', skip: ['lm_head'] }],
 ])('can be saved as a checkpoint again: %s', async (_, made, options) => {
   await using folder = await temporaryFolder()
-  await using pool = await Pool.create({ threads: 2 })
   const file = await packMade(pool, folder.path, made, options)
   using packed = await Model.load(pool, file)
   const saved = join(folder.path, 'saved')
@@ -137,7 +138,6 @@ it.each<[string, MadeCheckpoint, LoadOptions]>([
 
 it('can be quantised and packed again', async () => {
   await using folder = await temporaryFolder()
-  await using pool = await Pool.create({ threads: 2 })
   const file = await packMade(pool, folder.path, tied, { quantize: 'none' })
   using packed = await Model.load(pool, file)
   await quantizeLinears(packed, { quantize: 'w4a8' })
@@ -150,7 +150,6 @@ it('can be quantised and packed again', async () => {
 describe('options of loading', () => {
   it('that ask for other weights are refused', async () => {
     await using folder = await temporaryFolder()
-    await using pool = await Pool.create({ threads: 1 })
     const options = { quantize: 'w8a8', skip: ['lm_head', 'down_proj'] } as const
     const file = await packMade(pool, folder.path, llama, options)
     for (const load of [
@@ -170,7 +169,6 @@ describe('options of loading', () => {
 
   it('are refused for another head', async () => {
     await using folder = await temporaryFolder()
-    await using pool = await Pool.create({ threads: 1 })
     const file = await packMade(pool, folder.path, llama, { quantize: 'w4a8', head: 'int4' })
     using model = await Model.load(pool, file, { head: 'int4' })
     expect(String(model.linears.get('lm_head'))).toContain('int4')
@@ -181,7 +179,6 @@ describe('options of loading', () => {
 
   it('that concern activations and the cache work', async () => {
     await using folder = await temporaryFolder()
-    await using pool = await Pool.create({ threads: 1 })
     const file = await packMade(pool, folder.path, llama, { quantize: 'w8a8' })
     const options = { quantize: 'w8a8', outliers: 2, kv: 'int8', maxContext: 64 } as const
     using packed = await Model.load(pool, file, options)
@@ -192,7 +189,6 @@ describe('options of loading', () => {
 
   it('tell beforehand what the model takes', async () => {
     await using folder = await temporaryFolder()
-    await using pool = await Pool.create({ threads: 1 })
     const file = await packMade(pool, folder.path, llama, { quantize: 'w4a8' })
     const [packed, model] = [
       await Model.inspect(file, { kvBytes: 1 }),
@@ -205,7 +201,6 @@ describe('options of loading', () => {
   })
 
   it('verify only what has a checksum', async () => {
-    await using pool = await Pool.create({ threads: 1 })
     const load = Model.load(pool, fixture, { verify: true })
     await expect(load).rejects.toThrow(/folder: expected a packed model to verify/)
   })

@@ -10,7 +10,7 @@ import type { SourceFile, TextSource } from './text-source.js'
  */
 export async function parseDocuments(source: TextSource): Promise<TextDocuments> {
   if (source.format === 'json') return parseFiles(source)
-  // only where it is needed, for each module costs a starting thread a millisecond
+  // only where it is needed, for each module takes a millisecond to load
   const { parseGguf } = await import('./gguf-documents.js')
   return parseGguf(source)
 }

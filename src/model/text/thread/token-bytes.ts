@@ -99,8 +99,13 @@ function replaceAll(token: string, replacements: readonly [string, string][]): s
 
 /** A token with any character outside of the alphabet, such as an added one, stands for itself. */
 function byteLevel(token: string): Uint8Array {
-  const bytes = [...token].map((char) => byteOf.get(char))
-  return bytes.includes(undefined) ? literal(token) : Uint8Array.from(bytes as number[])
+  const bytes = new Uint8Array(token.length)
+  for (let i = 0; i < token.length; i++) {
+    const byte = byteOfUnit[token.charCodeAt(i)]
+    if (byte === undefined) return literal(token)
+    bytes[i] = byte
+  }
+  return bytes
 }
 
 /**
@@ -113,6 +118,10 @@ for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad)
   byteOf.set(String.fromCharCode(printable ? byte : next++), byte)
 }
+
+/** The same by UTF-16 unit, for no character of the alphabet has two. */
+const byteOfUnit: number[] = []
+for (const [char, byte] of byteOf) byteOfUnit[char.charCodeAt(0)] = byte
 
 /** How tokenizers of either kind spell each byte. */
 export const byteSpellings = {

@@ -2,11 +2,11 @@ import { compareModels, Pool } from 'dotpool'
 import { expect, it } from 'vitest'
 import { bf16ToFloat32, floatToBf16 } from '#src/bf16.js'
 import { Checkpoint } from '#src/model/checkpoint/checkpoint.js'
-import type { MadeCheckpoint } from '../random-checkpoint.js'
-import { f32, fixture, readIds, readJson } from '../support.js'
-import type { MadeWeight } from './made-weight.js'
-import { packQuantized, packQuantizedConfig } from './pack-quantized.js'
-import { load } from './packed-checkpoint.js'
+import type { MadeWeight } from '../model/grouped/made-weight.js'
+import { packQuantized, packQuantizedConfig } from '../model/grouped/pack-quantized.js'
+import { load } from '../model/grouped/packed-checkpoint.js'
+import type { MadeCheckpoint } from '../model/random-checkpoint.js'
+import { f32, fixture, readIds, readJson } from '../model/support.js'
 
 const SIZE = 32
 const LAYERS = 2
@@ -63,7 +63,7 @@ async function halfFixture(): Promise<Record<'float' | 'packed', MadeCheckpoint>
 }
 
 it('costs little to run groups with float scales in integers', async () => {
-  await using pool = await Pool.create({ threads: 2 })
+  await using pool = await Pool.create({ threads: 1 })
   const made = await halfFixture()
   using float = await load(pool, made.float, { quantize: 'none' })
   using exact = await load(pool, made.packed, { quantize: 'none' })
