@@ -128,7 +128,7 @@ describe('a text with a format', () => {
     })
     const run = async (on: Model, seed: number) =>
       (await on.generate(prompt, options(seed)).result).text
-    const seeds = [1, 2, 3]
+    const seeds = [1, 2, 3, 4, 5, 6]
     const expected = await Promise.all(seeds.map((seed) => run(model, seed)))
     expect(await Promise.all(seeds.map((seed) => run(short, seed)))).toEqual(expected)
     if (!isSlow) expect(short.stats().preemptions).toBeGreaterThan(0)

@@ -11,8 +11,8 @@ import { rangeOf, type Share } from '../../reference/share.js'
  * Elements do not depend on others of their row or column, so they are the same with any number of shares.
  */
 
-/** This module, for workers to import. */
-export const factoring = import.meta.url
+/** This module bundled, for threads to load. */
+export const factoring = new URL('./factor.cjs', import.meta.url).href
 
 /** Inputs of a block. */
 export const BLOCK = 64

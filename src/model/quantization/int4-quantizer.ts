@@ -5,7 +5,7 @@ import { CallMemory } from '../../pool/memory.js'
 import type { Pool } from '../../pool/pool.js'
 import { runToEnd } from '../../pool/run-to-end.js'
 import { ScriptEngine } from '../../pool/script.js'
-import { INT4_GROUP, type Int4Weight, int4Strides } from '../../reference/int4.js'
+import { type Int4Weight, int4Strides } from '../../reference/int4.js'
 import { importanceOf } from '../../reference/int4-search.js'
 import { notFinite, type WeightShape } from '../../reference/quantize.js'
 import type { GroupedWeight } from '../grouped/grouped-weight.js'
@@ -59,14 +59,14 @@ export class Int4Quantizer {
   ): Promise<QuantizedInt4> {
     const { inFeatures: k } = shape
     const { memory } = this.#pool
-    const importance = memory.array('float32', int4Strides(k).multipliers * INT4_GROUP)
-    importance.set(importanceOf(k, moments))
+    const counts = importanceOf(k, moments)
     return await this.#runChunks(source.bytesPerElement, shape, async (first, quantized) => {
       const n = quantized.scale.length
       const rows = (await source.read(first, first + n)) as Float32Array | Uint16Array
       const wType = rows instanceof Float32Array ? 'float32' : 'bfloat16'
       const call = new CallMemory(memory)
       const w = call.place<DenseType>(wType, rows)
+      const importance = call.place('float32', counts)
       const op = {
         kind: OpKind.searchS4,
         w,
