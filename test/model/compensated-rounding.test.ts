@@ -46,10 +46,13 @@ function meanOf(hessian: Float32Array): number {
 }
 
 /** Weights [N, K], and the Hessian of inputs that share a term. */
-function correlated(N: number, K: number): { weight: Float32Array; hessian: Float32Array } {
+function correlated(
+  N: number,
+  K: number,
+  tokens = 4 * K,
+): { weight: Float32Array; hessian: Float32Array } {
   const next = randomNumbers(7)
   const random = () => 2 * next() - 1
-  const tokens = 4 * K
   const weight = Float32Array.from({ length: N * K }, random)
   const common = Array.from({ length: tokens }, random)
   const x = Float32Array.from({ length: tokens * K }, (_, i) => {
@@ -164,7 +167,7 @@ afterAll(async () => {
 })
 
 /** How often a property is tried: each time takes some messages to threads. */
-const numRuns = 60
+const numRuns = 30
 
 describe('the factor of a Hessian', () => {
   it('reproduces the Hessian, with 1 % of its mean diagonal added to the diagonal', async () => {
@@ -259,7 +262,7 @@ describe('compensated rounding', () => {
 
   it.each(isas)('gives the same bits at any number of threads, on %s', async (isa) => {
     const K = isa === 'typescript' ? 70 : 600
-    const { weight, hessian } = correlated(40, K)
+    const { weight, hessian } = correlated(40, K, 100)
     const expected = await round(solver, dense(weight, 40), hessian)
     for (const threads of [1, 3]) {
       await using other = await createPool(isa, { threads })
