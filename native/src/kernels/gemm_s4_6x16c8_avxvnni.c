@@ -56,7 +56,7 @@ DP_INLINE void add_group(const dp_signed_row *row, size_t g, const int rows, con
     add_quad(sum, row, k + DP_KR, rows, high_nibbles(line, fifteens), high_nibbles(line + 32, fifteens));
   }
   DP_UNROLL for (int r = 0; r < DP_REGISTERS; r++) {
-    const __m256i multipliers = dp_multipliers(w + c * DP_COLUMN + r * DP_LANES);
+    const __m256i multipliers = dp_multiplier_words(w + c * DP_COLUMN + r * DP_LANES);
     DP_UNROLL for (int m = 0; m < rows; m++) {
       int32_t *at = acc + m * DP_NR + r * DP_LANES;
       __m256i total = dp_load(at);

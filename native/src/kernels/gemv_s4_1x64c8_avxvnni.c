@@ -42,7 +42,7 @@ DP_INLINE void add_group(const int8_t *x, const int32_t *start, const uint8_t *w
   }
   DP_UNROLL for (int r = 0; r < registers; r++) {
     __m256i total = dp_load(acc + r * DP_LANES);
-    DP_VPDPWSSD(total, sum[r], dp_multipliers(w + first * DP_COLUMN + r * DP_LANES));
+    DP_VPDPWSSD(total, sum[r], dp_multiplier_words(w + first * DP_COLUMN + r * DP_LANES));
     dp_store(acc + r * DP_LANES, total);
   }
 }

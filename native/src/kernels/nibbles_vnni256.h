@@ -28,10 +28,7 @@ static __attribute__((noinline)) void dp_sign_row(const uint8_t *x, size_t group
   }
 }
 
-/* Eight channels' multipliers, each below a zero, whatever is above a sum's word. */
-static inline __m256i dp_multipliers(const uint8_t *m) { return dp_multiplier_words(m); }
-
-/* acc[c] += sum[c] * m[c], words */
+/* acc[c] += sum[c] * m[c], words, each m below a zero, whatever is above a sum's word */
 #define DP_VPDPWSSD(acc, sum, m) __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(sum), "x"(m))
 
 #endif

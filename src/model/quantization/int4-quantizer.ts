@@ -59,20 +59,19 @@ export class Int4Quantizer {
   ): Promise<QuantizedInt4> {
     const { inFeatures: k } = shape
     const { memory } = this.#pool
-    const counts = importanceOf(k, moments)
+    const importance = importanceOf(k, moments)
     return await this.#runChunks(source.bytesPerElement, shape, async (first, quantized) => {
       const n = quantized.scale.length
       const rows = (await source.read(first, first + n)) as Float32Array | Uint16Array
       const wType = rows instanceof Float32Array ? 'float32' : 'bfloat16'
       const call = new CallMemory(memory)
       const w = call.place<DenseType>(wType, rows)
-      const importance = call.place('float32', counts)
       const op = {
         kind: OpKind.searchS4,
         w,
         wType,
         stride: k,
-        importance,
+        importance: call.place('float32', importance),
         ...quantized,
         n,
         k,
